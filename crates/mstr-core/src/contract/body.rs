@@ -1,0 +1,454 @@
+//! The one body type of requests and responses.
+//!
+//! A body is `Send + Sync` whatever is inside, so that a response held across an await leaves
+//! the user's future `Send`, and so that stacks that ask for `Sync` bodies accept it. What goes
+//! in needs to be `Send` only.
+
+use std::collections::VecDeque;
+use std::error::Error as StdError;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use sync_wrapper::SyncWrapper;
+
+use super::{TransportError, TransportErrorKind};
+
+/// Any error, as bodies and sources carry it.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// The largest buffer that [`Body::collect`] allocates on the word of a `Content-Length`.
+///
+/// A longer body still collects; the buffer grows as the bytes arrive.
+pub const COLLECT_PREALLOCATION_LIMIT: usize = 64 * 1024 * 1024;
+
+type Stream = Pin<Box<dyn HttpBody<Data = Bytes, Error = TransportError> + Send>>;
+type Factory = Arc<dyn Fn() -> Body + Send + Sync>;
+
+/// The bytes of a request or response: empty, in memory, or streamed.
+pub struct Body(Inner);
+
+enum Inner {
+    Empty,
+    Full(Bytes),
+    Replayable {
+        make: Factory,
+        current: Option<Box<Body>>,
+    },
+    Stream {
+        first: VecDeque<Bytes>,
+        rest: SyncWrapper<Stream>,
+        hint: SizeHint,
+        ended: bool,
+    },
+}
+
+impl Body {
+    /// A body of no bytes.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self(Inner::Empty)
+    }
+
+    /// Streams from `body`. It can be sent once only: a request that carries it is not repeated
+    /// unless it cannot have left.
+    pub fn wrap<B>(body: B) -> Self
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let hint = body.size_hint();
+        let ended = body.is_end_stream();
+        let stream: Stream = Box::pin(Mapped(Box::pin(body)));
+        Self(Inner::Stream {
+            first: VecDeque::new(),
+            rest: SyncWrapper::new(stream),
+            hint,
+            ended,
+        })
+    }
+
+    /// A body that `make` can produce again, so that a request that carries it can be repeated.
+    pub fn replayable(make: impl Fn() -> Self + Send + Sync + 'static) -> Self {
+        Self(Inner::Replayable {
+            make: Arc::new(make),
+            current: None,
+        })
+    }
+
+    /// The bytes, if they are all in memory.
+    #[must_use]
+    pub fn as_bytes(&self) -> Option<&Bytes> {
+        static NOTHING: Bytes = Bytes::new();
+        match &self.0 {
+            Inner::Empty => Some(&NOTHING),
+            Inner::Full(bytes) => Some(bytes),
+            Inner::Replayable { .. } | Inner::Stream { .. } => None,
+        }
+    }
+
+    /// The exact length in bytes, if it is known.
+    #[must_use]
+    pub fn len_hint(&self) -> Option<u64> {
+        self.size_hint().exact()
+    }
+
+    /// Whether this body can be sent more than once.
+    #[must_use]
+    pub fn is_replayable(&self) -> bool {
+        match &self.0 {
+            Inner::Empty | Inner::Full(_) | Inner::Replayable { .. } => true,
+            Inner::Stream { .. } => false,
+        }
+    }
+
+    /// A second body with the same bytes, from their beginning; `None` for a one-shot stream.
+    #[must_use]
+    pub fn try_clone(&self) -> Option<Self> {
+        match &self.0 {
+            Inner::Empty => Some(Self::empty()),
+            Inner::Full(bytes) => Some(Self(Inner::Full(bytes.clone()))),
+            Inner::Replayable { make, .. } => Some(Self(Inner::Replayable {
+                make: Arc::clone(make),
+                current: None,
+            })),
+            Inner::Stream { .. } => None,
+        }
+    }
+
+    /// Reads everything into one buffer, sized by the declared length up to
+    /// [`COLLECT_PREALLOCATION_LIMIT`].
+    ///
+    /// # Errors
+    ///
+    /// [`TooLarge`](TransportErrorKind::TooLarge) if there are more than `limit` bytes, and
+    /// whatever the stream fails with. The bytes read so far are lost.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the body, which ends the exchange.
+    pub async fn collect(mut self, limit: usize) -> Result<Bytes, TransportError> {
+        let mut collected = Collected::new(&self, limit)?;
+        while let Some(chunk) = self.chunk().await? {
+            collected.push(chunk)?;
+        }
+        Ok(collected.finish())
+    }
+
+    /// The next piece of the body, `None` at its end. Trailers are skipped.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the stream fails with.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing; the next call goes on.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, TransportError> {
+        poll_fn(|cx| self.poll_chunk(cx)).await
+    }
+
+    /// Polls for the next piece of the body; see [`chunk`](Self::chunk).
+    ///
+    /// # Errors
+    ///
+    /// Whatever the stream fails with.
+    pub fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, TransportError>> {
+        loop {
+            match ready!(Pin::new(&mut *self).poll_frame(cx)) {
+                None => return Poll::Ready(Ok(None)),
+                Some(Err(error)) => return Poll::Ready(Err(error)),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) if data.is_empty() => {}
+                    Ok(data) => return Poll::Ready(Ok(Some(data))),
+                    Err(_trailers) => {}
+                },
+            }
+        }
+    }
+
+    /// Reads up to `limit` bytes; what was read, and whether that was all. When it was not, the
+    /// body is left as if nothing had been read.
+    pub(crate) async fn peek(&mut self, limit: usize) -> Result<Peeked, TransportError> {
+        let mut chunks = VecDeque::new();
+        let mut length = 0;
+        let complete = loop {
+            if length >= limit {
+                break false;
+            }
+            match self.chunk().await? {
+                None => break true,
+                Some(chunk) => {
+                    length += chunk.len();
+                    chunks.push_back(chunk);
+                }
+            }
+        };
+        let bytes = concatenate(&chunks);
+        if complete {
+            *self = Self::from(bytes.clone());
+        } else {
+            self.put_back(chunks);
+        }
+        Ok(Peeked { bytes })
+    }
+
+    fn put_back(&mut self, mut chunks: VecDeque<Bytes>) {
+        match &mut self.0 {
+            Inner::Stream {
+                first, hint, ended, ..
+            } => {
+                let returned: u64 = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+                if let Some(exact) = hint.exact() {
+                    *hint = SizeHint::with_exact(exact + returned);
+                }
+                *ended = false;
+                chunks.append(first);
+                *first = chunks;
+            }
+            Inner::Replayable {
+                current: Some(current),
+                ..
+            } => current.put_back(chunks),
+            // Everything else was complete in one chunk, or has not been read at all.
+            Inner::Empty | Inner::Full(_) | Inner::Replayable { current: None, .. } => {
+                let rest = std::mem::take(self);
+                if let Inner::Full(bytes) = rest.0 {
+                    chunks.push_back(bytes);
+                }
+                *self = Self::from(concatenate(&chunks));
+            }
+        }
+    }
+}
+
+/// What [`Body::peek`] saw.
+pub(crate) struct Peeked {
+    pub(crate) bytes: Bytes,
+}
+
+/// Bytes on their way into one buffer, with a limit.
+pub(crate) struct Collected {
+    first: Option<Bytes>,
+    buffer: Vec<u8>,
+    declared: usize,
+    limit: usize,
+}
+
+impl Collected {
+    pub(crate) fn new(body: &Body, limit: usize) -> Result<Self, TransportError> {
+        let declared = body.len_hint().unwrap_or(0);
+        if declared > limit as u64 {
+            return Err(too_large(limit));
+        }
+        let declared = usize::try_from(declared).unwrap_or(usize::MAX);
+        Ok(Self {
+            first: None,
+            buffer: Vec::new(),
+            declared: declared.min(COLLECT_PREALLOCATION_LIMIT),
+            limit,
+        })
+    }
+
+    pub(crate) fn push(&mut self, chunk: Bytes) -> Result<(), TransportError> {
+        let held = self.first.as_ref().map_or(self.buffer.len(), Bytes::len);
+        if held + chunk.len() > self.limit {
+            return Err(too_large(self.limit));
+        }
+        // A body that arrives in one piece is handed on as it is.
+        if held == 0 && self.buffer.capacity() == 0 {
+            self.first = Some(chunk);
+            return Ok(());
+        }
+        if self.buffer.capacity() == 0 {
+            self.buffer
+                .reserve_exact(self.declared.max(held + chunk.len()));
+        }
+        if let Some(first) = self.first.take() {
+            self.buffer.extend_from_slice(&first);
+        }
+        self.buffer.extend_from_slice(&chunk);
+        Ok(())
+    }
+
+    pub(crate) fn finish(self) -> Bytes {
+        self.first.unwrap_or_else(|| Bytes::from(self.buffer))
+    }
+}
+
+fn too_large(limit: usize) -> TransportError {
+    TransportError::new(TransportErrorKind::TooLarge).with_detail(format!("limit {limit} bytes"))
+}
+
+fn concatenate(chunks: &VecDeque<Bytes>) -> Bytes {
+    if chunks.len() <= 1 {
+        return chunks.front().cloned().unwrap_or_default();
+    }
+    let mut all = Vec::with_capacity(chunks.iter().map(Bytes::len).sum());
+    for chunk in chunks {
+        all.extend_from_slice(chunk);
+    }
+    Bytes::from(all)
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = TransportError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
+        match &mut self.0 {
+            Inner::Empty => Poll::Ready(None),
+            Inner::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.0 = Inner::Empty;
+                let frame = bytes.has_remaining().then(|| Ok(Frame::data(bytes)));
+                Poll::Ready(frame)
+            }
+            Inner::Replayable { make, current } => {
+                let body = current.get_or_insert_with(|| Box::new(make()));
+                Pin::new(&mut **body).poll_frame(cx)
+            }
+            Inner::Stream {
+                first,
+                rest,
+                hint,
+                ended,
+            } => {
+                if let Some(chunk) = first.pop_front() {
+                    if let Some(exact) = hint.exact() {
+                        *hint = SizeHint::with_exact(exact.saturating_sub(chunk.len() as u64));
+                    }
+                    return Poll::Ready(Some(Ok(Frame::data(chunk))));
+                }
+                let stream = rest.get_mut();
+                let frame = ready!(stream.as_mut().poll_frame(cx));
+                *hint = stream.size_hint();
+                *ended = frame.is_none() || stream.is_end_stream();
+                Poll::Ready(frame)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Inner::Empty => true,
+            Inner::Full(bytes) => bytes.is_empty(),
+            Inner::Replayable { current, .. } => {
+                current.as_ref().is_some_and(|body| body.is_end_stream())
+            }
+            Inner::Stream { first, ended, .. } => first.is_empty() && *ended,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Inner::Empty => SizeHint::with_exact(0),
+            Inner::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Inner::Replayable {
+                current: Some(body),
+                ..
+            } => body.size_hint(),
+            Inner::Replayable {
+                make,
+                current: None,
+            } => make().size_hint(),
+            Inner::Stream { hint, .. } => hint.clone(),
+        }
+    }
+}
+
+/// Boxes the error of any body.
+struct Mapped<B>(Pin<Box<B>>);
+
+impl<B> HttpBody for Mapped<B>
+where
+    B: HttpBody<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = TransportError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
+        self.0
+            .as_mut()
+            .poll_frame(cx)
+            .map_err(|error| TransportError::from_boxed(TransportErrorKind::Body, error.into()))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Never the bytes: a login body holds the password.
+        let form = match &self.0 {
+            Inner::Empty => "empty",
+            Inner::Full(_) => "full",
+            Inner::Replayable { .. } => "replayable",
+            Inner::Stream { .. } => "stream",
+        };
+        f.debug_struct("Body")
+            .field("form", &form)
+            .field("len", &self.len_hint())
+            .finish()
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        if bytes.is_empty() {
+            Self::empty()
+        } else {
+            Self(Inner::Full(bytes))
+        }
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Bytes::from(text).into()
+    }
+}
+
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Self {
+        Bytes::from_static(text.as_bytes()).into()
+    }
+}
+
+impl From<&'static [u8]> for Body {
+    fn from(bytes: &'static [u8]) -> Self {
+        Bytes::from_static(bytes).into()
+    }
+}

@@ -1,0 +1,256 @@
+//! The contract between the session layer and an HTTP stack.
+//!
+//! # Responsibilities
+//!
+//! A transport moves one request to a server and its response back: DNS, TLS, pooling, HTTP
+//! framing. Everything with a meaning above that (sessions, cookies, redirects, retries) is
+//! decided by the caller.
+//!
+//! # Must
+//!
+//! - Send method, path, query, headers and body unchanged, adding only what HTTP requires
+//!   (`host`, framing); keep duplicate headers and their order.
+//! - Return every response, 4xx and 5xx included, as `Ok`.
+//! - Stream bodies both ways, and start to deliver the response before the request body has
+//!   ended if the server does.
+//! - Honour the [`RequestContext`] found in the request's extensions: the deadline covers
+//!   connecting (TLS handshake included) until the response's head; the body idle timeout covers
+//!   each wait for body data.
+//! - Report failure kinds truthfully, and [`Sent::No`](super::Sent::No) only if no byte of the
+//!   request can have reached the server.
+//! - Be usable from any thread.
+//!
+//! # Must not
+//!
+//! - Follow redirects: HTTP stacks strip only standard credentials on the way to another host,
+//!   so the session's token would leak.
+//! - Keep cookies: they belong to the token and are swapped together with it.
+//! - Decode `Content-Encoding`, retry, send `Expect: 100-continue`, or add `Accept-Encoding`,
+//!   `Content-Type` or `User-Agent` of its own.
+//! - Log header values.
+//!
+//! # Cancel safety
+//!
+//! Dropping `send`'s future or the response's [`Body`] aborts that exchange only; the transport
+//! stays usable and nothing else observes the drop. After a drop the caller must assume that the
+//! request may have been processed.
+
+use std::fmt;
+use std::future::Future;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+
+use super::{Body, SharedTimer, TransportError};
+
+/// A boxed future that may move between threads.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// An asynchronous HTTP stack. The [module documentation](self) is the contract.
+#[async_trait]
+pub trait Transport: fmt::Debug + Send + Sync + 'static {
+    /// Sends one request and returns the response's head and a body that streams.
+    ///
+    /// # Errors
+    ///
+    /// Only failures below HTTP; a 500 is a response.
+    ///
+    /// # Cancel safety
+    ///
+    /// See the [module documentation](self).
+    async fn send(
+        &self,
+        request: http::Request<Body>,
+    ) -> Result<http::Response<Body>, TransportError>;
+
+    /// The timer that belongs to this transport's runtime.
+    ///
+    /// A transport lives on some reactor, or on virtual time in a test; only it knows which
+    /// clock fits.
+    fn timer(&self) -> SharedTimer;
+
+    /// Runs `task` to its end in the background, if this transport has something that can.
+    ///
+    /// Used for one purpose: to log a session out whose last handle has been dropped, or whose
+    /// opening was canceled, so that nothing stays open on the server. The default gives the
+    /// task up and the server's idle timeout ends the session instead.
+    fn detach(&self, task: BoxFuture<'static, ()>) {
+        drop(task);
+    }
+
+    /// Name and version, for the `User-Agent` header and bug reports.
+    fn info(&self) -> TransportInfo {
+        TransportInfo::default()
+    }
+}
+
+/// A synchronous HTTP stack, for the blocking driver. The same contract as [`Transport`].
+pub trait BlockingTransport: fmt::Debug + Send + Sync + 'static {
+    /// Sends one request and waits for the response's head.
+    ///
+    /// # Errors
+    ///
+    /// Only failures below HTTP; a 500 is a response.
+    fn send(&self, request: http::Request<Body>) -> Result<http::Response<Body>, TransportError>;
+
+    /// The current instant.
+    fn now(&self) -> Instant;
+
+    /// Blocks the calling thread until `deadline`.
+    fn sleep_until(&self, deadline: Instant);
+
+    /// Sends `request` in the background and ignores the answer, if this transport can do so
+    /// without blocking. The counterpart of [`Transport::detach`].
+    fn send_detached(&self, request: http::Request<Body>) {
+        drop(request);
+    }
+
+    /// Name and version, for the `User-Agent` header and bug reports.
+    fn info(&self) -> TransportInfo {
+        TransportInfo::default()
+    }
+}
+
+/// A [`Transport`] shared by any number of connections.
+///
+/// A newtype rather than an alias, so that a transport can be passed by value, in an `Arc` or
+/// as this, through one trait.
+#[derive(Clone, Debug)]
+pub struct SharedTransport(Arc<dyn Transport>);
+
+impl SharedTransport {
+    /// Shares `transport`.
+    pub fn new(transport: impl Transport) -> Self {
+        Self(Arc::new(transport))
+    }
+}
+
+impl Deref for SharedTransport {
+    type Target = dyn Transport;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
+
+macro_rules! forward_transport {
+    ($([$($generics:tt)*] $target:ty),* $(,)?) => {$(
+        #[async_trait]
+        impl<$($generics)*> Transport for $target {
+            async fn send(
+                &self,
+                request: http::Request<Body>,
+            ) -> Result<http::Response<Body>, TransportError> {
+                (**self).send(request).await
+            }
+
+            fn timer(&self) -> SharedTimer {
+                (**self).timer()
+            }
+
+            fn detach(&self, task: BoxFuture<'static, ()>) {
+                (**self).detach(task);
+            }
+
+            fn info(&self) -> TransportInfo {
+                (**self).info()
+            }
+        }
+    )*};
+}
+
+forward_transport!([T: Transport + ?Sized] Arc<T>, [T: Transport + ?Sized] Box<T>, [] SharedTransport);
+
+/// A [`BlockingTransport`] shared by any number of connections.
+#[derive(Clone, Debug)]
+pub struct SharedBlockingTransport(Arc<dyn BlockingTransport>);
+
+impl SharedBlockingTransport {
+    /// Shares `transport`.
+    pub fn new(transport: impl BlockingTransport) -> Self {
+        Self(Arc::new(transport))
+    }
+}
+
+impl Deref for SharedBlockingTransport {
+    type Target = dyn BlockingTransport;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
+
+macro_rules! forward_blocking_transport {
+    ($([$($generics:tt)*] $target:ty),* $(,)?) => {$(
+        impl<$($generics)*> BlockingTransport for $target {
+            fn send(
+                &self,
+                request: http::Request<Body>,
+            ) -> Result<http::Response<Body>, TransportError> {
+                (**self).send(request)
+            }
+
+            fn now(&self) -> Instant {
+                (**self).now()
+            }
+
+            fn sleep_until(&self, deadline: Instant) {
+                (**self).sleep_until(deadline);
+            }
+
+            fn send_detached(&self, request: http::Request<Body>) {
+                (**self).send_detached(request);
+            }
+
+            fn info(&self) -> TransportInfo {
+                (**self).info()
+            }
+        }
+    )*};
+}
+
+forward_blocking_transport!(
+    [T: BlockingTransport + ?Sized] Arc<T>,
+    [T: BlockingTransport + ?Sized] Box<T>,
+    [] SharedBlockingTransport,
+);
+
+/// What the session layer tells a transport about one request, as a request extension.
+///
+/// One value rather than one extension per setting: an extension costs an allocation, and every
+/// request carries these.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct RequestContext {
+    /// When to give up waiting for the response's head, connecting included.
+    pub deadline: Option<Instant>,
+    /// How long to wait for a connection, TLS handshake included.
+    pub connect_timeout: Option<Duration>,
+    /// How long to wait for the next piece of the response's body.
+    pub body_idle_timeout: Option<Duration>,
+    /// What the request is for, in log events: `"login"`, `"renew"`, `"call"`.
+    pub operation: &'static str,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+}
+
+/// Which transport this is.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct TransportInfo {
+    /// The product name, for example `"mstr-hyper"`. Empty if the transport does not say.
+    pub name: &'static str,
+    /// Its version.
+    pub version: &'static str,
+}
+
+impl TransportInfo {
+    /// Names a transport.
+    #[must_use]
+    pub const fn new(name: &'static str, version: &'static str) -> Self {
+        Self { name, version }
+    }
+}

@@ -1,0 +1,236 @@
+//! Why one exchange failed, and whether the request can have reached the server.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use super::BoxError;
+
+/// Why an exchange failed below HTTP.
+///
+/// Cheap to clone, so that every caller waiting for one exchange receives the same failure.
+/// [`Display`](fmt::Display) says what failed and where; the underlying error's own text is
+/// reached through [`source`](StdError::source) and never repeated.
+#[derive(Clone)]
+pub struct TransportError(Arc<Inner>);
+
+struct Inner {
+    kind: TransportErrorKind,
+    sent: Sent,
+    detail: Option<Cow<'static, str>>,
+    source: Option<BoxError>,
+}
+
+impl TransportError {
+    /// Creates an error of `kind`, assuming the request may have been sent.
+    ///
+    /// Say [`with_sent`](Self::with_sent)`(Sent::No)` only if no byte of the request can have
+    /// reached the server: a request that is not idempotent is then repeated.
+    #[must_use]
+    pub fn new(kind: TransportErrorKind) -> Self {
+        Self(Arc::new(Inner {
+            kind,
+            sent: Sent::Maybe,
+            detail: None,
+            source: None,
+        }))
+    }
+
+    /// Classifies an I/O error by its kind: refused and unreachable are
+    /// [`Connect`](TransportErrorKind::Connect), timed out is
+    /// [`Timeout`](TransportErrorKind::Timeout), resets and early ends are
+    /// [`Interrupted`](TransportErrorKind::Interrupted).
+    #[must_use]
+    pub fn from_io(error: io::Error) -> Self {
+        use io::ErrorKind as Io;
+
+        let (kind, sent) = match error.kind() {
+            Io::ConnectionRefused
+            | Io::AddrNotAvailable
+            | Io::HostUnreachable
+            | Io::NetworkUnreachable => (TransportErrorKind::Connect, Sent::No),
+            Io::TimedOut => (TransportErrorKind::Timeout, Sent::Maybe),
+            Io::InvalidInput | Io::InvalidData => (TransportErrorKind::Protocol, Sent::Maybe),
+            _ => (TransportErrorKind::Interrupted, Sent::Maybe),
+        };
+        Self::new(kind).with_sent(sent).with_source(error)
+    }
+
+    /// Turns any error into a transport error of `kind`, keeping one that already is one.
+    #[must_use]
+    pub fn from_boxed(kind: TransportErrorKind, error: BoxError) -> Self {
+        match error.downcast::<Self>() {
+            Ok(already) => *already,
+            Err(error) => Self::new(kind).with_boxed_source(error),
+        }
+    }
+
+    /// Finds the first error of type `E` in `error`'s source chain, `error` itself included.
+    ///
+    /// Backends classify by walking the chain, because the HTTP library wraps the interesting
+    /// error in its own.
+    #[must_use]
+    pub fn find_source<'e, E: StdError + 'static>(
+        error: &'e (dyn StdError + 'static),
+    ) -> Option<&'e E> {
+        let mut current = Some(error);
+        while let Some(error) = current {
+            if let Some(found) = error.downcast_ref::<E>() {
+                return Some(found);
+            }
+            // An `io::Error` that wraps another error hides it from `source()` of the wrapper.
+            if let Some(inner) = error
+                .downcast_ref::<io::Error>()
+                .and_then(io::Error::get_ref)
+            {
+                current = Some(inner);
+                continue;
+            }
+            current = error.source();
+        }
+        None
+    }
+
+    /// States whether the request can have reached the server.
+    #[must_use]
+    pub fn with_sent(self, sent: Sent) -> Self {
+        self.map(|inner| inner.sent = sent)
+    }
+
+    /// Adds what was being attempted, for example `"connecting to host:443"`. Never a secret.
+    #[must_use]
+    pub fn with_detail(self, detail: impl Into<Cow<'static, str>>) -> Self {
+        let detail = detail.into();
+        self.map(|inner| inner.detail = Some(detail))
+    }
+
+    /// Adds the underlying error.
+    #[must_use]
+    pub fn with_source(self, source: impl Into<BoxError>) -> Self {
+        self.with_boxed_source(source.into())
+    }
+
+    fn with_boxed_source(self, source: BoxError) -> Self {
+        self.map(|inner| inner.source = Some(source))
+    }
+
+    fn map(self, change: impl FnOnce(&mut Inner)) -> Self {
+        match Arc::try_unwrap(self.0) {
+            Ok(mut inner) => {
+                change(&mut inner);
+                Self(Arc::new(inner))
+            }
+            // Shared already: keep what others see and stack the change on top of it.
+            Err(shared) => {
+                let mut inner = Inner {
+                    kind: shared.kind,
+                    sent: shared.sent,
+                    detail: shared.detail.clone(),
+                    source: shared
+                        .source
+                        .is_some()
+                        .then(|| Box::new(Self(shared)) as BoxError),
+                };
+                change(&mut inner);
+                Self(Arc::new(inner))
+            }
+        }
+    }
+
+    /// What failed.
+    #[must_use]
+    pub fn kind(&self) -> TransportErrorKind {
+        self.0.kind
+    }
+
+    /// Whether the request can have reached the server.
+    #[must_use]
+    pub fn sent(&self) -> Sent {
+        self.0.sent
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.kind.describe())?;
+        match &self.0.detail {
+            Some(detail) => write!(f, " ({detail})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TransportError")
+            .field("kind", &self.0.kind)
+            .field("sent", &self.0.sent)
+            .field("detail", &self.0.detail)
+            .field("source", &self.0.source)
+            .finish()
+    }
+}
+
+impl StdError for TransportError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0
+            .source
+            .as_deref()
+            .map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+/// What failed below HTTP.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum TransportErrorKind {
+    /// The request body's own stream failed, or was shorter or longer than it declared.
+    Body,
+    /// The exchange was given up by this side: the transport or its runtime is shutting down.
+    Canceled,
+    /// The settings cannot work, for example a scheme the transport does not speak.
+    Config,
+    /// No connection: name not resolved, refused, unreachable.
+    Connect,
+    /// The connection ended before the whole answer had arrived.
+    Interrupted,
+    /// The peer does not speak HTTP as it should.
+    Protocol,
+    /// A deadline passed.
+    Timeout,
+    /// The TLS handshake failed: unknown issuer, wrong host, no common version.
+    Tls,
+    /// A body was larger than the caller's limit.
+    TooLarge,
+}
+
+impl TransportErrorKind {
+    fn describe(self) -> &'static str {
+        match self {
+            Self::Body => "the body could not be produced",
+            Self::Canceled => "the exchange was canceled",
+            Self::Config => "the transport's settings cannot work",
+            Self::Connect => "no connection could be made",
+            Self::Interrupted => "the connection ended early",
+            Self::Protocol => "the peer broke the HTTP protocol",
+            Self::Timeout => "a deadline passed",
+            Self::Tls => "the TLS handshake failed",
+            Self::TooLarge => "the body is larger than the limit",
+        }
+    }
+}
+
+/// Whether a failed request can have reached the server.
+///
+/// This decides whether a request that is not idempotent may be repeated, so a transport says
+/// [`No`](Self::No) only when it knows.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "there is no third answer")]
+pub enum Sent {
+    /// The server may have received and processed the request.
+    Maybe,
+    /// No byte of the request can have reached the server.
+    No,
+}
