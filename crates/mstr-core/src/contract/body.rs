@@ -176,7 +176,7 @@ impl Body {
 
     /// Reads up to `limit` bytes; what was read, and whether that was all. When it was not, the
     /// body is left as if nothing had been read.
-    pub(crate) async fn peek(&mut self, limit: usize) -> Result<Peeked, TransportError> {
+    pub(crate) async fn peek(&mut self, limit: usize) -> Result<Bytes, TransportError> {
         let mut chunks = VecDeque::new();
         let mut length = 0;
         let complete = loop {
@@ -197,7 +197,7 @@ impl Body {
         } else {
             self.put_back(chunks);
         }
-        Ok(Peeked { bytes })
+        Ok(bytes)
     }
 
     fn put_back(&mut self, mut chunks: VecDeque<Bytes>) {
@@ -227,11 +227,6 @@ impl Body {
             }
         }
     }
-}
-
-/// What [`Body::peek`] saw.
-pub(crate) struct Peeked {
-    pub(crate) bytes: Bytes,
 }
 
 /// Bytes on their way into one buffer, with a limit.

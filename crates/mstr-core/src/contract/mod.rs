@@ -9,6 +9,7 @@ mod timer;
 mod transport;
 mod transport_error;
 
+pub(crate) use body::Collected;
 pub use body::{Body, BoxError, COLLECT_PREALLOCATION_LIMIT};
 pub use timer::{SharedTimer, Sleep, Timer};
 pub use transport::{

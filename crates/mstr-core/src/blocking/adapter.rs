@@ -1,0 +1,44 @@
+//! Any asynchronous transport as a blocking one.
+
+use std::time::Instant;
+
+use super::park::block_on;
+use crate::contract::{
+    BlockingTransport, Body, SharedTimer, Transport, TransportError, TransportInfo,
+};
+
+/// Uses an asynchronous [`Transport`] from blocking code by parking the calling thread.
+///
+/// The transport must make progress without being polled by an executor of its own: one over a
+/// runtime that runs on other threads does.
+#[derive(Debug)]
+pub struct BlockOn<T> {
+    transport: T,
+    timer: SharedTimer,
+}
+
+impl<T: Transport> BlockOn<T> {
+    /// Adapts `transport`.
+    pub fn new(transport: T) -> Self {
+        let timer = transport.timer();
+        Self { transport, timer }
+    }
+}
+
+impl<T: Transport> BlockingTransport for BlockOn<T> {
+    fn send(&self, request: http::Request<Body>) -> Result<http::Response<Body>, TransportError> {
+        block_on(self.transport.send(request))
+    }
+
+    fn now(&self) -> Instant {
+        self.timer.now()
+    }
+
+    fn sleep_until(&self, deadline: Instant) {
+        block_on(self.timer.sleep_until(deadline));
+    }
+
+    fn info(&self) -> TransportInfo {
+        self.transport.info()
+    }
+}

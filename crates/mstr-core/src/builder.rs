@@ -1,0 +1,424 @@
+//! Describing a connection, for both drivers.
+
+use std::collections::hash_map::DefaultHasher;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::HeaderValue;
+
+use crate::blocking;
+use crate::call::{RetryPolicy, Timeouts};
+use crate::connection::{Connection, Shared};
+use crate::contract::{
+    BlockingTransport, SharedBlockingTransport, SharedTransport, Transport, TransportInfo,
+};
+use crate::error::{Error, ErrorKind};
+use crate::protocol::{
+    ApiToken, BaseUrl, CredentialProvider, Credentials, IdentityToken, Locale, Password, ProjectRef,
+};
+use crate::session::{Session, SessionConfig};
+use crate::workstation::{Borrowing, WorkstationData};
+
+/// The longest that closing waits for the server.
+const LONGEST_LOGOUT: Duration = Duration::from_secs(10);
+
+/// The state of a [`Builder`] that has no transport yet and can therefore not connect.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct NoTransport;
+
+/// Describes a connection. Nothing is sent before `connect` or the first request.
+///
+/// Mistakes are reported when the connection is built, by name, before anything is sent.
+#[must_use = "a connection is not opened until `connect` is called"]
+pub struct Builder<T = NoTransport> {
+    base: String,
+    source: Source,
+    application_type: Option<u32>,
+    application_id: Option<String>,
+    working_set: Option<u32>,
+    max_search: Option<u32>,
+    locale: Locale,
+    project: Option<Result<ProjectRef, Error>>,
+    timeouts: Timeouts,
+    retry: RetryPolicy,
+    checks: bool,
+    allow_insecure: bool,
+    user_agent: Option<String>,
+    seed: Option<u64>,
+    transport: T,
+}
+
+enum Source {
+    Credentials(Credentials),
+    None,
+    Provider(Arc<dyn CredentialProvider>),
+    Workstation(WorkstationData),
+}
+
+impl Builder<NoTransport> {
+    pub(crate) fn new(base_url: &str) -> Self {
+        Self {
+            base: base_url.to_owned(),
+            source: Source::None,
+            application_type: None,
+            application_id: None,
+            working_set: None,
+            max_search: None,
+            locale: Locale::new(),
+            project: None,
+            timeouts: Timeouts::new(),
+            retry: RetryPolicy::new(),
+            checks: true,
+            allow_insecure: false,
+            user_agent: None,
+            seed: None,
+            transport: NoTransport,
+        }
+    }
+
+    pub(crate) fn from_workstation(data: &WorkstationData) -> Self {
+        let mut builder = Self::new(data.url());
+        builder.source = Source::Workstation(data.clone());
+        builder
+    }
+
+    /// Sends requests with `transport`, asynchronously.
+    pub fn transport(self, transport: impl Transport) -> Builder<SharedTransport> {
+        self.with(SharedTransport::new(transport))
+    }
+
+    /// Sends requests with `transport`, blocking the calling thread.
+    pub fn blocking_transport(
+        self,
+        transport: impl BlockingTransport,
+    ) -> Builder<SharedBlockingTransport> {
+        self.with(SharedBlockingTransport::new(transport))
+    }
+
+    fn with<T>(self, transport: T) -> Builder<T> {
+        let Self {
+            base,
+            source,
+            application_type,
+            application_id,
+            working_set,
+            max_search,
+            locale,
+            project,
+            timeouts,
+            retry,
+            checks,
+            allow_insecure,
+            user_agent,
+            seed,
+            transport: NoTransport,
+        } = self;
+        Builder {
+            base,
+            source,
+            application_type,
+            application_id,
+            working_set,
+            max_search,
+            locale,
+            project,
+            timeouts,
+            retry,
+            checks,
+            allow_insecure,
+            user_agent,
+            seed,
+            transport,
+        }
+    }
+}
+
+impl<T> Builder<T> {
+    /// Logs in as a user the server itself knows.
+    pub fn standard(self, username: impl Into<String>, password: impl Into<Password>) -> Self {
+        self.credentials(Credentials::standard(username, password))
+    }
+
+    /// Logs in as a user of the directory the server is connected to.
+    pub fn ldap(self, username: impl Into<String>, password: impl Into<Password>) -> Self {
+        self.credentials(Credentials::ldap(username, password))
+    }
+
+    /// Logs in as the guest user.
+    pub fn anonymous(self) -> Self {
+        self.credentials(Credentials::anonymous())
+    }
+
+    /// Logs in with an API token.
+    pub fn api_token(self, token: impl Into<ApiToken>) -> Self {
+        self.credentials(Credentials::api_token(token))
+    }
+
+    /// Borrows the session of whoever created this identity token.
+    pub fn identity_token(self, token: impl Into<IdentityToken>) -> Self {
+        self.credentials(Credentials::identity_token(token))
+    }
+
+    /// Logs in with these credentials, kept for the case that the session has to be replaced.
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.source = Source::Credentials(credentials);
+        self
+    }
+
+    /// Asks `provider` at each login, and keeps nothing.
+    pub fn credential_provider(mut self, provider: impl CredentialProvider) -> Self {
+        self.source = Source::Provider(Arc::new(provider));
+        self
+    }
+
+    /// Opens the connection for this project: 32 hexadecimal digits are taken for an id,
+    /// anything else for a name.
+    pub fn project(mut self, project: impl Into<ProjectRef>) -> Self {
+        self.project = Some(Ok(project.into()));
+        self
+    }
+
+    /// Opens the connection for the project with this id, in any case.
+    pub fn project_id(mut self, id: impl AsRef<str>) -> Self {
+        self.project = Some(crate::ProjectId::new(id).map(ProjectRef::Id));
+        self
+    }
+
+    /// Opens the connection for the project with this name.
+    pub fn project_name(mut self, name: impl Into<String>) -> Self {
+        self.project = Some(Ok(ProjectRef::Name(name.into())));
+        self
+    }
+
+    /// Logs in as this type of application. By default as 76 (Python client, there being none
+    /// for Rust), and as 35 (web client) on servers that do not know it.
+    pub fn application_type(mut self, number: u32) -> Self {
+        self.application_type = Some(number);
+        self
+    }
+
+    /// Logs in to this application, on servers that know applications (from 11.3.1200 on).
+    pub fn application_id(mut self, id: impl Into<String>) -> Self {
+        self.application_id = Some(id.into());
+        self
+    }
+
+    /// How many results the server keeps for the session, at least 3.
+    pub fn working_set(mut self, results: u32) -> Self {
+        self.working_set = Some(results);
+        self
+    }
+
+    /// How many searches the server keeps for the session, at least 1.
+    pub fn max_search(mut self, searches: u32) -> Self {
+        self.max_search = Some(searches);
+        self
+    }
+
+    /// The languages and the time zone of the session.
+    pub fn locale(mut self, locale: Locale) -> Self {
+        self.locale = locale;
+        self
+    }
+
+    /// How long each part of a request may take, unless the request says otherwise.
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// How often requests are tried, unless the request says otherwise; logins too.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// Whether the idle timeout and the server's version are asked for when the session is first
+    /// opened. Default true. Without, old servers are not recognised, and the session is renewed
+    /// as if it could be idle for 5 minutes.
+    pub fn checks(mut self, checks: bool) -> Self {
+        self.checks = checks;
+        self
+    }
+
+    /// Permits credentials over plain http to other machines, where anyone on the way can read
+    /// them.
+    pub fn allow_insecure_http(mut self) -> Self {
+        self.allow_insecure = true;
+        self
+    }
+
+    /// Names the application in the `User-Agent` header, for example `"nightly-export/2.1"`.
+    pub fn user_agent(mut self, application: impl Into<String>) -> Self {
+        self.user_agent = Some(application.into());
+        self
+    }
+
+    /// Fixes what spreads waits and renewals, so that a test is repeatable.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    fn prepare(&self, info: TransportInfo, now: Instant) -> Result<(Session, u64), Error> {
+        let base = BaseUrl::parse(&self.base)?;
+        let seed = self.seed.unwrap_or_else(|| self.any_seed(now));
+        let mut config = SessionConfig::new(base)
+            .checks(self.checks)
+            .locale(self.locale.clone())
+            .exchange_timeout(self.timeouts.attempt)
+            .logout_timeout(self.timeouts.attempt.min(LONGEST_LOGOUT))
+            .retry(self.retry.clone())
+            .seed(seed);
+        let application = match &self.user_agent {
+            None => None,
+            Some(text) => Some(HeaderValue::from_str(text).map_err(|error| {
+                config_error("the user agent has characters no header can carry").with_source(error)
+            })?),
+        };
+        config = config.user_agent(info, application.as_ref());
+        if let Some(number) = self.application_type {
+            config = config.application_type(number);
+        }
+        if let Some(id) = &self.application_id {
+            config = config.application_id(id);
+        }
+        if let Some(results) = self.working_set {
+            config = config.working_set(results);
+        }
+        if let Some(searches) = self.max_search {
+            config = config.max_search(searches);
+        }
+        if let Some(project) = &self.project {
+            config = config.project(project.clone()?);
+        }
+        if self.allow_insecure {
+            config = config.allow_insecure_http();
+        }
+        let credentials = match &self.source {
+            Source::Credentials(credentials) => Some(credentials.clone()),
+            Source::Provider(_) | Source::Workstation(_) => None,
+            Source::None => {
+                return Err(config_error(
+                    "no credentials were given: call standard, ldap, anonymous, api_token, \
+                     identity_token, credentials or credential_provider",
+                ));
+            }
+        };
+        Ok((Session::new(config, credentials)?, seed))
+    }
+
+    /// Differs between connections and processes; nothing depends on its being unpredictable.
+    fn any_seed(&self, now: Instant) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        now.hash(&mut hasher);
+        std::ptr::from_ref(self).addr().hash(&mut hasher);
+        self.base.hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+impl Builder<SharedTransport> {
+    /// Opens the connection: logs in, and finds the project if one is given. Everything is asked
+    /// side by side after the login, so this takes two round trips.
+    ///
+    /// If anything fails, the session is logged out before the error is returned.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](ErrorKind::Config) for a setting that cannot work,
+    /// [`ProjectUnavailable`](ErrorKind::ProjectUnavailable), and those of
+    /// [`Connection::open`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future logs out, in the background, what it has opened.
+    pub async fn connect(self) -> Result<Connection, Error> {
+        let connection = self.build()?;
+        connection.open().await?;
+        Ok(connection)
+    }
+
+    /// Builds the connection without opening it: the first request logs in.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](ErrorKind::Config) for a setting that cannot work.
+    pub fn build(self) -> Result<Connection, Error> {
+        let timer = self.transport.timer();
+        let (session, seed) = self.prepare(self.transport.info(), timer.now())?;
+        let provider = match self.source {
+            Source::Provider(provider) => Some(provider),
+            Source::Workstation(data) => {
+                let borrowing = Borrowing::new(data, &session, self.transport.clone());
+                Some(Arc::new(borrowing) as Arc<dyn CredentialProvider>)
+            }
+            Source::Credentials(_) | Source::None => None,
+        };
+        let Self {
+            transport,
+            timeouts,
+            retry,
+            ..
+        } = self;
+        let shared = Shared::new(session, transport, timer, provider, timeouts, retry, seed);
+        Ok(Connection::from_shared(shared))
+    }
+}
+
+impl Builder<SharedBlockingTransport> {
+    /// Opens the connection: logs in, and finds the project if one is given.
+    ///
+    /// If anything fails, the session is logged out before the error is returned.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](ErrorKind::Config) for a setting that cannot work,
+    /// [`ProjectUnavailable`](ErrorKind::ProjectUnavailable), and those of
+    /// [`blocking::Connection::open`].
+    pub fn connect(self) -> Result<blocking::Connection, Error> {
+        let connection = self.build()?;
+        connection.open()?;
+        Ok(connection)
+    }
+
+    /// Builds the connection without opening it: the first request logs in.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](ErrorKind::Config) for a setting that cannot work.
+    pub fn build(self) -> Result<blocking::Connection, Error> {
+        let (session, seed) = self.prepare(self.transport.info(), self.transport.now())?;
+        let provider = match self.source {
+            Source::Provider(provider) => Some(provider),
+            Source::Workstation(data) => {
+                let borrowing = Borrowing::new(data, &session, self.transport.clone());
+                Some(Arc::new(borrowing) as Arc<dyn CredentialProvider>)
+            }
+            Source::Credentials(_) | Source::None => None,
+        };
+        let Self {
+            transport,
+            timeouts,
+            retry,
+            ..
+        } = self;
+        let shared = blocking::Shared::new(session, transport, provider, timeouts, retry, seed);
+        Ok(blocking::Connection::from_shared(shared))
+    }
+}
+
+fn config_error(message: &'static str) -> Error {
+    Error::new(ErrorKind::Config, message)
+}
+
+impl<T> fmt::Debug for Builder<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("project", &self.project)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,191 @@
+//! How long to wait for what, and how often to try.
+
+use std::time::Duration;
+
+/// How long each part of a request may take.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Timeouts {
+    /// Until a connection stands, TLS handshake included. Default 10 seconds.
+    pub connect: Duration,
+    /// Until the head of the response, for each attempt, connecting included. Default 60
+    /// seconds.
+    pub attempt: Duration,
+    /// For the whole call: waiting for a login, all attempts, the waits between them, and the
+    /// body when it is read whole (checked as its pieces arrive). Default 5 minutes; `None` for
+    /// no limit. A body that is taken as a stream is limited by `idle_body` only.
+    pub total: Option<Duration>,
+    /// Between two pieces of a response's body. Default 30 seconds.
+    pub idle_body: Duration,
+}
+
+impl Timeouts {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the time until a connection stands.
+    #[must_use]
+    pub const fn connect(mut self, limit: Duration) -> Self {
+        self.connect = limit;
+        self
+    }
+
+    /// Sets the time until the head of the response, for each attempt.
+    #[must_use]
+    pub const fn attempt(mut self, limit: Duration) -> Self {
+        self.attempt = limit;
+        self
+    }
+
+    /// Sets the time for the whole call.
+    #[must_use]
+    pub const fn total(mut self, limit: Option<Duration>) -> Self {
+        self.total = limit;
+        self
+    }
+
+    /// Sets the time between two pieces of a response's body.
+    #[must_use]
+    pub const fn idle_body(mut self, limit: Duration) -> Self {
+        self.idle_body = limit;
+        self
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            attempt: Duration::from_secs(60),
+            total: Some(Duration::from_secs(300)),
+            idle_body: Duration::from_secs(30),
+        }
+    }
+}
+
+/// How often a request is tried, and how long to wait in between.
+///
+/// Only what may be repeated is: a request that is idempotent, or one that cannot have reached
+/// the server, and only if its body can be produced again. Failures that pass by themselves
+/// (no connection, an interrupted one, a timeout, HTTP 408, 429, 502, 503 and 504) are waited
+/// out; everything else is delivered at once.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct RetryPolicy {
+    /// The number of attempts, the first included. Default 3.
+    pub max_attempts: u32,
+    /// The shortest wait. Default 200 milliseconds.
+    pub base: Duration,
+    /// The longest wait, unless the server asks for a longer one. Default 10 seconds.
+    pub cap: Duration,
+}
+
+impl RetryPolicy {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One attempt only.
+    #[must_use]
+    pub fn never() -> Self {
+        Self::new().max_attempts(1)
+    }
+
+    /// Sets the number of attempts, at least 1.
+    #[must_use]
+    pub const fn max_attempts(mut self, attempts: u32) -> Self {
+        self.max_attempts = if attempts == 0 { 1 } else { attempts };
+        self
+    }
+
+    /// Sets the shortest wait.
+    #[must_use]
+    pub const fn base(mut self, wait: Duration) -> Self {
+        self.base = wait;
+        self
+    }
+
+    /// Sets the longest wait.
+    #[must_use]
+    pub const fn cap(mut self, wait: Duration) -> Self {
+        self.cap = wait;
+        self
+    }
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            max_attempts: 3,
+            base: Duration::from_millis(200),
+            cap: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Waits that grow and differ: each is drawn between the base and three times the last one
+/// ("decorrelated jitter"), so that clients that failed together do not return together.
+#[derive(Clone, Debug)]
+pub(crate) struct Backoff {
+    seed: u64,
+    last: Duration,
+}
+
+impl Backoff {
+    pub(crate) const fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            last: Duration::ZERO,
+        }
+    }
+
+    pub(crate) const fn reset(&mut self) {
+        self.last = Duration::ZERO;
+    }
+
+    pub(crate) fn next(&mut self, policy: &RetryPolicy) -> Duration {
+        let upper = self
+            .last
+            .saturating_mul(3)
+            .max(policy.base.saturating_mul(2));
+        let range = upper.saturating_sub(policy.base);
+        self.last = (policy.base + range.mul_f64(self.fraction())).min(policy.cap);
+        self.last
+    }
+
+    /// A number from 0 to 1, from the generator known as splitmix64.
+    pub(crate) fn fraction(&mut self) -> f64 {
+        self.seed = self.seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.seed;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^= mixed >> 31;
+        // 53 bits are what a double holds exactly.
+        (mixed >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_stay_in_bounds_and_differ_by_seed() {
+        let policy = RetryPolicy::new();
+        let waits = |seed| {
+            let mut backoff = Backoff::new(seed);
+            (0..20).map(|_| backoff.next(&policy)).collect::<Vec<_>>()
+        };
+        for wait in waits(1) {
+            assert!(wait >= policy.base && wait <= policy.cap, "{wait:?}");
+        }
+        assert_eq!(waits(1), waits(1));
+        assert_ne!(waits(1), waits(2));
+        assert!(waits(1)[10..].iter().max() > waits(1)[..2].iter().max());
+    }
+}

@@ -1,0 +1,129 @@
+//! What happens to a session, for whoever wants to know.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Waker};
+
+use futures_core::Stream;
+
+use crate::session::Event;
+use crate::sync::{Mutex, lock};
+
+/// How many events a subscriber that does not read can be behind. The oldest are dropped.
+const BACKLOG: usize = 256;
+
+/// The events of one connection, from when [`events`](crate::Connection::events) was called.
+///
+/// Ends when the connection has been closed or its last handle dropped. A reader that falls
+/// more than 256 events behind loses the oldest.
+#[derive(Debug)]
+pub struct Events(Arc<Queue>);
+
+#[derive(Debug)]
+struct Queue {
+    state: Mutex<Pending>,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    events: VecDeque<Event>,
+    ended: bool,
+    waker: Option<Waker>,
+}
+
+impl Events {
+    /// The next event; `None` after the last one.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses no event.
+    pub async fn next(&mut self) -> Option<Event> {
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    /// The next event if there is one already.
+    pub fn try_next(&mut self) -> Option<Event> {
+        lock(&self.0.state).events.pop_front()
+    }
+
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        let mut pending = lock(&self.0.state);
+        match pending.events.pop_front() {
+            Some(event) => Poll::Ready(Some(event)),
+            None if pending.ended => Poll::Ready(None),
+            None => {
+                pending.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Stream for Events {
+    type Item = Event;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.poll(cx)
+    }
+}
+
+/// The sending side.
+#[derive(Debug, Default)]
+pub(crate) struct Subscribers(Vec<Weak<Queue>>);
+
+impl Subscribers {
+    pub(crate) fn subscribe(&mut self) -> Events {
+        let queue = Arc::new(Queue {
+            state: Mutex::new(Pending::default()),
+        });
+        self.0.push(Arc::downgrade(&queue));
+        Events(queue)
+    }
+
+    pub(crate) fn publish(&mut self, event: &Event) {
+        let last = matches!(event, Event::Closed(_));
+        self.0.retain(|subscriber| {
+            let Some(queue) = subscriber.upgrade() else {
+                return false;
+            };
+            queue.push(event.clone(), last);
+            !last
+        });
+    }
+}
+
+impl Drop for Subscribers {
+    fn drop(&mut self) {
+        for queue in self.0.iter().filter_map(Weak::upgrade) {
+            queue.end();
+        }
+    }
+}
+
+impl Queue {
+    fn push(&self, event: Event, last: bool) {
+        let mut pending = lock(&self.state);
+        if pending.events.len() >= BACKLOG {
+            pending.events.pop_front();
+        }
+        pending.events.push_back(event);
+        pending.ended |= last;
+        let waker = pending.waker.take();
+        drop(pending);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn end(&self) {
+        let mut pending = lock(&self.state);
+        pending.ended = true;
+        let waker = pending.waker.take();
+        drop(pending);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What can go wrong, and how a refusal is classified.
+
+use http::StatusCode;
+
+use super::ServerError;
+
+macro_rules! error_kinds {
+    ($($(#[doc = $doc:literal])+ $name:ident => $refusal:literal,)+) => {
+        /// What happened.
+        ///
+        /// Each variant says whether the request is repeated automatically (within the
+        /// [`RetryPolicy`](crate::RetryPolicy), and only if it may be repeated) and what the
+        /// caller can do.
+        #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+        #[non_exhaustive]
+        pub enum ErrorKind {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl ErrorKind {
+            #[cfg(test)]
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The message of an error of this kind that has nothing more specific to say.
+            pub(crate) const fn refusal(self) -> &'static str {
+                match self {
+                    $(Self::$name => $refusal,)+
+                }
+            }
+        }
+    };
+}
+
+error_kinds! {
+    /// The operation was given up by this side, for example because the runtime behind the
+    /// transport has shut down. Not repeated.
+    Canceled => "the operation was canceled",
+    /// The connection has been closed. Not repeated: open a new connection.
+    Closed => "the connection has been closed",
+    /// A setting cannot work; the message names it. Not repeated: correct the setting.
+    Config => "a setting cannot work",
+    /// The server refuses because of the state of the object: it exists already, or it is
+    /// being changed by someone else. Not repeated.
+    Conflict => "the server reports a conflict",
+    /// No connection could be made. Repeated: the request cannot have left.
+    Connect => "no connection could be made",
+    /// The server refuses the credentials. Never repeated, because repeating a wrong password
+    /// locks the account: later calls fail with the same error until
+    /// [`reset_credentials`](crate::Connection::reset_credentials).
+    Credentials => "the server refused the credentials",
+    /// The answer is not what the REST API promises. Not repeated. Often the base URL points to
+    /// something else, such as a sign-in page.
+    Decode => "the answer could not be understood",
+    /// The user lacks a privilege or an access right. Not repeated: ask the administrator.
+    Forbidden => "the user is not allowed to do this",
+    /// The connection ended before the answer was complete. Repeated if the request is
+    /// idempotent, because the server may have processed it.
+    Interrupted => "the connection ended early",
+    /// The server knows no such object or endpoint. Not repeated.
+    NotFound => "the server knows no such object or endpoint",
+    /// The project is unknown, ambiguous or not loaded. Not repeated: the message names what
+    /// was asked for and the nearest names.
+    ProjectUnavailable => "the project is not available",
+    /// The server asks for fewer requests. Repeated after the time it asks for.
+    RateLimited => "the server asks for fewer requests",
+    /// The server redirects to another origin, in a circle, or without saying where. Not
+    /// followed, because the session's token must not reach another host. Check the base URL.
+    Redirect => "the server redirects to where the session must not go",
+    /// The server refuses the request as malformed or not supported. Not repeated.
+    Request => "the server refuses the request",
+    /// The server failed. Repeated if the request is idempotent and the failure is one that
+    /// passes (502, 503, 504).
+    Server => "the server failed",
+    /// The server has no session left for this user or at all. Not repeated, because sessions
+    /// are freed in minutes, not milliseconds: close sessions or raise the limit.
+    SessionLimit => "the server allows no further session",
+    /// The session has ended and could not be replaced, for example one borrowed with an
+    /// identity token. A session that can be replaced is replaced without an error.
+    SessionLost => "the session has ended",
+    /// A deadline passed. Repeated if the request is idempotent.
+    Timeout => "the deadline passed",
+    /// The TLS handshake failed. Not repeated: see the TLS settings of the transport.
+    Tls => "no secure connection could be made",
+    /// The server is older than this library supports. Not repeated.
+    UnsupportedServer => "the server is too old",
+    /// The call itself is wrong; the message says how. Nothing was sent.
+    Usage => "the call is wrong",
+}
+
+impl ErrorKind {
+    /// Whether an error of this kind can pass by itself.
+    #[must_use]
+    pub const fn is_retryable(self) -> bool {
+        matches!(
+            self,
+            Self::Connect | Self::Interrupted | Self::RateLimited | Self::Server | Self::Timeout
+        )
+    }
+}
+
+/// Server codes come before the status: a session limit answers 500 and must not be repeated.
+pub(super) fn classify(status: StatusCode, body: Option<&ServerError>) -> ErrorKind {
+    if let Some(kind) = body.and_then(ServerError::classify) {
+        return kind;
+    }
+    match status {
+        StatusCode::UNAUTHORIZED => ErrorKind::Credentials,
+        StatusCode::FORBIDDEN => ErrorKind::Forbidden,
+        StatusCode::NOT_FOUND | StatusCode::GONE => ErrorKind::NotFound,
+        StatusCode::REQUEST_TIMEOUT => ErrorKind::Timeout,
+        StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED | StatusCode::LOCKED => {
+            ErrorKind::Conflict
+        }
+        StatusCode::TOO_MANY_REQUESTS => ErrorKind::RateLimited,
+        _ if status.is_redirection() => ErrorKind::Redirect,
+        _ if status.is_server_error() => ErrorKind::Server,
+        _ => ErrorKind::Request,
+    }
+}

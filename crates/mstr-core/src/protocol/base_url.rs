@@ -1,0 +1,450 @@
+//! Where the server is, and which URLs belong to it.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use http::Uri;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+use crate::error::{Error, ErrorKind};
+
+/// What may not stand in a request target as it is. `%` stays: the caller may have encoded.
+const NOT_IN_A_TARGET: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// The address of a Strategy Library, for example
+/// `https://env.example.com/MicroStrategyLibrary`.
+///
+/// Accepts what people copy from a browser or the API explorer: a trailing `/`, `/api`,
+/// `/api/…`, `/app`, `/app/…`, `#/home`, `?…`, an upper-case scheme. A host called `api.…` or a
+/// path like `/apiary` is left alone.
+#[derive(Clone, Eq, PartialEq)]
+pub struct BaseUrl {
+    /// Scheme, authority and path without a trailing slash.
+    prefix: String,
+    /// Length of scheme and authority within `prefix`.
+    origin: usize,
+}
+
+/// A parsed request address.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) uri: Uri,
+    pub(crate) same_origin: bool,
+}
+
+impl BaseUrl {
+    /// Reads an address.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](ErrorKind::Config) if it is not an `http` or `https` URL with a host, or
+    /// carries a user or password.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let given = text.trim();
+        // The user info is checked first and the text not shown: it may hold a password.
+        let after_scheme = given.split_once("://").map_or(given, |(_, rest)| rest);
+        let authority = after_scheme
+            .split(['/', '?', '#'])
+            .next()
+            .unwrap_or_default();
+        if authority.contains('@') {
+            return Err(config(
+                "the base URL carries user information before \"@\": give the credentials to \
+                 the builder instead"
+                    .into(),
+            ));
+        }
+        let refuse = |why: &str| config(format!("\"{given}\" is no base URL: {why}"));
+        let Some((scheme, rest)) = given.split_once("://") else {
+            return Err(refuse("it must start with https:// or http://"));
+        };
+        let scheme = scheme.to_ascii_lowercase();
+        if scheme != "https" && scheme != "http" {
+            return Err(refuse("only https and http are supported"));
+        }
+        if authority.is_empty() {
+            return Err(refuse("the host is missing"));
+        }
+        let path = rest[authority.len()..]
+            .split(['?', '#'])
+            .next()
+            .unwrap_or_default();
+        let authority = authority.to_ascii_lowercase();
+        let mut prefix = format!("{scheme}://{authority}");
+        let origin = prefix.len();
+        for segment in library_path(path) {
+            prefix.push('/');
+            prefix.extend(utf8_percent_encode(segment, NOT_IN_A_TARGET));
+        }
+        let uri: Uri = prefix
+            .parse()
+            .map_err(|error: http::uri::InvalidUri| refuse("it is malformed").with_source(error))?;
+        let host = uri.host().unwrap_or_default();
+        if host.is_empty() {
+            return Err(refuse("the host is missing"));
+        }
+        let port = uri.authority().map_or("", |authority| authority.as_str());
+        if port
+            .rsplit_once(':')
+            .is_some_and(|(_, port)| !port.ends_with(']'))
+            && uri.port_u16().is_none()
+        {
+            return Err(refuse("the port is no number from 0 to 65535"));
+        }
+        Ok(Self { prefix, origin })
+    }
+
+    /// The address, without a trailing slash.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Scheme, host and port.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.prefix[..self.origin]
+    }
+
+    /// Whether the address is `https`.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.prefix.starts_with("https:")
+    }
+
+    /// Whether requests stay on this machine.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        let authority = self
+            .origin()
+            .split_once("://")
+            .map_or("", |(_, authority)| authority);
+        let host = match authority.strip_prefix('[') {
+            Some(rest) => rest.split(']').next().unwrap_or_default(),
+            None => authority.split(':').next().unwrap_or_default(),
+        };
+        host == "localhost"
+            || host.ends_with(".localhost")
+            || host
+                .parse::<IpAddr>()
+                .is_ok_and(|address| address.is_loopback())
+    }
+
+    /// Refuses to send credentials in clear over a network.
+    pub(crate) fn check_secure(&self, allow_insecure: bool) -> Result<(), Error> {
+        if self.is_https() || self.is_loopback() || allow_insecure {
+            return Ok(());
+        }
+        Err(config(format!(
+            "{self} is plain http, so the credentials would cross the network in clear: use \
+             https, or call allow_insecure_http()"
+        )))
+    }
+
+    /// The address of `path`, which is relative to the base, or an absolute URL.
+    pub(crate) fn target(&self, path: &str, query: &str) -> Result<Target, Error> {
+        if has_http_scheme(path) {
+            return self.absolute(path, query);
+        }
+        if path.starts_with("//") {
+            return Err(usage(format!(
+                "\"{path}\" names a host without a scheme: give a path that starts with one \
+                 slash, or a complete URL"
+            )));
+        }
+        let path = without_fragment(path);
+        let encoded: Cow<'_, str> = utf8_percent_encode(path, NOT_IN_A_TARGET).into();
+        let mut text = String::with_capacity(self.prefix.len() + encoded.len() + query.len() + 2);
+        text.push_str(&self.prefix);
+        if !encoded.starts_with(['/', '?']) {
+            text.push('/');
+        }
+        text.push_str(&encoded);
+        push_query(&mut text, query);
+        Ok(Target {
+            uri: parse_uri(text)?,
+            same_origin: true,
+        })
+    }
+
+    fn absolute(&self, url: &str, query: &str) -> Result<Target, Error> {
+        let mut text = utf8_percent_encode(without_fragment(url), NOT_IN_A_TARGET).to_string();
+        push_query(&mut text, query);
+        let uri = parse_uri(text)?;
+        if uri
+            .authority()
+            .is_some_and(|authority| authority.as_str().contains('@'))
+        {
+            return Err(usage(
+                "the URL carries user information before \"@\"".into(),
+            ));
+        }
+        let same_origin = self.is_same_origin(&uri);
+        Ok(Target { uri, same_origin })
+    }
+
+    fn is_same_origin(&self, other: &Uri) -> bool {
+        let Ok(own) = self.origin().parse::<Uri>() else {
+            return false;
+        };
+        let port = |uri: &Uri| {
+            uri.port_u16()
+                .unwrap_or(if uri.scheme_str() == Some("https") {
+                    443
+                } else {
+                    80
+                })
+        };
+        let host = |uri: &Uri| uri.host().unwrap_or_default().to_ascii_lowercase();
+        own.scheme() == other.scheme() && host(&own) == host(other) && port(&own) == port(other)
+    }
+
+    /// The address a `Location` header points to, seen from `from`.
+    pub(crate) fn redirect(&self, from: &Uri, location: &str) -> Result<Target, Error> {
+        let location = location.trim();
+        if has_http_scheme(location) {
+            return self.absolute(location, "");
+        }
+        let scheme = from.scheme_str().unwrap_or("https");
+        if let Some(rest) = location.strip_prefix("//") {
+            return self.absolute(&format!("{scheme}://{rest}"), "");
+        }
+        let authority = from.authority().map_or("", |authority| authority.as_str());
+        let path = if location.starts_with('/') {
+            location.to_owned()
+        } else if location.starts_with('?') {
+            format!("{}{location}", from.path())
+        } else {
+            let folder = from.path().rfind('/').map_or("", |end| &from.path()[..end]);
+            format!("{folder}/{location}")
+        };
+        self.absolute(&format!("{scheme}://{authority}{path}"), "")
+    }
+}
+
+/// The segments of a Library's own path, cut where its API or its web application begins.
+fn library_path(path: &str) -> Vec<&str> {
+    let segments: Vec<&str> = path
+        .split('/')
+        .filter(|segment| !segment.is_empty())
+        .collect();
+    // A gateway may itself live under `/api/…`, so the product's usual name comes first.
+    let known = segments
+        .iter()
+        .rposition(|name| name.eq_ignore_ascii_case("MicroStrategyLibrary"));
+    let start = known.map_or(0, |position| position + 1);
+    let cut = segments
+        .iter()
+        .enumerate()
+        .skip(start)
+        .find(|(_, segment)| {
+            ["api", "api-docs", "app"]
+                .iter()
+                .any(|page| segment.eq_ignore_ascii_case(page))
+        });
+    let end = cut.map_or(segments.len(), |(index, _)| index);
+    segments[..end].to_vec()
+}
+
+fn has_http_scheme(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, _)| {
+        !scheme.is_empty() && scheme.bytes().all(|letter| letter.is_ascii_alphanumeric())
+    })
+}
+
+fn without_fragment(text: &str) -> &str {
+    text.split('#').next().unwrap_or_default()
+}
+
+fn push_query(text: &mut String, query: &str) {
+    if !query.is_empty() {
+        text.push(if text.contains('?') { '&' } else { '?' });
+        text.push_str(query);
+    }
+}
+
+fn parse_uri(text: String) -> Result<Uri, Error> {
+    let shown = text.split('?').next().unwrap_or_default().to_owned();
+    let uri = Uri::try_from(text)
+        .map_err(|error| usage(format!("\"{shown}\" is no valid address")).with_source(error))?;
+    match uri.scheme_str() {
+        Some("http" | "https") => Ok(uri),
+        _ => Err(usage(format!("\"{shown}\" is neither http nor https"))),
+    }
+}
+
+fn config(message: String) -> Error {
+    Error::new(ErrorKind::Config, message)
+}
+
+fn usage(message: String) -> Error {
+    Error::new(ErrorKind::Usage, message)
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.prefix)
+    }
+}
+
+impl fmt::Debug for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BaseUrl({})", self.prefix)
+    }
+}
+
+impl FromStr for BaseUrl {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::parse(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_copy_from_a_browser_is_understood() {
+        let library = "https://env.example.com/MicroStrategyLibrary";
+        for given in [
+            "https://env.example.com/MicroStrategyLibrary",
+            "https://env.example.com/MicroStrategyLibrary/",
+            "https://env.example.com/MicroStrategyLibrary//",
+            " https://env.example.com/MicroStrategyLibrary ",
+            "https://env.example.com/MicroStrategyLibrary/api",
+            "https://env.example.com/MicroStrategyLibrary/api/",
+            "https://env.example.com/MicroStrategyLibrary/API/v2/objects",
+            "https://env.example.com/MicroStrategyLibrary/api-docs/index.html",
+            "https://env.example.com/MicroStrategyLibrary/app",
+            "https://env.example.com/MicroStrategyLibrary/app/B7CA92F0/K53",
+            "https://env.example.com/MicroStrategyLibrary#/home",
+            "https://env.example.com/MicroStrategyLibrary?a=1",
+            "HTTPS://ENV.example.com/MicroStrategyLibrary",
+        ] {
+            assert_eq!(
+                BaseUrl::parse(given).expect(given).as_str(),
+                library,
+                "{given}"
+            );
+        }
+        for (given, expected) in [
+            ("https://api.example.com/Lib", "https://api.example.com/Lib"),
+            ("https://x.com/apiary/Lib", "https://x.com/apiary/Lib"),
+            ("https://x.com/application/api", "https://x.com/application"),
+            ("https://x.com", "https://x.com"),
+            ("https://x.com/api", "https://x.com"),
+            (
+                "https://x.com/api/MicroStrategyLibrary/api/v2",
+                "https://x.com/api/MicroStrategyLibrary",
+            ),
+            ("http://[::1]:8080/Lib", "http://[::1]:8080/Lib"),
+        ] {
+            assert_eq!(
+                BaseUrl::parse(given).expect(given).as_str(),
+                expected,
+                "{given}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_with_a_reason() {
+        for (given, reason) in [
+            ("", "https://"),
+            ("127.0.0.1", "https://"),
+            ("ftp://x.com", "only https"),
+            ("https://", "host is missing"),
+            ("https:///MicroStrategyLibrary", "host is missing"),
+            ("https://x y.com/", "malformed"),
+            ("https://x.com:99999/Lib", "malformed"),
+        ] {
+            let error = BaseUrl::parse(given).expect_err(given);
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.to_string().contains(reason), "{given}: {error}");
+        }
+        let error = BaseUrl::parse("https://alice:hunter2@x.com/Lib").expect_err("user info");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn credentials_over_plain_http_stay_on_this_machine() {
+        for local in [
+            "http://localhost:1/L",
+            "http://127.0.0.9/L",
+            "http://[::1]:5/L",
+        ] {
+            BaseUrl::parse(local)
+                .expect(local)
+                .check_secure(false)
+                .expect(local);
+        }
+        let remote = BaseUrl::parse("http://127.0.0.1.example.com/L").expect("a URL");
+        assert_eq!(
+            remote.check_secure(false).expect_err("clear").kind(),
+            ErrorKind::Config
+        );
+        remote.check_secure(true).expect("allowed explicitly");
+    }
+
+    #[test]
+    fn a_path_is_relative_to_the_base_and_an_absolute_url_is_compared_by_origin() {
+        let base = BaseUrl::parse("https://x.com/Lib").expect("a URL");
+        let relative = |path, query| base.target(path, query).expect(path).uri.to_string();
+        assert_eq!(relative("/api/echo", ""), "https://x.com/Lib/api/echo");
+        assert_eq!(
+            relative("api/echo", "a=1"),
+            "https://x.com/Lib/api/echo?a=1"
+        );
+        assert_eq!(
+            relative("/api/a%2Fb?x=1+2", "a=1"),
+            "https://x.com/Lib/api/a%2Fb?x=1+2&a=1"
+        );
+        assert_eq!(
+            relative("/api/Büro 1#top", ""),
+            "https://x.com/Lib/api/B%C3%BCro%201"
+        );
+
+        let same = |url| base.target(url, "").expect(url).same_origin;
+        assert!(same("https://x.com/other"));
+        assert!(same("https://X.com:443/other"));
+        assert!(!same("https://x.com:8443/other"));
+        assert!(!same("http://x.com/other"));
+        assert!(!same("https://x.com.evil.example/"));
+        for bad in [
+            "//evil.example/",
+            "file:///etc/passwd",
+            "https://u:p@x.com/",
+        ] {
+            assert_eq!(
+                base.target(bad, "").expect_err(bad).kind(),
+                ErrorKind::Usage
+            );
+        }
+    }
+
+    #[test]
+    fn a_redirect_is_resolved_against_where_it_came_from() {
+        let base = BaseUrl::parse("https://x.com/Lib").expect("a URL");
+        let from: Uri = "https://x.com/Lib/api/a/b?q=1".parse().expect("a URL");
+        let to = |location| base.redirect(&from, location).expect(location);
+        assert_eq!(to("/Lib/api/c").uri, "https://x.com/Lib/api/c");
+        assert_eq!(to("c").uri, "https://x.com/Lib/api/a/c");
+        assert_eq!(to("?q=2").uri, "https://x.com/Lib/api/a/b?q=2");
+        assert!(!to("//evil.example/x").same_origin);
+        assert!(!to("http://x.com/Lib/api/c").same_origin);
+    }
+}

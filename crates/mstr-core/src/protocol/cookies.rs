@@ -1,0 +1,166 @@
+//! The cookies of one session, which go to one origin only.
+//!
+//! Sticky load balancers re-set their cookies with every response, and a token without its
+//! cookies is refused, so all cookies are kept and sent back. `Path`, `Domain` and `Secure` are
+//! not consulted: every request of a session goes to the origin that set them, and a `Secure`
+//! cookie set behind a terminating proxy would otherwise be lost together with the session.
+
+use cookie::Cookie;
+use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
+use zeroize::Zeroizing;
+
+/// An expiry before this year means "delete". No clock is needed: servers delete with 1970.
+const FIRST_YEAR_OF_A_LIVE_COOKIE: i32 = 2_000;
+
+/// No session needs more; a server that sets thousands is not allowed to fill the memory.
+const LIMIT: usize = 64;
+
+#[derive(Default)]
+pub(crate) struct CookieJar {
+    /// In the order they were first set.
+    cookies: Vec<(String, Zeroizing<String>)>,
+}
+
+impl CookieJar {
+    /// Takes over what a response sets. Returns whether anything changed.
+    pub(crate) fn store(&mut self, headers: &HeaderMap) -> bool {
+        let mut changed = false;
+        for value in headers.get_all(SET_COOKIE) {
+            // Bytes beyond ASCII are not allowed in cookies; such a line is skipped.
+            if let Some(cookie) = value
+                .to_str()
+                .ok()
+                .and_then(|text| Cookie::parse(text).ok())
+            {
+                changed |= self.store_one(&cookie);
+            }
+        }
+        changed
+    }
+
+    fn store_one(&mut self, cookie: &Cookie<'_>) -> bool {
+        let existing = self
+            .cookies
+            .iter()
+            .position(|(name, _)| name == cookie.name());
+        match (existing, is_deletion(cookie)) {
+            (None, true) => false,
+            (Some(index), true) => {
+                self.cookies.remove(index);
+                true
+            }
+            (Some(index), false) => {
+                let held = &mut self.cookies[index].1;
+                let differs = held.as_str() != cookie.value();
+                if differs {
+                    *held = Zeroizing::new(cookie.value().to_owned());
+                }
+                differs
+            }
+            (None, false) if self.cookies.len() >= LIMIT || cookie.name().is_empty() => false,
+            (None, false) => {
+                let value = Zeroizing::new(cookie.value().to_owned());
+                self.cookies.push((cookie.name().to_owned(), value));
+                true
+            }
+        }
+    }
+
+    /// Adds a cookie that did not come from a response.
+    pub(crate) fn insert(&mut self, name: &str, value: &str) {
+        self.store_one(&Cookie::new(name, value));
+    }
+
+    /// The `Cookie` header, marked sensitive; `None` without cookies.
+    pub(crate) fn header(&self) -> Option<HeaderValue> {
+        if self.cookies.is_empty() {
+            return None;
+        }
+        let length = self
+            .cookies
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 3)
+            .sum();
+        let mut text = Zeroizing::new(String::with_capacity(length));
+        for (index, (name, value)) in self.cookies.iter().enumerate() {
+            if index > 0 {
+                text.push_str("; ");
+            }
+            text.push_str(name);
+            text.push('=');
+            text.push_str(value);
+        }
+        let mut header = HeaderValue::from_str(&text).ok()?;
+        header.set_sensitive(true);
+        Some(header)
+    }
+}
+
+fn is_deletion(cookie: &Cookie<'_>) -> bool {
+    cookie.max_age().is_some_and(|age| !age.is_positive())
+        || (cookie.max_age().is_none()
+            && cookie
+                .expires_datetime()
+                .is_some_and(|date| date.year() < FIRST_YEAR_OF_A_LIVE_COOKIE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(jar: &mut CookieJar, lines: &[&str]) -> bool {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(SET_COOKIE, HeaderValue::from_str(line).expect("a header"));
+        }
+        jar.store(&headers)
+    }
+
+    fn rendered(jar: &CookieJar) -> String {
+        jar.header()
+            .map(|value| value.to_str().expect("text").to_owned())
+            .unwrap_or_default()
+    }
+
+    #[test]
+    fn every_cookie_is_kept_replaced_and_expired() {
+        let mut jar = CookieJar::default();
+        assert!(set(
+            &mut jar,
+            &[
+                "JSESSIONID=one; Path=/MicroStrategyLibrary; Secure; HttpOnly",
+                "iSession=token; Path=/MicroStrategyLibrary",
+                "AWSALB=a==; Expires=Tue, 01 Dec 2026 00:00:00 GMT; Path=/",
+            ]
+        ));
+        assert_eq!(rendered(&jar), "JSESSIONID=one; iSession=token; AWSALB=a==");
+
+        assert!(!set(&mut jar, &["JSESSIONID=one"]));
+        assert!(set(&mut jar, &["AWSALB=b==", "JSESSIONID=two"]));
+        assert_eq!(rendered(&jar), "JSESSIONID=two; iSession=token; AWSALB=b==");
+
+        assert!(set(&mut jar, &["AWSALB=; Max-Age=0"]));
+        assert!(set(
+            &mut jar,
+            &["iSession=; Expires=Thu, 01 Jan 1970 00:00:00 GMT"]
+        ));
+        assert_eq!(rendered(&jar), "JSESSIONID=two");
+    }
+
+    #[test]
+    fn malformed_and_excessive_cookies_are_harmless() {
+        let mut jar = CookieJar::default();
+        assert!(!set(&mut jar, &["", "=x", ";;;", "novalue"]));
+        for index in 0..1_000 {
+            jar.insert(&format!("c{index}"), "v");
+        }
+        assert_eq!(jar.cookies.len(), LIMIT);
+    }
+
+    #[test]
+    fn the_header_is_sensitive() {
+        let mut jar = CookieJar::default();
+        jar.insert("a", "b");
+        assert!(jar.header().expect("a cookie").is_sensitive());
+    }
+}

@@ -1,0 +1,324 @@
+//! Who logs in.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use super::{ApiToken, IdentityToken, LoginMode, Password};
+use crate::contract::BoxError;
+use crate::error::{Error, ErrorKind};
+
+/// Who logs in, and how.
+///
+/// An empty user name, password or token is an error and never turns into another login mode.
+#[derive(Clone)]
+pub struct Credentials(pub(crate) Kind);
+
+#[derive(Clone)]
+pub(crate) enum Kind {
+    Anonymous,
+    ApiToken(ApiToken),
+    IdentityToken(IdentityToken),
+    User {
+        ldap: bool,
+        username: String,
+        password: Password,
+    },
+}
+
+impl Credentials {
+    /// A user the server itself knows.
+    #[must_use]
+    pub fn standard(username: impl Into<String>, password: impl Into<Password>) -> Self {
+        Self(Kind::User {
+            ldap: false,
+            username: username.into(),
+            password: password.into(),
+        })
+    }
+
+    /// A user of the directory the server is connected to.
+    #[must_use]
+    pub fn ldap(username: impl Into<String>, password: impl Into<Password>) -> Self {
+        Self(Kind::User {
+            ldap: true,
+            username: username.into(),
+            password: password.into(),
+        })
+    }
+
+    /// The guest user.
+    #[must_use]
+    pub const fn anonymous() -> Self {
+        Self(Kind::Anonymous)
+    }
+
+    /// An API token.
+    #[must_use]
+    pub fn api_token(token: impl Into<ApiToken>) -> Self {
+        Self(Kind::ApiToken(token.into()))
+    }
+
+    /// An identity token: borrows the session of whoever created it.
+    ///
+    /// The token works once. The session is shared with its owner, so closing the connection
+    /// does not log it out, and when it ends it cannot be replaced.
+    #[must_use]
+    pub fn identity_token(token: impl Into<IdentityToken>) -> Self {
+        Self(Kind::IdentityToken(token.into()))
+    }
+
+    /// Reads the environment: `MSTR_IDENTITY_TOKEN`, or `MSTR_API_TOKEN`, or `MSTR_USERNAME`
+    /// and `MSTR_PASSWORD`, with `MSTR_LOGIN_MODE` (`standard`, `ldap`, `anonymous`,
+    /// `api-token`, or the number) where the mode is not implied.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](ErrorKind::Config) if nothing is set, or if what is set contradicts itself;
+    /// the message names the variable.
+    pub fn from_env() -> Result<Self, Error> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the one place, on request"
+        )]
+        Self::from_variables(|name| match std::env::var(name) {
+            Ok(value) => Ok(Some(value)),
+            Err(std::env::VarError::NotPresent) => Ok(None),
+            Err(std::env::VarError::NotUnicode(_)) => Err(config(format!(
+                "the environment variable {name} is not valid UTF-8"
+            ))),
+        })
+    }
+
+    fn from_variables(read: impl Fn(&str) -> Result<Option<String>, Error>) -> Result<Self, Error> {
+        let read = |name| Ok::<_, Error>(read(name)?.filter(|value| !value.is_empty()));
+        let mode = read("MSTR_LOGIN_MODE")?;
+        let mode = mode
+            .map(|mode| mode.parse::<LoginMode>())
+            .transpose()
+            .map_err(|error| {
+                config("the environment variable MSTR_LOGIN_MODE is wrong").with_source(error)
+            })?;
+        let needs = |name: &'static str, mode: &str| {
+            config(format!(
+                "{mode} login needs the environment variable {name}"
+            ))
+        };
+        if let Some(token) = read("MSTR_IDENTITY_TOKEN")? {
+            return match mode {
+                None => Ok(Self::identity_token(token)),
+                Some(mode) => Err(config(format!(
+                    "MSTR_LOGIN_MODE={mode} contradicts MSTR_IDENTITY_TOKEN: unset one of them"
+                ))),
+            };
+        }
+        let api_token = read("MSTR_API_TOKEN")?;
+        let username = read("MSTR_USERNAME")?;
+        let mode = match (mode, &api_token, &username) {
+            (Some(mode), _, _) => mode,
+            (None, Some(_), Some(_)) => {
+                return Err(config(
+                    "both MSTR_API_TOKEN and MSTR_USERNAME are set: unset one, or say which \
+                     with MSTR_LOGIN_MODE",
+                ));
+            }
+            (None, Some(_), None) => LoginMode::ApiToken,
+            (None, None, Some(_)) => LoginMode::Standard,
+            (None, None, None) => {
+                return Err(config(
+                    "no credentials in the environment: set MSTR_USERNAME and MSTR_PASSWORD, or \
+                     MSTR_API_TOKEN, or MSTR_IDENTITY_TOKEN, or MSTR_LOGIN_MODE=anonymous",
+                ));
+            }
+        };
+        match mode {
+            LoginMode::Anonymous => Ok(Self::anonymous()),
+            LoginMode::ApiToken => api_token
+                .map(Self::api_token)
+                .ok_or_else(|| needs("MSTR_API_TOKEN", "api-token")),
+            LoginMode::Ldap | LoginMode::Standard => {
+                let name = mode.to_string();
+                let username = username.ok_or_else(|| needs("MSTR_USERNAME", &name))?;
+                let password =
+                    read("MSTR_PASSWORD")?.ok_or_else(|| needs("MSTR_PASSWORD", &name))?;
+                Ok(if mode == LoginMode::Ldap {
+                    Self::ldap(username, password)
+                } else {
+                    Self::standard(username, password)
+                })
+            }
+        }
+    }
+
+    /// The login mode, `None` for an identity token, which is not a login.
+    #[must_use]
+    pub const fn login_mode(&self) -> Option<LoginMode> {
+        match &self.0 {
+            Kind::Anonymous => Some(LoginMode::Anonymous),
+            Kind::ApiToken(_) => Some(LoginMode::ApiToken),
+            Kind::IdentityToken(_) => None,
+            Kind::User { ldap: true, .. } => Some(LoginMode::Ldap),
+            Kind::User { ldap: false, .. } => Some(LoginMode::Standard),
+        }
+    }
+
+    /// The user name, for the modes that have one.
+    #[must_use]
+    pub fn username(&self) -> Option<&str> {
+        match &self.0 {
+            Kind::User { username, .. } => Some(username),
+            Kind::Anonymous | Kind::ApiToken(_) | Kind::IdentityToken(_) => None,
+        }
+    }
+
+    /// Whether the session is borrowed from somebody else's.
+    pub(crate) const fn is_delegated(&self) -> bool {
+        matches!(self.0, Kind::IdentityToken(_))
+    }
+
+    /// Whether anything secret is sent at login.
+    pub(crate) const fn is_secret(&self) -> bool {
+        !matches!(self.0, Kind::Anonymous)
+    }
+
+    /// Refuses what the server would take for another login mode.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let missing = match super::wire::missing_credential(self) {
+            Some(missing) => missing,
+            None => return Ok(()),
+        };
+        Err(config(format!(
+            "the {missing} is empty: give one, or choose anonymous login explicitly"
+        )))
+    }
+}
+
+fn config(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::Config, message)
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Credentials");
+        match self.login_mode() {
+            Some(mode) => debug.field("mode", &format_args!("{mode}")),
+            None => debug.field("mode", &format_args!("identity-token")),
+        };
+        if let Some(username) = self.username() {
+            debug.field("username", &username);
+        }
+        debug.finish_non_exhaustive()
+    }
+}
+
+/// Supplies credentials when a login needs them, so that nothing secret has to be kept.
+///
+/// Asked once for each login, never while a session is usable.
+///
+/// ```
+/// use mstr_core::{BoxError, CredentialProvider, Credentials};
+///
+/// #[derive(Debug)]
+/// struct Vault;
+///
+/// #[async_trait::async_trait]
+/// impl CredentialProvider for Vault {
+///     async fn credentials(&self) -> Result<Credentials, BoxError> {
+///         let password = "read it from the vault here";
+///         Ok(Credentials::standard("reporting", password))
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait CredentialProvider: fmt::Debug + Send + Sync + 'static {
+    /// Returns the credentials for one login.
+    ///
+    /// # Errors
+    ///
+    /// Any error ends the login; callers receive it as the source of a
+    /// [`Credentials`](ErrorKind::Credentials) error.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future is kept while the login is waited for and dropped with the connection.
+    async fn credentials(&self) -> Result<Credentials, BoxError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(variables: &[(&str, &str)]) -> Result<Credentials, Error> {
+        Credentials::from_variables(|name| {
+            let found = variables.iter().find(|(variable, _)| *variable == name);
+            Ok(found.map(|(_, value)| (*value).to_owned()))
+        })
+    }
+
+    #[test]
+    fn the_environment_says_who_logs_in() {
+        let mode = |variables: &[(&str, &str)]| from(variables).expect("complete").login_mode();
+        let user = [("MSTR_USERNAME", "alice"), ("MSTR_PASSWORD", "secret")];
+        assert_eq!(mode(&user), Some(LoginMode::Standard));
+        let ldap = [user[0], user[1], ("MSTR_LOGIN_MODE", "16")];
+        assert_eq!(mode(&ldap), Some(LoginMode::Ldap));
+        assert_eq!(mode(&[("MSTR_API_TOKEN", "t")]), Some(LoginMode::ApiToken));
+        assert_eq!(mode(&[("MSTR_IDENTITY_TOKEN", "t")]), None);
+        assert_eq!(
+            mode(&[("MSTR_LOGIN_MODE", "anonymous")]),
+            Some(LoginMode::Anonymous)
+        );
+    }
+
+    #[test]
+    fn a_contradictory_environment_names_the_variable() {
+        let table: &[(&[(&str, &str)], &str)] = &[
+            (&[], "MSTR_USERNAME"),
+            (&[("MSTR_USERNAME", "alice")], "MSTR_PASSWORD"),
+            (
+                &[("MSTR_USERNAME", "alice"), ("MSTR_PASSWORD", "")],
+                "MSTR_PASSWORD",
+            ),
+            (
+                &[("MSTR_USERNAME", "alice"), ("MSTR_API_TOKEN", "t")],
+                "MSTR_LOGIN_MODE",
+            ),
+            (&[("MSTR_LOGIN_MODE", "sso")], "MSTR_LOGIN_MODE"),
+            (&[("MSTR_LOGIN_MODE", "api-token")], "MSTR_API_TOKEN"),
+            (
+                &[("MSTR_LOGIN_MODE", "1"), ("MSTR_IDENTITY_TOKEN", "t")],
+                "MSTR_IDENTITY_TOKEN",
+            ),
+        ];
+        for (variables, named) in table {
+            let error = from(variables).expect_err("contradictory").to_string();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_empty_credential_is_refused() {
+        for credentials in [
+            Credentials::standard("", "secret"),
+            Credentials::standard("alice", ""),
+            Credentials::ldap("alice", ""),
+            Credentials::api_token(""),
+            Credentials::identity_token(""),
+        ] {
+            assert_eq!(
+                credentials.check().expect_err("empty").kind(),
+                ErrorKind::Config
+            );
+        }
+        Credentials::anonymous().check().expect("nothing to give");
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let text = format!("{:?}", Credentials::standard("alice", "hunter2"));
+        assert!(
+            text.contains("alice") && !text.contains("hunter2"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,29 @@
+//! What travels on the wire, and the values it is made of. No I/O and no session state.
+
+mod base_url;
+mod cookies;
+mod credentials;
+mod grant;
+mod locale;
+mod login_mode;
+mod models;
+mod project;
+mod secret;
+mod version;
+pub(crate) mod wire;
+
+pub use base_url::BaseUrl;
+pub(crate) use cookies::CookieJar;
+pub use credentials::{CredentialProvider, Credentials};
+pub(crate) use grant::WireCredentials;
+pub use grant::{Generation, Grant};
+pub use locale::Locale;
+pub use login_mode::{LoginMode, ParseLoginModeError};
+pub use models::{
+    ApiTokenRequest, CreatedApiToken, Server, SessionInfo, SessionStatus, User, UserId,
+};
+pub(crate) use project::resolve as resolve_project;
+pub use project::{Project, ProjectId, ProjectRef};
+pub(crate) use secret::AuthToken;
+pub use secret::{ApiToken, IdentityToken, Password};
+pub use version::{ParseVersionError, Version};

@@ -1,0 +1,243 @@
+//! What the server tells about a session, its user and itself.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ApiToken, Version};
+
+/// The id of a user: 32 hexadecimal digits.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct UserId(String);
+
+impl UserId {
+    /// The id as the server spells it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for UserId {
+    fn from(id: &str) -> Self {
+        Self(id.to_owned())
+    }
+}
+
+impl From<String> for UserId {
+    fn from(id: String) -> Self {
+        Self(id)
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The user a session belongs to.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[non_exhaustive]
+#[serde(rename_all = "camelCase")]
+pub struct User {
+    /// The id. Some servers omit it.
+    pub id: Option<UserId>,
+    /// The display name.
+    #[serde(default)]
+    pub full_name: Option<String>,
+    /// The initials.
+    #[serde(default)]
+    pub initials: Option<String>,
+    /// The login name; servers before 11.3 do not tell it.
+    #[serde(default)]
+    pub username: Option<String>,
+    /// Whether the user is stored in the metadata rather than in a directory.
+    #[serde(default)]
+    pub metadata_user: Option<bool>,
+}
+
+/// What the server knows about a session.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct SessionInfo {
+    /// How long the session may be idle. Any request starts it anew.
+    pub timeout: Option<Duration>,
+    /// How many results the server keeps for this session.
+    pub working_set: Option<u32>,
+    /// How many searches the server keeps for this session.
+    pub max_search: Option<u32>,
+    /// The number of the session's language.
+    pub locale: Option<i64>,
+    /// The user's id.
+    pub user_id: Option<UserId>,
+    /// The user's display name.
+    pub full_name: Option<String>,
+}
+
+impl SessionInfo {
+    /// Reads the fields leniently: a value of another type counts as missing, because what a
+    /// server adds or changes here must not end a session that works.
+    pub(crate) fn from_json(value: &serde_json::Value) -> Self {
+        let number = |name: &str| match value.get(name) {
+            Some(serde_json::Value::Number(number)) => number.as_i64(),
+            Some(serde_json::Value::String(text)) => text.trim().parse().ok(),
+            _ => None,
+        };
+        let text = |name: &str| {
+            value
+                .get(name)
+                .and_then(|text| text.as_str())
+                .map(str::to_owned)
+        };
+        let small = |name| number(name).and_then(|number| u32::try_from(number).ok());
+        Self {
+            timeout: number("timeout")
+                .and_then(|seconds| u64::try_from(seconds).ok())
+                .filter(|seconds| *seconds > 0)
+                .map(Duration::from_secs),
+            working_set: small("workingSet"),
+            max_search: small("maxSearch"),
+            locale: number("locale"),
+            user_id: text("id").map(UserId::from),
+            full_name: text("fullName"),
+        }
+    }
+}
+
+/// Whether a session is alive, as [`status`](crate::Connection::status) reports it.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a session is alive or it is not")]
+pub enum SessionStatus {
+    /// It is alive; asking has also reset its idle time.
+    Active(SessionInfo),
+    /// It has ended, or none has been opened.
+    Expired,
+}
+
+/// Which server this is.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Server {
+    /// The Intelligence Server's version; `None` if the server does not tell or it cannot be
+    /// read as a version.
+    pub iserver_version: Option<Version>,
+    /// The Library server's version.
+    pub web_version: Option<Version>,
+    /// How it is deployed, for example `"cloud"`; newer servers only.
+    pub deployment: Option<String>,
+}
+
+impl Server {
+    pub(crate) fn from_json(value: &serde_json::Value) -> Self {
+        let text = |name: &str| value.get(name).and_then(|text| text.as_str());
+        let version = |name| text(name).and_then(|text| text.parse().ok());
+        Self {
+            iserver_version: version("iServerVersion"),
+            web_version: version("webVersion"),
+            deployment: text("deploymentType").map(str::to_owned),
+        }
+    }
+
+    pub(crate) const fn unknown() -> Self {
+        Self {
+            iserver_version: None,
+            web_version: None,
+            deployment: None,
+        }
+    }
+}
+
+/// What kind of API token to create.
+#[derive(Clone, Debug, Default, Serialize)]
+#[non_exhaustive]
+#[serde(rename_all = "camelCase")]
+pub struct ApiTokenRequest {
+    /// For whom: `None` for the session's own user; others need an administrator.
+    #[serde(rename = "userId", skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserId>,
+    /// How long it is valid, in whole minutes; `None` for the server's default.
+    #[serde(
+        rename = "lifeTimeInMinutes",
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "minutes"
+    )]
+    pub lifetime: Option<Duration>,
+}
+
+impl ApiTokenRequest {
+    /// A token for the session's own user with the server's default lifetime.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// For another user; needs the privileges of an administrator.
+    #[must_use]
+    pub fn user(mut self, user: impl Into<UserId>) -> Self {
+        self.user = Some(user.into());
+        self
+    }
+
+    /// Valid for `lifetime`, rounded up to whole minutes.
+    #[must_use]
+    pub const fn lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetime = Some(lifetime);
+        self
+    }
+
+    pub(crate) const fn is_default(&self) -> bool {
+        self.user.is_none() && self.lifetime.is_none()
+    }
+}
+
+#[expect(clippy::ref_option, reason = "the signature is serde's")]
+fn minutes<S: serde::Serializer>(
+    lifetime: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(lifetime.unwrap_or_default().as_secs().div_ceil(60))
+}
+
+/// An API token the server has just created. It replaces the user's former one.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CreatedApiToken {
+    /// The token.
+    pub token: ApiToken,
+    /// When it was created, as the server writes it.
+    pub created: Option<String>,
+    /// When it expires, as the server writes it.
+    pub expires: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_session_whose_timeout_cannot_be_read_still_has_the_rest() {
+        let info = SessionInfo::from_json(&json!({"timeout": "soon", "workingSet": 10}));
+        assert_eq!(info.timeout, None);
+        assert_eq!(info.working_set, Some(10));
+        let info = SessionInfo::from_json(&json!({"timeout": "600"}));
+        assert_eq!(info.timeout, Some(Duration::from_secs(600)));
+        assert_eq!(SessionInfo::from_json(&json!({"timeout": 0})).timeout, None);
+        assert_eq!(SessionInfo::from_json(&json!(null)).timeout, None);
+    }
+
+    #[test]
+    fn the_lifetime_of_a_token_is_rounded_up_to_minutes() {
+        let request = ApiTokenRequest::new()
+            .user("U")
+            .lifetime(Duration::from_secs(61));
+        let json = serde_json::to_value(&request).expect("plain");
+        assert_eq!(json, json!({"userId": "U", "lifeTimeInMinutes": 2}));
+        let own = serde_json::to_value(ApiTokenRequest::new()).expect("plain");
+        assert_eq!(own, json!({}));
+    }
+}

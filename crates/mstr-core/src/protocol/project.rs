@@ -1,0 +1,270 @@
+//! Projects, and how one is named.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind};
+
+/// The id of a project: 32 hexadecimal digits, upper case whatever was given.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct ProjectId(String);
+
+impl ProjectId {
+    /// Reads an id, in any case.
+    ///
+    /// # Errors
+    ///
+    /// [`Usage`](ErrorKind::Usage) unless the text has 32 hexadecimal digits.
+    pub fn new(text: impl AsRef<str>) -> Result<Self, Error> {
+        let text = text.as_ref().trim();
+        if text.len() == 32 && text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            Ok(Self(text.to_ascii_uppercase()))
+        } else {
+            Err(Error::new(
+                ErrorKind::Usage,
+                format!("\"{text}\" is no project id: 32 hexadecimal digits are expected"),
+            ))
+        }
+    }
+
+    /// The 32 upper-case digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ProjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for ProjectId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::new(text)
+    }
+}
+
+impl<'de> Deserialize<'de> for ProjectId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::new(text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A project as a caller names it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ProjectRef {
+    /// By its id.
+    Id(ProjectId),
+    /// By its exact name. If no name matches exactly, one that differs in case only is taken.
+    Name(String),
+}
+
+impl ProjectRef {
+    /// Takes 32 hexadecimal digits for an id and anything else for a name.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        ProjectId::new(text).map_or_else(|_| Self::Name(text.to_owned()), Self::Id)
+    }
+}
+
+impl From<ProjectId> for ProjectRef {
+    fn from(id: ProjectId) -> Self {
+        Self::Id(id)
+    }
+}
+
+impl From<&str> for ProjectRef {
+    fn from(text: &str) -> Self {
+        Self::parse(text)
+    }
+}
+
+impl fmt::Display for ProjectRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => write!(f, "id {id}"),
+            Self::Name(name) => write!(f, "\"{name}\""),
+        }
+    }
+}
+
+/// A project as the server describes it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Project {
+    /// Its id.
+    pub id: ProjectId,
+    /// Its name, unique only by convention.
+    pub name: String,
+    /// Its short name; often empty.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub alias: String,
+    /// Its description; often empty.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub description: String,
+    /// Its state on the server: 0 is active.
+    #[serde(default)]
+    pub status: i64,
+}
+
+fn null_as_default<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// How many near names an error lists.
+const SUGGESTIONS: usize = 3;
+
+/// Finds the project `wanted` names among those the user may see.
+pub(crate) fn resolve(projects: &[Project], wanted: &ProjectRef) -> Result<Project, Error> {
+    let unavailable = |message| Err(Error::new(ErrorKind::ProjectUnavailable, message));
+    let matches: Vec<&Project> = match wanted {
+        ProjectRef::Id(id) => projects
+            .iter()
+            .filter(|project| project.id == *id)
+            .collect(),
+        ProjectRef::Name(name) => {
+            let exact: Vec<_> = projects
+                .iter()
+                .filter(|project| project.name == *name)
+                .collect();
+            if exact.is_empty() {
+                let lower = name.to_lowercase();
+                projects
+                    .iter()
+                    .filter(|project| project.name.to_lowercase() == lower)
+                    .collect()
+            } else {
+                exact
+            }
+        }
+    };
+    match matches.as_slice() {
+        [project] => Ok((*project).clone()),
+        [] => unavailable(format!(
+            "no project {wanted} among the {} this user can see{}",
+            projects.len(),
+            nearest(projects, wanted)
+        )),
+        several => {
+            let ids: Vec<&str> = several.iter().map(|project| project.id.as_str()).collect();
+            unavailable(format!(
+                "{} projects are called {wanted}: choose by id ({})",
+                several.len(),
+                ids.join(", ")
+            ))
+        }
+    }
+}
+
+fn nearest(projects: &[Project], wanted: &ProjectRef) -> String {
+    let ProjectRef::Name(name) = wanted else {
+        return String::new();
+    };
+    let name = name.to_lowercase();
+    let mut near: Vec<(usize, &str)> = projects
+        .iter()
+        .map(|project| {
+            (
+                distance(&name, &project.name.to_lowercase()),
+                project.name.as_str(),
+            )
+        })
+        .collect();
+    near.sort_unstable();
+    let names: Vec<String> = near
+        .into_iter()
+        .take(SUGGESTIONS)
+        .map(|(_, name)| format!("\"{name}\""))
+        .collect();
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!("; nearest: {}", names.join(", "))
+    }
+}
+
+/// The edit distance, where a shared beginning is what people mistype least.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (line, left) in left.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = line + 1;
+        for (column, right) in right.iter().enumerate() {
+            let substituted = diagonal + usize::from(left != *right);
+            diagonal = row[column + 1];
+            row[column + 1] = substituted.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn projects() -> Vec<Project> {
+        serde_json::from_str(
+            r#"[{"id":"b7ca92f04b9fae8d941c3e9b7e0cd754","name":"MicroStrategy Tutorial"},
+                {"id":"A1B2C3D4E5F60718293A4B5C6D7E8F90","name":"Twin","alias":null},
+                {"id":"A1B2C3D4E5F60718293A4B5C6D7E8F91","name":"Twin"},
+                {"id":"A1B2C3D4E5F60718293A4B5C6D7E8F92","name":"twins"}]"#,
+        )
+        .expect("projects")
+    }
+
+    #[test]
+    fn a_project_is_found_by_id_in_any_case_and_by_name() {
+        let projects = projects();
+        for wanted in [
+            ProjectRef::from("b7CA92f04b9fae8d941c3e9b7e0cd754"),
+            ProjectRef::from("MicroStrategy Tutorial"),
+            ProjectRef::from("microstrategy tutorial"),
+        ] {
+            let project = resolve(&projects, &wanted).expect("known");
+            assert_eq!(project.id.as_str(), "B7CA92F04B9FAE8D941C3E9B7E0CD754");
+        }
+    }
+
+    #[test]
+    fn unknown_and_ambiguous_projects_are_reported_with_what_to_do() {
+        let unknown = resolve(&projects(), &"MicroStrategy Tutorail".into()).expect_err("unknown");
+        assert_eq!(unknown.kind(), ErrorKind::ProjectUnavailable);
+        let text = unknown.to_string();
+        assert!(
+            text.contains("nearest: \"MicroStrategy Tutorial\""),
+            "{text}"
+        );
+
+        let twin = resolve(&projects(), &"Twin".into())
+            .expect_err("ambiguous")
+            .to_string();
+        assert!(twin.contains("A1B2C3D4E5F60718293A4B5C6D7E8F91"), "{twin}");
+
+        let id = resolve(&projects(), &"00000000000000000000000000000000".into());
+        assert_eq!(
+            id.expect_err("unknown").kind(),
+            ErrorKind::ProjectUnavailable
+        );
+    }
+
+    #[test]
+    fn an_id_has_32_hexadecimal_digits() {
+        for bad in [
+            "",
+            "B7CA",
+            "Z7CA92F04B9FAE8D941C3E9B7E0CD754",
+            "äääääääääääääääääääääääääääääääß",
+        ] {
+            assert_eq!(ProjectId::new(bad).expect_err(bad).kind(), ErrorKind::Usage);
+        }
+    }
+}

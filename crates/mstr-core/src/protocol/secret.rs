@@ -1,0 +1,110 @@
+//! Values that must not be seen: no `Display`, `Serialize`, `PartialEq` or `Deref`; `Debug`
+//! prints the type's name; the memory is wiped on drop.
+
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+
+macro_rules! secrets {
+    ($($(#[doc = $doc:literal])+ $visibility:vis $name:ident;)+) => {$(
+        $(#[doc = $doc])+
+        ///
+        /// Cannot be printed, serialised or compared, and is wiped from memory on drop.
+        #[derive(Clone)]
+        $visibility struct $name(SecretString);
+
+        impl $name {
+            /// Wraps the secret.
+            $visibility fn new(secret: impl Into<String>) -> Self {
+                Self(SecretString::from(secret.into()))
+            }
+
+            /// The secret itself. Only the wire codec and the functions that say so in their
+            /// name may call this; `cargo xtask tidy` checks.
+            pub(crate) fn expose(&self) -> &str {
+                self.0.expose_secret()
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(stringify!($name))
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(secret: String) -> Self {
+                Self::new(secret)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(secret: &str) -> Self {
+                Self::new(secret)
+            }
+        }
+    )+};
+}
+
+secrets! {
+    /// A user's password.
+    ///
+    /// ```compile_fail
+    /// println!("{}", mstr_core::Password::from("secret"));
+    /// ```
+    ///
+    /// ```compile_fail
+    /// serde_json::to_string(&mstr_core::Password::from("secret"));
+    /// ```
+    ///
+    /// ```compile_fail
+    /// mstr_core::Password::from("a") == mstr_core::Password::from("b");
+    /// ```
+    pub Password;
+
+    /// A long-lived API token, as [`create_api_token`](crate::Connection::create_api_token)
+    /// returns it.
+    ///
+    /// ```compile_fail
+    /// println!("{}", mstr_core::ApiToken::from("secret"));
+    /// ```
+    pub ApiToken;
+
+    /// A short-lived, single-use token that lets another client borrow a session.
+    ///
+    /// ```compile_fail
+    /// println!("{}", mstr_core::IdentityToken::from("secret"));
+    /// ```
+    pub IdentityToken;
+
+    /// The token of a session, `X-MSTR-AuthToken`.
+    pub(crate) AuthToken;
+}
+
+macro_rules! exposable {
+    ($($name:ident),+) => {$(
+        impl $name {
+            /// The secret in clear, to be stored where the caller keeps secrets.
+            #[must_use]
+            pub fn expose_token(&self) -> &str {
+                self.0.expose_secret()
+            }
+        }
+    )+};
+}
+
+exposable!(ApiToken, IdentityToken);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_names_the_type_only() {
+        assert_eq!(format!("{:?}", Password::from("hunter2")), "Password");
+        assert_eq!(
+            format!("{:?}", Some(AuthToken::from("hunter2"))),
+            "Some(AuthToken)"
+        );
+    }
+}

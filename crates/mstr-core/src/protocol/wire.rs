@@ -1,0 +1,394 @@
+//! The codec of the session's own exchanges: what is sent, and what an answer means.
+//!
+//! The only module that reads secrets in clear (`cargo xtask tidy` checks). Bodies that carry
+//! one are built in a buffer that is wiped when the transport drops its last reference.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT,
+};
+use http::{Method, Request, Response, StatusCode, Uri};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::credentials::{Credentials, Kind};
+pub(crate) use super::grant::{AUTH_TOKEN, IDENTITY_TOKEN};
+use super::{
+    ApiToken, AuthToken, BaseUrl, CreatedApiToken, IdentityToken, Locale, LoginMode,
+    WireCredentials,
+};
+use crate::contract::TransportInfo;
+use crate::error::{Error, ErrorKind, ServerError, parse_error_body};
+
+/// Room for the fixed parts of a login body: names, numbers, locales.
+const LOGIN_BODY_OVERHEAD: usize = 512;
+/// A control character takes six bytes in JSON.
+const WORST_ESCAPE: usize = 6;
+/// The longest `Retry-After` that is believed. A server that asks for more is down, and the
+/// caller should know.
+const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(300);
+
+/// JSON first, but whatever a download is made of too.
+const ACCEPTED: HeaderValue = HeaderValue::from_static("application/json, */*;q=0.8");
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const NO_LENGTH: HeaderValue = HeaderValue::from_static("0");
+
+/// The headers every request carries, built once for a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Fixed {
+    user_agent: HeaderValue,
+}
+
+impl Fixed {
+    /// `mstr/0.1.0 (mstr-hyper/0.1.0)`, after what the application calls itself.
+    pub(crate) fn new(info: TransportInfo, application: Option<&HeaderValue>) -> Self {
+        let own = concat!("mstr/", env!("CARGO_PKG_VERSION"));
+        let mut text = match application.and_then(|name| name.to_str().ok()) {
+            Some(application) => format!("{application} {own}"),
+            None => own.to_owned(),
+        };
+        if !info.name.is_empty() {
+            text.push_str(&format!(" ({}/{})", info.name, info.version));
+        }
+        let user_agent =
+            HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(own));
+        Self { user_agent }
+    }
+
+    pub(crate) fn apply(&self, headers: &mut HeaderMap) {
+        headers.insert(ACCEPT, ACCEPTED);
+        headers.insert(USER_AGENT, self.user_agent.clone());
+    }
+}
+
+/// What of a login does not depend on who logs in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LoginOptions {
+    pub(crate) application_id: Option<String>,
+    pub(crate) working_set: Option<u32>,
+    pub(crate) max_search: Option<u32>,
+    pub(crate) locale: Locale,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LoginBody<'a> {
+    login_mode: u32,
+    application_type: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    working_set: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_search: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    application_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata_locale: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warehouse_data_locale: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    display_locale: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messages_locale: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    number_locale: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_zone: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DelegateBody<'a> {
+    login_mode: i32,
+    identity_token: &'a str,
+}
+
+/// Builds the session's own requests.
+#[derive(Debug)]
+pub(crate) struct Codec<'a> {
+    pub(crate) base: &'a BaseUrl,
+    pub(crate) fixed: &'a Fixed,
+}
+
+impl Codec<'_> {
+    /// The request that opens a session with `credentials`: a login, or a delegation.
+    pub(crate) fn open(
+        &self,
+        credentials: &Credentials,
+        application_type: u32,
+        options: &LoginOptions,
+    ) -> Result<Request<Bytes>, Error> {
+        let (path, body) = match &credentials.0 {
+            Kind::IdentityToken(token) => {
+                let body = DelegateBody {
+                    login_mode: -1,
+                    identity_token: token.expose(),
+                };
+                (
+                    "/api/auth/delegate",
+                    secret_json(&body, token.expose().len())?,
+                )
+            }
+            Kind::Anonymous => {
+                let body = login_body(LoginMode::Anonymous, application_type, options, None, None);
+                ("/api/auth/login", secret_json(&body, 0)?)
+            }
+            Kind::ApiToken(token) => {
+                // The token travels as the user name; there is no password.
+                let token = token.expose();
+                let body = login_body(
+                    LoginMode::ApiToken,
+                    application_type,
+                    options,
+                    Some(token),
+                    None,
+                );
+                ("/api/auth/login", secret_json(&body, token.len())?)
+            }
+            Kind::User {
+                ldap,
+                username,
+                password,
+            } => {
+                let mode = if *ldap {
+                    LoginMode::Ldap
+                } else {
+                    LoginMode::Standard
+                };
+                let password = password.expose();
+                let length = username.len() + password.len();
+                let body = login_body(
+                    mode,
+                    application_type,
+                    options,
+                    Some(username),
+                    Some(password),
+                );
+                ("/api/auth/login", secret_json(&body, length)?)
+            }
+        };
+        let mut request = self.request(Method::POST, path, None)?;
+        request.headers_mut().insert(CONTENT_TYPE, JSON);
+        request.headers_mut().remove(CONTENT_LENGTH);
+        *request.body_mut() = body;
+        Ok(request)
+    }
+
+    pub(crate) fn inspect(&self, wire: &WireCredentials) -> Result<Request<Bytes>, Error> {
+        self.request(Method::GET, "/api/sessions", Some(wire))
+    }
+
+    pub(crate) fn server_status(&self, wire: &WireCredentials) -> Result<Request<Bytes>, Error> {
+        self.request(Method::GET, "/api/status", Some(wire))
+    }
+
+    pub(crate) fn list_projects(&self, wire: &WireCredentials) -> Result<Request<Bytes>, Error> {
+        self.request(Method::GET, "/api/projects", Some(wire))
+    }
+
+    pub(crate) fn renew(&self, wire: &WireCredentials) -> Result<Request<Bytes>, Error> {
+        self.request(Method::PUT, "/api/sessions", Some(wire))
+    }
+
+    pub(crate) fn logout(&self, wire: &WireCredentials) -> Result<Request<Bytes>, Error> {
+        self.request(Method::POST, "/api/auth/logout", Some(wire))
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        wire: Option<&WireCredentials>,
+    ) -> Result<Request<Bytes>, Error> {
+        let uri: Uri = self.base.target(path, "")?.uri;
+        let mut headers = HeaderMap::with_capacity(8);
+        self.fixed.apply(&mut headers);
+        if let Some(wire) = wire {
+            wire.apply(&mut headers);
+        }
+        declare_empty_body(&method, &mut headers);
+        let mut request = Request::new(Bytes::new());
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+}
+
+/// HTTP stacks differ in whether an empty POST has a `Content-Length`, and proxies answer 411
+/// without one.
+pub(crate) fn declare_empty_body(method: &Method, headers: &mut HeaderMap) {
+    if matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
+        headers.insert(CONTENT_LENGTH, NO_LENGTH);
+    }
+}
+
+fn login_body<'a>(
+    mode: LoginMode,
+    application_type: u32,
+    options: &'a LoginOptions,
+    username: Option<&'a str>,
+    password: Option<&'a str>,
+) -> LoginBody<'a> {
+    let locale = &options.locale;
+    LoginBody {
+        login_mode: mode.into(),
+        application_type,
+        working_set: options.working_set,
+        max_search: options.max_search,
+        application_id: options.application_id.as_deref(),
+        metadata_locale: locale.metadata.as_deref(),
+        warehouse_data_locale: locale.warehouse_data.as_deref(),
+        display_locale: locale.display.as_deref(),
+        messages_locale: locale.messages.as_deref(),
+        number_locale: locale.number.as_deref(),
+        time_zone: locale.time_zone.as_deref(),
+        username,
+        password,
+    }
+}
+
+/// Serialises into a buffer that never grows (growing leaves copies behind) and is wiped.
+fn secret_json(body: &impl Serialize, secret_length: usize) -> Result<Bytes, Error> {
+    let capacity = LOGIN_BODY_OVERHEAD + WORST_ESCAPE * secret_length;
+    let mut buffer = Zeroizing::new(Vec::with_capacity(capacity));
+    serde_json::to_writer(&mut *buffer, body).map_err(|error| {
+        Error::new(ErrorKind::Usage, "the login could not be written").with_source(error)
+    })?;
+    Ok(Bytes::from_owner(buffer))
+}
+
+/// The name of the credential that is empty.
+pub(crate) fn missing_credential(credentials: &Credentials) -> Option<&'static str> {
+    match &credentials.0 {
+        Kind::Anonymous => None,
+        Kind::ApiToken(token) => token.expose().is_empty().then_some("API token"),
+        Kind::IdentityToken(token) => token.expose().is_empty().then_some("identity token"),
+        Kind::User { username, .. } if username.is_empty() => Some("user name"),
+        Kind::User { password, .. } => password.expose().is_empty().then_some("password"),
+    }
+}
+
+/// The token of a session that an answer opens.
+pub(crate) fn auth_token(response: &Response<Bytes>) -> Option<AuthToken> {
+    let value = response.headers().get(AUTH_TOKEN)?.to_str().ok()?;
+    (!value.is_empty()).then(|| AuthToken::new(value))
+}
+
+/// The token as a header value, marked sensitive.
+pub(crate) fn token_header(token: &AuthToken) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(token.expose()).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// The token in clear, for the caller who asked for it by that name.
+pub(crate) fn reveal_token(token: &AuthToken) -> String {
+    token.expose().to_owned()
+}
+
+/// The identity token as a header, marked sensitive.
+pub(crate) fn identity_token_header(token: &IdentityToken) -> Result<HeaderValue, Error> {
+    let mut value = HeaderValue::from_str(token.expose()).map_err(|_| {
+        Error::new(
+            ErrorKind::Usage,
+            "the identity token has characters no header can carry",
+        )
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// The identity token an answer carries, in its header or (the PKCE variant) in its body.
+pub(crate) fn identity_token(headers: &HeaderMap, body: &[u8]) -> Option<IdentityToken> {
+    let header = headers
+        .get(IDENTITY_TOKEN)
+        .and_then(|value| value.to_str().ok());
+    let in_body = || {
+        let value: serde_json::Value = serde_json::from_slice(body).ok()?;
+        Some(value.get("identityToken")?.as_str()?.to_owned())
+    };
+    let token = header.map(str::to_owned).or_else(in_body)?;
+    (!token.is_empty()).then(|| IdentityToken::new(token))
+}
+
+/// The API token an answer carries.
+pub(crate) fn created_api_token(body: &[u8]) -> Option<CreatedApiToken> {
+    let value: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let text = |name| match value.get(name) {
+        Some(serde_json::Value::String(text)) => Some(text.clone()),
+        Some(serde_json::Value::Number(number)) => Some(number.to_string()),
+        _ => None,
+    };
+    let token = text("apiToken").filter(|token| !token.is_empty())?;
+    Some(CreatedApiToken {
+        token: ApiToken::new(token),
+        created: text("createTime"),
+        expires: text("expireTime"),
+    })
+}
+
+/// How long the server asks to wait. Whole seconds only: a date would need the wall clock, whose
+/// difference between two machines is not known.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
+    Some(Duration::from_secs(seconds).min(RETRY_AFTER_LIMIT))
+}
+
+/// An answer that is not a success, as an error.
+pub(crate) fn refusal(response: &Response<Bytes>) -> Error {
+    let status = response.status();
+    if status.is_redirection() {
+        return redirected(status, response.headers());
+    }
+    let body: Option<ServerError> = parse_error_body(response.body());
+    let error = Error::from_response(status, body.as_ref(), retry_after(response.headers()));
+    if body.is_none() && status.is_client_error() && looks_like_html(response.body()) {
+        return error.with_message(
+            "the answer is a web page, not the REST API's: check the base URL, and whether a \
+             sign-in page stands in front of the server",
+        );
+    }
+    error
+}
+
+/// A redirect where none may be followed.
+pub(crate) fn redirected(status: StatusCode, headers: &HeaderMap) -> Error {
+    let location = headers
+        .get(LOCATION)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("nowhere");
+    // The query may hold anything, a session id included.
+    let shown = location.split(['?', '#']).next().unwrap_or_default();
+    Error::from_response(status, None, None).with_message(format!(
+        "redirected to {shown}, which is not followed: check the base URL"
+    ))
+}
+
+/// A successful answer that is not what the API promises.
+pub(crate) fn unexpected(response: &Response<Bytes>, missing: &str) -> Error {
+    let hint = if looks_like_html(response.body()) {
+        ": the answer is a web page, so check the base URL and whether a sign-in page stands in \
+         front of the server"
+    } else {
+        ""
+    };
+    Error::from_response(response.status(), None, None)
+        .with_kind(ErrorKind::Decode)
+        .with_message(format!("the answer has no {missing}{hint}"))
+}
+
+fn looks_like_html(body: &[u8]) -> bool {
+    body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<')
+}

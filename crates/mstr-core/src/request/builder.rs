@@ -1,0 +1,210 @@
+//! The request builder, and how a body becomes a value.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::call::{ProjectChoice, RetryPolicy, Spec, Timeouts};
+use crate::contract::Body;
+use crate::error::{Error, ErrorKind};
+use crate::protocol::{ProjectId, wire};
+
+/// One request, to be described and sent.
+///
+/// Mistakes made while describing it (a value that cannot be serialised, a header name with
+/// spaces) are reported by `send`, so that calls can be chained.
+#[derive(Debug)]
+#[must_use = "a request does nothing until it is sent"]
+pub struct RequestBuilder<C> {
+    pub(crate) connection: C,
+    pub(crate) spec: Spec,
+}
+
+impl<C> RequestBuilder<C> {
+    pub(crate) fn new(
+        connection: C,
+        method: Method,
+        path: String,
+        timeouts: Timeouts,
+        retry: RetryPolicy,
+        project: ProjectChoice,
+    ) -> Self {
+        let mut spec = Spec::new(method, path, timeouts, retry);
+        spec.project = project;
+        Self { connection, spec }
+    }
+
+    /// Adds query parameters: a struct, a map or a list of pairs. A list value repeats its key;
+    /// `None` is left out.
+    pub fn query<T: Serialize + ?Sized>(mut self, parameters: &T) -> Self {
+        match serde_html_form::to_string(parameters) {
+            Ok(query) => {
+                if !self.spec.query.is_empty() && !query.is_empty() {
+                    self.spec.query.push('&');
+                }
+                self.spec.query.push_str(&query);
+            }
+            Err(error) => self.spec.note_mistake(
+                usage("the query parameters cannot be written as key=value").with_source(error),
+            ),
+        }
+        self
+    }
+
+    /// Sends `value` as JSON.
+    pub fn json<T: Serialize + ?Sized>(mut self, value: &T) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(json) => {
+                self.spec.body = Body::from(json);
+                self.spec.headers.insert(CONTENT_TYPE, wire::JSON);
+            }
+            Err(error) => self
+                .spec
+                .note_mistake(usage("the value cannot be written as JSON").with_source(error)),
+        }
+        self
+    }
+
+    /// Sends `value` as an HTML form.
+    pub fn form<T: Serialize + ?Sized>(mut self, value: &T) -> Self {
+        match serde_html_form::to_string(value) {
+            Ok(form) => {
+                self.spec.body = Body::from(form);
+                let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+                self.spec.headers.insert(CONTENT_TYPE, form);
+            }
+            Err(error) => self
+                .spec
+                .note_mistake(usage("the value cannot be written as a form").with_source(error)),
+        }
+        self
+    }
+
+    /// Sends these bytes, or this stream. Without a `Content-Type` header of your own it is
+    /// called `application/octet-stream`.
+    pub fn body(mut self, body: impl Into<Body>) -> Self {
+        self.spec.body = body.into();
+        let bytes = HeaderValue::from_static("application/octet-stream");
+        self.spec.headers.entry(CONTENT_TYPE).or_insert(bytes);
+        self
+    }
+
+    /// Adds a header. `Content-Type`, `Accept` and `User-Agent` replace the defaults; the
+    /// session's own headers cannot be set.
+    pub fn header<N, V>(mut self, name: N, value: V) -> Self
+    where
+        N: TryInto<HeaderName>,
+        V: TryInto<HeaderValue>,
+    {
+        match (name.try_into(), value.try_into()) {
+            (Ok(name), Ok(value)) if name == CONTENT_TYPE => {
+                self.spec.headers.insert(name, value);
+            }
+            (Ok(name), Ok(value)) => self.spec.header(name, value),
+            (Ok(name), Err(_)) => self.spec.note_mistake(usage(format!(
+                "the header \"{name}\" has a value it cannot have"
+            ))),
+            (Err(_), _) => self
+                .spec
+                .note_mistake(usage("a header has a name it cannot have")),
+        }
+        self
+    }
+
+    /// Limits this call as a whole: waiting for a login, all attempts, the body when it is read
+    /// whole.
+    pub fn timeout(mut self, total: Duration) -> Self {
+        self.spec.timeouts.total = Some(total);
+        self
+    }
+
+    /// Replaces all time limits of this call.
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.spec.timeouts = timeouts;
+        self
+    }
+
+    /// Replaces how often this call is tried.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.spec.retry = policy;
+        self
+    }
+
+    /// Sends the request about this project, whatever the connection's own is.
+    pub fn project(mut self, project: impl Into<ProjectId>) -> Self {
+        self.spec.project = ProjectChoice::Id(project.into());
+        self
+    }
+
+    /// Sends the request about no project.
+    pub fn without_project(mut self) -> Self {
+        self.spec.project = ProjectChoice::None;
+        self
+    }
+
+    /// Sends the request without the session: no token, no cookies, no project. Needs no login
+    /// and may go to another host.
+    pub fn without_auth(mut self) -> Self {
+        self.spec.authenticated = false;
+        self
+    }
+
+    /// States that repeating the request does no harm, so that it is repeated after a failure
+    /// that passes. GET, HEAD and OPTIONS are taken to be so without this; PUT and DELETE are
+    /// not, because a repetition can undo what came in between.
+    pub fn idempotent(mut self) -> Self {
+        self.spec.idempotent = Some(true);
+        self
+    }
+}
+
+fn usage(message: impl Into<Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::Usage, message)
+}
+
+/// Reads a body as JSON.
+pub(crate) fn decode_json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Error> {
+    serde_json::from_slice(body).map_err(|error| {
+        let message = if body.is_empty() {
+            "the response has no body to read as JSON".to_owned()
+        } else {
+            let name = std::any::type_name::<T>();
+            let name = name.rsplit("::").next().unwrap_or(name);
+            format!("the response cannot be read as {name}")
+        };
+        Error::new(ErrorKind::Decode, message).with_source(error)
+    })
+}
+
+/// Reads a body as text: UTF-8, or Latin-1 if the response says so.
+pub(crate) fn decode_text(headers: &HeaderMap, body: Bytes) -> Result<String, Error> {
+    let content_type = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let charset = content_type.map(str::to_ascii_lowercase).and_then(|value| {
+        let (_, charset) = value.split_once("charset=")?;
+        Some(
+            charset
+                .split(';')
+                .next()
+                .unwrap_or_default()
+                .trim_matches(['"', ' '])
+                .to_owned(),
+        )
+    });
+    if matches!(
+        charset.as_deref(),
+        Some("iso-8859-1" | "latin1" | "windows-1252")
+    ) {
+        return Ok(body.iter().map(|byte| char::from(*byte)).collect());
+    }
+    String::from_utf8(body.into()).map_err(|error| {
+        Error::new(ErrorKind::Decode, "the response is no UTF-8 text")
+            .with_source(error.utf8_error())
+    })
+}

@@ -1,0 +1,8 @@
+//! Describing a request, in the same words for both drivers.
+
+mod builder;
+pub(crate) mod operations;
+
+pub use builder::RequestBuilder;
+pub(crate) use builder::{decode_json, decode_text};
+pub(crate) use operations::Operation;

@@ -1,0 +1,164 @@
+//! The REST API's session endpoints as values: what to send and how to read the answer. Each
+//! driver runs them its own way.
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Method, StatusCode};
+
+use super::decode_json;
+use crate::call::{RetryPolicy, Spec, Timeouts};
+use crate::contract::Body;
+use crate::error::{Error, ErrorKind};
+use crate::protocol::wire;
+use crate::protocol::{
+    ApiTokenRequest, CreatedApiToken, IdentityToken, Project, Server, SessionInfo, SessionStatus,
+    User, UserId,
+};
+
+/// One endpoint's request, and how its answer is read.
+pub(crate) struct Operation<T> {
+    pub(crate) spec: Spec,
+    /// Statuses other than success that the decoder understands.
+    pub(crate) accepts: fn(StatusCode) -> bool,
+    pub(crate) decode: fn(&Answer) -> Result<T, Error>,
+}
+
+/// An answer read whole.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// What the connection's settings contribute.
+pub(crate) struct Defaults {
+    pub(crate) timeouts: Timeouts,
+    pub(crate) retry: RetryPolicy,
+}
+
+impl Defaults {
+    fn operation<T>(
+        self,
+        name: &'static str,
+        method: Method,
+        path: &'static str,
+        decode: fn(&Answer) -> Result<T, Error>,
+    ) -> Operation<T> {
+        let mut spec = Spec::new(method, path.to_owned(), self.timeouts, self.retry);
+        spec.operation = name;
+        Operation {
+            spec,
+            accepts: |_| false,
+            decode,
+        }
+    }
+
+    pub(crate) fn user(self) -> Operation<User> {
+        self.operation("user info", Method::GET, "/api/sessions/userInfo", json)
+    }
+
+    pub(crate) fn server(self) -> Operation<Server> {
+        self.operation("server status", Method::GET, "/api/status", |answer| {
+            Ok(Server::from_json(&json::<serde_json::Value>(answer)?))
+        })
+    }
+
+    pub(crate) fn session_info(self) -> Operation<SessionInfo> {
+        self.operation("session info", Method::GET, "/api/sessions", |answer| {
+            Ok(SessionInfo::from_json(&json::<serde_json::Value>(answer)?))
+        })
+    }
+
+    /// Like [`session_info`](Self::session_info), with a session that is gone as an answer.
+    pub(crate) fn status(self) -> Operation<SessionStatus> {
+        let mut operation = self.operation("status", Method::GET, "/api/sessions", |answer| {
+            if answer.status.is_success() {
+                let value = json::<serde_json::Value>(answer)?;
+                return Ok(SessionStatus::Active(SessionInfo::from_json(&value)));
+            }
+            match crate::error::parse_error_body(&answer.body) {
+                Some(error) if !error.is_session_gone() => {
+                    Err(Error::from_response(answer.status, Some(&error), None))
+                }
+                _ => Ok(SessionStatus::Expired),
+            }
+        });
+        operation.accepts = |status| status == StatusCode::UNAUTHORIZED;
+        operation.spec.existing_only = true;
+        operation
+    }
+
+    pub(crate) fn projects(self) -> Operation<Vec<Project>> {
+        self.operation("project list", Method::GET, "/api/projects", json)
+    }
+
+    pub(crate) fn create_identity_token(self) -> Operation<IdentityToken> {
+        let name = "create identity token";
+        self.operation(name, Method::POST, "/api/auth/identityToken", |answer| {
+            wire::identity_token(&answer.headers, &answer.body)
+                .ok_or_else(|| missing("X-MSTR-IdentityToken header"))
+        })
+    }
+
+    pub(crate) fn validate_identity_token(
+        self,
+        token: &IdentityToken,
+    ) -> Operation<Option<UserId>> {
+        let name = "validate identity token";
+        let mut operation =
+            self.operation(name, Method::GET, "/api/auth/identityToken", |answer| {
+                if !answer.status.is_success() {
+                    return Ok(None);
+                }
+                let value = json::<serde_json::Value>(answer)?;
+                let id = value.get("userId").and_then(|id| id.as_str());
+                Ok(Some(UserId::from(id.unwrap_or_default())))
+            });
+        operation.accepts = |status| {
+            matches!(
+                status,
+                StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND
+            )
+        };
+        match wire::identity_token_header(token) {
+            Ok(value) => {
+                operation.spec.headers.insert(wire::IDENTITY_TOKEN, value);
+            }
+            Err(error) => operation.spec.note_mistake(error),
+        }
+        operation
+    }
+
+    pub(crate) fn create_api_token(self, request: &ApiTokenRequest) -> Operation<CreatedApiToken> {
+        let name = "create API token";
+        let mut operation = self.operation(name, Method::POST, "/api/auth/apiTokens", |answer| {
+            wire::created_api_token(&answer.body).ok_or_else(|| missing("apiToken"))
+        });
+        if !request.is_default() {
+            match serde_json::to_vec(request) {
+                Ok(body) => {
+                    operation.spec.body = Body::from(body);
+                    operation.spec.headers.insert(CONTENT_TYPE, wire::JSON);
+                }
+                Err(error) => operation.spec.note_mistake(
+                    Error::new(ErrorKind::Usage, "the request cannot be written")
+                        .with_source(error),
+                ),
+            }
+        }
+        operation
+    }
+
+    pub(crate) fn revoke_api_token(self) -> Operation<()> {
+        let name = "revoke API token";
+        self.operation(name, Method::DELETE, "/api/auth/apiTokens", |_| Ok(()))
+    }
+}
+
+fn json<T: serde::de::DeserializeOwned>(answer: &Answer) -> Result<T, Error> {
+    decode_json(&answer.body)
+}
+
+fn missing(what: &str) -> Error {
+    Error::new(ErrorKind::Decode, format!("the answer has no {what}"))
+}

@@ -1,0 +1,166 @@
+//! Logging out: after a close, after a failed check, and before another login.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+
+use super::state::{After, CloseOutcome, Slot, State};
+use super::{Event, Purpose, Session, timed_out};
+use crate::call::is_passing_status;
+use crate::contract::TransportError;
+use crate::error::{Error, parse_error_body};
+use crate::protocol::wire;
+
+impl Session {
+    pub(super) fn on_logout(&mut self, even_if_borrowed: bool, now: Instant) {
+        if even_if_borrowed {
+            if let Some(held) = &mut self.held {
+                held.borrowed = false;
+            }
+        }
+        match &mut self.state {
+            State::Closed(_) | State::ClosingLogin(_) => {}
+            State::LoggingIn(exchange) => self.state = State::ClosingLogin(*exchange),
+            State::Leaving { after, .. } => *after = After::Close,
+            State::AwaitingCredentials(_)
+            | State::BackingOff { .. }
+            | State::Idle
+            | State::Refused(_) => self.finish_close(CloseOutcome::NotOpen),
+            State::Open { .. } | State::Settling(_) => self.leave(After::Close, now),
+        }
+    }
+
+    /// Logs the session out, then goes on with `after`.
+    pub(super) fn leave(&mut self, after: After, now: Instant) {
+        let Some(held) = self.held.take() else {
+            return self.after_leaving(after, CloseOutcome::NotOpen, now);
+        };
+        if held.borrowed {
+            return self.after_leaving(after, CloseOutcome::Kept, now);
+        }
+        match self.config.codec().logout(&held.wire) {
+            Ok(request) => self.leave_with(after, request, now),
+            Err(error) => self.after_leaving(after, CloseOutcome::Failed(error), now),
+        }
+        // The token stays at hand until the server has confirmed, so that it can be asked again.
+        if matches!(self.state, State::Leaving { .. }) {
+            self.held = Some(held);
+        }
+    }
+
+    pub(super) fn leave_with(&mut self, after: After, request: Request<Bytes>, now: Instant) {
+        let exchange = self.send(Purpose::Logout, request, now);
+        self.state = State::Leaving {
+            after,
+            slot: Slot::InFlight {
+                exchange,
+                attempts: 1,
+            },
+        };
+    }
+
+    /// The logout has been answered.
+    pub(super) fn on_logged_out(
+        &mut self,
+        result: Result<Response<Bytes>, TransportError>,
+        now: Instant,
+    ) {
+        let outcome = match result {
+            Ok(response) if response.status().is_success() => CloseOutcome::LoggedOut,
+            Ok(response) if is_gone(&response) => CloseOutcome::AlreadyEnded,
+            Ok(response) if is_passing_status(response.status()) => {
+                return self.log_out_again(wire::refusal(&response), now);
+            }
+            Ok(response) => CloseOutcome::Failed(wire::refusal(&response).with_operation("logout")),
+            Err(error) => return self.log_out_again(Error::from_transport(error), now),
+        };
+        self.left(outcome, now);
+    }
+
+    fn log_out_again(&mut self, error: Error, now: Instant) {
+        let wait = self.backoff.next(&self.config.retry);
+        let wait = wait.max(error.retry_after().unwrap_or_default());
+        let State::Leaving { slot, .. } = &mut self.state else {
+            return;
+        };
+        let Slot::InFlight { attempts, .. } = *slot else {
+            return;
+        };
+        let again = attempts < self.config.retry.max_attempts
+            && error.is_retryable()
+            && wait <= self.config.logout_timeout
+            && self.held.is_some();
+        if again {
+            *slot = Slot::Waiting {
+                until: now + wait,
+                attempts,
+            };
+        } else {
+            let error = error.with_operation("logout").with_attempts(attempts);
+            self.left(CloseOutcome::Failed(error), now);
+        }
+    }
+
+    pub(super) fn on_leaving_timeout(&mut self, now: Instant) {
+        let State::Leaving { slot, .. } = &self.state else {
+            return;
+        };
+        match *slot {
+            // A logout that hangs is not repeated: closing has taken long enough.
+            Slot::InFlight { exchange, .. } if now >= exchange.deadline => {
+                self.left(CloseOutcome::Failed(timed_out("logout")), now);
+            }
+            Slot::Waiting { until, attempts } if now >= until => {
+                let request = self
+                    .held
+                    .as_ref()
+                    .map(|held| self.config.codec().logout(&held.wire));
+                if let Some(Ok(request)) = request {
+                    let exchange = self.send(Purpose::Logout, request, now);
+                    if let State::Leaving { slot, .. } = &mut self.state {
+                        *slot = Slot::InFlight {
+                            exchange,
+                            attempts: attempts + 1,
+                        };
+                    }
+                }
+            }
+            Slot::Done | Slot::InFlight { .. } | Slot::Waiting { .. } => {}
+        }
+    }
+
+    fn left(&mut self, outcome: CloseOutcome, now: Instant) {
+        self.held = None;
+        if let State::Leaving { after, .. } = std::mem::replace(&mut self.state, State::Idle) {
+            self.after_leaving(after, outcome, now);
+        }
+    }
+
+    fn after_leaving(&mut self, after: After, outcome: CloseOutcome, now: Instant) {
+        match after {
+            After::Close => self.finish_close(outcome),
+            After::Fail(error) => {
+                self.state = State::Idle;
+                self.forget_supplied();
+                self.failure = Some(error);
+            }
+            After::LogInAgain => {
+                self.attempts = 0;
+                self.log_in(now);
+            }
+        }
+    }
+
+    pub(super) fn finish_close(&mut self, outcome: CloseOutcome) {
+        self.held = None;
+        self.forget_supplied();
+        self.event(Event::Closed(outcome.clone()));
+        self.state = State::Closed(outcome);
+    }
+}
+
+fn is_gone(response: &Response<Bytes>) -> bool {
+    response.status() == StatusCode::UNAUTHORIZED
+        || parse_error_body(response.body()).is_some_and(|error| error.is_session_gone())
+}

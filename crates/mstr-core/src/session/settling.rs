@@ -1,0 +1,283 @@
+//! The first checks of a new session: its idle timeout, the server's version, the project. All
+//! three are asked at once.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+
+use super::config::WEB_APPLICATION;
+use super::state::{After, InFlight, Slot, State};
+use super::{Event, ExchangeId, Purpose, Session, timed_out};
+use crate::call::is_passing_status;
+use crate::contract::TransportError;
+use crate::error::{Error, ErrorKind};
+use crate::protocol::{Credentials, Project, Server, SessionInfo, Version, resolve_project, wire};
+
+/// The checks that are not answered yet.
+#[derive(Debug, Default)]
+pub(super) struct Settling {
+    slots: Vec<(Purpose, Slot)>,
+}
+
+impl Settling {
+    pub(super) fn await_answer(&mut self, purpose: Purpose, exchange: InFlight, attempts: u32) {
+        let slot = Slot::InFlight { exchange, attempts };
+        match self
+            .slots
+            .iter_mut()
+            .find(|(existing, _)| *existing == purpose)
+        {
+            Some((_, existing)) => *existing = slot,
+            None => self.slots.push((purpose, slot)),
+        }
+    }
+
+    pub(super) fn awaits(&self, id: ExchangeId) -> bool {
+        self.slots.iter().any(|(_, slot)| slot.awaits(id))
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.slots
+            .iter()
+            .filter_map(|(_, slot)| slot.deadline())
+            .min()
+    }
+
+    fn is_done(&self) -> bool {
+        self.slots
+            .iter()
+            .all(|(_, slot)| matches!(slot, Slot::Done))
+    }
+}
+
+impl Session {
+    /// One of the checks has been answered.
+    pub(super) fn on_settled(
+        &mut self,
+        id: ExchangeId,
+        result: Result<Response<Bytes>, TransportError>,
+        now: Instant,
+    ) {
+        let State::Settling(settling) = &mut self.state else {
+            return;
+        };
+        let Some((purpose, slot)) = settling.slots.iter_mut().find(|(_, slot)| slot.awaits(id))
+        else {
+            return;
+        };
+        let purpose = *purpose;
+        let Slot::InFlight { attempts, .. } = *slot else {
+            return;
+        };
+        *slot = Slot::Done;
+        let error = match result {
+            Ok(response) => {
+                self.merge_cookies(response.headers());
+                if !is_passing_status(response.status()) {
+                    return match self.on_check(purpose, &response, now) {
+                        Ok(()) => self.finish_settling(now),
+                        Err(error) => self.abandon(error.with_operation(purpose.name()), now),
+                    };
+                }
+                wire::refusal(&response)
+            }
+            Err(error) => Error::from_transport(error),
+        };
+        self.retry_check(purpose, attempts, error, now);
+    }
+
+    fn retry_check(&mut self, purpose: Purpose, attempts: u32, error: Error, now: Instant) {
+        if !error.is_retryable() || attempts >= self.config.retry.max_attempts {
+            let error = error.with_operation(purpose.name()).with_attempts(attempts);
+            return self.abandon(error, now);
+        }
+        let wait = self.backoff.next(&self.config.retry);
+        let until = now + wait.max(error.retry_after().unwrap_or_default());
+        if let State::Settling(settling) = &mut self.state {
+            for (own, slot) in &mut settling.slots {
+                if *own == purpose {
+                    *slot = Slot::Waiting { until, attempts };
+                }
+            }
+        }
+    }
+
+    pub(super) fn on_settling_timeout(&mut self, now: Instant) {
+        let State::Settling(settling) = &mut self.state else {
+            return;
+        };
+        let due: Vec<(Purpose, bool, u32)> = settling
+            .slots
+            .iter()
+            .filter_map(|(purpose, slot)| match slot {
+                Slot::InFlight { exchange, attempts } if now >= exchange.deadline => {
+                    Some((*purpose, true, *attempts))
+                }
+                Slot::Waiting { until, attempts } if now >= *until => {
+                    Some((*purpose, false, *attempts))
+                }
+                Slot::Done | Slot::InFlight { .. } | Slot::Waiting { .. } => None,
+            })
+            .collect();
+        for (purpose, unanswered, attempts) in due {
+            if unanswered {
+                self.retry_check(purpose, attempts, timed_out(purpose.name()), now);
+            } else {
+                self.ask_again(purpose, attempts + 1, now);
+            }
+        }
+    }
+
+    fn ask_again(&mut self, purpose: Purpose, attempts: u32, now: Instant) {
+        let Some(held) = &self.held else { return };
+        let codec = self.config.codec();
+        let request = match purpose {
+            Purpose::Inspect => codec.inspect(&held.wire),
+            Purpose::Status => codec.server_status(&held.wire),
+            _ => codec.list_projects(&held.wire),
+        };
+        match request {
+            Ok(request) => {
+                let exchange = self.send(purpose, request, now);
+                if let State::Settling(settling) = &mut self.state {
+                    settling.await_answer(purpose, exchange, attempts);
+                }
+            }
+            Err(error) => self.abandon(error, now),
+        }
+    }
+
+    fn on_check(
+        &mut self,
+        purpose: Purpose,
+        response: &Response<Bytes>,
+        now: Instant,
+    ) -> Result<(), Error> {
+        match purpose {
+            Purpose::Inspect => self.on_inspected(response, now),
+            Purpose::Status => self.on_server_status(response),
+            _ => self.on_projects(response),
+        }
+    }
+
+    fn on_inspected(&mut self, response: &Response<Bytes>, now: Instant) -> Result<(), Error> {
+        let status = response.status();
+        if status == StatusCode::UNAUTHORIZED {
+            return Err(wire::refusal(response)
+                .with_kind(ErrorKind::SessionLost)
+                .with_message(
+                    "the server refuses the session it has just opened: does a load balancer need \
+                 cookies that a gateway removes?",
+                ));
+        }
+        if status.is_server_error() || status.is_redirection() {
+            return Err(wire::refusal(response));
+        }
+        // A server that forbids or does not know the question still has a usable session.
+        let value = serde_json::from_slice(response.body()).unwrap_or_default();
+        let info = if status.is_success() {
+            SessionInfo::from_json(&value)
+        } else {
+            SessionInfo::from_json(&serde_json::Value::Null)
+        };
+        let assumed = self.config.assumed_idle_timeout;
+        if info.timeout.is_none() {
+            self.event(Event::TimeoutAssumed(assumed));
+        }
+        if let Some(held) = &mut self.held {
+            held.set_idle_timeout(info.timeout.unwrap_or(assumed), now);
+            held.confirmed = true;
+        }
+        self.info = Some(info);
+        Ok(())
+    }
+
+    fn on_server_status(&mut self, response: &Response<Bytes>) -> Result<(), Error> {
+        let status = response.status();
+        if status.is_server_error() || status.is_redirection() {
+            return Err(wire::refusal(response));
+        }
+        let server = if status.is_success() {
+            let value: serde_json::Value = serde_json::from_slice(response.body())
+                .map_err(|_| wire::unexpected(response, "server status in JSON"))?;
+            Server::from_json(&value)
+        } else {
+            // A gateway may shield this endpoint; the session itself is none the worse.
+            Server::unknown()
+        };
+        let version = server.iserver_version.clone();
+        self.server = Some(server);
+        let Some(version) = version else {
+            return Ok(());
+        };
+        if !version.is_at_least(&Version::OLDEST) {
+            let [major, minor, update] = Version::OLDEST;
+            return Err(Error::new(
+                ErrorKind::UnsupportedServer,
+                format!(
+                    "the Intelligence Server is {version}, and {major}.{minor}.{update:04} is \
+                     the oldest supported"
+                ),
+            ));
+        }
+        if !version.is_at_least(&Version::KNOWS_APPLICATION_ID)
+            && self.config.options.application_id.take().is_some()
+        {
+            self.event(Event::ApplicationIdDropped);
+        }
+        Ok(())
+    }
+
+    fn on_projects(&mut self, response: &Response<Bytes>) -> Result<(), Error> {
+        let Some(wanted) = &self.config.project else {
+            return Ok(());
+        };
+        if !response.status().is_success() {
+            return Err(wire::refusal(response));
+        }
+        let projects: Vec<Project> = serde_json::from_slice(response.body())
+            .map_err(|error| wire::unexpected(response, "list of projects").with_source(error))?;
+        self.project = Some(resolve_project(&projects, wanted)?);
+        Ok(())
+    }
+
+    /// Opens the session once every check has been answered.
+    pub(super) fn finish_settling(&mut self, now: Instant) {
+        let State::Settling(settling) = &self.state else {
+            return;
+        };
+        if !settling.is_done() {
+            return;
+        }
+        if self.needs_web_application() {
+            self.application_type = WEB_APPLICATION;
+            self.event(Event::Replaced {
+                generation: self.generation,
+            });
+            return self.leave(After::LogInAgain, now);
+        }
+        self.verified = true;
+        self.open();
+    }
+
+    /// Servers before 11.5.0600 accept application type 76 at login and do not know it
+    /// afterwards.
+    fn needs_web_application(&self) -> bool {
+        let version = self
+            .server
+            .as_ref()
+            .and_then(|server| server.iserver_version.as_ref());
+        let old = version
+            .is_some_and(|version| !version.is_at_least(&Version::KNOWS_APPLICATION_TYPE_76));
+        let borrowed = self
+            .current_credentials()
+            .is_some_and(Credentials::is_delegated);
+        old && !borrowed && self.config.may_fall_back(self.application_type)
+    }
+
+    /// A check has failed for good: the session is logged out before anyone hears of it.
+    pub(super) fn abandon(&mut self, error: Error, now: Instant) {
+        self.leave(After::Fail(error), now);
+    }
+}

@@ -1,0 +1,303 @@
+//! Borrowing the session of Strategy Workstation.
+//!
+//! Workstation hands its scripts a document with the address, headers and cookies of its own
+//! session. A connection opened from it is borrowed with an identity token: closing it never
+//! logs Workstation out.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Request, Response};
+use serde::Deserialize;
+
+use crate::call::ERROR_BODY_LIMIT;
+use crate::contract::{Body, BoxError, SharedBlockingTransport, SharedTransport, TransportError};
+use crate::error::{Error, ErrorKind};
+use crate::protocol::wire::{self, Fixed};
+use crate::protocol::{BaseUrl, CookieJar, CredentialProvider, Credentials};
+use crate::session::Session;
+
+/// The environment variable in which a program started from Workstation finds its document. It
+/// is a convention of this library: Workstation itself only knows scripts.
+const VARIABLE: &str = "MSTR_WORKSTATION_DATA";
+
+/// Whether this program was started with a Workstation document: whether the environment
+/// variable `MSTR_WORKSTATION_DATA` is set.
+#[must_use]
+pub fn is_present() -> bool {
+    std::env::var_os(VARIABLE).is_some()
+}
+
+/// The document that Workstation hands to a script: where its session is, and with which headers
+/// and cookies.
+#[derive(Clone, Deserialize)]
+#[serde(from = "Document")]
+pub struct WorkstationData {
+    environment: Environment,
+}
+
+/// The fields stand in `defaultEnvironment`, or on their own.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Document {
+    Whole {
+        #[serde(rename = "defaultEnvironment")]
+        environment: Environment,
+    },
+    Part(Environment),
+}
+
+#[derive(Clone, Deserialize)]
+struct Environment {
+    url: String,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    #[serde(default)]
+    cookies: Vec<DocumentCookie>,
+}
+
+#[derive(Clone, Deserialize)]
+struct DocumentCookie {
+    name: String,
+    value: String,
+}
+
+impl From<Document> for WorkstationData {
+    fn from(document: Document) -> Self {
+        match document {
+            Document::Part(environment) | Document::Whole { environment } => Self { environment },
+        }
+    }
+}
+
+impl WorkstationData {
+    /// Reads the document.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](ErrorKind::Config), naming the field that is missing or wrong.
+    pub fn from_json(json: &str) -> Result<Self, Error> {
+        let refuse = |what: String| {
+            Error::new(
+                ErrorKind::Config,
+                format!("the Workstation document is wrong: {what}"),
+            )
+        };
+        let value: serde_json::Value = serde_json::from_str(json)
+            .map_err(|error| refuse("it is not JSON".into()).with_source(error))?;
+        let (part, place) = match value.get("defaultEnvironment") {
+            Some(part) => (part, "defaultEnvironment."),
+            None => (&value, ""),
+        };
+        // Field by field, because serde says only that no form of the document matches.
+        let text = |value: &serde_json::Value, field: String| match value.as_str() {
+            Some(text) => Ok(text.to_owned()),
+            None => Err(refuse(format!("\"{field}\" is missing or is no text"))),
+        };
+        let field = |name: &str| part.get(name).unwrap_or(&serde_json::Value::Null);
+        let url = text(field("url"), format!("{place}url"))?;
+        let mut headers = BTreeMap::new();
+        match field("headers") {
+            serde_json::Value::Null => {}
+            serde_json::Value::Object(given) => {
+                for (name, value) in given {
+                    headers.insert(name.clone(), text(value, format!("{place}headers.{name}"))?);
+                }
+            }
+            _ => return Err(refuse(format!("\"{place}headers\" is no object"))),
+        }
+        let mut cookies = Vec::new();
+        match field("cookies") {
+            serde_json::Value::Null => {}
+            serde_json::Value::Array(given) => {
+                for (index, cookie) in given.iter().enumerate() {
+                    let part = |name: &str| cookie.get(name).unwrap_or(&serde_json::Value::Null);
+                    cookies.push(DocumentCookie {
+                        name: text(part("name"), format!("{place}cookies[{index}].name"))?,
+                        value: text(part("value"), format!("{place}cookies[{index}].value"))?,
+                    });
+                }
+            }
+            _ => return Err(refuse(format!("\"{place}cookies\" is no list"))),
+        }
+        Ok(Self {
+            environment: Environment {
+                url,
+                headers,
+                cookies,
+            },
+        })
+    }
+
+    /// Reads the document from the environment variable `MSTR_WORKSTATION_DATA`.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](ErrorKind::Config) if it is not set, and those of
+    /// [`from_json`](Self::from_json).
+    pub fn from_env() -> Result<Self, Error> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the one place, on request"
+        )]
+        let json = std::env::var(VARIABLE).map_err(|error| {
+            let message = format!("the environment variable {VARIABLE} cannot be read");
+            Error::new(ErrorKind::Config, message).with_source(error)
+        })?;
+        Self::from_json(&json)
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.environment.url
+    }
+
+    /// The request that asks for an identity token in Workstation's own session.
+    fn request(&self, base: &BaseUrl, fixed: &Fixed) -> Result<Request<Body>, Error> {
+        let mut headers = HeaderMap::new();
+        fixed.apply(&mut headers);
+        for (name, value) in &self.environment.headers {
+            let refuse = || {
+                let message = format!("the Workstation document has an unusable header \"{name}\"");
+                Error::new(ErrorKind::Config, message)
+            };
+            let name: HeaderName = name.parse().map_err(|_| refuse())?;
+            let mut value = HeaderValue::from_str(value).map_err(|_| refuse())?;
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
+        let mut jar = CookieJar::default();
+        for cookie in &self.environment.cookies {
+            jar.insert(&cookie.name, &cookie.value);
+        }
+        if let Some(cookies) = jar.header() {
+            headers.insert(COOKIE, cookies);
+        }
+        wire::declare_empty_body(&Method::POST, &mut headers);
+        let mut request = Request::new(Body::empty());
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = base.target("/api/auth/identityToken", "")?.uri;
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+}
+
+impl fmt::Debug for WorkstationData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkstationData").finish_non_exhaustive()
+    }
+}
+
+/// Asks for an identity token in Workstation's session at each login.
+pub(crate) struct Borrowing<T> {
+    data: WorkstationData,
+    base: BaseUrl,
+    fixed: Fixed,
+    transport: T,
+}
+
+impl<T> Borrowing<T> {
+    pub(crate) fn new(data: WorkstationData, session: &Session, transport: T) -> Self {
+        let config = session.config();
+        let (base, fixed) = (config.base_url().clone(), config.fixed().clone());
+        Self {
+            data,
+            base,
+            fixed,
+            transport,
+        }
+    }
+
+    fn read(response: Response<Bytes>) -> Result<Credentials, Error> {
+        if !response.status().is_success() {
+            return Err(wire::refusal(&response).with_operation("create identity token"));
+        }
+        wire::identity_token(response.headers(), response.body())
+            .map(Credentials::identity_token)
+            .ok_or_else(|| wire::unexpected(&response, "X-MSTR-IdentityToken header"))
+    }
+}
+
+impl<T> fmt::Debug for Borrowing<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Borrowing")
+            .field("base", &self.base)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn collect(response: Response<Body>) -> Result<Response<Bytes>, TransportError> {
+    let (parts, body) = response.into_parts();
+    Ok(Response::from_parts(
+        parts,
+        body.collect(ERROR_BODY_LIMIT).await?,
+    ))
+}
+
+#[async_trait]
+impl CredentialProvider for Borrowing<SharedTransport> {
+    async fn credentials(&self) -> Result<Credentials, BoxError> {
+        let request = self.data.request(&self.base, &self.fixed)?;
+        let response = collect(self.transport.send(request).await?).await?;
+        Ok(Self::read(response)?)
+    }
+}
+
+#[async_trait]
+impl CredentialProvider for Borrowing<SharedBlockingTransport> {
+    async fn credentials(&self) -> Result<Credentials, BoxError> {
+        let request = self.data.request(&self.base, &self.fixed)?;
+        let response = collect(self.transport.send(request)?).await?;
+        Ok(Self::read(response)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_is_read_in_both_forms() {
+        for json in [
+            r#"{"defaultEnvironment":{"url":"https://x.com/L","headers":{"X-MSTR-AuthToken":"t"},
+                "cookies":[{"name":"JSESSIONID","value":"j","path":"/"}]}}"#,
+            r#"{"url":"https://x.com/L","headers":{},"cookies":[{"name":"a","value":"b"}]}"#,
+        ] {
+            let data = WorkstationData::from_json(json).expect("complete");
+            assert_eq!(data.url(), "https://x.com/L");
+            let data: WorkstationData = serde_json::from_str(json).expect("complete");
+            assert_eq!(data.environment.cookies.len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_bad_document_is_an_error_that_names_the_field() {
+        for (json, field) in [
+            ("nonsense", "not JSON"),
+            ("{}", "\"url\""),
+            (r#"{"defaultEnvironment":{}}"#, "\"defaultEnvironment.url\""),
+            (r#"{"url":"https://x.com","headers":[]}"#, "\"headers\""),
+            (
+                r#"{"url":"https://x.com","headers":{"a":1}}"#,
+                "\"headers.a\"",
+            ),
+            (
+                r#"{"url":"https://x.com","cookies":[{"name":"a"}]}"#,
+                "\"cookies[0].value\"",
+            ),
+        ] {
+            let error = WorkstationData::from_json(json).expect_err(json);
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.to_string().contains(field), "{error}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let json = r#"{"url":"https://x.com/L","headers":{"X-MSTR-AuthToken":"hunter2"}}"#;
+        let data = WorkstationData::from_json(json).expect("complete");
+        assert!(!format!("{data:?}").contains("hunter2"));
+    }
+}
