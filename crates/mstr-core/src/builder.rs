@@ -358,12 +358,7 @@ impl Builder<SharedTransport> {
             }
             Source::Credentials(_) | Source::None => None,
         };
-        let Self {
-            transport,
-            timeouts,
-            retry,
-            ..
-        } = self;
+        let Self { transport, timeouts, retry, .. } = self;
         let shared = Shared::new(session, transport, timer, provider, timeouts, retry, seed);
         Ok(Connection::from_shared(shared))
     }
@@ -400,12 +395,7 @@ impl Builder<SharedBlockingTransport> {
             }
             Source::Credentials(_) | Source::None => None,
         };
-        let Self {
-            transport,
-            timeouts,
-            retry,
-            ..
-        } = self;
+        let Self { transport, timeouts, retry, .. } = self;
         let shared = blocking::Shared::new(session, transport, provider, timeouts, retry, seed);
         Ok(blocking::Connection::from_shared(shared))
     }
@@ -417,8 +407,6 @@ fn config_error(message: &'static str) -> Error {
 
 impl<T> fmt::Debug for Builder<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
-            .field("project", &self.project)
-            .finish_non_exhaustive()
+        f.debug_struct("Builder").field("project", &self.project).finish_non_exhaustive()
     }
 }

@@ -22,10 +22,7 @@ pub(crate) struct Traced<F> {
 
 impl<F: Future> Traced<F> {
     pub(crate) fn new(span: Span, future: F) -> Self {
-        Self {
-            span,
-            future: Box::pin(future),
-        }
+        Self { span, future: Box::pin(future) }
     }
 }
 

@@ -81,10 +81,7 @@ impl WorkstationData {
     /// [`Config`](ErrorKind::Config), naming the field that is missing or wrong.
     pub fn from_json(json: &str) -> Result<Self, Error> {
         let refuse = |what: String| {
-            Error::new(
-                ErrorKind::Config,
-                format!("the Workstation document is wrong: {what}"),
-            )
+            Error::new(ErrorKind::Config, format!("the Workstation document is wrong: {what}"))
         };
         let value: serde_json::Value = serde_json::from_str(json)
             .map_err(|error| refuse("it is not JSON".into()).with_source(error))?;
@@ -123,13 +120,7 @@ impl WorkstationData {
             }
             _ => return Err(refuse(format!("\"{place}cookies\" is no list"))),
         }
-        Ok(Self {
-            environment: Environment {
-                url,
-                headers,
-                cookies,
-            },
-        })
+        Ok(Self { environment: Environment { url, headers, cookies } })
     }
 
     /// Reads the document from the environment variable `MSTR_WORKSTATION_DATA`.
@@ -139,10 +130,7 @@ impl WorkstationData {
     /// [`Config`](ErrorKind::Config) if it is not set, and those of
     /// [`from_json`](Self::from_json).
     pub fn from_env() -> Result<Self, Error> {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "this is the one place, on request"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "this is the one place, on request")]
         let json = std::env::var(VARIABLE).map_err(|error| {
             let message = format!("the environment variable {VARIABLE} cannot be read");
             Error::new(ErrorKind::Config, message).with_source(error)
@@ -202,12 +190,7 @@ impl<T> Borrowing<T> {
     pub(crate) fn new(data: WorkstationData, session: &Session, transport: T) -> Self {
         let config = session.config();
         let (base, fixed) = (config.base_url().clone(), config.fixed().clone());
-        Self {
-            data,
-            base,
-            fixed,
-            transport,
-        }
+        Self { data, base, fixed, transport }
     }
 
     fn read(response: Response<Bytes>) -> Result<Credentials, Error> {
@@ -222,18 +205,13 @@ impl<T> Borrowing<T> {
 
 impl<T> fmt::Debug for Borrowing<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Borrowing")
-            .field("base", &self.base)
-            .finish_non_exhaustive()
+        f.debug_struct("Borrowing").field("base", &self.base).finish_non_exhaustive()
     }
 }
 
 async fn collect(response: Response<Body>) -> Result<Response<Bytes>, TransportError> {
     let (parts, body) = response.into_parts();
-    Ok(Response::from_parts(
-        parts,
-        body.collect(ERROR_BODY_LIMIT).await?,
-    ))
+    Ok(Response::from_parts(parts, body.collect(ERROR_BODY_LIMIT).await?))
 }
 
 #[async_trait]
@@ -279,14 +257,8 @@ mod tests {
             ("{}", "\"url\""),
             (r#"{"defaultEnvironment":{}}"#, "\"defaultEnvironment.url\""),
             (r#"{"url":"https://x.com","headers":[]}"#, "\"headers\""),
-            (
-                r#"{"url":"https://x.com","headers":{"a":1}}"#,
-                "\"headers.a\"",
-            ),
-            (
-                r#"{"url":"https://x.com","cookies":[{"name":"a"}]}"#,
-                "\"cookies[0].value\"",
-            ),
+            (r#"{"url":"https://x.com","headers":{"a":1}}"#, "\"headers.a\""),
+            (r#"{"url":"https://x.com","cookies":[{"name":"a"}]}"#, "\"cookies[0].value\""),
         ] {
             let error = WorkstationData::from_json(json).expect_err(json);
             assert_eq!(error.kind(), ErrorKind::Config);

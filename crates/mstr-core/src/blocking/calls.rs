@@ -19,10 +19,7 @@ impl Shared {
     ) -> Result<Response, Error> {
         let seed = self.next_seed();
         let (fixed, base) = self.session(|session| {
-            (
-                session.config().fixed().clone(),
-                session.config().base_url().clone(),
-            )
+            (session.config().fixed().clone(), session.config().base_url().clone())
         });
         let mut plan = Plan::new(spec, &base, self.transport.now(), seed)?;
         loop {
@@ -107,20 +104,11 @@ impl Shared {
     }
 
     pub(super) fn run<T>(&self, operation: Operation<T>) -> Result<T, Error> {
-        let Operation {
-            spec,
-            accepts,
-            decode,
-        } = operation;
+        let Operation { spec, accepts, decode } = operation;
         let name = spec.operation;
         let response = self.call(spec, accepts)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes()?;
-        decode(&Answer {
-            status,
-            headers,
-            body,
-        })
-        .map_err(|error| error.with_operation(name))
+        decode(&Answer { status, headers, body }).map_err(|error| error.with_operation(name))
     }
 }

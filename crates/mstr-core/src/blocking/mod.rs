@@ -73,18 +73,11 @@ impl Connection {
 
     pub(crate) fn from_shared(shared: Shared) -> Self {
         let shared = Arc::new(shared);
-        Self {
-            _guard: Arc::new(Guard(Arc::clone(&shared))),
-            shared,
-            project: Selected::Default,
-        }
+        Self { _guard: Arc::new(Guard(Arc::clone(&shared))), shared, project: Selected::Default }
     }
 
     fn defaults(&self) -> Defaults {
-        Defaults {
-            timeouts: self.shared.timeouts.clone(),
-            retry: self.shared.retry.clone(),
-        }
+        Defaults { timeouts: self.shared.timeouts.clone(), retry: self.shared.retry.clone() }
     }
 
     /// Makes sure that a session is open, logging in if there is none.
@@ -220,19 +213,13 @@ impl Connection {
     pub fn select_project(&self, project: impl Into<ProjectRef>) -> Result<Self, Error> {
         let wanted = project.into();
         let project = resolve_project(&self.projects()?, &wanted)?;
-        Ok(Self {
-            project: Selected::Project(Arc::new(project)),
-            ..self.clone()
-        })
+        Ok(Self { project: Selected::Project(Arc::new(project)), ..self.clone() })
     }
 
     /// A new handle without a default project.
     #[must_use]
     pub fn without_project(&self) -> Self {
-        Self {
-            project: Selected::None,
-            ..self.clone()
-        }
+        Self { project: Selected::None, ..self.clone() }
     }
 
     /// The user the session belongs to; asked once for each session.
@@ -259,8 +246,7 @@ impl Connection {
             return Ok(server);
         }
         let server = self.shared.run(self.defaults().server())?;
-        self.shared
-            .session(|session| session.set_server(server.clone()));
+        self.shared.session(|session| session.set_server(server.clone()));
         Ok(server)
     }
 
@@ -304,8 +290,7 @@ impl Connection {
     ///
     /// Those of any request.
     pub fn validate_identity_token(&self, token: &IdentityToken) -> Result<Option<UserId>, Error> {
-        self.shared
-            .run(self.defaults().validate_identity_token(token))
+        self.shared.run(self.defaults().validate_identity_token(token))
     }
 
     /// Opens a second connection over the same transport, in the session that `token` borrows.
@@ -341,15 +326,13 @@ impl Connection {
     /// Where the server is.
     #[must_use]
     pub fn base_url(&self) -> BaseUrl {
-        self.shared
-            .session(|session| session.config().base_url().clone())
+        self.shared.session(|session| session.config().base_url().clone())
     }
 
     /// The user name, for the login modes that have one.
     #[must_use]
     pub fn username(&self) -> Option<String> {
-        self.shared
-            .session(|session| session.username().map(str::to_owned))
+        self.shared.session(|session| session.username().map(str::to_owned))
     }
 
     /// The login mode; `None` for a borrowed session.

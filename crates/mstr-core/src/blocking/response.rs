@@ -33,14 +33,7 @@ impl Response {
         transport: SharedBlockingTransport,
         operation: &'static str,
     ) -> Self {
-        Self {
-            parts,
-            body,
-            rest: Bytes::new(),
-            deadline,
-            transport,
-            operation,
-        }
+        Self { parts, body, rest: Bytes::new(), deadline, transport, operation }
     }
 
     /// The status.
@@ -90,16 +83,11 @@ impl Response {
         let describe = |error| Error::from_transport(error).with_operation(self.operation);
         let mut collected = Collected::new(&self.body, usize::MAX).map_err(describe)?;
         if !self.rest.is_empty() {
-            collected
-                .push(std::mem::take(&mut self.rest))
-                .map_err(describe)?;
+            collected.push(std::mem::take(&mut self.rest)).map_err(describe)?;
         }
         while let Some(chunk) = block_on(self.body.chunk()).map_err(describe)? {
             collected.push(chunk).map_err(describe)?;
-            if self
-                .deadline
-                .is_some_and(|deadline| self.transport.now() >= deadline)
-            {
+            if self.deadline.is_some_and(|deadline| self.transport.now() >= deadline) {
                 let message = "the body took longer than the call's total timeout";
                 return Err(Error::new(ErrorKind::Timeout, message).with_operation(self.operation));
             }

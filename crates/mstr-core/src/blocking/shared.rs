@@ -38,7 +38,7 @@ struct Locked {
 
 enum Work {
     Credentials(ExchangeId),
-    Exchange(Exchange),
+    Exchange(Box<Exchange>),
 }
 
 /// One thread drives, the others wait for its outcome.
@@ -60,10 +60,7 @@ impl Flight {
             if let Some(outcome) = &*outcome {
                 return outcome.clone();
             }
-            outcome = self
-                .landed
-                .wait(outcome)
-                .unwrap_or_else(PoisonError::into_inner);
+            outcome = self.landed.wait(outcome).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -85,14 +82,7 @@ impl Shared {
             user: None,
             seed,
         });
-        Self {
-            transport,
-            timeouts,
-            retry,
-            provider,
-            project: OnceLock::new(),
-            state,
-        }
+        Self { transport, timeouts, retry, provider, project: OnceLock::new(), state }
     }
 
     fn lock(&self) -> MutexGuard<'_, Locked> {
@@ -116,16 +106,13 @@ impl Shared {
                 }
                 Output::NeedCredentials(id) => locked.queue.push_back(Work::Credentials(id)),
                 Output::Send(exchange) if exchange.detached => {
-                    let Exchange {
-                        request,
-                        purpose,
-                        deadline,
-                        ..
-                    } = exchange;
+                    let Exchange { request, purpose, deadline, .. } = *exchange;
                     let request = outgoing(request, purpose, deadline, &self.timeouts);
                     self.transport.send_detached(request);
                 }
-                Output::Send(exchange) => locked.queue.push_back(Work::Exchange(exchange)),
+                Output::Send(exchange) => {
+                    locked.queue.push_back(Work::Exchange(exchange));
+                }
                 Output::Wait(deadline) => return deadline,
             }
         }
@@ -139,10 +126,10 @@ impl Shared {
             self.flush(&mut locked);
             match access {
                 Access::Granted(grant) => {
-                    if self.project.get().is_none() {
-                        if let Some(project) = locked.session.project() {
-                            self.project.get_or_init(|| project.clone());
-                        }
+                    if self.project.get().is_none()
+                        && let Some(project) = locked.session.project()
+                    {
+                        self.project.get_or_init(|| project.clone());
                     }
                     return Ok(grant);
                 }
@@ -181,22 +168,12 @@ impl Shared {
         let flight = Arc::new(Flight::default());
         locked.flight = Some(Arc::clone(&flight));
         drop(locked);
-        let mut leader = Leader {
-            shared: self,
-            flight: &flight,
-            exchange: None,
-            landed: false,
-        };
+        let mut leader = Leader { shared: self, flight: &flight, exchange: None, landed: false };
         leader.drive()
     }
 
     fn exchange(&self, exchange: Exchange) -> Result<Response<bytes::Bytes>, TransportError> {
-        let Exchange {
-            request,
-            deadline,
-            purpose,
-            ..
-        } = exchange;
+        let Exchange { request, deadline, purpose, .. } = exchange;
         let request = outgoing(request, purpose, deadline, &self.timeouts);
         let span = trace::exchange(purpose, &request);
         let _entered = span.enter();
@@ -264,14 +241,7 @@ impl Shared {
         let seed = self.next_seed();
         let session = Session::new(config.seed(seed), Some(credentials))?;
         let (timeouts, retry) = (self.timeouts.clone(), self.retry.clone());
-        Ok(Self::new(
-            session,
-            self.transport.clone(),
-            None,
-            timeouts,
-            retry,
-            seed,
-        ))
+        Ok(Self::new(session, self.transport.clone(), None, timeouts, retry, seed))
     }
 
     /// The last handle is gone: the session is logged out in the background.
@@ -328,7 +298,7 @@ impl Leader<'_> {
                 (Some(Work::Exchange(exchange)), _) => {
                     let id = exchange.id;
                     self.exchange = Some(id);
-                    let answer = shared.exchange(exchange);
+                    let answer = shared.exchange(*exchange);
                     let now = shared.transport.now();
                     shared.session(|session| session.handle_response(id, answer, now));
                 }
@@ -365,8 +335,7 @@ impl Drop for Leader<'_> {
         }
         let message = "the thread that was logging in panicked";
         drop(locked);
-        self.flight
-            .land(Err(Error::new(ErrorKind::Canceled, message)));
+        self.flight.land(Err(Error::new(ErrorKind::Canceled, message)));
     }
 }
 

@@ -123,10 +123,7 @@ impl Call {
         if !repeatable || !self.replayable || self.attempt >= self.policy.max_attempts {
             return Step::Deliver;
         }
-        let wait = self
-            .backoff
-            .next(&self.policy)
-            .max(retry_after.unwrap_or_default());
+        let wait = self.backoff.next(&self.policy).max(retry_after.unwrap_or_default());
         let at = now + wait;
         // Waiting past the deadline would only hide what the server said.
         if self.deadline.is_some_and(|deadline| at >= deadline) {
@@ -145,10 +142,7 @@ mod tests {
     const BUSY: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
 
     fn now() -> Instant {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "an arbitrary origin for virtual time"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "an arbitrary origin for virtual time")]
         Instant::now()
     }
 
@@ -170,11 +164,7 @@ mod tests {
             (false, false, &unsent, false),
         ] {
             let step = call(idempotent, replayable).on_failure(failure, now);
-            assert_eq!(
-                step != Step::Deliver,
-                repeated,
-                "{idempotent} {replayable} {failure}"
-            );
+            assert_eq!(step != Step::Deliver, repeated, "{idempotent} {replayable} {failure}");
         }
         let tls = TransportError::new(TransportErrorKind::Tls).with_sent(Sent::No);
         assert_eq!(call(true, true).on_failure(&tls, now), Step::Deliver);
@@ -206,14 +196,8 @@ mod tests {
             panic!("the first refusal is waited out");
         };
         assert!(at >= now + asked);
-        assert!(matches!(
-            call.on_response(BUSY, Verdict::Deliver, None, now),
-            Step::Resend(_)
-        ));
-        assert_eq!(
-            call.on_response(BUSY, Verdict::Deliver, None, now),
-            Step::Deliver
-        );
+        assert!(matches!(call.on_response(BUSY, Verdict::Deliver, None, now), Step::Resend(_)));
+        assert_eq!(call.on_response(BUSY, Verdict::Deliver, None, now), Step::Deliver);
         assert_eq!(call.attempt(), 3);
     }
 
@@ -223,10 +207,7 @@ mod tests {
         let deadline = Some(now + Duration::from_secs(1));
         let mut call = Call::new(RetryPolicy::new(), true, true, deadline, 7);
         let asked = Some(Duration::from_secs(2));
-        assert_eq!(
-            call.on_response(BUSY, Verdict::Deliver, asked, now),
-            Step::Deliver
-        );
+        assert_eq!(call.on_response(BUSY, Verdict::Deliver, asked, now), Step::Deliver);
     }
 
     #[test]
@@ -235,23 +216,11 @@ mod tests {
         let unauthorized = StatusCode::UNAUTHORIZED;
         let mut post = call(false, true);
         let lost = Verdict::Reauthenticate;
-        assert_eq!(
-            post.on_response(unauthorized, lost, None, now),
-            Step::Reauthenticate
-        );
-        assert_eq!(
-            post.on_response(unauthorized, lost, None, now),
-            Step::Deliver
-        );
+        assert_eq!(post.on_response(unauthorized, lost, None, now), Step::Reauthenticate);
+        assert_eq!(post.on_response(unauthorized, lost, None, now), Step::Deliver);
         let mut stream = call(false, false);
-        assert_eq!(
-            stream.on_response(unauthorized, lost, None, now),
-            Step::Deliver
-        );
-        assert_eq!(
-            stream.on_response(OK, Verdict::Deliver, None, now),
-            Step::Deliver
-        );
+        assert_eq!(stream.on_response(unauthorized, lost, None, now), Step::Deliver);
+        assert_eq!(stream.on_response(OK, Verdict::Deliver, None, now), Step::Deliver);
     }
 
     #[test]

@@ -120,11 +120,7 @@ impl RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self {
-            max_attempts: 3,
-            base: Duration::from_millis(200),
-            cap: Duration::from_secs(10),
-        }
+        Self { max_attempts: 3, base: Duration::from_millis(200), cap: Duration::from_secs(10) }
     }
 }
 
@@ -138,10 +134,7 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) const fn new(seed: u64) -> Self {
-        Self {
-            seed,
-            last: Duration::ZERO,
-        }
+        Self { seed, last: Duration::ZERO }
     }
 
     pub(crate) const fn reset(&mut self) {
@@ -149,10 +142,7 @@ impl Backoff {
     }
 
     pub(crate) fn next(&mut self, policy: &RetryPolicy) -> Duration {
-        let upper = self
-            .last
-            .saturating_mul(3)
-            .max(policy.base.saturating_mul(2));
+        let upper = self.last.saturating_mul(3).max(policy.base.saturating_mul(2));
         let range = upper.saturating_sub(policy.base);
         self.last = (policy.base + range.mul_f64(self.fraction())).min(policy.cap);
         self.last

@@ -140,12 +140,7 @@ impl Plan {
         });
         let replayable = spec.body.is_replayable() && !spec.existing_only;
         let call = Call::new(spec.retry.clone(), idempotent, replayable, deadline, seed);
-        Ok(Self {
-            spec,
-            uri: target.uri,
-            call,
-            redirects: 0,
-        })
+        Ok(Self { spec, uri: target.uri, call, redirects: 0 })
     }
 
     pub(crate) const fn is_authenticated(&self) -> bool {
@@ -158,10 +153,10 @@ impl Plan {
 
     /// Tells which project the connection was opened for.
     pub(crate) fn set_default_project(&mut self, project: Option<&Project>) {
-        if let ProjectChoice::Default = self.spec.project {
-            if let Some(project) = project {
-                self.spec.project = ProjectChoice::Id(project.id.clone());
-            }
+        if let ProjectChoice::Default = self.spec.project
+            && let Some(project) = project
+        {
+            self.spec.project = ProjectChoice::Id(project.id.clone());
         }
     }
 
@@ -199,12 +194,7 @@ impl Plan {
         fixed.apply(&mut headers);
         for (name, value) in &self.spec.headers {
             // The caller's own choice replaces a default, and may have several values.
-            if self
-                .spec
-                .headers
-                .get(name)
-                .is_some_and(|first| std::ptr::eq(first, value))
-            {
+            if self.spec.headers.get(name).is_some_and(|first| std::ptr::eq(first, value)) {
                 headers.insert(name.clone(), value.clone());
             } else {
                 headers.append(name.clone(), value.clone());
@@ -257,10 +247,7 @@ impl Plan {
                 Err(error) => Next::Fail(error),
             };
         }
-        match self
-            .call
-            .on_response(status, verdict, wire::retry_after(headers), now)
-        {
+        match self.call.on_response(status, verdict, wire::retry_after(headers), now) {
             Step::Deliver => Next::Deliver,
             Step::Reauthenticate => Next::Reauthenticate,
             Step::Resend(at) => Next::Resend(at),
@@ -279,16 +266,11 @@ impl Plan {
 
     /// The total deadline has passed.
     pub(crate) fn late(&self) -> Error {
-        self.describe(Error::new(
-            ErrorKind::Timeout,
-            "the call took longer than its total timeout",
-        ))
+        self.describe(Error::new(ErrorKind::Timeout, "the call took longer than its total timeout"))
     }
 
     pub(crate) fn describe(&self, error: Error) -> Error {
-        error
-            .with_operation(self.spec.operation)
-            .with_attempts(self.call.attempt())
+        error.with_operation(self.spec.operation).with_attempts(self.call.attempt())
     }
 
     /// A response that is not a success, as an error.

@@ -77,9 +77,7 @@ impl Shared {
                     let verdict = grant.as_ref().map_or(Verdict::Deliver, |grant| {
                         let mut locked = self.lock();
                         let body = failed.then_some(&*beginning);
-                        locked
-                            .session
-                            .observe(grant, status, &parts.headers, body, sent_at)
+                        locked.session.observe(grant, status, &parts.headers, body, sent_at)
                     });
                     let now = self.timer.now();
                     match plan.on_response(status, &parts.headers, verdict, &base, now) {
@@ -139,21 +137,12 @@ impl Shared {
 
     /// Runs one of the session's endpoints.
     pub(super) async fn run<T>(self: &Arc<Self>, operation: Operation<T>) -> Result<T, Error> {
-        let Operation {
-            spec,
-            accepts,
-            decode,
-        } = operation;
+        let Operation { spec, accepts, decode } = operation;
         let name = spec.operation;
         let response = self.call(spec, accepts).await?;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes().await?;
-        decode(&Answer {
-            status,
-            headers,
-            body,
-        })
-        .map_err(|error| error.with_operation(name))
+        decode(&Answer { status, headers, body }).map_err(|error| error.with_operation(name))
     }
 }
 
@@ -167,12 +156,7 @@ pub(super) struct Timed<'a, F> {
 
 impl<'a, F: Future> Timed<'a, F> {
     pub(super) fn new(future: F, deadline: Option<Instant>, timer: &'a SharedTimer) -> Self {
-        Self {
-            future: Box::pin(future),
-            deadline,
-            timer,
-            sleep: None,
-        }
+        Self { future: Box::pin(future), deadline, timer, sleep: None }
     }
 }
 
@@ -188,9 +172,7 @@ impl<F: Future> Future for Timed<'_, F> {
             return Poll::Pending;
         };
         let timer = this.timer;
-        let sleep = this
-            .sleep
-            .get_or_insert_with(|| timer.sleep_until(deadline));
+        let sleep = this.sleep.get_or_insert_with(|| timer.sleep_until(deadline));
         sleep.as_mut().poll(cx).map(|()| None)
     }
 }

@@ -75,9 +75,7 @@ pub(crate) struct Subscribers(Vec<Weak<Queue>>);
 
 impl Subscribers {
     pub(crate) fn subscribe(&mut self) -> Events {
-        let queue = Arc::new(Queue {
-            state: Mutex::new(Pending::default()),
-        });
+        let queue = Arc::new(Queue { state: Mutex::new(Pending::default()) });
         self.0.push(Arc::downgrade(&queue));
         Events(queue)
     }

@@ -40,24 +40,14 @@ enum Work<T> {
 
 impl<T: Clone + Send + 'static> Flight<T> {
     pub(crate) fn new(work: BoxFuture<'static, T>) -> Self {
-        let state = State {
-            work: Work::Paused(work),
-            dirty: true,
-            waiters: Vec::new(),
-            free: Vec::new(),
-        };
-        Self(Arc::new(Shared {
-            state: Mutex::new(state),
-        }))
+        let state =
+            State { work: Work::Paused(work), dirty: true, waiters: Vec::new(), free: Vec::new() };
+        Self(Arc::new(Shared { state: Mutex::new(state) }))
     }
 
     /// Waits for the outcome. `aborted` is the outcome if the work panics.
     pub(crate) fn wait(&self, aborted: T) -> Waiter<T> {
-        Waiter {
-            shared: Arc::clone(&self.0),
-            key: None,
-            aborted: Some(aborted),
-        }
+        Waiter { shared: Arc::clone(&self.0), key: None, aborted: Some(aborted) }
     }
 }
 
@@ -96,11 +86,7 @@ impl<T: Clone + Send + 'static> Future for Waiter<T> {
         drop(state);
 
         let waker = Waker::from(Arc::clone(&this.shared));
-        let mut polled = Polled {
-            shared: &this.shared,
-            work: Some(work),
-            aborted: &this.aborted,
-        };
+        let mut polled = Polled { shared: &this.shared, work: Some(work), aborted: &this.aborted };
         loop {
             lock(&polled.shared.state).dirty = false;
             let Some(work) = &mut polled.work else {
@@ -193,10 +179,10 @@ struct Polled<'a, T: Clone + Send + 'static> {
 
 impl<T: Clone + Send + 'static> Drop for Polled<'_, T> {
     fn drop(&mut self) {
-        if self.work.take().is_some() {
-            if let Some(aborted) = self.aborted {
-                self.shared.finish(aborted.clone());
-            }
+        if self.work.take().is_some()
+            && let Some(aborted) = self.aborted
+        {
+            self.shared.finish(aborted.clone());
         }
     }
 }

@@ -73,10 +73,7 @@ async fn either(sleep: impl Future<Output = ()>, events: &mut Events) -> std::op
                 None => std::ops::ControlFlow::Break(()),
             });
         }
-        sleep
-            .as_mut()
-            .poll(cx)
-            .map(|()| std::ops::ControlFlow::Continue(()))
+        sleep.as_mut().poll(cx).map(|()| std::ops::ControlFlow::Continue(()))
     })
     .await
 }

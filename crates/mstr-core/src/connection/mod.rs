@@ -95,18 +95,11 @@ impl Connection {
 
     pub(crate) fn from_shared(shared: Shared) -> Self {
         let shared = Arc::new(shared);
-        Self {
-            _guard: Arc::new(Guard(Arc::clone(&shared))),
-            shared,
-            project: Selected::Default,
-        }
+        Self { _guard: Arc::new(Guard(Arc::clone(&shared))), shared, project: Selected::Default }
     }
 
     fn defaults(&self) -> Defaults {
-        Defaults {
-            timeouts: self.shared.timeouts.clone(),
-            retry: self.shared.retry.clone(),
-        }
+        Defaults { timeouts: self.shared.timeouts.clone(), retry: self.shared.retry.clone() }
     }
 
     /// Makes sure that a session is open, logging in if there is none.
@@ -295,9 +288,7 @@ impl Connection {
         let wanted = project.into();
         let projects = self.projects().await?;
         let project = resolve_project(&projects, &wanted)?;
-        Ok(ProjectScope::new(
-            self.with_project(Selected::Project(Arc::new(project))),
-        ))
+        Ok(ProjectScope::new(self.with_project(Selected::Project(Arc::new(project)))))
     }
 
     /// [`project_scope`](Self::project_scope) by id, in any case.
@@ -348,10 +339,7 @@ impl Connection {
     }
 
     fn with_project(&self, project: Selected) -> Self {
-        Self {
-            project,
-            ..self.clone()
-        }
+        Self { project, ..self.clone() }
     }
 
     /// The user the session belongs to; asked once for each session.
@@ -433,9 +421,7 @@ impl Connection {
     ///
     /// Dropping the future ends the request; the token may have been created.
     pub async fn create_identity_token(&self) -> Result<IdentityToken, Error> {
-        self.shared
-            .run(self.defaults().create_identity_token())
-            .await
+        self.shared.run(self.defaults().create_identity_token()).await
     }
 
     /// Whose session an identity token borrows; `None` if it is not valid.
@@ -451,9 +437,7 @@ impl Connection {
         &self,
         token: &IdentityToken,
     ) -> Result<Option<UserId>, Error> {
-        self.shared
-            .run(self.defaults().validate_identity_token(token))
-            .await
+        self.shared.run(self.defaults().validate_identity_token(token)).await
     }
 
     /// Opens a second connection over the same transport, in the session that `token` borrows.
@@ -486,9 +470,7 @@ impl Connection {
         &self,
         request: ApiTokenRequest,
     ) -> Result<CreatedApiToken, Error> {
-        self.shared
-            .run(self.defaults().create_api_token(&request))
-            .await
+        self.shared.run(self.defaults().create_api_token(&request)).await
     }
 
     /// Revokes the user's API token and ends the sessions opened with it.

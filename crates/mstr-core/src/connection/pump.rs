@@ -54,14 +54,10 @@ impl Pump {
             Work::Exchange(exchange) => {
                 let id = exchange.id;
                 let opens_session = exchange.purpose.opens_session();
-                let answer = shared.exchange(exchange);
+                let answer = shared.exchange(*exchange);
                 let answer: BoxFuture<'static, Answer> =
                     Box::pin(async move { Answer::Response(answer.await) });
-                UnderWay {
-                    id,
-                    opens_session,
-                    answer,
-                }
+                UnderWay { id, opens_session, answer }
             }
             Work::Credentials(id) => {
                 let provider = shared.provider.clone();
@@ -77,11 +73,7 @@ impl Pump {
                         None => Err(Error::new(ErrorKind::Config, "no credentials were given")),
                     })
                 });
-                UnderWay {
-                    id,
-                    opens_session: false,
-                    answer,
-                }
+                UnderWay { id, opens_session: false, answer }
             }
         };
         self.under_way.push(under_way);
@@ -96,10 +88,7 @@ impl Pump {
             .partition(|exchange| locked.session.awaits(exchange.id));
         drop(locked);
         self.under_way = kept;
-        for exchange in retired
-            .into_iter()
-            .filter(|exchange| exchange.opens_session)
-        {
+        for exchange in retired.into_iter().filter(|exchange| exchange.opens_session) {
             let shared = Arc::clone(shared);
             self.transport.detach(Box::pin(async move {
                 let answer = exchange.answer.await;
@@ -114,17 +103,10 @@ impl Pump {
             self.sleep = None;
             return false;
         };
-        if self
-            .sleep
-            .as_ref()
-            .is_none_or(|(until, _)| *until != deadline)
-        {
+        if self.sleep.as_ref().is_none_or(|(until, _)| *until != deadline) {
             self.sleep = Some((deadline, self.timer.sleep_until(deadline)));
         }
-        let over = self
-            .sleep
-            .as_mut()
-            .is_some_and(|(_, sleep)| sleep.as_mut().poll(cx).is_ready());
+        let over = self.sleep.as_mut().is_some_and(|(_, sleep)| sleep.as_mut().poll(cx).is_ready());
         if over {
             self.sleep = None;
         }

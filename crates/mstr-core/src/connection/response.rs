@@ -32,13 +32,7 @@ impl Response {
         timer: SharedTimer,
         operation: &'static str,
     ) -> Self {
-        Self {
-            parts,
-            body,
-            deadline,
-            timer,
-            operation,
-        }
+        Self { parts, body, deadline, timer, operation }
     }
 
     /// The status.
@@ -115,10 +109,7 @@ impl Response {
         let mut collected = Collected::new(&self.body, limit).map_err(describe)?;
         while let Some(chunk) = self.body.chunk().await.map_err(describe)? {
             collected.push(chunk).map_err(describe)?;
-            if self
-                .deadline
-                .is_some_and(|deadline| self.timer.now() >= deadline)
-            {
+            if self.deadline.is_some_and(|deadline| self.timer.now() >= deadline) {
                 return Err(Error::new(
                     ErrorKind::Timeout,
                     "the body took longer than the call's total timeout",

@@ -56,7 +56,7 @@ pub(crate) struct Locked {
 /// What the machine has asked for and nobody has begun.
 pub(super) enum Work {
     Credentials(ExchangeId),
-    Exchange(Exchange),
+    Exchange(Box<Exchange>),
 }
 
 impl Shared {
@@ -78,15 +78,7 @@ impl Shared {
             user_generation: None,
             seed,
         });
-        Self {
-            transport,
-            timer,
-            timeouts,
-            retry,
-            provider,
-            project: OnceLock::new(),
-            state,
-        }
+        Self { transport, timer, timeouts, retry, provider, project: OnceLock::new(), state }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Locked> {
@@ -103,8 +95,10 @@ impl Shared {
                     locked.subscribers.publish(&event);
                 }
                 Output::NeedCredentials(id) => locked.queue.push_back(Work::Credentials(id)),
-                Output::Send(exchange) if exchange.detached => self.detach(exchange),
-                Output::Send(exchange) => locked.queue.push_back(Work::Exchange(exchange)),
+                Output::Send(exchange) if exchange.detached => self.detach(*exchange),
+                Output::Send(exchange) => {
+                    locked.queue.push_back(Work::Exchange(exchange));
+                }
                 Output::Wait(deadline) => return deadline,
             }
         }
@@ -123,17 +117,8 @@ impl Shared {
         &self,
         exchange: Exchange,
     ) -> BoxFuture<'static, Result<Response<bytes::Bytes>, TransportError>> {
-        let Exchange {
-            request,
-            deadline,
-            purpose,
-            ..
-        } = exchange;
-        let deadline = if purpose.opens_session() {
-            deadline + LATE_LOGIN_GRACE
-        } else {
-            deadline
-        };
+        let Exchange { request, deadline, purpose, .. } = exchange;
+        let deadline = if purpose.opens_session() { deadline + LATE_LOGIN_GRACE } else { deadline };
         let request = outgoing(request, purpose, deadline, &self.timeouts);
         let transport = self.transport.clone();
         Box::pin(async move {
@@ -163,10 +148,10 @@ impl Shared {
                 self.flush(&mut locked);
                 match access {
                     Access::Granted(grant) => {
-                        if self.project.get().is_none() {
-                            if let Some(project) = locked.session.project() {
-                                self.project.get_or_init(|| project.clone());
-                            }
+                        if self.project.get().is_none()
+                            && let Some(project) = locked.session.project()
+                        {
+                            self.project.get_or_init(|| project.clone());
                         }
                         return Ok(grant);
                     }
@@ -218,9 +203,7 @@ impl Shared {
 
     pub(crate) fn reset(self: &Arc<Self>, credentials: Option<crate::Credentials>) {
         let mut locked = self.lock();
-        locked
-            .session
-            .handle(Command::Reset(credentials), self.timer.now());
+        locked.session.handle(Command::Reset(credentials), self.timer.now());
         self.flush(&mut locked);
     }
 

@@ -35,16 +35,8 @@ pub struct Body(Inner);
 enum Inner {
     Empty,
     Full(Bytes),
-    Replayable {
-        make: Factory,
-        current: Option<Box<Body>>,
-    },
-    Stream {
-        first: VecDeque<Bytes>,
-        rest: SyncWrapper<Stream>,
-        hint: SizeHint,
-        ended: bool,
-    },
+    Replayable { make: Factory, current: Option<Box<Body>> },
+    Stream { first: VecDeque<Bytes>, rest: SyncWrapper<Stream>, hint: SizeHint, ended: bool },
 }
 
 impl Body {
@@ -64,20 +56,12 @@ impl Body {
         let hint = body.size_hint();
         let ended = body.is_end_stream();
         let stream: Stream = Box::pin(Mapped(Box::pin(body)));
-        Self(Inner::Stream {
-            first: VecDeque::new(),
-            rest: SyncWrapper::new(stream),
-            hint,
-            ended,
-        })
+        Self(Inner::Stream { first: VecDeque::new(), rest: SyncWrapper::new(stream), hint, ended })
     }
 
     /// A body that `make` can produce again, so that a request that carries it can be repeated.
     pub fn replayable(make: impl Fn() -> Self + Send + Sync + 'static) -> Self {
-        Self(Inner::Replayable {
-            make: Arc::new(make),
-            current: None,
-        })
+        Self(Inner::Replayable { make: Arc::new(make), current: None })
     }
 
     /// The bytes, if they are all in memory.
@@ -112,10 +96,9 @@ impl Body {
         match &self.0 {
             Inner::Empty => Some(Self::empty()),
             Inner::Full(bytes) => Some(Self(Inner::Full(bytes.clone()))),
-            Inner::Replayable { make, .. } => Some(Self(Inner::Replayable {
-                make: Arc::clone(make),
-                current: None,
-            })),
+            Inner::Replayable { make, .. } => {
+                Some(Self(Inner::Replayable { make: Arc::clone(make), current: None }))
+            }
             Inner::Stream { .. } => None,
         }
     }
@@ -202,9 +185,7 @@ impl Body {
 
     fn put_back(&mut self, mut chunks: VecDeque<Bytes>) {
         match &mut self.0 {
-            Inner::Stream {
-                first, hint, ended, ..
-            } => {
+            Inner::Stream { first, hint, ended, .. } => {
                 let returned: u64 = chunks.iter().map(|chunk| chunk.len() as u64).sum();
                 if let Some(exact) = hint.exact() {
                     *hint = SizeHint::with_exact(exact + returned);
@@ -213,10 +194,7 @@ impl Body {
                 chunks.append(first);
                 *first = chunks;
             }
-            Inner::Replayable {
-                current: Some(current),
-                ..
-            } => current.put_back(chunks),
+            Inner::Replayable { current: Some(current), .. } => current.put_back(chunks),
             // Everything else was complete in one chunk, or has not been read at all.
             Inner::Empty | Inner::Full(_) | Inner::Replayable { current: None, .. } => {
                 let rest = std::mem::take(self);
@@ -263,8 +241,7 @@ impl Collected {
             return Ok(());
         }
         if self.buffer.capacity() == 0 {
-            self.buffer
-                .reserve_exact(self.declared.max(held + chunk.len()));
+            self.buffer.reserve_exact(self.declared.max(held + chunk.len()));
         }
         if let Some(first) = self.first.take() {
             self.buffer.extend_from_slice(&first);
@@ -313,12 +290,7 @@ impl HttpBody for Body {
                 let body = current.get_or_insert_with(|| Box::new(make()));
                 Pin::new(&mut **body).poll_frame(cx)
             }
-            Inner::Stream {
-                first,
-                rest,
-                hint,
-                ended,
-            } => {
+            Inner::Stream { first, rest, hint, ended } => {
                 if let Some(chunk) = first.pop_front() {
                     if let Some(exact) = hint.exact() {
                         *hint = SizeHint::with_exact(exact.saturating_sub(chunk.len() as u64));
@@ -349,15 +321,9 @@ impl HttpBody for Body {
         match &self.0 {
             Inner::Empty => SizeHint::with_exact(0),
             Inner::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Inner::Replayable {
-                current: Some(body),
-                ..
-            } => body.size_hint(),
-            Inner::Replayable {
-                make,
-                current: None,
-            } => make().size_hint(),
-            Inner::Stream { hint, .. } => hint.clone(),
+            Inner::Replayable { current: Some(body), .. } => body.size_hint(),
+            Inner::Replayable { make, current: None } => make().size_hint(),
+            Inner::Stream { hint, .. } => *hint,
         }
     }
 }
@@ -407,20 +373,13 @@ impl fmt::Debug for Body {
             Inner::Replayable { .. } => "replayable",
             Inner::Stream { .. } => "stream",
         };
-        f.debug_struct("Body")
-            .field("form", &form)
-            .field("len", &self.len_hint())
-            .finish()
+        f.debug_struct("Body").field("form", &form).field("len", &self.len_hint()).finish()
     }
 }
 
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        if bytes.is_empty() {
-            Self::empty()
-        } else {
-            Self(Inner::Full(bytes))
-        }
+        if bytes.is_empty() { Self::empty() } else { Self(Inner::Full(bytes)) }
     }
 }
 

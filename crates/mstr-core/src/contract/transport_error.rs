@@ -30,12 +30,7 @@ impl TransportError {
     /// reached the server: a request that is not idempotent is then repeated.
     #[must_use]
     pub fn new(kind: TransportErrorKind) -> Self {
-        Self(Arc::new(Inner {
-            kind,
-            sent: Sent::Maybe,
-            detail: None,
-            source: None,
-        }))
+        Self(Arc::new(Inner { kind, sent: Sent::Maybe, detail: None, source: None }))
     }
 
     /// Classifies an I/O error by its kind: refused and unreachable are
@@ -81,10 +76,7 @@ impl TransportError {
                 return Some(found);
             }
             // An `io::Error` that wraps another error hides it from `source()` of the wrapper.
-            if let Some(inner) = error
-                .downcast_ref::<io::Error>()
-                .and_then(io::Error::get_ref)
-            {
+            if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
                 current = Some(inner);
                 continue;
             }
@@ -128,10 +120,7 @@ impl TransportError {
                     kind: shared.kind,
                     sent: shared.sent,
                     detail: shared.detail.clone(),
-                    source: shared
-                        .source
-                        .is_some()
-                        .then(|| Box::new(Self(shared)) as BoxError),
+                    source: shared.source.is_some().then(|| Box::new(Self(shared)) as BoxError),
                 };
                 change(&mut inner);
                 Self(Arc::new(inner))
@@ -175,10 +164,7 @@ impl fmt::Debug for TransportError {
 
 impl StdError for TransportError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0
-            .source
-            .as_deref()
-            .map(|source| source as &(dyn StdError + 'static))
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
     }
 }
 

@@ -176,8 +176,7 @@ impl Error {
     /// The failure below HTTP, if that is what happened.
     #[must_use]
     pub fn transport(&self) -> Option<&TransportError> {
-        self.source()
-            .and_then(|source| source.downcast_ref::<TransportError>())
+        self.source().and_then(|source| source.downcast_ref::<TransportError>())
     }
 }
 
@@ -203,9 +202,7 @@ impl fmt::Display for Error {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Error");
-        debug
-            .field("kind", &self.0.kind)
-            .field("message", &self.0.message);
+        debug.field("kind", &self.0.kind).field("message", &self.0.message);
         if let Some(operation) = self.0.operation {
             debug.field("operation", &operation);
         }
@@ -224,10 +221,7 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0
-            .source
-            .as_deref()
-            .map(|source| source as &(dyn StdError + 'static))
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
     }
 }
 

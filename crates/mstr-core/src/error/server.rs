@@ -27,7 +27,7 @@ pub struct ServerError {
     /// The ticket the vendor's support asks for: it finds the failure in the server's log.
     pub ticket: Option<TicketId>,
     /// The remaining errors of an answer that carries several.
-    pub further: Vec<ServerError>,
+    pub further: Vec<Self>,
 }
 
 impl ServerError {
@@ -47,9 +47,7 @@ impl ServerError {
     /// Whether a login was refused because of its application type.
     pub(crate) fn is_application_type_refused(&self) -> bool {
         // The server has no code of its own for this; mstrio-py looks for the same words.
-        self.message
-            .to_ascii_lowercase()
-            .contains("constraint violations")
+        self.message.to_ascii_lowercase().contains("constraint violations")
             || self.further.iter().any(Self::is_application_type_refused)
     }
 }
@@ -86,11 +84,7 @@ impl ServerCode {
     /// The number behind `ERR`, if it has that form.
     #[must_use]
     pub fn number(&self) -> Option<u32> {
-        let digits = self
-            .0
-            .get(..3)
-            .filter(|prefix| prefix.eq_ignore_ascii_case("ERR"))?
-            .len();
+        let digits = self.0.get(..3).filter(|prefix| prefix.eq_ignore_ascii_case("ERR"))?.len();
         self.0.get(digits..)?.parse().ok()
     }
 
@@ -114,11 +108,7 @@ impl ServerCode {
 
 impl fmt::Display for ServerCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() {
-            "no code"
-        } else {
-            &self.0
-        })
+        f.write_str(if self.0.is_empty() { "no code" } else { &self.0 })
     }
 }
 
@@ -165,11 +155,7 @@ pub(crate) fn parse_error_body(body: &[u8]) -> Option<ServerError> {
     let value: Value = serde_json::from_slice(body).ok()?;
     let object = value.as_object()?;
     let errors = object.get("errors").and_then(Value::as_array);
-    let mut all = errors
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_object)
-        .map(parse_one);
+    let mut all = errors.into_iter().flatten().filter_map(Value::as_object).map(parse_one);
     match all.next() {
         Some(mut first) => {
             first.further = all.collect();
@@ -193,9 +179,7 @@ fn parse_one(object: &Map<String, Value>) -> ServerError {
     };
     let mut message = text("message");
     if message.len() > MESSAGE_LIMIT {
-        let end = (0..=MESSAGE_LIMIT)
-            .rev()
-            .find(|end| message.is_char_boundary(*end));
+        let end = (0..=MESSAGE_LIMIT).rev().find(|end| message.is_char_boundary(*end));
         message.truncate(end.unwrap_or(0));
     }
     let ticket = text("ticketId");
@@ -249,46 +233,18 @@ mod tests {
     #[test]
     fn codes_come_before_the_status() {
         let table: &[(u16, &str, ErrorKind)] = &[
-            (
-                401,
-                r#"{"code":"ERR003","message":"Login failed"}"#,
-                ErrorKind::Credentials,
-            ),
-            (
-                401,
-                r#"{"code":"ERR009","message":"expired"}"#,
-                ErrorKind::SessionLost,
-            ),
+            (401, r#"{"code":"ERR003","message":"Login failed"}"#, ErrorKind::Credentials),
+            (401, r#"{"code":"ERR009","message":"expired"}"#, ErrorKind::SessionLost),
             (401, r#"{"code":"ERR0009"}"#, ErrorKind::SessionLost),
-            (
-                500,
-                r#"{"code":"ERR001","iServerCode":-2147072486}"#,
-                ErrorKind::SessionLimit,
-            ),
-            (
-                500,
-                r#"{"code":"ERR001","IserverCode":-2147072486}"#,
-                ErrorKind::SessionLimit,
-            ),
-            (
-                500,
-                r#"{"code":"ERR001","iServerCode":"-2147209052"}"#,
-                ErrorKind::SessionLimit,
-            ),
+            (500, r#"{"code":"ERR001","iServerCode":-2147072486}"#, ErrorKind::SessionLimit),
+            (500, r#"{"code":"ERR001","IserverCode":-2147072486}"#, ErrorKind::SessionLimit),
+            (500, r#"{"code":"ERR001","iServerCode":"-2147209052"}"#, ErrorKind::SessionLimit),
             (500, r#"{"code":"8004cb0a"}"#, ErrorKind::SessionLimit),
             (403, r#"{"code":"ERR014"}"#, ErrorKind::Forbidden),
             (500, r#"{"code":"ERR0014"}"#, ErrorKind::Forbidden),
             (500, r#"{"code":"ERR0017"}"#, ErrorKind::Forbidden),
-            (
-                500,
-                r#"{"code":"ERR001","iServerCode":-2147209151}"#,
-                ErrorKind::ProjectUnavailable,
-            ),
-            (
-                500,
-                r#"{"errors":[{"code":"ERR001"},{"code":"ERR009"}]}"#,
-                ErrorKind::SessionLost,
-            ),
+            (500, r#"{"code":"ERR001","iServerCode":-2147209151}"#, ErrorKind::ProjectUnavailable),
+            (500, r#"{"errors":[{"code":"ERR001"},{"code":"ERR009"}]}"#, ErrorKind::SessionLost),
             (500, r#"{"errors":[]}"#, ErrorKind::Server),
             (401, "<html>sign in</html>", ErrorKind::Credentials),
             (502, "<html>bad gateway</html>", ErrorKind::Server),
@@ -326,10 +282,7 @@ mod tests {
 
     #[test]
     fn a_long_message_is_cut_between_characters() {
-        let body = format!(
-            r#"{{"code":"ERR001","message":"{}"}}"#,
-            "ä".repeat(MESSAGE_LIMIT)
-        );
+        let body = format!(r#"{{"code":"ERR001","message":"{}"}}"#, "ä".repeat(MESSAGE_LIMIT));
         let error = parse_error_body(body.as_bytes()).expect("an error body");
         assert!(error.message.len() <= MESSAGE_LIMIT);
     }

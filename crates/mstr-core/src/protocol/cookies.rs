@@ -27,11 +27,7 @@ impl CookieJar {
         let mut changed = false;
         for value in headers.get_all(SET_COOKIE) {
             // Bytes beyond ASCII are not allowed in cookies; such a line is skipped.
-            if let Some(cookie) = value
-                .to_str()
-                .ok()
-                .and_then(|text| Cookie::parse(text).ok())
-            {
+            if let Some(cookie) = value.to_str().ok().and_then(|text| Cookie::parse(text).ok()) {
                 changed |= self.store_one(&cookie);
             }
         }
@@ -39,10 +35,7 @@ impl CookieJar {
     }
 
     fn store_one(&mut self, cookie: &Cookie<'_>) -> bool {
-        let existing = self
-            .cookies
-            .iter()
-            .position(|(name, _)| name == cookie.name());
+        let existing = self.cookies.iter().position(|(name, _)| name == cookie.name());
         match (existing, is_deletion(cookie)) {
             (None, true) => false,
             (Some(index), true) => {
@@ -76,11 +69,7 @@ impl CookieJar {
         if self.cookies.is_empty() {
             return None;
         }
-        let length = self
-            .cookies
-            .iter()
-            .map(|(name, value)| name.len() + value.len() + 3)
-            .sum();
+        let length = self.cookies.iter().map(|(name, value)| name.len() + value.len() + 3).sum();
         let mut text = Zeroizing::new(String::with_capacity(length));
         for (index, (name, value)) in self.cookies.iter().enumerate() {
             if index > 0 {
@@ -117,9 +106,7 @@ mod tests {
     }
 
     fn rendered(jar: &CookieJar) -> String {
-        jar.header()
-            .map(|value| value.to_str().expect("text").to_owned())
-            .unwrap_or_default()
+        jar.header().map(|value| value.to_str().expect("text").to_owned()).unwrap_or_default()
     }
 
     #[test]
@@ -140,10 +127,7 @@ mod tests {
         assert_eq!(rendered(&jar), "JSESSIONID=two; iSession=token; AWSALB=b==");
 
         assert!(set(&mut jar, &["AWSALB=; Max-Age=0"]));
-        assert!(set(
-            &mut jar,
-            &["iSession=; Expires=Thu, 01 Jan 1970 00:00:00 GMT"]
-        ));
+        assert!(set(&mut jar, &["iSession=; Expires=Thu, 01 Jan 1970 00:00:00 GMT"]));
         assert_eq!(rendered(&jar), "JSESSIONID=two");
     }
 

@@ -19,32 +19,20 @@ pub(crate) enum Kind {
     Anonymous,
     ApiToken(ApiToken),
     IdentityToken(IdentityToken),
-    User {
-        ldap: bool,
-        username: String,
-        password: Password,
-    },
+    User { ldap: bool, username: String, password: Password },
 }
 
 impl Credentials {
     /// A user the server itself knows.
     #[must_use]
     pub fn standard(username: impl Into<String>, password: impl Into<Password>) -> Self {
-        Self(Kind::User {
-            ldap: false,
-            username: username.into(),
-            password: password.into(),
-        })
+        Self(Kind::User { ldap: false, username: username.into(), password: password.into() })
     }
 
     /// A user of the directory the server is connected to.
     #[must_use]
     pub fn ldap(username: impl Into<String>, password: impl Into<Password>) -> Self {
-        Self(Kind::User {
-            ldap: true,
-            username: username.into(),
-            password: password.into(),
-        })
+        Self(Kind::User { ldap: true, username: username.into(), password: password.into() })
     }
 
     /// The guest user.
@@ -77,32 +65,24 @@ impl Credentials {
     /// [`Config`](ErrorKind::Config) if nothing is set, or if what is set contradicts itself;
     /// the message names the variable.
     pub fn from_env() -> Result<Self, Error> {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "this is the one place, on request"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "this is the one place, on request")]
         Self::from_variables(|name| match std::env::var(name) {
             Ok(value) => Ok(Some(value)),
             Err(std::env::VarError::NotPresent) => Ok(None),
-            Err(std::env::VarError::NotUnicode(_)) => Err(config(format!(
-                "the environment variable {name} is not valid UTF-8"
-            ))),
+            Err(std::env::VarError::NotUnicode(_)) => {
+                Err(config(format!("the environment variable {name} is not valid UTF-8")))
+            }
         })
     }
 
     fn from_variables(read: impl Fn(&str) -> Result<Option<String>, Error>) -> Result<Self, Error> {
         let read = |name| Ok::<_, Error>(read(name)?.filter(|value| !value.is_empty()));
         let mode = read("MSTR_LOGIN_MODE")?;
-        let mode = mode
-            .map(|mode| mode.parse::<LoginMode>())
-            .transpose()
-            .map_err(|error| {
-                config("the environment variable MSTR_LOGIN_MODE is wrong").with_source(error)
-            })?;
+        let mode = mode.map(|mode| mode.parse::<LoginMode>()).transpose().map_err(|error| {
+            config("the environment variable MSTR_LOGIN_MODE is wrong").with_source(error)
+        })?;
         let needs = |name: &'static str, mode: &str| {
-            config(format!(
-                "{mode} login needs the environment variable {name}"
-            ))
+            config(format!("{mode} login needs the environment variable {name}"))
         };
         if let Some(token) = read("MSTR_IDENTITY_TOKEN")? {
             return match mode {
@@ -133,9 +113,9 @@ impl Credentials {
         };
         match mode {
             LoginMode::Anonymous => Ok(Self::anonymous()),
-            LoginMode::ApiToken => api_token
-                .map(Self::api_token)
-                .ok_or_else(|| needs("MSTR_API_TOKEN", "api-token")),
+            LoginMode::ApiToken => {
+                api_token.map(Self::api_token).ok_or_else(|| needs("MSTR_API_TOKEN", "api-token"))
+            }
             LoginMode::Ldap | LoginMode::Standard => {
                 let name = mode.to_string();
                 let username = username.ok_or_else(|| needs("MSTR_USERNAME", &name))?;
@@ -183,10 +163,7 @@ impl Credentials {
 
     /// Refuses what the server would take for another login mode.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let missing = match super::wire::missing_credential(self) {
-            Some(missing) => missing,
-            None => return Ok(()),
-        };
+        let Some(missing) = super::wire::missing_credential(self) else { return Ok(()) };
         Err(config(format!(
             "the {missing} is empty: give one, or choose anonymous login explicitly"
         )))
@@ -264,10 +241,7 @@ mod tests {
         assert_eq!(mode(&ldap), Some(LoginMode::Ldap));
         assert_eq!(mode(&[("MSTR_API_TOKEN", "t")]), Some(LoginMode::ApiToken));
         assert_eq!(mode(&[("MSTR_IDENTITY_TOKEN", "t")]), None);
-        assert_eq!(
-            mode(&[("MSTR_LOGIN_MODE", "anonymous")]),
-            Some(LoginMode::Anonymous)
-        );
+        assert_eq!(mode(&[("MSTR_LOGIN_MODE", "anonymous")]), Some(LoginMode::Anonymous));
     }
 
     #[test]
@@ -275,20 +249,11 @@ mod tests {
         let table: &[(&[(&str, &str)], &str)] = &[
             (&[], "MSTR_USERNAME"),
             (&[("MSTR_USERNAME", "alice")], "MSTR_PASSWORD"),
-            (
-                &[("MSTR_USERNAME", "alice"), ("MSTR_PASSWORD", "")],
-                "MSTR_PASSWORD",
-            ),
-            (
-                &[("MSTR_USERNAME", "alice"), ("MSTR_API_TOKEN", "t")],
-                "MSTR_LOGIN_MODE",
-            ),
+            (&[("MSTR_USERNAME", "alice"), ("MSTR_PASSWORD", "")], "MSTR_PASSWORD"),
+            (&[("MSTR_USERNAME", "alice"), ("MSTR_API_TOKEN", "t")], "MSTR_LOGIN_MODE"),
             (&[("MSTR_LOGIN_MODE", "sso")], "MSTR_LOGIN_MODE"),
             (&[("MSTR_LOGIN_MODE", "api-token")], "MSTR_API_TOKEN"),
-            (
-                &[("MSTR_LOGIN_MODE", "1"), ("MSTR_IDENTITY_TOKEN", "t")],
-                "MSTR_IDENTITY_TOKEN",
-            ),
+            (&[("MSTR_LOGIN_MODE", "1"), ("MSTR_IDENTITY_TOKEN", "t")], "MSTR_IDENTITY_TOKEN"),
         ];
         for (variables, named) in table {
             let error = from(variables).expect_err("contradictory").to_string();
@@ -305,10 +270,7 @@ mod tests {
             Credentials::api_token(""),
             Credentials::identity_token(""),
         ] {
-            assert_eq!(
-                credentials.check().expect_err("empty").kind(),
-                ErrorKind::Config
-            );
+            assert_eq!(credentials.check().expect_err("empty").kind(), ErrorKind::Config);
         }
         Credentials::anonymous().check().expect("nothing to give");
     }
@@ -316,9 +278,6 @@ mod tests {
     #[test]
     fn debug_shows_no_secret() {
         let text = format!("{:?}", Credentials::standard("alice", "hunter2"));
-        assert!(
-            text.contains("alice") && !text.contains("hunter2"),
-            "{text}"
-        );
+        assert!(text.contains("alice") && !text.contains("hunter2"), "{text}");
     }
 }

@@ -85,8 +85,6 @@ impl WireCredentials {
 
 impl fmt::Debug for Grant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Grant")
-            .field("generation", &self.generation.0)
-            .finish_non_exhaustive()
+        f.debug_struct("Grant").field("generation", &self.generation.0).finish_non_exhaustive()
     }
 }

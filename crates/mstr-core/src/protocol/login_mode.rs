@@ -54,9 +54,7 @@ impl TryFrom<u32> for LoginMode {
     type Error = ParseLoginModeError;
 
     fn try_from(number: u32) -> Result<Self, ParseLoginModeError> {
-        let mode = Self::ALL
-            .into_iter()
-            .find(|mode| u32::from(*mode) == number);
+        let mode = Self::ALL.into_iter().find(|mode| u32::from(*mode) == number);
         mode.ok_or_else(|| ParseLoginModeError(number.to_string()))
     }
 }
@@ -66,17 +64,9 @@ impl FromStr for LoginMode {
 
     /// Accepts a name, in any case, with `-`, `_` or nothing between words, or the number.
     fn from_str(text: &str) -> Result<Self, ParseLoginModeError> {
-        let plain = |text: &str| {
-            text.trim()
-                .to_ascii_lowercase()
-                .replace(['-', '_', ' '], "")
-        };
+        let plain = |text: &str| text.trim().to_ascii_lowercase().replace(['-', '_', ' '], "");
         let wanted = plain(text);
-        let wanted = if wanted == "guest" {
-            "anonymous".to_owned()
-        } else {
-            wanted
-        };
+        let wanted = if wanted == "guest" { "anonymous".to_owned() } else { wanted };
         Self::ALL
             .into_iter()
             .find(|mode| plain(mode.name()) == wanted || u32::from(*mode).to_string() == wanted)
@@ -113,10 +103,7 @@ mod tests {
             assert_eq!(u32::from(mode).to_string().parse(), Ok(mode));
             let json = serde_json::to_string(&mode).expect("a number");
             assert_eq!(json, u32::from(mode).to_string());
-            assert_eq!(
-                serde_json::from_str::<LoginMode>(&json).expect("a mode"),
-                mode
-            );
+            assert_eq!(serde_json::from_str::<LoginMode>(&json).expect("a mode"), mode);
         }
         assert_eq!("API_TOKEN".parse(), Ok(LoginMode::ApiToken));
         assert_eq!("Guest".parse(), Ok(LoginMode::Anonymous));

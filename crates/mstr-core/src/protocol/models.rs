@@ -86,12 +86,7 @@ impl SessionInfo {
             Some(serde_json::Value::String(text)) => text.trim().parse().ok(),
             _ => None,
         };
-        let text = |name: &str| {
-            value
-                .get(name)
-                .and_then(|text| text.as_str())
-                .map(str::to_owned)
-        };
+        let text = |name: &str| value.get(name).and_then(|text| text.as_str()).map(str::to_owned);
         let small = |name| number(name).and_then(|number| u32::try_from(number).ok());
         Self {
             timeout: number("timeout")
@@ -142,11 +137,7 @@ impl Server {
     }
 
     pub(crate) const fn unknown() -> Self {
-        Self {
-            iserver_version: None,
-            web_version: None,
-            deployment: None,
-        }
+        Self { iserver_version: None, web_version: None, deployment: None }
     }
 }
 
@@ -232,9 +223,7 @@ mod tests {
 
     #[test]
     fn the_lifetime_of_a_token_is_rounded_up_to_minutes() {
-        let request = ApiTokenRequest::new()
-            .user("U")
-            .lifetime(Duration::from_secs(61));
+        let request = ApiTokenRequest::new().user("U").lifetime(Duration::from_secs(61));
         let json = serde_json::to_value(&request).expect("plain");
         assert_eq!(json, json!({"userId": "U", "lifeTimeInMinutes": 2}));
         let own = serde_json::to_value(ApiTokenRequest::new()).expect("plain");

@@ -126,21 +126,12 @@ const SUGGESTIONS: usize = 3;
 pub(crate) fn resolve(projects: &[Project], wanted: &ProjectRef) -> Result<Project, Error> {
     let unavailable = |message| Err(Error::new(ErrorKind::ProjectUnavailable, message));
     let matches: Vec<&Project> = match wanted {
-        ProjectRef::Id(id) => projects
-            .iter()
-            .filter(|project| project.id == *id)
-            .collect(),
+        ProjectRef::Id(id) => projects.iter().filter(|project| project.id == *id).collect(),
         ProjectRef::Name(name) => {
-            let exact: Vec<_> = projects
-                .iter()
-                .filter(|project| project.name == *name)
-                .collect();
+            let exact: Vec<_> = projects.iter().filter(|project| project.name == *name).collect();
             if exact.is_empty() {
                 let lower = name.to_lowercase();
-                projects
-                    .iter()
-                    .filter(|project| project.name.to_lowercase() == lower)
-                    .collect()
+                projects.iter().filter(|project| project.name.to_lowercase() == lower).collect()
             } else {
                 exact
             }
@@ -171,24 +162,12 @@ fn nearest(projects: &[Project], wanted: &ProjectRef) -> String {
     let name = name.to_lowercase();
     let mut near: Vec<(usize, &str)> = projects
         .iter()
-        .map(|project| {
-            (
-                distance(&name, &project.name.to_lowercase()),
-                project.name.as_str(),
-            )
-        })
+        .map(|project| (distance(&name, &project.name.to_lowercase()), project.name.as_str()))
         .collect();
     near.sort_unstable();
-    let names: Vec<String> = near
-        .into_iter()
-        .take(SUGGESTIONS)
-        .map(|(_, name)| format!("\"{name}\""))
-        .collect();
-    if names.is_empty() {
-        String::new()
-    } else {
-        format!("; nearest: {}", names.join(", "))
-    }
+    let names: Vec<String> =
+        near.into_iter().take(SUGGESTIONS).map(|(_, name)| format!("\"{name}\"")).collect();
+    if names.is_empty() { String::new() } else { format!("; nearest: {}", names.join(", ")) }
 }
 
 /// The edit distance, where a shared beginning is what people mistype least.
@@ -239,31 +218,20 @@ mod tests {
         let unknown = resolve(&projects(), &"MicroStrategy Tutorail".into()).expect_err("unknown");
         assert_eq!(unknown.kind(), ErrorKind::ProjectUnavailable);
         let text = unknown.to_string();
-        assert!(
-            text.contains("nearest: \"MicroStrategy Tutorial\""),
-            "{text}"
-        );
+        assert!(text.contains("nearest: \"MicroStrategy Tutorial\""), "{text}");
 
-        let twin = resolve(&projects(), &"Twin".into())
-            .expect_err("ambiguous")
-            .to_string();
+        let twin = resolve(&projects(), &"Twin".into()).expect_err("ambiguous").to_string();
         assert!(twin.contains("A1B2C3D4E5F60718293A4B5C6D7E8F91"), "{twin}");
 
         let id = resolve(&projects(), &"00000000000000000000000000000000".into());
-        assert_eq!(
-            id.expect_err("unknown").kind(),
-            ErrorKind::ProjectUnavailable
-        );
+        assert_eq!(id.expect_err("unknown").kind(), ErrorKind::ProjectUnavailable);
     }
 
     #[test]
     fn an_id_has_32_hexadecimal_digits() {
-        for bad in [
-            "",
-            "B7CA",
-            "Z7CA92F04B9FAE8D941C3E9B7E0CD754",
-            "äääääääääääääääääääääääääääääääß",
-        ] {
+        for bad in
+            ["", "B7CA", "Z7CA92F04B9FAE8D941C3E9B7E0CD754", "äääääääääääääääääääääääääääääääß"]
+        {
             assert_eq!(ProjectId::new(bad).expect_err(bad).kind(), ErrorKind::Usage);
         }
     }

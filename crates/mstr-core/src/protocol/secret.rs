@@ -102,9 +102,6 @@ mod tests {
     #[test]
     fn debug_names_the_type_only() {
         assert_eq!(format!("{:?}", Password::from("hunter2")), "Password");
-        assert_eq!(
-            format!("{:?}", Some(AuthToken::from("hunter2"))),
-            "Some(AuthToken)"
-        );
+        assert_eq!(format!("{:?}", Some(AuthToken::from("hunter2"))), "Some(AuthToken)");
     }
 }

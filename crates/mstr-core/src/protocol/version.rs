@@ -66,10 +66,7 @@ impl FromStr for Version {
         if parts.len() < 2 {
             return Err(refuse());
         }
-        Ok(Self {
-            parts,
-            text: trimmed.to_owned(),
-        })
+        Ok(Self { parts, text: trimmed.to_owned() })
     }
 }
 
@@ -105,11 +102,7 @@ pub struct ParseVersionError(String);
 
 impl fmt::Display for ParseVersionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "\"{}\" is no version: numbers with dots between are expected",
-            self.0
-        )
+        write!(f, "\"{}\" is no version: numbers with dots between are expected", self.0)
     }
 }
 
@@ -134,14 +127,7 @@ mod tests {
 
     #[test]
     fn garbage_is_refused_with_the_text() {
-        for bad in [
-            "",
-            "eleven",
-            "11",
-            "11..3",
-            "11.x.3",
-            "11.3.99999999999999999999999",
-        ] {
+        for bad in ["", "eleven", "11", "11..3", "11.x.3", "11.3.99999999999999999999999"] {
             let error = bad.parse::<Version>().expect_err(bad).to_string();
             assert!(error.contains(bad), "{error}");
         }

@@ -125,14 +125,8 @@ impl Codec<'_> {
     ) -> Result<Request<Bytes>, Error> {
         let (path, body) = match &credentials.0 {
             Kind::IdentityToken(token) => {
-                let body = DelegateBody {
-                    login_mode: -1,
-                    identity_token: token.expose(),
-                };
-                (
-                    "/api/auth/delegate",
-                    secret_json(&body, token.expose().len())?,
-                )
+                let body = DelegateBody { login_mode: -1, identity_token: token.expose() };
+                ("/api/auth/delegate", secret_json(&body, token.expose().len())?)
             }
             Kind::Anonymous => {
                 let body = login_body(LoginMode::Anonymous, application_type, options, None, None);
@@ -141,34 +135,16 @@ impl Codec<'_> {
             Kind::ApiToken(token) => {
                 // The token travels as the user name; there is no password.
                 let token = token.expose();
-                let body = login_body(
-                    LoginMode::ApiToken,
-                    application_type,
-                    options,
-                    Some(token),
-                    None,
-                );
+                let body =
+                    login_body(LoginMode::ApiToken, application_type, options, Some(token), None);
                 ("/api/auth/login", secret_json(&body, token.len())?)
             }
-            Kind::User {
-                ldap,
-                username,
-                password,
-            } => {
-                let mode = if *ldap {
-                    LoginMode::Ldap
-                } else {
-                    LoginMode::Standard
-                };
+            Kind::User { ldap, username, password } => {
+                let mode = if *ldap { LoginMode::Ldap } else { LoginMode::Standard };
                 let password = password.expose();
                 let length = username.len() + password.len();
-                let body = login_body(
-                    mode,
-                    application_type,
-                    options,
-                    Some(username),
-                    Some(password),
-                );
+                let body =
+                    login_body(mode, application_type, options, Some(username), Some(password));
                 ("/api/auth/login", secret_json(&body, length)?)
             }
         };
@@ -295,10 +271,7 @@ pub(crate) fn reveal_token(token: &AuthToken) -> String {
 /// The identity token as a header, marked sensitive.
 pub(crate) fn identity_token_header(token: &IdentityToken) -> Result<HeaderValue, Error> {
     let mut value = HeaderValue::from_str(token.expose()).map_err(|_| {
-        Error::new(
-            ErrorKind::Usage,
-            "the identity token has characters no header can carry",
-        )
+        Error::new(ErrorKind::Usage, "the identity token has characters no header can carry")
     })?;
     value.set_sensitive(true);
     Ok(value)
@@ -306,9 +279,7 @@ pub(crate) fn identity_token_header(token: &IdentityToken) -> Result<HeaderValue
 
 /// The identity token an answer carries, in its header or (the PKCE variant) in its body.
 pub(crate) fn identity_token(headers: &HeaderMap, body: &[u8]) -> Option<IdentityToken> {
-    let header = headers
-        .get(IDENTITY_TOKEN)
-        .and_then(|value| value.to_str().ok());
+    let header = headers.get(IDENTITY_TOKEN).and_then(|value| value.to_str().ok());
     let in_body = || {
         let value: serde_json::Value = serde_json::from_slice(body).ok()?;
         Some(value.get("identityToken")?.as_str()?.to_owned())
@@ -336,13 +307,7 @@ pub(crate) fn created_api_token(body: &[u8]) -> Option<CreatedApiToken> {
 /// How long the server asks to wait. Whole seconds only: a date would need the wall clock, whose
 /// difference between two machines is not known.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers
-        .get(RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()?;
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(RETRY_AFTER_LIMIT))
 }
 
@@ -365,15 +330,11 @@ pub(crate) fn refusal(response: &Response<Bytes>) -> Error {
 
 /// A redirect where none may be followed.
 pub(crate) fn redirected(status: StatusCode, headers: &HeaderMap) -> Error {
-    let location = headers
-        .get(LOCATION)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or("nowhere");
+    let location = headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("nowhere");
     // The query may hold anything, a session id included.
     let shown = location.split(['?', '#']).next().unwrap_or_default();
-    Error::from_response(status, None, None).with_message(format!(
-        "redirected to {shown}, which is not followed: check the base URL"
-    ))
+    Error::from_response(status, None, None)
+        .with_message(format!("redirected to {shown}, which is not followed: check the base URL"))
 }
 
 /// A successful answer that is not what the API promises.

@@ -106,12 +106,10 @@ impl<C> RequestBuilder<C> {
                 self.spec.headers.insert(name, value);
             }
             (Ok(name), Ok(value)) => self.spec.header(name, value),
-            (Ok(name), Err(_)) => self.spec.note_mistake(usage(format!(
-                "the header \"{name}\" has a value it cannot have"
-            ))),
-            (Err(_), _) => self
+            (Ok(name), Err(_)) => self
                 .spec
-                .note_mistake(usage("a header has a name it cannot have")),
+                .note_mistake(usage(format!("the header \"{name}\" has a value it cannot have"))),
+            (Err(_), _) => self.spec.note_mistake(usage("a header has a name it cannot have")),
         }
         self
     }
@@ -183,24 +181,12 @@ pub(crate) fn decode_json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Error>
 
 /// Reads a body as text: UTF-8, or Latin-1 if the response says so.
 pub(crate) fn decode_text(headers: &HeaderMap, body: Bytes) -> Result<String, Error> {
-    let content_type = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let charset = content_type.map(str::to_ascii_lowercase).and_then(|value| {
         let (_, charset) = value.split_once("charset=")?;
-        Some(
-            charset
-                .split(';')
-                .next()
-                .unwrap_or_default()
-                .trim_matches(['"', ' '])
-                .to_owned(),
-        )
+        Some(charset.split(';').next().unwrap_or_default().trim_matches(['"', ' ']).to_owned())
     });
-    if matches!(
-        charset.as_deref(),
-        Some("iso-8859-1" | "latin1" | "windows-1252")
-    ) {
+    if matches!(charset.as_deref(), Some("iso-8859-1" | "latin1" | "windows-1252")) {
         return Ok(body.iter().map(|byte| char::from(*byte)).collect());
     }
     String::from_utf8(body.into()).map_err(|error| {

@@ -46,11 +46,7 @@ impl Defaults {
     ) -> Operation<T> {
         let mut spec = Spec::new(method, path.to_owned(), self.timeouts, self.retry);
         spec.operation = name;
-        Operation {
-            spec,
-            accepts: |_| false,
-            decode,
-        }
+        Operation { spec, accepts: |_| false, decode }
     }
 
     pub(crate) fn user(self) -> Operation<User> {

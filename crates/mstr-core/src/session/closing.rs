@@ -14,10 +14,8 @@ use crate::protocol::wire;
 
 impl Session {
     pub(super) fn on_logout(&mut self, even_if_borrowed: bool, now: Instant) {
-        if even_if_borrowed {
-            if let Some(held) = &mut self.held {
-                held.borrowed = false;
-            }
+        if even_if_borrowed && let Some(held) = &mut self.held {
+            held.borrowed = false;
         }
         match &mut self.state {
             State::Closed(_) | State::ClosingLogin(_) => {}
@@ -51,13 +49,7 @@ impl Session {
 
     pub(super) fn leave_with(&mut self, after: After, request: Request<Bytes>, now: Instant) {
         let exchange = self.send(Purpose::Logout, request, now);
-        self.state = State::Leaving {
-            after,
-            slot: Slot::InFlight {
-                exchange,
-                attempts: 1,
-            },
-        };
+        self.state = State::Leaving { after, slot: Slot::InFlight { exchange, attempts: 1 } };
     }
 
     /// The logout has been answered.
@@ -92,10 +84,7 @@ impl Session {
             && wait <= self.config.logout_timeout
             && self.held.is_some();
         if again {
-            *slot = Slot::Waiting {
-                until: now + wait,
-                attempts,
-            };
+            *slot = Slot::Waiting { until: now + wait, attempts };
         } else {
             let error = error.with_operation("logout").with_attempts(attempts);
             self.left(CloseOutcome::Failed(error), now);
@@ -112,17 +101,11 @@ impl Session {
                 self.left(CloseOutcome::Failed(timed_out("logout")), now);
             }
             Slot::Waiting { until, attempts } if now >= until => {
-                let request = self
-                    .held
-                    .as_ref()
-                    .map(|held| self.config.codec().logout(&held.wire));
+                let request = self.held.as_ref().map(|held| self.config.codec().logout(&held.wire));
                 if let Some(Ok(request)) = request {
                     let exchange = self.send(Purpose::Logout, request, now);
                     if let State::Leaving { slot, .. } = &mut self.state {
-                        *slot = Slot::InFlight {
-                            exchange,
-                            attempts: attempts + 1,
-                        };
+                        *slot = Slot::InFlight { exchange, attempts: attempts + 1 };
                     }
                 }
             }

@@ -164,10 +164,7 @@ impl SessionConfig {
 
     /// The same settings for a session that is borrowed: its project is its owner's business.
     pub(crate) fn sibling(&self) -> Self {
-        Self {
-            project: None,
-            ..self.clone()
-        }
+        Self { project: None, ..self.clone() }
     }
 
     pub(crate) const fn fixed(&self) -> &Fixed {
@@ -175,10 +172,7 @@ impl SessionConfig {
     }
 
     pub(super) const fn codec(&self) -> Codec<'_> {
-        Codec {
-            base: &self.base,
-            fixed: &self.fixed,
-        }
+        Codec { base: &self.base, fixed: &self.fixed }
     }
 
     pub(super) fn first_application_type(&self) -> u32 {
@@ -195,11 +189,7 @@ impl SessionConfig {
         if credentials.is_none_or(Credentials::is_secret) {
             self.base.check_secure(self.allow_insecure)?;
         }
-        if let Some(results) = self
-            .options
-            .working_set
-            .filter(|n| *n < SMALLEST_WORKING_SET)
-        {
+        if let Some(results) = self.options.working_set.filter(|n| *n < SMALLEST_WORKING_SET) {
             return config(format!(
                 "working_set is {results}: the server needs at least {SMALLEST_WORKING_SET}"
             ));

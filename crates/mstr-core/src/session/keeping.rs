@@ -22,13 +22,10 @@ impl Session {
             self.state = State::Idle;
             return self.request_access(now);
         };
-        if let State::Open {
-            renewing: Some(renewing),
-        } = &self.state
+        if let State::Open { renewing: Some(renewing) } = &self.state
+            && renewing.required
         {
-            if renewing.required {
-                return Access::Pending;
-            }
+            return Access::Pending;
         }
         if now < held.idle_deadline {
             return Access::Granted(held.grant());
@@ -50,9 +47,7 @@ impl Session {
     pub(super) fn on_renew(&mut self, now: Instant) {
         self.handle_timeout(now);
         match &mut self.state {
-            State::Open {
-                renewing: Some(renewing),
-            } => renewing.asked_for = true,
+            State::Open { renewing: Some(renewing) } => renewing.asked_for = true,
             State::Open { renewing: None } => self.renew(false, true, now),
             State::Idle => {
                 // The same guards as for a request: cooling, then opening.
@@ -70,10 +65,7 @@ impl Session {
     }
 
     fn renew(&mut self, required: bool, asked_for: bool, now: Instant) {
-        if let State::Open {
-            renewing: Some(renewing),
-        } = &mut self.state
-        {
+        if let State::Open { renewing: Some(renewing) } = &mut self.state {
             renewing.required |= required;
             renewing.asked_for |= asked_for;
             return;
@@ -82,13 +74,8 @@ impl Session {
         match self.config.codec().renew(&held.wire) {
             Ok(request) => {
                 let exchange = self.send(Purpose::Renew, request, now);
-                self.state = State::Open {
-                    renewing: Some(Renewing {
-                        exchange,
-                        required,
-                        asked_for,
-                    }),
-                };
+                self.state =
+                    State::Open { renewing: Some(Renewing { exchange, required, asked_for }) };
             }
             Err(error) => self.failure = asked_for.then_some(error),
         }
@@ -111,9 +98,7 @@ impl Session {
                 held.confirmed = true;
             }
             self.state = State::Open { renewing: None };
-            self.event(Event::Renewed {
-                generation: self.generation,
-            });
+            self.event(Event::Renewed { generation: self.generation });
         } else if is_gone(&response) {
             let asked_for = matches!(&self.state, State::Open { renewing: Some(renewing) } if renewing.asked_for);
             self.lose(LossReason::Expired, now);
@@ -141,9 +126,7 @@ impl Session {
         if let Some(held) = &mut self.held {
             let trusted = now + TRUST_AFTER_FAILED_RENEWAL.min(held.idle_timeout);
             held.idle_deadline = held.idle_deadline.max(trusted);
-            held.renew_at = held
-                .renew_at
-                .max(now + self.backoff.next(&self.config.retry));
+            held.renew_at = held.renew_at.max(now + self.backoff.next(&self.config.retry));
         }
         if asked_for {
             self.failure = Some(error.with_operation("renew"));
@@ -152,10 +135,7 @@ impl Session {
 
     /// The server refused a request of this generation. Nothing happens if it has been replaced.
     pub fn revoke(&mut self, generation: Generation, now: Instant) {
-        let current = self
-            .held
-            .as_ref()
-            .is_some_and(|held| held.generation == generation);
+        let current = self.held.as_ref().is_some_and(|held| held.generation == generation);
         if current && matches!(self.state, State::Open { .. }) {
             self.lose(LossReason::Refused, now);
         }
@@ -164,10 +144,7 @@ impl Session {
     /// The current session has ended.
     fn lose(&mut self, reason: LossReason, now: Instant) {
         let Some(held) = self.held.take() else { return };
-        self.event(Event::Lost {
-            generation: held.generation,
-            reason,
-        });
+        self.event(Event::Lost { generation: held.generation, reason });
         if held.borrowed {
             let error = Error::new(
                 ErrorKind::SessionLost,
@@ -202,10 +179,7 @@ impl Session {
     }
 
     pub(super) fn on_reset(&mut self, credentials: Option<Credentials>, now: Instant) {
-        if matches!(
-            self.state,
-            State::Closed(_) | State::ClosingLogin(_) | State::Leaving { .. }
-        ) {
+        if matches!(self.state, State::Closed(_) | State::ClosingLogin(_) | State::Leaving { .. }) {
             return;
         }
         if let State::LoggingIn(exchange) = &self.state {
@@ -213,13 +187,11 @@ impl Session {
             self.retire_login(id);
         }
         if let Some(held) = self.held.take() {
-            self.event(Event::Replaced {
-                generation: held.generation,
-            });
-            if !held.borrowed {
-                if let Ok(request) = self.config.codec().logout(&held.wire) {
-                    self.send_detached(request, now);
-                }
+            self.event(Event::Replaced { generation: held.generation });
+            if !held.borrowed
+                && let Ok(request) = self.config.codec().logout(&held.wire)
+            {
+                self.send_detached(request, now);
             }
         }
         match credentials {

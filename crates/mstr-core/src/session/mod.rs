@@ -105,7 +105,7 @@ pub enum Output {
     /// [`supply_credentials`](Session::supply_credentials).
     NeedCredentials(ExchangeId),
     /// Send this request and answer with [`handle_response`](Session::handle_response).
-    Send(Exchange),
+    Send(Box<Exchange>),
     /// Nothing more now; call [`handle_timeout`](Session::handle_timeout) at this instant. With
     /// `None`, nothing is under way.
     Wait(Option<Instant>),
@@ -269,11 +269,7 @@ impl Session {
         // A driver that was paused may have missed deadlines.
         self.handle_timeout(now);
         match &self.state {
-            State::Closed(_)
-            | State::Leaving {
-                after: state::After::Close,
-                ..
-            } => {
+            State::Closed(_) | State::Leaving { after: state::After::Close, .. } => {
                 return Access::Denied(closed());
             }
             State::ClosingLogin(_) => return Access::Denied(closed()),
@@ -329,9 +325,7 @@ impl Session {
         });
         match checked {
             Ok(credentials) => {
-                self.credentials = Source::Asked {
-                    current: Some(credentials),
-                };
+                self.credentials = Source::Asked { current: Some(credentials) };
                 self.log_in(now);
             }
             Err(error) => self.fail(error),
@@ -353,9 +347,7 @@ impl Session {
             }
             State::Settling(settling) if settling.awaits(id) => self.on_settled(id, result, now),
             State::Leaving { slot, .. } if slot.awaits(id) => self.on_logged_out(result, now),
-            State::Open {
-                renewing: Some(renewing),
-            } if renewing.exchange.id == id => {
+            State::Open { renewing: Some(renewing) } if renewing.exchange.id == id => {
                 self.on_renewed(result, now);
             }
             _ => {
@@ -388,9 +380,7 @@ impl Session {
             }
             State::Settling(_) => self.on_settling_timeout(now),
             State::Leaving { .. } => self.on_leaving_timeout(now),
-            State::Open {
-                renewing: Some(renewing),
-            } if now >= renewing.exchange.deadline => {
+            State::Open { renewing: Some(renewing) } if now >= renewing.exchange.deadline => {
                 self.on_renewal_failed(timed_out("renew"), now);
             }
             State::AwaitingCredentials(_)
@@ -406,9 +396,7 @@ impl Session {
 
     /// Takes the next output. [`Output::Wait`] means that there is nothing more now.
     pub fn poll_output(&mut self) -> Output {
-        self.outputs
-            .pop_front()
-            .unwrap_or_else(|| Output::Wait(self.state.next_deadline()))
+        self.outputs.pop_front().unwrap_or_else(|| Output::Wait(self.state.next_deadline()))
     }
 
     /// Whether nothing is under way that callers wait for.
@@ -515,9 +503,7 @@ impl Session {
 
     /// The token in clear; `None` while there is none.
     pub(crate) fn expose_token(&self) -> Option<String> {
-        self.held
-            .as_ref()
-            .map(|held| wire::reveal_token(&held.token))
+        self.held.as_ref().map(|held| wire::reveal_token(&held.token))
     }
 
     pub(crate) const fn config(&self) -> &SessionConfig {
@@ -569,13 +555,8 @@ impl Session {
             _ => self.config.exchange_timeout,
         };
         let deadline = now + timeout;
-        self.outputs.push_back(Output::Send(Exchange {
-            id,
-            request,
-            deadline,
-            purpose,
-            detached,
-        }));
+        let exchange = Exchange { id, request, deadline, purpose, detached };
+        self.outputs.push_back(Output::Send(Box::new(exchange)));
         InFlight { id, deadline }
     }
 
@@ -593,10 +574,7 @@ impl Session {
 }
 
 fn closed() -> Error {
-    Error::new(
-        ErrorKind::Closed,
-        "the connection has been closed: open a new one",
-    )
+    Error::new(ErrorKind::Closed, "the connection has been closed: open a new one")
 }
 
 fn timed_out(operation: &'static str) -> Error {

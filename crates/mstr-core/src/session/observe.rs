@@ -37,28 +37,16 @@ impl Session {
     ) -> Verdict {
         let gone = is_session_gone(status, error_body.unwrap_or_default());
         let Some(held) = &mut self.held else {
-            return if gone {
-                Verdict::Resend
-            } else {
-                Verdict::Deliver
-            };
+            return if gone { Verdict::Resend } else { Verdict::Deliver };
         };
         if held.generation != grant.generation {
             // About a session that has been replaced: says nothing about this one.
-            return if gone {
-                Verdict::Resend
-            } else {
-                Verdict::Deliver
-            };
+            return if gone { Verdict::Resend } else { Verdict::Deliver };
         }
         if gone {
             // Cookies that were replaced while the request was under way explain the refusal.
             let stale = held.epoch != grant.epoch;
-            return if stale {
-                Verdict::Resend
-            } else {
-                Verdict::Reauthenticate
-            };
+            return if stale { Verdict::Resend } else { Verdict::Reauthenticate };
         }
         if status != StatusCode::UNAUTHORIZED {
             if !status.is_server_error() {
@@ -75,10 +63,10 @@ impl Session {
         if !headers.contains_key(SET_COOKIE) {
             return;
         }
-        if let Some(held) = &mut self.held {
-            if held.jar.store(headers) {
-                held.refresh();
-            }
+        if let Some(held) = &mut self.held
+            && held.jar.store(headers)
+        {
+            held.refresh();
         }
     }
 }

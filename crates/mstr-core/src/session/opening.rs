@@ -52,15 +52,9 @@ impl Session {
             self.start_opening(now);
             return;
         };
-        let purpose = if credentials.is_delegated() {
-            Purpose::Delegate
-        } else {
-            Purpose::Login
-        };
+        let purpose = if credentials.is_delegated() { Purpose::Delegate } else { Purpose::Login };
         let request =
-            self.config
-                .codec()
-                .open(credentials, self.application_type, &self.config.options);
+            self.config.codec().open(credentials, self.application_type, &self.config.options);
         match request {
             Ok(request) => {
                 self.attempts += 1;
@@ -112,12 +106,8 @@ impl Session {
         let last = self.attempts >= self.config.retry.max_attempts;
         // An identity token works once. If its answer was lost, trying again can only be refused,
         // which would hide the real reason.
-        let spent = self
-            .current_credentials()
-            .is_some_and(Credentials::is_delegated)
-            && error
-                .transport()
-                .is_none_or(|cause| cause.sent() == crate::contract::Sent::Maybe);
+        let spent = self.current_credentials().is_some_and(Credentials::is_delegated)
+            && error.transport().is_none_or(|cause| cause.sent() == crate::contract::Sent::Maybe);
         if !error.is_retryable() || last || spent {
             return self.fail(error);
         }
@@ -140,9 +130,7 @@ impl Session {
     }
 
     fn on_opened(&mut self, opened: Opened, now: Instant) {
-        let borrowed = self
-            .current_credentials()
-            .is_some_and(Credentials::is_delegated);
+        let borrowed = self.current_credentials().is_some_and(Credentials::is_delegated);
         self.generation = self.generation.next();
         let known = self.info.as_ref().and_then(|info| info.timeout);
         let mut held = Held {
@@ -160,9 +148,7 @@ impl Session {
         };
         held.set_idle_timeout(known.unwrap_or(self.config.assumed_idle_timeout), now);
         self.held = Some(held);
-        self.event(Event::Opened {
-            generation: self.generation,
-        });
+        self.event(Event::Opened { generation: self.generation });
         if self.verified {
             self.open();
         } else {
@@ -178,11 +164,7 @@ impl Session {
     }
 
     fn settle(&mut self, now: Instant) {
-        let Some(wire) = self
-            .held
-            .as_ref()
-            .map(|held| std::sync::Arc::clone(&held.wire))
-        else {
+        let Some(wire) = self.held.as_ref().map(|held| std::sync::Arc::clone(&held.wire)) else {
             return self.open();
         };
         let codec = self.config.codec();
@@ -217,12 +199,8 @@ impl Session {
         result: Result<Response<Bytes>, TransportError>,
         now: Instant,
     ) {
-        let opened = result
-            .ok()
-            .filter(|response| response.status().is_success());
-        let borrowed = self
-            .current_credentials()
-            .is_some_and(Credentials::is_delegated);
+        let opened = result.ok().filter(|response| response.status().is_success());
+        let borrowed = self.current_credentials().is_some_and(Credentials::is_delegated);
         match opened.as_ref().and_then(read_opened) {
             None => self.finish_close(CloseOutcome::NotOpen),
             Some(_) if borrowed => self.finish_close(CloseOutcome::Kept),
@@ -235,16 +213,14 @@ impl Session {
 
     /// A login nobody awaits any more has succeeded: its session must not stay on the server.
     pub(super) fn log_out_stray(&mut self, response: &Response<Bytes>, now: Instant) {
-        let borrowed = self
-            .current_credentials()
-            .is_some_and(Credentials::is_delegated);
+        let borrowed = self.current_credentials().is_some_and(Credentials::is_delegated);
         if borrowed || !response.status().is_success() {
             return;
         }
-        if let Some(opened) = read_opened(response) {
-            if let Ok(request) = self.config.codec().logout(&opened.wire) {
-                self.send_detached(request, now);
-            }
+        if let Some(opened) = read_opened(response)
+            && let Ok(request) = self.config.codec().logout(&opened.wire)
+        {
+            self.send_detached(request, now);
         }
     }
 }
@@ -254,9 +230,6 @@ fn read_opened(response: &Response<Bytes>) -> Option<Opened> {
     let header = wire::token_header(&token)?;
     let mut jar = CookieJar::default();
     jar.store(response.headers());
-    let wire = WireCredentials {
-        token: header,
-        cookies: jar.header(),
-    };
+    let wire = WireCredentials { token: header, cookies: jar.header() };
     Some(Opened { token, jar, wire })
 }

@@ -23,11 +23,7 @@ pub(super) struct Settling {
 impl Settling {
     pub(super) fn await_answer(&mut self, purpose: Purpose, exchange: InFlight, attempts: u32) {
         let slot = Slot::InFlight { exchange, attempts };
-        match self
-            .slots
-            .iter_mut()
-            .find(|(existing, _)| *existing == purpose)
-        {
+        match self.slots.iter_mut().find(|(existing, _)| *existing == purpose) {
             Some((_, existing)) => *existing = slot,
             None => self.slots.push((purpose, slot)),
         }
@@ -38,16 +34,11 @@ impl Settling {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.slots
-            .iter()
-            .filter_map(|(_, slot)| slot.deadline())
-            .min()
+        self.slots.iter().filter_map(|(_, slot)| slot.deadline()).min()
     }
 
     fn is_done(&self) -> bool {
-        self.slots
-            .iter()
-            .all(|(_, slot)| matches!(slot, Slot::Done))
+        self.slots.iter().all(|(_, slot)| matches!(slot, Slot::Done))
     }
 }
 
@@ -164,12 +155,10 @@ impl Session {
     fn on_inspected(&mut self, response: &Response<Bytes>, now: Instant) -> Result<(), Error> {
         let status = response.status();
         if status == StatusCode::UNAUTHORIZED {
-            return Err(wire::refusal(response)
-                .with_kind(ErrorKind::SessionLost)
-                .with_message(
-                    "the server refuses the session it has just opened: does a load balancer need \
+            return Err(wire::refusal(response).with_kind(ErrorKind::SessionLost).with_message(
+                "the server refuses the session it has just opened: does a load balancer need \
                  cookies that a gateway removes?",
-                ));
+            ));
         }
         if status.is_server_error() || status.is_redirection() {
             return Err(wire::refusal(response));
@@ -252,9 +241,7 @@ impl Session {
         }
         if self.needs_web_application() {
             self.application_type = WEB_APPLICATION;
-            self.event(Event::Replaced {
-                generation: self.generation,
-            });
+            self.event(Event::Replaced { generation: self.generation });
             return self.leave(After::LogInAgain, now);
         }
         self.verified = true;
@@ -264,15 +251,10 @@ impl Session {
     /// Servers before 11.5.0600 accept application type 76 at login and do not know it
     /// afterwards.
     fn needs_web_application(&self) -> bool {
-        let version = self
-            .server
-            .as_ref()
-            .and_then(|server| server.iserver_version.as_ref());
+        let version = self.server.as_ref().and_then(|server| server.iserver_version.as_ref());
         let old = version
             .is_some_and(|version| !version.is_at_least(&Version::KNOWS_APPLICATION_TYPE_76));
-        let borrowed = self
-            .current_credentials()
-            .is_some_and(Credentials::is_delegated);
+        let borrowed = self.current_credentials().is_some_and(Credentials::is_delegated);
         old && !borrowed && self.config.may_fall_back(self.application_type)
     }
 

@@ -106,9 +106,9 @@ impl State {
             | Self::ClosingLogin(exchange)
             | Self::LoggingIn(exchange) => exchange.id == id,
             Self::Leaving { slot, .. } => slot.awaits(id),
-            Self::Open { renewing } => renewing
-                .as_ref()
-                .is_some_and(|renewing| renewing.exchange.id == id),
+            Self::Open { renewing } => {
+                renewing.as_ref().is_some_and(|renewing| renewing.exchange.id == id)
+            }
             Self::Settling(settling) => settling.awaits(id),
             Self::BackingOff { .. } | Self::Closed(_) | Self::Idle | Self::Refused(_) => false,
         }
@@ -126,11 +126,7 @@ impl State {
             Self::AwaitingCredentials(_) => "awaiting credentials",
             Self::BackingOff { .. } => "backing off",
             Self::Closed(_) => "closed",
-            Self::ClosingLogin(_)
-            | Self::Leaving {
-                after: After::Close,
-                ..
-            } => "closing",
+            Self::ClosingLogin(_) | Self::Leaving { after: After::Close, .. } => "closing",
             Self::Idle => "idle",
             Self::Leaving { .. } => "leaving a session",
             Self::LoggingIn(_) => "logging in",
@@ -162,11 +158,7 @@ pub(super) struct Held {
 
 impl Held {
     pub(super) fn grant(&self) -> Grant {
-        Grant {
-            generation: self.generation,
-            epoch: self.epoch,
-            wire: Arc::clone(&self.wire),
-        }
+        Grant { generation: self.generation, epoch: self.epoch, wire: Arc::clone(&self.wire) }
     }
 
     /// The server has seen a request of this session at `at`: its idle time begins anew.
@@ -190,10 +182,7 @@ impl Held {
     pub(super) fn refresh(&mut self) {
         self.epoch += 1;
         if let Some(token) = wire::token_header(&self.token) {
-            self.wire = Arc::new(WireCredentials {
-                token,
-                cookies: self.jar.header(),
-            });
+            self.wire = Arc::new(WireCredentials { token, cookies: self.jar.header() });
         }
     }
 }
