@@ -269,7 +269,12 @@ impl Plan {
         self.describe(Error::new(ErrorKind::Timeout, "the call took longer than its total timeout"))
     }
 
+    /// Says which call failed, unless the error is a login's: then that is what failed, after
+    /// attempts of its own.
     pub(crate) fn describe(&self, error: Error) -> Error {
+        if error.operation().is_some() {
+            return error;
+        }
         error.with_operation(self.spec.operation).with_attempts(self.call.attempt())
     }
 

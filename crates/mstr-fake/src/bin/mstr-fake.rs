@@ -1,0 +1,227 @@
+//! The fake server as a program, for clients in any language.
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a program")]
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use mstr_fake::loopback::HttpServer;
+use mstr_fake::{Fault, Server};
+
+/// A model of the session part of the Strategy One (MicroStrategy) REST API on a loopback socket.
+///
+/// The first line of output is "listening on URL". Ctrl-C or SIGTERM ends it.
+#[derive(Debug, Parser)]
+#[command(version, after_long_help = FAULTS)]
+struct Arguments {
+    /// Where to listen: an address of this machine; port 0 takes any free one.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+
+    /// A user the server itself knows (repeatable). One called "administrator" may create API
+    /// tokens for others.
+    #[arg(long, value_name = "NAME:PASSWORD", value_parser = user)]
+    user: Vec<(String, String)>,
+
+    /// A user of the directory, for LDAP login (repeatable).
+    #[arg(long, value_name = "NAME:PASSWORD", value_parser = user)]
+    ldap_user: Vec<(String, String)>,
+
+    /// An API token of a user (repeatable).
+    #[arg(long, value_name = "TOKEN=USER", value_parser = api_token)]
+    api_token: Vec<(String, String)>,
+
+    /// Refuse anonymous login.
+    #[arg(long)]
+    no_anonymous: bool,
+
+    /// How many seconds a session may be idle, as GET /api/sessions tells.
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
+    session_timeout: u64,
+
+    /// How many seconds the HTTP session may be idle.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1_800, value_parser = clap::value_parser!(u64).range(1..))]
+    http_session_timeout: u64,
+
+    /// How many sessions a user may have [default: any number].
+    #[arg(long, value_name = "N")]
+    max_sessions: Option<usize>,
+
+    /// The Intelligence Server's version; before 11.5.0600 clients fall back to another
+    /// application type.
+    #[arg(long, value_name = "VERSION", default_value = "11.6.0700.00123")]
+    server_version: String,
+
+    /// Replace the session cookie with every response.
+    #[arg(long)]
+    rotate_cookies: bool,
+
+    /// How many milliseconds every answer takes.
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    latency: u64,
+
+    /// Something that goes wrong (repeatable); the rules are described below (--help).
+    #[arg(long, value_name = "RULE")]
+    fault: Vec<Fault>,
+
+    /// Write one line of JSON for each request to this file. No secret is written.
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
+}
+
+const FAULTS: &str = "\
+Fault rules have the form WHAT:WHEN:EFFECT.
+
+WHAT is one of login, logout, delegate, inspect (GET /api/sessions), renew, status, projects,
+user-info, identity-token, api-token, call (anything else), * (everything) or path=/api/...
+
+WHEN counts the requests that match, from 1: * (all), 3, 3+ or 2-4.
+
+EFFECT is one of
+  status=503[,retry-after=S]  this answer instead, and how many seconds to wait
+  page=200                    a web page with this status instead
+  slow=250                    so many milliseconds later
+  expire                      the request's session has just ended
+  drop-cookies                the answer sets no cookies
+  refuse, reset-before        the connection breaks, the request is not processed
+  reset-after                 the request is processed, the connection breaks before the answer
+  reset-mid-body              the connection breaks in the middle of the answer
+  stall                       the request is neither processed nor answered
+  stall-after                 the request is processed and not answered
+  stall-mid-body              the answer stops in its middle
+
+Examples:
+  --fault login:1:status=503,retry-after=2
+  --fault path=/api/echo:3+:expire
+  --fault projects:*:reset-mid-body";
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), String> {
+    let mut builder = HttpServer::builder().listen(arguments.listen);
+    if let Some(path) = &arguments.journal {
+        let file = File::create(path).map_err(|error| {
+            format!("the journal {} cannot be written: {error}", path.display())
+        })?;
+        let mut file = BufWriter::new(file);
+        builder = builder.observe(move |entry, start| {
+            let line = entry.to_json(start);
+            // Flushed with every line, so that the file can be followed.
+            if let Err(error) = writeln!(file, "{line}").and_then(|()| file.flush()) {
+                eprintln!("the journal cannot be written: {error}");
+            }
+        });
+    }
+    // Ready for the signals before anybody learns the address.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("no runtime: {error}"))?;
+    runtime.block_on(async {
+        let ended = ended().map_err(|error| format!("no signals: {error}"))?;
+        let server = builder
+            .start(model(arguments)?)
+            .map_err(|error| format!("cannot listen on {}: {error}", arguments.listen))?;
+        let mut stdout = std::io::stdout();
+        // Whoever started this may have stopped reading; the server is of use all the same.
+        drop(writeln!(stdout, "listening on {}", server.base_url()));
+        drop(stdout.flush());
+        ended.await;
+        let (requests, open) =
+            server.server(|server| (server.journal().len(), server.open_sessions()));
+        println!("ended after {requests} requests, with {open} sessions open");
+        Ok(())
+    })
+}
+
+fn model(arguments: &Arguments) -> Result<Server, String> {
+    let mut server = Server::builder()
+        .allow_anonymous(!arguments.no_anonymous)
+        .session_timeout(Duration::from_secs(arguments.session_timeout))
+        .http_session_timeout(Duration::from_secs(arguments.http_session_timeout))
+        .server_version(&arguments.server_version)
+        .rotate_jsessionid(arguments.rotate_cookies)
+        .latency(Duration::from_millis(arguments.latency))
+        .seed(seed());
+    for (name, password) in &arguments.user {
+        server = server.user(name, password);
+    }
+    for (name, password) in &arguments.ldap_user {
+        server = server.ldap_user(name, password);
+    }
+    let known: Vec<&str> =
+        arguments.user.iter().chain(&arguments.ldap_user).map(|(name, _)| name.as_str()).collect();
+    for (token, user) in &arguments.api_token {
+        if !known.contains(&user.as_str()) {
+            return Err(format!("--api-token names the user \"{user}\", whom no --user adds"));
+        }
+        server = server.api_token(token, user);
+    }
+    if let Some(limit) = arguments.max_sessions {
+        server = server.max_sessions_per_user(limit);
+    }
+    for fault in &arguments.fault {
+        server = server.fault(fault.clone());
+    }
+    Ok(server.build())
+}
+
+/// Tokens of one run are not valid in the next.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one("mstr-fake")
+}
+
+/// Resolves on Ctrl-C or SIGTERM.
+#[cfg(unix)]
+fn ended() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Resolves on Ctrl-C.
+#[cfg(not(unix))]
+fn ended() -> std::io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        // If the signal cannot be had, the program is ended from outside.
+        drop(tokio::signal::ctrl_c().await);
+    })
+}
+
+fn user(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((name, password)) if !name.is_empty() && !password.is_empty() => {
+            Ok((name.to_owned(), password.to_owned()))
+        }
+        _ => Err("a user has the form NAME:PASSWORD".to_owned()),
+    }
+}
+
+fn api_token(text: &str) -> Result<(String, String), String> {
+    match text.rsplit_once('=') {
+        Some((token, user)) if !token.is_empty() && !user.is_empty() => {
+            Ok((token.to_owned(), user.to_owned()))
+        }
+        _ => Err("an API token has the form TOKEN=USER".to_owned()),
+    }
+}

@@ -1,0 +1,248 @@
+//! HTTP/1.1 and HTTP/2 without TLS, on a thread of its own.
+
+use std::fmt;
+use std::future::pending;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use super::body::Sending;
+use super::socket::{Breakable, Breaker};
+use crate::server::{Entry, ReplyBody, Server, SocketFault};
+
+/// Larger uploads are refused: they would have to be held in memory.
+const UPLOAD_LIMIT: usize = 64 * 1024 * 1024;
+
+type Observer = Box<dyn FnMut(&Entry, Instant) + Send>;
+
+/// A [`Server`] on a loopback socket. Dropping it closes the socket and all connections.
+pub struct HttpServer {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    base_url: String,
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    server: Mutex<Server>,
+    observer: Mutex<Option<Observer>>,
+    started: Instant,
+}
+
+/// Describes an [`HttpServer`].
+#[must_use]
+pub struct HttpServerBuilder {
+    address: SocketAddr,
+    observer: Option<Observer>,
+}
+
+impl HttpServer {
+    /// Starts `server` on a free port of 127.0.0.1.
+    ///
+    /// # Errors
+    ///
+    /// Those of binding a socket and starting a thread.
+    pub fn start(server: Server) -> io::Result<Self> {
+        Self::builder().start(server)
+    }
+
+    /// Begins to describe a server.
+    pub fn builder() -> HttpServerBuilder {
+        HttpServerBuilder { address: (Ipv4Addr::LOCALHOST, 0).into(), observer: None }
+    }
+
+    /// Where the Library is, for example `http://127.0.0.1:40001/MicroStrategyLibrary`.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// The socket's address.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Looks at the server, or changes it.
+    pub fn server<T>(&self, look: impl FnOnce(&mut Server) -> T) -> T {
+        self.shared.server(look)
+    }
+}
+
+impl Drop for HttpServer {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+        if let Some(thread) = self.thread.take() {
+            // A panic in there has been printed already.
+            drop(thread.join());
+        }
+    }
+}
+
+impl fmt::Debug for HttpServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpServer").field("base_url", &self.base_url).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for HttpServerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpServerBuilder").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl HttpServerBuilder {
+    /// Listens here; with port 0, on any free port. Default: 127.0.0.1, any port.
+    pub const fn listen(mut self, address: SocketAddr) -> Self {
+        self.address = address;
+        self
+    }
+
+    /// Is told of every request once it has been decided, and when the server was started.
+    pub fn observe(mut self, observer: impl FnMut(&Entry, Instant) + Send + 'static) -> Self {
+        self.observer = Some(Box::new(observer));
+        self
+    }
+
+    /// Starts `server`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for an address that others can reach, and
+    /// those of binding a socket and starting a thread.
+    pub fn start(self, server: Server) -> io::Result<HttpServer> {
+        if !self.address.ip().is_loopback() {
+            let message = format!(
+                "{} can be reached from other machines: use 127.0.0.1 or [::1]",
+                self.address.ip()
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let listener = StdListener::bind(self.address)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let base_url = format!("http://{address}{}", server.base_path());
+        #[expect(clippy::disallowed_methods, reason = "a socket lives in real time")]
+        let started = Instant::now();
+        let shared = Arc::new(Shared {
+            server: Mutex::new(server),
+            observer: Mutex::new(self.observer),
+            started,
+        });
+        let (stop, stopped) = watch::channel(false);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let serving = Arc::clone(&shared);
+        let thread = std::thread::Builder::new().name("mstr-fake".into()).spawn(move || {
+            runtime.block_on(accept(listener, &serving, stopped));
+        })?;
+        Ok(HttpServer { shared, address, base_url, stop, thread: Some(thread) })
+    }
+}
+
+impl Shared {
+    fn server<T>(&self, look: impl FnOnce(&mut Server) -> T) -> T {
+        let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever looks sees what has expired meanwhile.
+        #[expect(clippy::disallowed_methods, reason = "a socket lives in real time")]
+        server.handle_timeout(Instant::now());
+        look(&mut server)
+    }
+
+    fn tell(&self, ordinal: u64) {
+        let mut observer = self.observer.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(observer) = &mut *observer else { return };
+        let entry = self.server(|server| {
+            let index = usize::try_from(ordinal).unwrap_or(usize::MAX);
+            server.journal().entries().get(index).cloned()
+        });
+        if let Some(entry) = entry {
+            observer(&entry, self.started);
+        }
+    }
+}
+
+async fn accept(listener: StdListener, shared: &Arc<Shared>, mut stopped: watch::Receiver<bool>) {
+    let Ok(listener) = TcpListener::from_std(listener) else { return };
+    let local = tokio::task::LocalSet::new();
+    let accepting = async {
+        loop {
+            // A connection that failed before it was accepted is the client's business.
+            if let Ok((stream, _)) = listener.accept().await {
+                let shared = Arc::clone(shared);
+                local.spawn_local(serve(stream, shared));
+            }
+        }
+    };
+    local
+        .run_until(async {
+            tokio::select! {
+                () = accepting => {}
+                _ = stopped.wait_for(|stopped| *stopped) => {}
+            }
+        })
+        .await;
+    // Dropping the set closes all connections.
+}
+
+async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+    // Small answers must not wait for the client's acknowledgement.
+    drop(stream.set_nodelay(true));
+    let breaker = Breaker::default();
+    let io = TokioIo::new(Breakable::new(stream, breaker.clone()));
+    let service = service_fn(move |request| answer(request, Arc::clone(&shared), breaker.clone()));
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server.http1().timer(TokioTimer::new());
+    server.http2().timer(TokioTimer::new());
+    // Ends with an error whenever a client hangs up or a fault breaks the connection.
+    drop(server.serve_connection(io, service).await);
+}
+
+#[expect(clippy::disallowed_methods, reason = "a socket lives in real time")]
+async fn answer(
+    request: Request<Incoming>,
+    shared: Arc<Shared>,
+    breaker: Breaker,
+) -> Result<Response<Sending>, io::Error> {
+    let (parts, body) = request.into_parts();
+    let body = match Limited::new(body, UPLOAD_LIMIT).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+            return Ok(refused(StatusCode::PAYLOAD_TOO_LARGE, breaker));
+        }
+        // The client has given up.
+        Err(_) => return Ok(refused(StatusCode::BAD_REQUEST, breaker)),
+    };
+    let request = Request::from_parts(parts, body);
+    let reply = shared.server(|server| server.handle(request, Instant::now()));
+    shared.tell(reply.ordinal);
+    if !reply.after.is_zero() {
+        tokio::time::sleep(reply.after).await;
+    }
+    match reply.fault {
+        Some(SocketFault::Stall) => pending().await,
+        Some(SocketFault::Refuse | SocketFault::Reset) => {
+            breaker.trip();
+            Err(io::ErrorKind::ConnectionReset.into())
+        }
+        fault => Ok(reply.response.map(|body| Sending::new(body, fault, breaker))),
+    }
+}
+
+fn refused(status: StatusCode, breaker: Breaker) -> Response<Sending> {
+    let body = Sending::new(ReplyBody::Bytes(bytes::Bytes::new()), None, breaker);
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response
+}

@@ -1,0 +1,79 @@
+//! Responses in the shapes that were recorded from real servers.
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPIRES, HeaderValue, PRAGMA, SERVER};
+use http::{Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::ReplyBody;
+use super::model::Model;
+
+/// What `PUT /api/sessions` says about a session that has ended.
+const EXPIRED: &str = include_str!("recorded/expired.json");
+
+pub(super) fn empty(status: StatusCode) -> Response<ReplyBody> {
+    let mut response = Response::new(ReplyBody::Bytes(Bytes::new()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    let uncached = HeaderValue::from_static("no-cache, no-store, max-age=0, must-revalidate");
+    headers.insert(CACHE_CONTROL, uncached);
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    headers.insert(EXPIRES, HeaderValue::from_static("0"));
+    headers.insert(SERVER, HeaderValue::from_static("MicroStrategy"));
+    response
+}
+
+pub(super) fn with_body(
+    status: StatusCode,
+    content_type: &str,
+    body: impl Into<Bytes>,
+) -> Response<ReplyBody> {
+    let mut response = empty(status);
+    if let Ok(content_type) = HeaderValue::from_str(content_type) {
+        response.headers_mut().insert(CONTENT_TYPE, content_type);
+    }
+    *response.body_mut() = ReplyBody::Bytes(body.into());
+    response
+}
+
+pub(super) fn ok(value: &Value) -> Response<ReplyBody> {
+    json_with(StatusCode::OK, value)
+}
+
+pub(super) fn json_with(status: StatusCode, value: &Value) -> Response<ReplyBody> {
+    // Successful answers were recorded without a charset, errors with one.
+    let content_type =
+        if status.is_success() { "application/json" } else { "application/json;charset=UTF-8" };
+    with_body(status, content_type, value.to_string())
+}
+
+pub(super) fn refuse(
+    model: &mut Model,
+    status: u16,
+    code: &str,
+    message: &str,
+    i_server_code: Option<i64>,
+) -> Response<ReplyBody> {
+    let mut body = json!({ "code": code, "message": message, "ticketId": model.new_ticket() });
+    if let Some(i_server_code) = i_server_code {
+        body["iServerCode"] = i_server_code.into();
+    }
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    json_with(status, &body)
+}
+
+pub(super) fn expired(model: &mut Model) -> Response<ReplyBody> {
+    let mut body: Value = serde_json::from_str(EXPIRED).unwrap_or_default();
+    body["ticketId"] = model.new_ticket().into();
+    json_with(StatusCode::UNAUTHORIZED, &body)
+}
+
+pub(super) fn session_limit(model: &mut Model) -> Response<ReplyBody> {
+    let message = "(Maximum number of interactive session per user for project exceeded while \
+                   trying to login user.)";
+    refuse(model, 500, "ERR001", message, Some(-2_147_072_486))
+}
+
+pub(super) fn not_found(model: &mut Model) -> Response<ReplyBody> {
+    refuse(model, 404, "ERR004", "HTTP 404 Not Found", None)
+}

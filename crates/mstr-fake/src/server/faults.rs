@@ -1,0 +1,383 @@
+//! What a server does wrong on request.
+//!
+//! A rule is `WHAT:WHEN:EFFECT`; see [`Fault`]'s [`FromStr`] for the words.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+
+use super::journal::Purpose;
+use super::routes::Incoming;
+use super::{ReplyBody, answers};
+
+/// One thing that goes wrong, for some requests.
+///
+/// Made from a rule, `WHAT:WHEN:EFFECT`, or with [`answer`](Self::answer) and
+/// [`page`](Self::page).
+///
+/// - `WHAT`: `login`, `logout`, `delegate`, `inspect` (`GET /api/sessions`), `renew`, `status`,
+///   `projects`, `user-info`, `identity-token`, `api-token`, `call` (anything else), `*`, or
+///   `path=/api/…`.
+/// - `WHEN`: which of the requests that match, counted from 1: `*`, `3`, `3+` or `2-4`.
+/// - `EFFECT`:
+///   - `status=503`, and optionally `,retry-after=2` (seconds): this answer instead;
+///   - `page=200`: a web page with this status instead, as a sign-in gateway sends it;
+///   - `slow=250`: milliseconds later;
+///   - `expire`: the request's session has just ended;
+///   - `drop-cookies`: the answer sets no cookies;
+///   - `refuse`: no connection (on a socket, where the connection stands already, as
+///     `reset-before`);
+///   - `reset-before`: the connection breaks before the request is processed;
+///   - `reset-after`: the request is processed, the connection breaks before the answer;
+///   - `reset-mid-body`: the connection breaks in the middle of the answer's body;
+///   - `stall`: the request is not processed and never answered;
+///   - `stall-after`: it is processed and never answered;
+///   - `stall-mid-body`: the answer stops in the middle of its body.
+///
+/// ```
+/// use mstr_fake::Fault;
+///
+/// let fault: Fault = "login:1:status=503,retry-after=2".parse().unwrap();
+/// let error = "login:1:explode".parse::<Fault>().unwrap_err();
+/// assert!(error.to_string().contains("explode"));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Fault {
+    what: What,
+    first: u64,
+    last: u64,
+    effect: Effect,
+    seen: u64,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    Any,
+    Path(String),
+    Purpose(Purpose),
+}
+
+/// What happens on the connection instead of, or after, a reply.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum SocketFault {
+    /// There is no connection.
+    Refuse,
+    /// The connection breaks before the reply.
+    Reset,
+    /// The connection breaks in the middle of the reply's body.
+    ResetMidBody,
+    /// The reply never comes.
+    Stall,
+    /// The reply stops in the middle of its body.
+    StallMidBody,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Effect {
+    Answer { status: StatusCode, content_type: String, body: Bytes },
+    Expire,
+    NoCookies,
+    Refuse,
+    ResetAfter,
+    ResetBefore,
+    ResetMidBody,
+    Slow(Duration),
+    Stall,
+    StallAfter,
+    StallMidBody,
+    Status { status: StatusCode, retry_after: Option<u64> },
+}
+
+impl Fault {
+    /// Answers every request to `path` (below the base path) with this instead.
+    #[must_use]
+    pub fn answer(path: &str, status: u16, content_type: &str, body: &str) -> Self {
+        Self::always(What::Path(path.to_owned()), answer(status, content_type, body))
+    }
+
+    /// Answers every request for `purpose` with a web page instead.
+    #[must_use]
+    pub fn page(purpose: Purpose, status: u16, html: &str) -> Self {
+        Self::always(What::Purpose(purpose), answer(status, "text/html;charset=utf-8", html))
+    }
+
+    /// Limits a fault to the first request that matches.
+    #[must_use]
+    pub const fn once(mut self) -> Self {
+        self.last = self.first;
+        self
+    }
+
+    const fn always(what: What, effect: Effect) -> Self {
+        Self { what, first: 1, last: u64::MAX, effect, seen: 0 }
+    }
+
+    /// What happens to this request, if anything.
+    pub(super) fn apply(&mut self, incoming: &Incoming) -> Option<Effect> {
+        let matches = match &self.what {
+            What::Any => true,
+            What::Path(path) => incoming.path.as_deref() == Some(path),
+            What::Purpose(purpose) => incoming.purpose == *purpose,
+        };
+        if !matches {
+            return None;
+        }
+        self.seen += 1;
+        (self.first..=self.last).contains(&self.seen).then(|| self.effect.clone())
+    }
+}
+
+fn answer(status: u16, content_type: &str, body: &str) -> Effect {
+    Effect::Answer {
+        status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        content_type: content_type.to_owned(),
+        body: Bytes::copy_from_slice(body.as_bytes()),
+    }
+}
+
+impl Effect {
+    /// The name in rules and in the journal.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::Answer { .. } => "answer",
+            Self::Expire => "expire",
+            Self::NoCookies => "drop-cookies",
+            Self::Refuse => "refuse",
+            Self::ResetAfter => "reset-after",
+            Self::ResetBefore => "reset-before",
+            Self::ResetMidBody => "reset-mid-body",
+            Self::Slow(_) => "slow",
+            Self::Stall => "stall",
+            Self::StallAfter => "stall-after",
+            Self::StallMidBody => "stall-mid-body",
+            Self::Status { .. } => "status",
+        }
+    }
+
+    /// What happens before the request is processed, which it then is not.
+    pub(super) const fn instead(&self) -> Option<SocketFault> {
+        match self {
+            Self::Refuse => Some(SocketFault::Refuse),
+            Self::ResetBefore => Some(SocketFault::Reset),
+            Self::Stall => Some(SocketFault::Stall),
+            _ => None,
+        }
+    }
+
+    /// What happens after it has been processed.
+    pub(super) const fn afterwards(&self) -> Option<SocketFault> {
+        match self {
+            Self::ResetAfter => Some(SocketFault::Reset),
+            Self::ResetMidBody => Some(SocketFault::ResetMidBody),
+            Self::StallAfter => Some(SocketFault::Stall),
+            Self::StallMidBody => Some(SocketFault::StallMidBody),
+            _ => None,
+        }
+    }
+
+    /// The answer that replaces the server's own.
+    pub(super) fn answer(&self) -> Option<Response<ReplyBody>> {
+        match self {
+            Self::Answer { status, content_type, body } => {
+                let mut response = answers::empty(*status);
+                if let Ok(content_type) = HeaderValue::from_str(content_type) {
+                    response.headers_mut().insert(CONTENT_TYPE, content_type);
+                }
+                *response.body_mut() = ReplyBody::Bytes(body.clone());
+                Some(response)
+            }
+            Self::Status { status, retry_after } => {
+                // What a gateway in front of the server says, not the server itself.
+                let body = format!("<html><body>{status}</body></html>");
+                let mut response = answers::with_body(*status, "text/html", body);
+                if let Some(seconds) = retry_after {
+                    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(*seconds));
+                }
+                Some(response)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Why a rule could not be read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ParseFaultError(String);
+
+impl fmt::Display for ParseFaultError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ParseFaultError {}
+
+impl FromStr for Fault {
+    type Err = ParseFaultError;
+
+    fn from_str(rule: &str) -> Result<Self, ParseFaultError> {
+        let refuse = |why: String| ParseFaultError(format!("the fault rule \"{rule}\": {why}"));
+        let mut parts = rule.splitn(3, ':');
+        let (Some(what), Some(when), Some(effect)) = (parts.next(), parts.next(), parts.next())
+        else {
+            return Err(refuse("it has the form WHAT:WHEN:EFFECT".into()));
+        };
+        let what = parse_what(what).map_err(&refuse)?;
+        let (first, last) = parse_when(when).map_err(&refuse)?;
+        let effect = parse_effect(effect).map_err(&refuse)?;
+        Ok(Self { what, first, last, effect, seen: 0 })
+    }
+}
+
+fn parse_what(text: &str) -> Result<What, String> {
+    if text == "*" {
+        return Ok(What::Any);
+    }
+    if let Some(path) = text.strip_prefix("path=") {
+        if !path.starts_with('/') {
+            return Err(format!("the path \"{path}\" must begin with /"));
+        }
+        return Ok(What::Path(path.to_owned()));
+    }
+    let purpose = Purpose::ALL.into_iter().find(|purpose| purpose.name() == text);
+    purpose.map(What::Purpose).ok_or_else(|| {
+        let names: Vec<&str> = Purpose::ALL.iter().map(|purpose| purpose.name()).collect();
+        format!("\"{text}\" is not one of *, path=/…, {}", names.join(", "))
+    })
+}
+
+fn parse_when(text: &str) -> Result<(u64, u64), String> {
+    let number = |text: &str| match text.parse::<u64>() {
+        Ok(0) | Err(_) => Err(format!("\"{text}\" is no number from 1 on, nor *, N+ or N-M")),
+        Ok(number) => Ok(number),
+    };
+    if text == "*" {
+        return Ok((1, u64::MAX));
+    }
+    if let Some(first) = text.strip_suffix('+') {
+        return Ok((number(first)?, u64::MAX));
+    }
+    match text.split_once('-') {
+        Some((first, last)) => {
+            let (first, last) = (number(first)?, number(last)?);
+            if first > last {
+                return Err(format!("\"{text}\" ends before it begins"));
+            }
+            Ok((first, last))
+        }
+        None => number(text).map(|only| (only, only)),
+    }
+}
+
+fn parse_effect(text: &str) -> Result<Effect, String> {
+    let mut words = text.split(',');
+    let main = words.next().unwrap_or_default();
+    let (name, value) = match main.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (main, None),
+    };
+    let number = || {
+        let value = value.ok_or_else(|| format!("{name} needs a number: {name}=N"))?;
+        value.parse::<u64>().map_err(|_| format!("\"{value}\" is no number"))
+    };
+    let status = || {
+        let number = number()?;
+        let status = u16::try_from(number).ok().and_then(|code| StatusCode::from_u16(code).ok());
+        // Informational answers are no answers.
+        status
+            .filter(|status| !status.is_informational())
+            .ok_or_else(|| format!("{number} is no HTTP status from 200 to 999"))
+    };
+    let effect = match (name, value) {
+        ("status", _) => {
+            let mut retry_after = None;
+            if let Some(word) = words.next() {
+                let seconds = word.strip_prefix("retry-after=").and_then(|text| text.parse().ok());
+                retry_after = Some(seconds.ok_or_else(|| {
+                    format!("\"{word}\" is not understood: retry-after=SECONDS may follow")
+                })?);
+            }
+            Effect::Status { status: status()?, retry_after }
+        }
+        ("page", _) => {
+            let page = "<!DOCTYPE html><html><body>Please sign in</body></html>";
+            answer(status()?.as_u16(), "text/html;charset=utf-8", page)
+        }
+        ("slow", _) => Effect::Slow(Duration::from_millis(number()?)),
+        ("expire", None) => Effect::Expire,
+        ("drop-cookies", None) => Effect::NoCookies,
+        ("refuse", None) => Effect::Refuse,
+        ("reset-before", None) => Effect::ResetBefore,
+        ("reset-after", None) => Effect::ResetAfter,
+        ("reset-mid-body", None) => Effect::ResetMidBody,
+        ("stall", None) => Effect::Stall,
+        ("stall-after", None) => Effect::StallAfter,
+        ("stall-mid-body", None) => Effect::StallMidBody,
+        _ => {
+            return Err(format!(
+                "\"{main}\" is not one of status=N, page=N, slow=MS, expire, drop-cookies, \
+                 refuse, reset-before, reset-after, reset-mid-body, stall, stall-after, \
+                 stall-mid-body"
+            ));
+        }
+    };
+    match words.next() {
+        Some(rest) => Err(format!("\"{rest}\" is not understood")),
+        None => Ok(effect),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_of_a_rule_is_understood() {
+        for rule in [
+            "login:*:status=503,retry-after=2",
+            "logout:1:reset-before",
+            "delegate:2+:reset-after",
+            "inspect:2-4:reset-mid-body",
+            "renew:*:stall",
+            "status:*:stall-after",
+            "projects:*:stall-mid-body",
+            "user-info:*:slow=250",
+            "identity-token:*:expire",
+            "api-token:*:drop-cookies",
+            "call:*:refuse",
+            "*:*:page=200",
+            "path=/api/echo:*:status=500",
+        ] {
+            rule.parse::<Fault>().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_wrong_rule_says_which_part_is_wrong() {
+        for (rule, named) in [
+            ("", "WHAT:WHEN:EFFECT"),
+            ("login:1", "WHAT:WHEN:EFFECT"),
+            ("lgoin:1:stall", "lgoin"),
+            ("path=api:1:stall", "must begin with /"),
+            ("login:0:stall", "\"0\""),
+            ("login:x:stall", "\"x\""),
+            ("login:4-2:stall", "ends before"),
+            ("login:1:status", "status=N"),
+            ("login:1:status=99", "99"),
+            ("login:1:status=100", "100"),
+            ("login:1:status=70000", "70000"),
+            ("login:1:status=503,after=1", "retry-after"),
+            ("login:1:stall=3", "stall=3"),
+            ("login:1:stall,twice", "twice"),
+            ("login:1:slow=fast", "fast"),
+        ] {
+            let error = rule.parse::<Fault>().unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+}

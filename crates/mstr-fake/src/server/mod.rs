@@ -1,0 +1,210 @@
+//! The sans-IO server.
+//!
+//! Deterministic: no clock, no entropy. [`Server::handle`] takes a request and the current
+//! instant and returns a reply and when it is due.
+
+mod answers;
+mod auth;
+mod builder;
+mod calls;
+mod faults;
+mod journal;
+mod model;
+mod routes;
+mod sessions;
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, Response};
+
+pub use builder::ServerBuilder;
+pub use faults::{Fault, ParseFaultError, SocketFault};
+pub use journal::{Entry, Journal, Purpose};
+
+use faults::Effect;
+use journal::Recorded;
+use model::Model;
+use routes::Incoming;
+
+/// A server and everything it knows.
+#[derive(Debug)]
+pub struct Server {
+    model: Model,
+    faults: Vec<Fault>,
+    journal: Journal,
+    latency: Duration,
+}
+
+/// What a server does about a request.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Reply {
+    /// How long after the request's arrival the reply is sent.
+    pub after: Duration,
+    /// The reply.
+    pub response: Response<ReplyBody>,
+    /// What happens on the socket instead of, or after, the reply.
+    pub fault: Option<SocketFault>,
+    /// The number of the request in the journal.
+    pub ordinal: u64,
+}
+
+/// The body of a reply.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ReplyBody {
+    /// All at once.
+    Bytes(Bytes),
+    /// So many bytes, generated as they are sent; see [`ReplyBody::generate`].
+    Generated(u64),
+    /// In pieces, with a pause before each.
+    Trickle(Vec<Bytes>, Duration),
+}
+
+impl ReplyBody {
+    /// The length in bytes.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Generated(length) => *length,
+            Self::Trickle(pieces, _) => pieces.iter().map(|piece| piece.len() as u64).sum(),
+        }
+    }
+
+    /// Whether there are no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes of a generated body from `offset` on, at most `limit` of them: each is its own
+    /// position modulo 251.
+    #[must_use]
+    pub fn generate(offset: u64, limit: usize) -> Bytes {
+        (offset..offset + limit as u64).map(|position| (position % 251) as u8).collect()
+    }
+}
+
+impl Server {
+    /// Begins to describe a server.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::new()
+    }
+
+    pub(crate) fn from_parts(model: Model, faults: Vec<Fault>, latency: Duration) -> Self {
+        Self { model, faults, journal: Journal::default(), latency }
+    }
+
+    /// Answers a request that arrives at `now`. Any request: none panics.
+    pub fn handle(&mut self, request: Request<Bytes>, now: Instant) -> Reply {
+        self.model.pass_time(now);
+        let incoming = Incoming::new(request, &self.model);
+        let mut recorded = Recorded::new(&incoming, &self.model, now);
+        let effects: Vec<Effect> =
+            self.faults.iter_mut().filter_map(|fault| fault.apply(&incoming)).collect();
+        let slower = effects.iter().map(|effect| match effect {
+            Effect::Slow(extra) => *extra,
+            _ => Duration::ZERO,
+        });
+        let after = self.latency + slower.sum::<Duration>();
+        if effects.iter().any(|effect| matches!(effect, Effect::Expire)) {
+            self.model.expire_session(incoming.token());
+        }
+        if let Some(fault) = effects.iter().find_map(Effect::instead) {
+            let ordinal = self.journal.push(recorded.finish(None, after, &effects));
+            let response = answers::empty(http::StatusCode::SERVICE_UNAVAILABLE);
+            return Reply { after, response, fault: Some(fault), ordinal };
+        }
+        let answer = effects.iter().find_map(Effect::answer);
+        let mut response = match answer {
+            Some(response) => response,
+            None => self.model.respond(&incoming, &mut recorded),
+        };
+        let fault = effects.iter().find_map(Effect::afterwards);
+        self.model.decorate(&incoming, &mut response, &effects);
+        if incoming.method == http::Method::HEAD {
+            *response.body_mut() = ReplyBody::Bytes(Bytes::new());
+        }
+        let answered = (fault != Some(SocketFault::Reset) && fault != Some(SocketFault::Stall))
+            .then_some(response.status());
+        let ordinal = self.journal.push(recorded.finish(answered, after, &effects));
+        Reply { after, response, fault, ordinal }
+    }
+
+    /// The path the Library is deployed under.
+    #[must_use]
+    pub fn base_path(&self) -> &str {
+        &self.model.base_path
+    }
+
+    /// When the next session ends by itself.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.model.next_expiry()
+    }
+
+    /// Lets time pass: sessions that have been idle too long end.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.model.pass_time(now);
+    }
+
+    /// Ends every session, as a restart of the server does.
+    pub fn expire_all_sessions(&mut self) {
+        self.model.expire_all();
+    }
+
+    /// How many sessions are alive. A borrowed session counts with the one it is borrowed from.
+    #[must_use]
+    pub fn open_sessions(&self) -> usize {
+        self.model.open_sessions()
+    }
+
+    /// Sessions that are alive beside a newer one of the same user: nobody will log them out.
+    #[must_use]
+    pub fn orphan_sessions(&self) -> usize {
+        self.model.orphan_sessions()
+    }
+
+    /// Logins that submitted credentials the server had refused before: what locks an account.
+    #[must_use]
+    pub fn logins_after_rejection(&self) -> usize {
+        self.model.logins_after_rejection
+    }
+
+    /// Changes a user's password.
+    pub fn set_password(&mut self, user: &str, password: &str) {
+        self.model.set_password(user, password);
+    }
+
+    /// Adds a fault.
+    pub fn add_fault(&mut self, fault: Fault) {
+        self.faults.push(fault);
+    }
+
+    /// Removes all faults.
+    pub fn clear_faults(&mut self) {
+        self.faults.clear();
+    }
+
+    /// Changes how long every reply takes.
+    pub fn set_latency(&mut self, latency: Duration) {
+        self.latency = latency;
+    }
+
+    /// What has happened so far.
+    #[must_use]
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Token and cookies of the session opened last, as another program on the user's machine
+    /// would know them. Empty if there is none.
+    #[must_use]
+    pub fn wire_credentials_of_newest_session(&self) -> (String, Vec<(String, String)>) {
+        self.model.newest_wire_credentials()
+    }
+}

@@ -1,0 +1,325 @@
+//! The server in memory, as a transport in virtual time.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, HeaderValue};
+use http::{Request, Response};
+use http_body::{Frame, SizeHint};
+use mstr_core::{
+    BlockingTransport, Body, BoxFuture, RequestContext, Sent, SharedTimer, Sleep, Timer, Transport,
+    TransportError, TransportErrorKind, TransportInfo,
+};
+
+use crate::server::{Reply, ReplyBody, Server, SocketFault};
+use crate::time::VirtualTime;
+
+/// Larger uploads are refused: they would have to be held in memory.
+const UPLOAD_LIMIT: usize = 64 * 1024 * 1024;
+/// The pieces in which generated bodies arrive.
+const PIECE: usize = 64 * 1024;
+
+/// A [`Server`] as a transport, in memory and in virtual time. Clones reach the same server.
+///
+/// Meant to be harsher than a network: a request has been processed as soon as it was first
+/// polled, so that whoever drops its future has always left something behind.
+///
+/// Also a [`BlockingTransport`]: there, waiting lets the time pass at once.
+#[derive(Clone)]
+pub struct FakeTransport {
+    shared: Arc<Shared>,
+    time: VirtualTime,
+}
+
+struct Shared {
+    server: Mutex<Server>,
+    base_url: String,
+    authority: String,
+}
+
+impl FakeTransport {
+    /// Puts `server` on a network of its own, under an address no other server has.
+    #[must_use]
+    pub fn new(server: Server, time: VirtualTime) -> Self {
+        let authority = format!("fake-{}.example", time.next_server());
+        let base_url = format!("https://{authority}{}", server.base_path());
+        let shared = Shared { server: Mutex::new(server), base_url, authority };
+        Self { shared: Arc::new(shared), time }
+    }
+
+    /// Where the server is.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.shared.base_url
+    }
+
+    /// The clock this runs on.
+    #[must_use]
+    pub fn time(&self) -> &VirtualTime {
+        &self.time
+    }
+
+    /// Looks at the server, or changes it.
+    pub fn server<T>(&self, look: impl FnOnce(&mut Server) -> T) -> T {
+        let mut server = self.shared.server.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever looks sees what has expired meanwhile.
+        server.handle_timeout(self.time.now());
+        look(&mut server)
+    }
+
+    /// Hands a request to the server, if it is for this one.
+    fn deliver(&self, request: Request<Bytes>) -> Result<Reply, TransportError> {
+        let authority = request.uri().authority().map(|authority| authority.as_str().to_owned());
+        if authority.as_deref() != Some(&self.shared.authority) {
+            let detail = format!("no such host: {}", authority.as_deref().unwrap_or("none"));
+            return Err(TransportError::new(TransportErrorKind::Connect)
+                .with_sent(Sent::No)
+                .with_detail(detail));
+        }
+        let now = self.time.now();
+        Ok(self.server(|server| server.handle(request, now)))
+    }
+}
+
+#[async_trait]
+impl Transport for FakeTransport {
+    async fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
+        let (parts, body) = request.into_parts();
+        let context = parts.extensions.get::<RequestContext>().copied().unwrap_or_default();
+        let body = body.collect(UPLOAD_LIMIT).await?;
+        let reply = self.deliver(Request::from_parts(parts, body))?;
+        let due = self.time.now() + reply.after;
+        let due = if reply.fault == Some(SocketFault::Stall) { None } else { Some(due) };
+        match (due, context.deadline) {
+            (Some(due), deadline) if deadline.is_none_or(|deadline| due <= deadline) => {
+                self.time.sleep_until(due).await;
+            }
+            (_, Some(deadline)) => {
+                self.time.sleep_until(deadline).await;
+                return Err(late());
+            }
+            (_, None) => std::future::pending::<()>().await,
+        }
+        answer(reply, &context, &self.time)
+    }
+
+    fn timer(&self) -> SharedTimer {
+        SharedTimer::new(self.time.clone())
+    }
+
+    fn detach(&self, task: BoxFuture<'static, ()>) {
+        drop(self.time.spawn(task));
+    }
+
+    fn info(&self) -> TransportInfo {
+        TransportInfo::new("mstr-fake", env!("CARGO_PKG_VERSION"))
+    }
+}
+
+impl BlockingTransport for FakeTransport {
+    fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
+        let (parts, body) = request.into_parts();
+        let context = parts.extensions.get::<RequestContext>().copied().unwrap_or_default();
+        let body = futures_executor::block_on(body.collect(UPLOAD_LIMIT))?;
+        let reply = self.deliver(Request::from_parts(parts, body))?;
+        let due = self.time.now() + reply.after;
+        let stalled = reply.fault == Some(SocketFault::Stall);
+        let late_at = context.deadline.filter(|deadline| stalled || due > *deadline);
+        if let Some(deadline) = late_at {
+            BlockingTransport::sleep_until(self, deadline);
+            return Err(late());
+        }
+        if stalled {
+            // Nothing to wait for: without a deadline this thread would never come back.
+            return Err(TransportError::new(TransportErrorKind::Canceled)
+                .with_detail("stalled, and there is no deadline"));
+        }
+        BlockingTransport::sleep_until(self, due);
+        answer(reply, &context, &self.time)
+    }
+
+    fn now(&self) -> Instant {
+        self.time.now()
+    }
+
+    fn sleep_until(&self, deadline: Instant) {
+        let wait = deadline.saturating_duration_since(self.time.now());
+        self.time.advance(wait);
+        // Other threads may have been waiting for this moment.
+        std::thread::yield_now();
+    }
+
+    fn send_detached(&self, request: Request<Body>) {
+        let (parts, body) = request.into_parts();
+        let body = body.as_bytes().cloned().unwrap_or_default();
+        // Nobody waits for the answer, nor learns of a failure.
+        drop(self.deliver(Request::from_parts(parts, body)));
+    }
+
+    fn info(&self) -> TransportInfo {
+        TransportInfo::new("mstr-fake", env!("CARGO_PKG_VERSION"))
+    }
+}
+
+impl fmt::Debug for FakeTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FakeTransport")
+            .field("base_url", &self.shared.base_url)
+            .finish_non_exhaustive()
+    }
+}
+
+fn late() -> TransportError {
+    TransportError::new(TransportErrorKind::Timeout).with_detail("waiting for the answer")
+}
+
+/// What arrives of a reply.
+fn answer(
+    reply: Reply,
+    context: &RequestContext,
+    time: &VirtualTime,
+) -> Result<Response<Body>, TransportError> {
+    let Reply { response, fault, .. } = reply;
+    match fault {
+        Some(SocketFault::Refuse) => {
+            return Err(TransportError::new(TransportErrorKind::Connect)
+                .with_sent(Sent::No)
+                .with_detail("refused"));
+        }
+        Some(SocketFault::Reset) => {
+            return Err(TransportError::new(TransportErrorKind::Interrupted));
+        }
+        Some(SocketFault::ResetMidBody | SocketFault::Stall | SocketFault::StallMidBody) | None => {
+        }
+    }
+    let (mut parts, body) = response.into_parts();
+    let length = body.len();
+    if !parts.headers.contains_key(CONTENT_LENGTH) && parts.status != http::StatusCode::NO_CONTENT {
+        parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    let pause = match &body {
+        ReplyBody::Trickle(_, pause) => *pause,
+        ReplyBody::Bytes(_) | ReplyBody::Generated(_) => Duration::ZERO,
+    };
+    let whole = fault.is_none() && pause.is_zero();
+    let body = match body {
+        ReplyBody::Bytes(bytes) if whole => Body::from(bytes),
+        body => Body::wrap(Arriving {
+            rest: length,
+            position: 0,
+            pieces: match body {
+                ReplyBody::Bytes(bytes) => Pieces::Given(VecDeque::from([bytes])),
+                ReplyBody::Generated(_) => Pieces::Generated,
+                ReplyBody::Trickle(pieces, _) => Pieces::Given(pieces.into()),
+            },
+            breaks_at: fault.map(|fault| (length / 2, fault)),
+            pause,
+            idle_timeout: context.body_idle_timeout,
+            time: time.clone(),
+            sleep: None,
+        }),
+    };
+    Ok(Response::from_parts(parts, body))
+}
+
+/// A body on its way.
+struct Arriving {
+    rest: u64,
+    position: u64,
+    pieces: Pieces,
+    /// After so many bytes this happens.
+    breaks_at: Option<(u64, SocketFault)>,
+    pause: Duration,
+    idle_timeout: Option<Duration>,
+    time: VirtualTime,
+    sleep: Option<(Sleep, bool)>,
+}
+
+enum Pieces {
+    Generated,
+    Given(VecDeque<Bytes>),
+}
+
+impl Arriving {
+    fn next_piece(&mut self) -> Option<Bytes> {
+        let piece = match &mut self.pieces {
+            Pieces::Given(pieces) => pieces.pop_front()?,
+            Pieces::Generated if self.rest == 0 => return None,
+            Pieces::Generated => {
+                let size = usize::try_from(self.rest).map_or(PIECE, |rest| rest.min(PIECE));
+                ReplyBody::generate(self.position, size)
+            }
+        };
+        Some(match self.breaks_at {
+            Some((at, _)) if self.position + piece.len() as u64 > at => {
+                let kept = usize::try_from(at - self.position).unwrap_or(0);
+                piece.slice(..kept)
+            }
+            _ => piece,
+        })
+    }
+}
+
+impl http_body::Body for Arriving {
+    type Data = Bytes;
+    type Error = TransportError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
+        let this = &mut *self;
+        let broken = this.breaks_at.filter(|(at, _)| this.position >= *at).map(|(_, fault)| fault);
+        if broken == Some(SocketFault::ResetMidBody) {
+            return Poll::Ready(Some(Err(TransportError::new(TransportErrorKind::Interrupted))));
+        }
+        if this.rest == 0 {
+            return Poll::Ready(None);
+        }
+        let stalled = broken.is_some();
+        if stalled || !this.pause.is_zero() {
+            let (sleep, ends_in_error) = match &mut this.sleep {
+                Some(sleep) => sleep,
+                None => {
+                    let limit = this.idle_timeout;
+                    let pause = if stalled { Duration::MAX } else { this.pause };
+                    let late = limit.is_some_and(|limit| pause > limit);
+                    let wait = if late { limit } else { (!stalled).then_some(pause) };
+                    // Without a limit, a body that has stopped is waited for for ever.
+                    let sleep: Sleep = match wait {
+                        Some(wait) => this.time.sleep(wait),
+                        None => Box::pin(std::future::pending()),
+                    };
+                    this.sleep.insert((sleep, late))
+                }
+            };
+            ready!(sleep.as_mut().poll(cx));
+            let ends_in_error = *ends_in_error;
+            this.sleep = None;
+            if ends_in_error {
+                let late = TransportError::new(TransportErrorKind::Timeout);
+                return Poll::Ready(Some(Err(late.with_detail("waiting for the body"))));
+            }
+        }
+        let Some(piece) = this.next_piece() else {
+            return Poll::Ready(None);
+        };
+        this.position += piece.len() as u64;
+        this.rest = this.rest.saturating_sub(piece.len() as u64);
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.rest)
+    }
+}

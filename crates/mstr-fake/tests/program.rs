@@ -1,0 +1,166 @@
+//! The program `mstr-fake`, as a client in any language meets it: over a socket, with bytes.
+#![expect(clippy::unwrap_used, reason = "this is test code")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+/// A running program; killed if a test fails.
+struct Program {
+    child: Child,
+    address: String,
+    rest: BufReader<std::process::ChildStdout>,
+}
+
+impl Program {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_mstr-fake"))
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut rest = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        rest.read_line(&mut line).unwrap();
+        let url = line.trim_end().strip_prefix("listening on http://").unwrap();
+        let address = url.strip_suffix("/MicroStrategyLibrary").unwrap().to_owned();
+        Self { child, address, rest }
+    }
+
+    /// Sends one request and reads until the server closes.
+    fn send(&self, head: &str, body: &str) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(&self.address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        let length = body.len();
+        let request = format!(
+            "{head} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {length}\r\n",
+            self.address
+        );
+        let kind = if body.is_empty() { "" } else { "content-type: application/json\r\n" };
+        stream.write_all(format!("{request}{kind}\r\n{body}").as_bytes())?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    }
+
+    fn log_in(&self) -> std::io::Result<String> {
+        let body = r#"{"username":"alice","password":"secret"}"#;
+        self.send("POST /MicroStrategyLibrary/api/auth/login", body)
+    }
+
+    /// Ends it as a service manager does, and returns what it still had to say.
+    fn terminate(mut self) -> String {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        let mut text = String::new();
+        self.rest.read_to_string(&mut text).unwrap();
+        assert!(self.child.wait().unwrap().success());
+        text
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Has ended already unless the test failed.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn refused(arguments: &[&str]) -> (Option<i32>, String) {
+    let Output { status, stderr, .. } =
+        Command::new(env!("CARGO_BIN_EXE_mstr-fake")).args(arguments).output().unwrap();
+    (status.code(), String::from_utf8_lossy(&stderr).into_owned())
+}
+
+#[cfg(unix)]
+#[test]
+fn it_serves_writes_its_journal_and_ends_on_a_signal() {
+    let journal = std::env::temp_dir().join(format!("mstr-fake-{}.jsonl", std::process::id()));
+    let program = Program::start(&[
+        "--listen",
+        "127.0.0.1:0",
+        "--user",
+        "alice:secret",
+        "--session-timeout",
+        "600",
+        "--max-sessions",
+        "1",
+        "--server-version",
+        "11.3.0100.00001",
+        "--latency",
+        "1",
+        "--journal",
+        journal.to_str().unwrap(),
+    ]);
+    let status = program.send("GET /MicroStrategyLibrary/api/status", "").unwrap();
+    assert!(status.contains("11.3.0100.00001"), "{status}");
+    let login = program.log_in().unwrap();
+    assert!(login.starts_with("HTTP/1.1 204"), "{login}");
+    assert!(login.contains("x-mstr-authtoken: ") && login.contains("JSESSIONID="), "{login}");
+    let second = program.log_in().unwrap();
+    assert!(second.contains("-2147072486"), "{second}");
+    let parting = program.terminate();
+    assert_eq!(parting, "ended after 3 requests, with 1 sessions open\n");
+
+    let text = std::fs::read_to_string(&journal).unwrap();
+    std::fs::remove_file(&journal).unwrap();
+    assert_eq!(text.lines().count(), 3, "{text}");
+    let token = login.split("x-mstr-authtoken: ").nth(1).unwrap().lines().next().unwrap();
+    assert!(!text.contains("secret") && !text.contains(token), "{text}");
+}
+
+#[cfg(unix)]
+#[test]
+fn faults_break_the_connection_as_they_say() {
+    let program = Program::start(&[
+        "--user",
+        "alice:secret",
+        "--fault",
+        "login:1:reset-before",
+        "--fault",
+        "login:2:reset-after",
+        "--fault",
+        "login:3:status=503,retry-after=2",
+        "--fault",
+        "status:1:reset-mid-body",
+    ]);
+    for _ in 0..2 {
+        // A reset is an error for whoever reads; how much arrived before it is up to the system.
+        let answer = program.log_in();
+        assert!(answer.is_err() || answer.as_ref().unwrap().is_empty(), "{answer:?}");
+    }
+    let busy = program.log_in().unwrap();
+    assert!(busy.starts_with("HTTP/1.1 503") && busy.contains("retry-after: 2"), "{busy}");
+    let broken = program.send("GET /MicroStrategyLibrary/api/status", "");
+    assert!(broken.as_ref().map_or(true, |text| !text.ends_with('}')), "{broken:?}");
+    let whole = program.send("GET /MicroStrategyLibrary/api/status", "").unwrap();
+    assert!(whole.ends_with('}'), "{whole}");
+    assert_eq!(program.terminate(), "ended after 5 requests, with 1 sessions open\n");
+}
+
+#[test]
+fn wrong_arguments_say_what_is_wrong() {
+    for (arguments, named) in [
+        (&["--fault", "login:1:explode"][..], "explode"),
+        (&["--fault", "nonsense"], "WHAT:WHEN:EFFECT"),
+        (&["--user", "alice"], "NAME:PASSWORD"),
+        (&["--api-token", "TOKEN"], "TOKEN=USER"),
+        (&["--listen", "nowhere"], "nowhere"),
+        (&["--session-timeout", "0"], "0"),
+    ] {
+        let (code, text) = refused(arguments);
+        assert_eq!(code, Some(2), "{text}");
+        assert!(text.contains(named), "{text}");
+    }
+    for (arguments, named) in [
+        (&["--listen", "0.0.0.0:0"][..], "127.0.0.1"),
+        (&["--api-token", "T=bob"], "bob"),
+        (&["--journal", "/no/such/folder/journal"], "/no/such/folder/journal"),
+    ] {
+        let (code, text) = refused(arguments);
+        assert_eq!(code, Some(1), "{text}");
+        assert!(text.contains(named), "{text}");
+    }
+}
