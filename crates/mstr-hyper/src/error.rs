@@ -1,0 +1,208 @@
+//! What hyper's errors mean in terms of the transport contract.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+
+use http::Uri;
+use http::uri::{Authority, Scheme};
+use hyper_util::client::legacy;
+use mstr_core::{BoxError, Sent, TransportError, TransportErrorKind};
+
+/// How far an exchange had come when it failed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Stage {
+    /// No connection had been assigned to the request.
+    Connecting,
+    /// A connection had the request, and there was no response yet.
+    Sending,
+    /// The response's body was being read.
+    Reading,
+}
+
+/// Turns a failure of the HTTP stack into a transport error. The only place where that is done.
+pub(crate) fn classify(stage: Stage, error: BoxError, peer: &Peer) -> TransportError {
+    // The connector's own errors, the connect timeout among them.
+    if let Some(ours) = TransportError::find_source::<TransportError>(&*error) {
+        return ours.clone();
+    }
+    let (kind, sent) = diagnose(stage, &*error);
+    TransportError::new(kind).with_sent(sent).with_detail(peer.doing(stage)).with_source(error)
+}
+
+fn diagnose(stage: Stage, error: &(dyn StdError + 'static)) -> (TransportErrorKind, Sent) {
+    use TransportErrorKind as Kind;
+
+    let connecting = stage == Stage::Connecting
+        || error.downcast_ref::<legacy::Error>().is_some_and(legacy::Error::is_connect);
+    let sent = if connecting { Sent::No } else { Sent::Maybe };
+    let hyper = TransportError::find_source::<hyper::Error>(error);
+
+    // hyper says this of a request that it hands back unwritten, and of nothing else: the pooled
+    // connection was closed by the server just before.
+    if hyper.is_some_and(hyper::Error::is_canceled) {
+        return (Kind::Canceled, Sent::No);
+    }
+    if TransportError::find_source::<rustls::Error>(error).is_some()
+        || TransportError::find_source::<rustls::pki_types::InvalidDnsNameError>(error).is_some()
+    {
+        return (Kind::Tls, sent);
+    }
+    if let Some(hyper) = hyper {
+        if hyper.is_body_write_aborted() {
+            return (Kind::Body, sent);
+        }
+        // What is left of `is_user` is that the connection's task was dropped.
+        if hyper.is_user() {
+            return (Kind::Canceled, sent);
+        }
+        if hyper.is_timeout() {
+            return (Kind::Timeout, sent);
+        }
+        if hyper.is_parse() {
+            return (Kind::Protocol, sent);
+        }
+    }
+    let io = TransportError::find_source::<io::Error>(error).map(io::Error::kind);
+    let kind = match io {
+        Some(io::ErrorKind::TimedOut) => Kind::Timeout,
+        Some(_) if connecting => Kind::Connect,
+        // A chunk size that is not a number, for example.
+        Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => Kind::Protocol,
+        Some(_) => Kind::Interrupted,
+        // Another request was making the HTTP/2 connection that this one waited for, and ended.
+        None if connecting && hyper.is_none() => Kind::Canceled,
+        None if connecting => Kind::Connect,
+        None => Kind::Interrupted,
+    };
+    (kind, sent)
+}
+
+/// The server an exchange is with, for error messages: host and port, never a path or a user.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    authority: Authority,
+    port: u16,
+}
+
+impl Peer {
+    /// # Errors
+    ///
+    /// [`Config`](TransportErrorKind::Config) for anything but an absolute http or https URL.
+    pub(crate) fn of(uri: &Uri) -> Result<Self, TransportError> {
+        let default_port = match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTP => 80,
+            Some(scheme) if *scheme == Scheme::HTTPS => 443,
+            Some(other) => {
+                return Err(not_sent(format!("the scheme `{other}` is not http or https")));
+            }
+            None => return Err(not_sent("the request's URL is not absolute")),
+        };
+        match uri.authority() {
+            Some(authority) => Ok(Self {
+                authority: authority.clone(),
+                port: authority.port_u16().unwrap_or(default_port),
+            }),
+            None => Err(not_sent("the request's URL has no host")),
+        }
+    }
+
+    /// What was being done at `stage`.
+    pub(crate) fn doing(&self, stage: Stage) -> String {
+        match stage {
+            Stage::Connecting => format!("connecting to {self}"),
+            Stage::Sending => format!("waiting for an answer from {self}"),
+            Stage::Reading => format!("reading an answer from {self}"),
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.authority.host(), self.port)
+    }
+}
+
+fn not_sent(detail: impl Into<std::borrow::Cow<'static, str>>) -> TransportError {
+    TransportError::new(TransportErrorKind::Config).with_sent(Sent::No).with_detail(detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind as Io;
+
+    use super::*;
+
+    fn peer() -> Peer {
+        Peer::of(&Uri::from_static("https://user:pw@host/path?query")).unwrap()
+    }
+
+    fn io(kind: Io) -> BoxError {
+        io::Error::from(kind).into()
+    }
+
+    fn tls() -> BoxError {
+        // As tokio-rustls wraps it, and hyper-rustls once more.
+        let error = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        io::Error::other(io::Error::new(Io::InvalidData, error)).into()
+    }
+
+    #[test]
+    fn every_cause_has_its_kind_and_says_whether_the_request_left() {
+        use Stage::{Connecting, Reading, Sending};
+        use TransportErrorKind as Kind;
+
+        let name = rustls::pki_types::ServerName::try_from("not a name").unwrap_err();
+        let table = [
+            (Connecting, io(Io::ConnectionRefused), Kind::Connect, Sent::No),
+            (Connecting, io(Io::HostUnreachable), Kind::Connect, Sent::No),
+            (Connecting, io(Io::ConnectionReset), Kind::Connect, Sent::No),
+            (Connecting, io(Io::UnexpectedEof), Kind::Connect, Sent::No),
+            (Connecting, io(Io::TimedOut), Kind::Timeout, Sent::No),
+            (Connecting, tls(), Kind::Tls, Sent::No),
+            (Connecting, name.into(), Kind::Tls, Sent::No),
+            (Connecting, "pool closed".into(), Kind::Canceled, Sent::No),
+            (Sending, io(Io::ConnectionReset), Kind::Interrupted, Sent::Maybe),
+            (Sending, io(Io::BrokenPipe), Kind::Interrupted, Sent::Maybe),
+            (Sending, io(Io::TimedOut), Kind::Timeout, Sent::Maybe),
+            // A server can refuse a client's certificate after the handshake.
+            (Sending, tls(), Kind::Tls, Sent::Maybe),
+            (Sending, "unknown".into(), Kind::Interrupted, Sent::Maybe),
+            (Reading, io(Io::ConnectionReset), Kind::Interrupted, Sent::Maybe),
+            (Reading, io(Io::UnexpectedEof), Kind::Interrupted, Sent::Maybe),
+            (Reading, io(Io::InvalidInput), Kind::Protocol, Sent::Maybe),
+        ];
+        for (stage, cause, kind, sent) in table {
+            let text = format!("{stage:?} {cause:?}");
+            let error = classify(stage, cause, &peer());
+            assert_eq!((error.kind(), error.sent()), (kind, sent), "{text}");
+            assert!(error.source().is_some(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_of_ours_is_kept() {
+        let ours = TransportError::new(TransportErrorKind::Config).with_sent(Sent::No);
+        let error = classify(Stage::Connecting, io::Error::other(ours).into(), &peer());
+        assert_eq!((error.kind(), error.sent()), (TransportErrorKind::Config, Sent::No));
+    }
+
+    #[tokio::test]
+    async fn a_request_that_hyper_hands_back_was_not_sent() {
+        let (here, there) = tokio::io::duplex(64);
+        let here = hyper_util::rt::TokioIo::new(here);
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake::<_, mstr_core::Body>(here).await.unwrap();
+        let answer = sender.send_request(http::Request::new(mstr_core::Body::empty()));
+        drop((connection, there));
+        let error = classify(Stage::Sending, answer.await.unwrap_err().into(), &peer());
+        assert_eq!((error.kind(), error.sent()), (TransportErrorKind::Canceled, Sent::No));
+    }
+
+    #[test]
+    fn a_peer_is_named_by_host_and_port_only() {
+        assert_eq!(peer().to_string(), "host:443");
+        let plain = Peer::of(&Uri::from_static("http://[::1]/")).unwrap();
+        assert_eq!(plain.doing(Stage::Connecting), "connecting to [::1]:80");
+    }
+}

@@ -1,0 +1,76 @@
+//! The runtime a transport lives on, reached from anywhere.
+//!
+//! A transport can be polled on another runtime, or on none, and can outlive its own. So nothing
+//! here is polled by the caller that needs tokio's context: everything runs in tasks on the
+//! captured handle, and the caller waits for them to end. When the runtime shuts down, its tasks
+//! are dropped and the caller sees that as the end of the wait; polling a tokio timer or socket
+//! directly would panic.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use mstr_core::{BoxFuture, TransportError, TransportErrorKind};
+use tokio::runtime::Handle;
+use tokio::task::coop::{Unconstrained, unconstrained};
+use tokio::task::{AbortHandle, JoinError, JoinHandle};
+
+/// A handle to a runtime.
+#[derive(Clone)]
+pub(crate) struct Runtime(Handle);
+
+impl Runtime {
+    pub(crate) fn new(handle: Handle) -> Self {
+        Self(handle)
+    }
+
+    /// The runtime of the calling task.
+    pub(crate) fn current() -> Result<Handle, TransportError> {
+        Handle::try_current().map_err(|error| {
+            TransportError::new(TransportErrorKind::Config)
+                .with_detail("there is no tokio runtime here; pass one to `runtime`")
+                .with_source(error)
+        })
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.0
+    }
+
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> Task<T> {
+        let handle = self.0.spawn(future);
+        let abort = handle.abort_handle();
+        // A tokio task that has used up its budget is told to wait until it has yielded. Code
+        // that parks inside a task, as the blocking transport does, would never yield.
+        Task { handle: unconstrained(handle), abort }
+    }
+}
+
+impl hyper::rt::Executor<BoxFuture<'static, ()>> for Runtime {
+    fn execute(&self, task: BoxFuture<'static, ()>) {
+        drop(self.0.spawn(task));
+    }
+}
+
+/// A task that ends when this is dropped.
+pub(crate) struct Task<T> {
+    handle: Unconstrained<JoinHandle<T>>,
+    abort: AbortHandle,
+}
+
+impl<T> Future for Task<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.handle).poll(cx)
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.abort.abort();
+    }
+}
