@@ -37,6 +37,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "loopback")]
+pub mod conformance;
 mod double;
 #[cfg(feature = "loopback")]
 pub mod loopback;

@@ -5,6 +5,8 @@
 
 mod body;
 mod http;
+mod raw;
 mod socket;
 
 pub use self::http::{HttpServer, HttpServerBuilder};
+pub use self::raw::{RawConnection, RawRequest, RawServer};

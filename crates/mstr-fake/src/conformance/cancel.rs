@@ -1,0 +1,104 @@
+//! Dropping a request ends that request, and nothing else.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use http::Method;
+use mstr_core::Body;
+
+use super::Context;
+use super::context::{PATIENCE, limited, request};
+use crate::loopback::RawServer;
+
+/// A server that is silent on `/silent`, and counts the connections whose client hung up.
+fn silent(context: &mut Context) -> (Arc<RawServer>, Arc<AtomicUsize>) {
+    let ended = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&ended);
+    let server = context.serve(move |mut connection| {
+        while let Some(request) = connection.read_request()? {
+            if request.target() == "GET /silent" {
+                if connection.wait_for_end(PATIENCE) {
+                    counter.fetch_add(1, Ordering::SeqCst);
+                }
+                return Ok(());
+            }
+            connection.answer("200 OK", "fine")?;
+        }
+        Ok(())
+    });
+    (server, ended)
+}
+
+/// Sends a request until the server has it, then drops it.
+async fn drop_once_sent(context: &Context, server: &RawServer, deadline: Duration) {
+    let before = server.requests().len();
+    let sent = request(Method::GET, &server.url("/silent"), Body::empty());
+    let sent = limited(context, sent, deadline, PATIENCE);
+    let mut sending = Box::pin(context.send(sent));
+    let arrived = context.eventually("the request arrives", || server.requests().len() > before);
+    let mut arrived = Box::pin(arrived);
+    std::future::poll_fn(|cx| {
+        if let std::task::Poll::Ready(outcome) = sending.as_mut().poll(cx) {
+            panic!("a silent server answered: {outcome:?}");
+        }
+        arrived.as_mut().poll(cx)
+    })
+    .await;
+    drop(sending);
+}
+
+async fn still_works(context: &Context, server: &RawServer) {
+    assert_eq!(&context.get(&server.url("/")).await.body()[..], b"fine");
+}
+
+pub(super) async fn a_request_dropped_while_the_server_is_silent_ends_its_connection(
+    mut context: Context,
+) {
+    let (server, ended) = silent(&mut context);
+    for round in 1..=3 {
+        drop_once_sent(&context, &server, PATIENCE).await;
+        let gone = || ended.load(Ordering::SeqCst) >= round;
+        let (_, took) = context.timed(context.eventually("the socket is gone", gone)).await;
+        assert!(took < Duration::from_secs(2), "{took:?}");
+        still_works(&context, &server).await;
+    }
+}
+
+pub(super) async fn a_request_dropped_while_the_server_is_silent_ends_by_its_deadline(
+    mut context: Context,
+) {
+    let (server, ended) = silent(&mut context);
+    drop_once_sent(&context, &server, Duration::from_secs(1)).await;
+    still_works(&context, &server).await;
+    context.eventually("the socket is gone", || ended.load(Ordering::SeqCst) == 1).await;
+}
+
+pub(super) async fn a_body_dropped_in_its_middle_ends_its_connection(mut context: Context) {
+    let ended = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&ended);
+    let server = context.serve(move |mut connection| {
+        while let Some(request) = connection.read_request()? {
+            if request.target() == "GET /endless" {
+                connection.write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")?;
+                // Until the client has had enough.
+                while connection.write("4\r\npart\r\n").is_ok() {
+                    connection.hang(Duration::from_millis(1));
+                }
+                counter.fetch_add(1, Ordering::SeqCst);
+                return Ok(());
+            }
+            connection.answer("200 OK", "fine")?;
+        }
+        Ok(())
+    });
+    let sent = request(Method::GET, &server.url("/endless"), Body::empty());
+    let response = context.send(limited(&context, sent, PATIENCE, PATIENCE)).await;
+    let Ok(response) = response else { panic!("no answer: {response:?}") };
+    let mut body = response.into_body();
+    let chunk = body.chunk().await;
+    assert!(matches!(chunk, Ok(Some(_))), "{chunk:?}");
+    drop(body);
+    context.eventually("the server notices", || ended.load(Ordering::SeqCst) == 1).await;
+    still_works(&context, &server).await;
+}

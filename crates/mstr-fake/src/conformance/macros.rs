@@ -1,0 +1,103 @@
+//! The list of cases, and what is made of it.
+
+use super::{Capability, Case};
+
+/// Hands the list of cases to a macro, after whatever that macro needs besides.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __with_conformance_cases {
+    ([$($callback:tt)+] $($argument:tt)*) => {
+        $($callback)+! {
+            [$($argument)*]
+            bodies: a_body_without_a_length_is_read_to_its_end [Every],
+            bodies: a_compressed_body_is_left_as_it_is [Every],
+            bodies: a_failing_upload_is_an_error_of_the_body [Every],
+            bodies: a_large_download_arrives_intact [Every],
+            bodies: a_large_upload_arrives_intact [Every],
+            bodies: a_slow_reader_holds_the_server_back [Every],
+            bodies: an_answer_before_the_upload_has_ended_is_delivered [EarlyAnswer],
+            bodies: an_upload_of_unknown_length_arrives [Every],
+            bodies: bodies_of_every_small_size_arrive [Every],
+            bodies: chunked_answers_are_read_with_their_boundaries_forgotten [Every],
+            cancel: a_body_dropped_in_its_middle_ends_its_connection [Every],
+            cancel: a_request_dropped_while_the_server_is_silent_ends_its_connection [SilentPeerCancel],
+            cancel: a_request_dropped_while_the_server_is_silent_ends_by_its_deadline [Every],
+            concurrency: a_body_outlives_the_transport [Every],
+            concurrency: a_hundred_requests_at_a_time_are_answered [Every],
+            concurrency: answers_are_not_mixed_up [Every],
+            concurrency: clones_work_from_other_threads [Every],
+            envelope: an_answer_to_head_has_no_body [Every],
+            envelope: every_method_arrives [Every],
+            envelope: every_status_is_an_answer [Every],
+            envelope: headers_keep_their_order_and_their_duplicates [Every],
+            envelope: informational_answers_are_passed_over [Every],
+            envelope: large_headers_arrive_both_ways [Every],
+            envelope: statuses_without_a_body_end_with_their_head [Every],
+            envelope: the_address_is_sent_as_it_is [Every],
+            envelope: the_host_header_names_host_and_port [Every],
+            envelope: values_beyond_ascii_arrive [Every],
+            errors: a_body_cut_short_is_an_error [Every],
+            errors: a_chunked_body_cut_short_is_an_error [Every],
+            errors: a_connection_closed_before_the_answer_is_interrupted [Every],
+            errors: a_connection_reset_before_the_answer_is_interrupted [Every],
+            errors: a_connection_reset_in_a_body_is_interrupted [Every],
+            errors: a_deadline_in_the_past_sends_nothing [Every],
+            errors: a_head_that_stops_in_its_middle_is_late [Every],
+            errors: a_host_that_does_not_exist_is_no_connection [Every],
+            errors: a_refused_connection_has_not_been_sent [Every],
+            errors: a_silent_server_is_late [Every],
+            errors: a_stalled_body_is_late [Every],
+            errors: an_idle_connection_the_server_closed_is_no_loss [Every],
+            errors: errors_hold_no_secret [Every],
+            errors: what_is_not_http_is_a_protocol_error [Every],
+            extras: a_large_upload_does_not_ask_for_permission [Every],
+            extras: an_explicit_length_of_zero_reaches_the_server [Every],
+            extras: nothing_is_added_to_a_request [Every],
+            extras: nothing_is_added_to_a_request_with_a_body [Every],
+            policy: a_redirect_is_not_followed [Every],
+            policy: a_refusal_is_not_repeated [Every],
+            policy: a_request_that_was_cut_off_is_not_repeated [Every],
+            policy: credentials_in_a_challenge_are_not_sought [Every],
+            policy: cookies_are_not_kept [Every],
+            session: a_whole_session [Every],
+        }
+    };
+}
+
+/// Makes one `#[test]` of each case of the transport contract, run against a
+/// [`Backend`](crate::conformance::Backend), which is given as an expression.
+#[macro_export]
+macro_rules! conformance {
+    ($backend:expr) => {
+        $crate::__with_conformance_cases! { [$crate::__conformance_tests] $backend }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_tests {
+    ([$backend:expr] $($module:ident: $case:ident [$needs:ident],)+) => {$(
+        #[test]
+        fn $case() {
+            let name = concat!(stringify!($module), "::", stringify!($case));
+            $crate::conformance::run_named(&$backend, name);
+        }
+    )+};
+}
+
+macro_rules! table {
+    ([] $($module:ident: $case:ident [$needs:ident],)+) => {
+        /// Every case, in the order of their names.
+        #[must_use]
+        pub fn cases() -> &'static [Case] {
+            const CASES: &[Case] = &[$(Case {
+                name: concat!(stringify!($module), "::", stringify!($case)),
+                needs: Capability::$needs,
+                run: |context| Box::pin(super::$module::$case(context)),
+            },)+];
+            CASES
+        }
+    };
+}
+
+__with_conformance_cases! { [table] }

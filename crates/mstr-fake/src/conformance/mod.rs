@@ -1,0 +1,179 @@
+//! The transport contract, sentence by sentence, as tests that any transport can run.
+//!
+//! Implement [`Backend`] for yours (about fifteen lines) and write one line:
+//!
+//! ```ignore
+//! mstr_fake::conformance!(MyBackend);
+//! ```
+//!
+//! That makes one `#[test]` of each case, so that a test runner lists, filters and repeats them
+//! singly. [`run_all`] does the same without macros. A case can only be skipped by declaring that
+//! the stack lacks a [`Capability`], with the reason; [`table`] shows who lacks what.
+//!
+//! The servers are real sockets on this machine, some of them written byte by byte
+//! ([`RawServer`]), because most of the contract is about servers that misbehave.
+
+mod bodies;
+mod cancel;
+mod concurrency;
+mod context;
+mod envelope;
+mod errors;
+mod extras;
+mod macros;
+mod policy;
+mod session;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use mstr_core::{BoxError, BoxFuture, SharedTransport};
+
+pub use self::context::Context;
+pub use self::macros::cases;
+#[cfg(doc)]
+use crate::loopback::RawServer;
+
+/// A transport under test.
+pub trait Backend: Send + Sync + 'static {
+    /// What it is called in reports.
+    fn name(&self) -> &'static str;
+
+    /// What the stack cannot do, and why. Everything else is tested.
+    fn lacks(&self) -> &'static [(Capability, &'static str)] {
+        &[]
+    }
+
+    /// A transport with default settings, for `target`.
+    ///
+    /// # Errors
+    ///
+    /// Any; the case fails with it.
+    fn transport(&self, target: &Target) -> Result<SharedTransport, BoxError>;
+
+    /// Runs `case` to its end, on whatever runtime the transport needs.
+    fn run(&self, case: BoxFuture<'static, ()>);
+}
+
+/// What a transport is made for.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Target {}
+
+/// What a stack may be unable to do.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum Capability {
+    /// Delivers an answer that comes before the request's body has been sent.
+    EarlyAnswer,
+    /// Nothing but what the contract asks of everybody.
+    Every,
+    /// Ends the connection at once when a request is dropped whose server is silent.
+    SilentPeerCancel,
+}
+
+impl Capability {
+    /// What it is, in a few words.
+    #[must_use]
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::EarlyAnswer => "an answer before the upload has ended",
+            Self::Every => "the contract",
+            Self::SilentPeerCancel => "ends a silent connection at once when dropped",
+        }
+    }
+}
+
+/// One sentence of the contract.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Case {
+    /// Group and name, for example `policy::a_redirect_is_not_followed`.
+    pub name: &'static str,
+    /// What a stack has to be able to do for it.
+    pub needs: Capability,
+    run: fn(Context) -> BoxFuture<'static, ()>,
+}
+
+/// How one case went.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It does not hold; the reason has been printed.
+    Failed,
+    /// It holds.
+    Passed,
+    /// The backend says it cannot, and why.
+    Skipped(&'static str),
+}
+
+/// Runs one case against a backend.
+///
+/// # Panics
+///
+/// If it does not hold.
+pub fn run(backend: &dyn Backend, case: &Case) -> Outcome {
+    if let Some((_, why)) = backend.lacks().iter().find(|(lacking, _)| *lacking == case.needs) {
+        return Outcome::Skipped(why);
+    }
+    let transport = backend.transport(&Target::default());
+    let transport = match transport {
+        Ok(transport) => transport,
+        Err(error) => panic!("{} could not be built: {error}", backend.name()),
+    };
+    let context = Context::new(transport);
+    backend.run((case.run)(context));
+    Outcome::Passed
+}
+
+/// Runs the case of this name against a backend; what [`conformance!`](crate::conformance!) calls.
+///
+/// # Panics
+///
+/// If it does not hold, or if there is no such case.
+pub fn run_named(backend: &dyn Backend, name: &str) {
+    let Some(case) = cases().iter().find(|case| case.name == name) else {
+        panic!("there is no case {name}");
+    };
+    if let Outcome::Skipped(why) = run(backend, case) {
+        report(&format!("skipped: {} cannot: {why}", backend.name()));
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a test runner shows it beside the test")]
+pub(crate) fn report(text: &str) {
+    eprintln!("{text}");
+}
+
+/// Runs every case against a backend and returns how each went.
+pub fn run_all(backend: &dyn Backend) -> Vec<(&'static str, Outcome)> {
+    let one = |case: &Case| {
+        // The panic has been printed; the next case starts with a new transport.
+        let outcome = catch_unwind(AssertUnwindSafe(|| run(backend, case)));
+        (case.name, outcome.unwrap_or(Outcome::Failed))
+    };
+    cases().iter().map(one).collect()
+}
+
+/// What these backends can and cannot do, as a table in Markdown.
+#[must_use]
+pub fn table(backends: &[&dyn Backend]) -> String {
+    let mut text = String::from("| |");
+    for backend in backends {
+        text.push_str(&format!(" {} |", backend.name()));
+    }
+    text.push_str("\n|---|");
+    text.push_str(&"---|".repeat(backends.len()));
+    text.push('\n');
+    for capability in [Capability::Every, Capability::EarlyAnswer, Capability::SilentPeerCancel] {
+        text.push_str(&format!("| {} |", capability.describe()));
+        for backend in backends {
+            let lacking = backend.lacks().iter().find(|(lacking, _)| *lacking == capability);
+            match lacking {
+                Some((_, why)) => text.push_str(&format!(" no: {why} |")),
+                None => text.push_str(" yes |"),
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
