@@ -10,7 +10,11 @@ use crate::session::Verdict;
 
 /// How often a request is sent again because the cookies it carried had been replaced while it
 /// was under way. The server has not processed it, so repeating costs nothing but time.
-const STALE_COOKIES_LIMIT: u32 = 16;
+const STALE_COOKIES_LIMIT: u32 = 64;
+/// How often in a row a refusal is put down to a cookie that is still on its way, and how long
+/// the first wait for it is. Each further one is twice as long: 70 ms in all, a few round trips.
+const UNCERTAIN_LIMIT: u32 = 3;
+const UNCERTAIN_WAIT: Duration = Duration::from_millis(10);
 
 /// The statuses that pass by themselves: timeout, too many requests, and a gateway's complaints.
 /// A plain 500 is not among them: this server answers 500 for errors that stay.
@@ -27,6 +31,7 @@ pub(crate) struct Call {
     replayable: bool,
     attempt: u32,
     stale: u32,
+    uncertain: u32,
     reauthenticated: bool,
     deadline: Option<Instant>,
 }
@@ -58,6 +63,7 @@ impl Call {
             replayable,
             attempt: 1,
             stale: 0,
+            uncertain: 0,
             reauthenticated: false,
             deadline,
         }
@@ -89,14 +95,20 @@ impl Call {
             }
             Verdict::Resend if self.replayable && self.stale < STALE_COOKIES_LIMIT => {
                 self.stale += 1;
+                self.uncertain = 0;
                 Step::Resend(now)
             }
-            // The limit on stale cookies is reached: treat it as the loss it may be.
-            Verdict::Resend if self.replayable && !self.reauthenticated => {
+            Verdict::Uncertain if self.replayable && self.uncertain < UNCERTAIN_LIMIT => {
+                let wait = UNCERTAIN_WAIT * 2_u32.pow(self.uncertain);
+                self.uncertain += 1;
+                Step::Resend(now + wait)
+            }
+            // A limit is reached: treat it as the loss it may be.
+            Verdict::Resend | Verdict::Uncertain if self.replayable && !self.reauthenticated => {
                 self.reauthenticated = true;
                 Step::Reauthenticate
             }
-            Verdict::Reauthenticate | Verdict::Resend => Step::Deliver,
+            Verdict::Reauthenticate | Verdict::Resend | Verdict::Uncertain => Step::Deliver,
             Verdict::Deliver if is_passing_status(status) => {
                 // 429 says that nothing was processed; the gateways' statuses say nothing.
                 let repeatable = self.idempotent || status == StatusCode::TOO_MANY_REQUESTS;
@@ -233,5 +245,23 @@ mod tests {
         }
         let step = call.on_response(StatusCode::UNAUTHORIZED, Verdict::Resend, None, now);
         assert_eq!(step, Step::Reauthenticate);
+    }
+
+    #[test]
+    fn a_cookie_that_may_be_on_its_way_is_waited_for_a_moment() {
+        let now = now();
+        let mut call = call(false, true);
+        let mut refused = |verdict| call.on_response(StatusCode::UNAUTHORIZED, verdict, None, now);
+        for wait in [10, 20, 40] {
+            let step = refused(Verdict::Uncertain);
+            assert_eq!(step, Step::Resend(now + Duration::from_millis(wait)));
+        }
+        // A cookie has arrived: that was it, and it may be so again.
+        assert_eq!(refused(Verdict::Resend), Step::Resend(now));
+        for _ in 0..3 {
+            assert!(matches!(refused(Verdict::Uncertain), Step::Resend(_)));
+        }
+        assert_eq!(refused(Verdict::Uncertain), Step::Reauthenticate);
+        assert_eq!(refused(Verdict::Uncertain), Step::Deliver, "one new session for a call");
     }
 }

@@ -15,10 +15,14 @@ const FIRST_YEAR_OF_A_LIVE_COOKIE: i32 = 2_000;
 /// No session needs more; a server that sets thousands is not allowed to fill the memory.
 const LIMIT: usize = 64;
 
+/// The cookie of the servlet container, which names the session.
+const SESSION_COOKIE: &str = "JSESSIONID";
+
 #[derive(Default)]
 pub(crate) struct CookieJar {
     /// In the order they were first set.
     cookies: Vec<(String, Zeroizing<String>)>,
+    rotates: bool,
 }
 
 impl CookieJar {
@@ -47,6 +51,7 @@ impl CookieJar {
                 let differs = held.as_str() != cookie.value();
                 if differs {
                     *held = Zeroizing::new(cookie.value().to_owned());
+                    self.rotates |= cookie.name() == SESSION_COOKIE;
                 }
                 differs
             }
@@ -57,6 +62,12 @@ impl CookieJar {
                 true
             }
         }
+    }
+
+    /// Whether the server has been seen to replace the session's own cookie while the session
+    /// goes on. Then only the newest is valid.
+    pub(crate) const fn rotates(&self) -> bool {
+        self.rotates
     }
 
     /// Adds a cookie that did not come from a response.
@@ -123,8 +134,11 @@ mod tests {
         assert_eq!(rendered(&jar), "JSESSIONID=one; iSession=token; AWSALB=a==");
 
         assert!(!set(&mut jar, &["JSESSIONID=one"]));
+        assert!(set(&mut jar, &["AWSALB=a2=="]));
+        assert!(!jar.rotates(), "a load balancer's cookie says nothing about the session");
         assert!(set(&mut jar, &["AWSALB=b==", "JSESSIONID=two"]));
         assert_eq!(rendered(&jar), "JSESSIONID=two; iSession=token; AWSALB=b==");
+        assert!(jar.rotates());
 
         assert!(set(&mut jar, &["AWSALB=; Max-Age=0"]));
         assert!(set(&mut jar, &["iSession=; Expires=Thu, 01 Jan 1970 00:00:00 GMT"]));

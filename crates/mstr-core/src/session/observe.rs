@@ -20,6 +20,10 @@ pub enum Verdict {
     Reauthenticate,
     /// The grant was out of date when the request arrived: send again with the current one.
     Resend,
+    /// The session is gone, or another request has just been answered with the cookie that is
+    /// valid now and that answer is still on its way: send again in a moment, and if nothing has
+    /// changed by then, take it as [`Reauthenticate`](Self::Reauthenticate).
+    Uncertain,
 }
 
 impl Session {
@@ -45,8 +49,13 @@ impl Session {
         }
         if gone {
             // Cookies that were replaced while the request was under way explain the refusal.
-            let stale = held.epoch != grant.epoch;
-            return if stale { Verdict::Resend } else { Verdict::Reauthenticate };
+            return if held.epoch != grant.epoch {
+                Verdict::Resend
+            } else if held.jar.rotates() {
+                Verdict::Uncertain
+            } else {
+                Verdict::Reauthenticate
+            };
         }
         if status != StatusCode::UNAUTHORIZED {
             if !status.is_server_error() {
