@@ -1,1 +1,104 @@
-//! The mstr crate.
+//! Sessions with a Strategy One (MicroStrategy) server.
+//!
+//! `mstr` logs in (standard, LDAP, anonymous, API token, delegated identity token), stays logged
+//! in, selects projects, calls any endpoint of the REST API and logs out, under load and under
+//! faults. It is not a client for the single endpoints: what you call, and what the answers mean,
+//! is yours.
+//!
+//! ```no_run
+//! use mstr::prelude::*;
+//!
+//! # async fn run() -> Result<(), mstr::Error> {
+//! let connection = Connection::builder("https://env.example.com/MicroStrategyLibrary")
+//!     .standard("username", "password")
+//!     .project_name("MicroStrategy Tutorial")
+//!     .connect()
+//!     .await?;
+//! let projects: serde_json::Value = connection.get("/api/projects").send().await?.json().await?;
+//! connection.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The life of a connection
+//!
+//! - **Opening.** [`Connection::builder`] describes it; every mistake in the description is an
+//!   error before anything is sent. [`Builder::connect`] logs in and, side by side, learns the
+//!   idle timeout, checks the server's version and finds the project. If one of these fails, the
+//!   session is logged out again.
+//! - **Calling.** [`get`](Connection::get), [`post`](Connection::post) and the others begin a
+//!   request, [`send`](RequestBuilder::send) sends it. A session that has ended is replaced and
+//!   the call repeated. Clone the connection into as many tasks as you like: they share one
+//!   session and one login.
+//! - **Projects.** The project is a property of the handle, not of the session:
+//!   [`project_by_name`](Connection::project_by_name) returns a [`ProjectScope`] for another one,
+//!   and no task can change the project of another.
+//! - **Idling.** Spawn [`keepalive`](Connection::keepalive) to keep an idle session alive, or do
+//!   nothing: the next call logs in again.
+//! - **Closing.** [`close`](Connection::close) logs out; [`scope`](Connection::scope) does so on
+//!   every path.
+//!
+//! # Errors
+//!
+//! One type, [`Error`]: [`kind`](Error::kind) to branch on, [`server`](Error::server) for the
+//! server's code and the ticket its support asks for.
+//!
+//! # Transports
+//!
+//! The default is [`hyper::HyperTransport`]. Each `connect` without an explicit transport makes a
+//! pool of its own, so give several connections one transport:
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use mstr::prelude::*;
+//!
+//! let transport = mstr::hyper::HyperTransport::new()?;
+//! for user in ["ann", "bob"] {
+//!     let connection = Connection::builder("https://env.example.com/MicroStrategyLibrary")
+//!         .standard(user, "password")
+//!         .transport(transport.clone())
+//!         .connect()
+//!         .await?;
+//!     connection.close().await;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Any other HTTP stack takes one method, [`Transport::send`]; the contract is in
+//! [`contract`]'s documentation. Tests use the in-memory server of `mstr-fake` (feature `fake`).
+//!
+//! # Features
+//!
+//! | feature | default | |
+//! |---|---|---|
+//! | `hyper` | yes | the transport over hyper; needs tokio |
+//! | `rustls-aws-lc-rs` | yes | TLS by aws-lc-rs |
+//! | `rustls-ring` | | TLS by ring, which builds faster |
+//! | `platform-roots` | yes | trust what the operating system trusts |
+//! | `webpki-roots` | | trust Mozilla's list, compiled in |
+//! | `dangerous` | | `TlsConfig::dangerous_accept_any_certificate` |
+//! | `fake` | | the fake server as `mstr::fake` |
+//!
+//! Features only add; none changes what is there. The minimum supported Rust version is 1.88.
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "hyper")]
+mod default_transport;
+pub mod prelude;
+
+#[cfg(feature = "hyper")]
+pub use default_transport::DefaultTransport;
+pub use mstr_core::*;
+
+/// The transport over hyper and rustls.
+#[cfg(feature = "hyper")]
+pub mod hyper {
+    pub use mstr_hyper::*;
+}
+
+/// The fake server, for tests.
+#[cfg(feature = "fake")]
+pub mod fake {
+    pub use mstr_fake::*;
+}

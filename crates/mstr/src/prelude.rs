@@ -1,0 +1,9 @@
+//! What most programs need: `use mstr::prelude::*;`.
+
+pub use mstr_core::{
+    Body, CloseOutcome, Connection, CredentialProvider, Credentials, Error, ErrorKind, Locale,
+    LoginMode, ProjectScope, RetryPolicy, Timeouts, Transport, TransportError,
+};
+
+#[cfg(feature = "hyper")]
+pub use crate::DefaultTransport;
