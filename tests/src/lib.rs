@@ -1,1 +1,130 @@
-//! Helpers shared by the integration tests.
+//! Where tests run: the same server model in memory and in virtual time, or on a socket.
+//!
+//! A test of the end-to-end [`suite`] is written once, against a [`Lab`], and runs on every face
+//! of the fake server.
+#![forbid(unsafe_code)]
+#![allow(missing_docs, reason = "nobody depends on this package")]
+#![expect(clippy::unwrap_used, clippy::exhaustive_enums, reason = "this is test code")]
+
+pub mod suite;
+
+/// Compiles the examples of the migration guide.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/from-mstrio.md")]
+struct MigrationGuide;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use mstr::{Builder, Connection, Credentials, SharedTransport};
+use mstr_fake::loopback::HttpServer;
+use mstr_fake::{FakeTransport, Server, ServerBuilder, VirtualTime};
+
+/// Where the servers of a test run.
+#[derive(Clone, Debug)]
+pub enum Lab {
+    Memory(VirtualTime),
+    Loopback,
+}
+
+impl Lab {
+    /// Runs a test in memory and in virtual time.
+    pub fn in_memory<F: Future<Output = ()> + 'static>(test: impl FnOnce(Self) -> F) {
+        let time = VirtualTime::new();
+        time.run(test(Self::Memory(time.clone())));
+        time.run_until_idle();
+    }
+
+    /// Runs a test over sockets.
+    pub fn loopback<F: Future<Output = ()>>(test: impl FnOnce(Self) -> F) {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(test(Self::Loopback));
+    }
+
+    /// Starts a server.
+    pub fn start(&self, server: ServerBuilder) -> World {
+        match self {
+            Self::Memory(time) => {
+                let fake = FakeTransport::new(server.build(), time.clone());
+                World {
+                    base_url: fake.base_url().to_owned(),
+                    transport: SharedTransport::new(fake.clone()),
+                    face: Face::Memory(fake),
+                }
+            }
+            Self::Loopback => {
+                let running = HttpServer::start(server.build()).unwrap();
+                World {
+                    base_url: running.base_url().to_owned(),
+                    transport: SharedTransport::new(mstr_hyper::HyperTransport::new().unwrap()),
+                    face: Face::Loopback(Arc::new(running)),
+                }
+            }
+        }
+    }
+
+    pub fn is_virtual(&self) -> bool {
+        matches!(self, Self::Memory(_))
+    }
+}
+
+/// A running server and a way to it.
+#[derive(Clone, Debug)]
+pub struct World {
+    pub base_url: String,
+    pub transport: SharedTransport,
+    face: Face,
+}
+
+#[derive(Clone, Debug)]
+enum Face {
+    Memory(FakeTransport),
+    Loopback(Arc<HttpServer>),
+}
+
+impl World {
+    /// Looks at the server, or changes it.
+    pub fn server<T>(&self, look: impl FnOnce(&mut Server) -> T) -> T {
+        match &self.face {
+            Face::Memory(fake) => fake.server(look),
+            Face::Loopback(running) => running.server(look),
+        }
+    }
+
+    /// A connection as alice, to be described further.
+    pub fn builder(&self) -> Builder<SharedTransport> {
+        self.builder_for(Credentials::standard("alice", "secret"))
+    }
+
+    pub fn builder_for(&self, credentials: Credentials) -> Builder<SharedTransport> {
+        Connection::builder(&self.base_url)
+            .credentials(credentials)
+            .seed(7)
+            .transport(self.transport.clone())
+    }
+
+    pub async fn connect(&self) -> Connection {
+        self.builder().connect().await.unwrap()
+    }
+
+    pub fn open_sessions(&self) -> usize {
+        self.server(|server| server.open_sessions())
+    }
+
+    pub fn count(&self, purpose: mstr_fake::Purpose) -> usize {
+        self.server(|server| server.journal().count(purpose))
+    }
+
+    pub fn logins(&self) -> usize {
+        self.count(mstr_fake::Purpose::Login)
+    }
+}
+
+/// A server where alice's password is "secret".
+pub fn server() -> ServerBuilder {
+    Server::builder().user("alice", "secret")
+}

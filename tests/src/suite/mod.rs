@@ -1,0 +1,61 @@
+//! The end-to-end suite: each case runs on every face of the fake server, over every transport.
+
+pub mod calls;
+pub mod closing;
+pub mod opening;
+pub mod projects;
+pub mod recovery;
+pub mod tokens;
+
+/// Makes one test of each case, run by `$face`.
+#[macro_export]
+macro_rules! suite_on {
+    ($face:expr) => {
+        $crate::suite_on! { @cases $face,
+            calls: a_body_is_streamed_both_ways,
+            calls: a_head_request_recovers_too,
+            calls: a_post_is_not_repeated_after_a_gateway_s_complaint,
+            calls: a_redirect_to_another_origin_is_an_error_that_carries_nothing,
+            calls: a_redirect_within_the_origin_is_followed,
+            calls: an_absolute_url_elsewhere_is_refused,
+            calls: an_error_keeps_everything_the_server_said,
+            calls: any_status_can_be_had_raw,
+            calls: every_method_reaches_the_server_as_described,
+            calls: mistakes_are_reported_before_anything_is_sent,
+            calls: the_session_s_headers_cannot_be_replaced,
+            closing: a_connection_that_is_closed_stays_closed,
+            closing: a_failing_logout_is_told_and_hides_nothing,
+            closing: a_scope_closes_on_every_path,
+            closing: a_session_borrowed_from_workstation_is_left_alone,
+            closing: dropping_the_last_handle_logs_out,
+            opening: a_web_page_instead_of_the_api_is_recognised,
+            opening: an_api_token_logs_in,
+            opening: an_identity_token_borrows_a_session,
+            opening: an_old_server_gets_one_session_at_a_time,
+            opening: anonymous_ldap_and_standard_log_in,
+            opening: credentials_are_asked_for_at_each_login,
+            opening: failures_while_opening_leave_no_session,
+            opening: the_application_type_is_negotiated,
+            opening: the_main_job,
+            opening: wrong_credentials_are_submitted_once,
+            projects: a_project_belongs_to_the_handle,
+            projects: concurrent_tasks_never_send_each_other_s_project,
+            projects: unknown_and_ambiguous_projects_are_reported,
+            recovery: a_dead_session_costs_one_login_however_many_tasks_meet_it,
+            recovery: a_lost_loan_is_reported_as_what_it_is,
+            recovery: a_server_in_trouble_is_an_error_not_expired,
+            recovery: events_tell_the_story,
+            recovery: rotating_cookies_cost_no_login,
+            recovery: the_status_of_a_session_is_told_without_opening_one,
+            tokens: api_tokens_are_created_replaced_and_revoked,
+            tokens: identity_tokens_are_created_and_validated,
+            tokens: the_user_is_asked_for_once_per_session,
+        }
+    };
+    (@cases $face:expr, $($module:ident: $case:ident,)+) => {$(
+        #[test]
+        fn $case() {
+            $face($crate::suite::$module::$case);
+        }
+    )+};
+}

@@ -1,0 +1,36 @@
+//! The transport contract over mstr-hyper, asynchronous and through the blocking adapter.
+
+use mstr_core::{BoxError, BoxFuture, SharedTransport};
+use mstr_fake::conformance::{Backend, Target};
+
+/// Each case has a runtime of its own: a transport lives on the one it was built on.
+struct Hyper(tokio::runtime::Runtime);
+
+impl Hyper {
+    #[expect(clippy::expect_used, reason = "this is test code")]
+    fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        Self(runtime)
+    }
+}
+
+impl Backend for Hyper {
+    fn name(&self) -> &'static str {
+        "mstr-hyper"
+    }
+
+    fn transport(&self, _target: &Target) -> Result<SharedTransport, BoxError> {
+        let runtime = self.0.handle().clone();
+        Ok(SharedTransport::new(mstr_hyper::HyperTransport::builder().runtime(runtime).build()?))
+    }
+
+    fn run(&self, case: BoxFuture<'static, ()>) {
+        self.0.block_on(case);
+    }
+}
+
+mstr_fake::conformance!(Hyper::new());

@@ -1,0 +1,137 @@
+//! What opening costs, and what it leaves behind when it fails.
+
+use std::time::Duration;
+
+use mstr::{ErrorKind, RetryPolicy};
+use mstr_fake::{Fault, Purpose};
+use mstr_tests::{Lab, server};
+
+#[test]
+fn connecting_takes_two_round_trips_and_one_without_checks() {
+    let latency = Duration::from_millis(50);
+    Lab::in_memory(async move |lab| {
+        let Lab::Memory(time) = &lab else { unreachable!("in memory") };
+        for by_id in [false, true] {
+            let world = lab.start(server().latency(latency));
+            let builder = world.builder();
+            let builder = if by_id {
+                builder.project_id("B7CA92F04B9FAE8D941C3E9B7E0CD754")
+            } else {
+                builder.project_name("MicroStrategy Tutorial")
+            };
+            let begun = time.elapsed();
+            let connection = builder.connect().await.unwrap();
+            assert_eq!(time.elapsed() - begun, latency * 2);
+            assert_eq!(world.server(|server| server.journal().sequential_round_trips()), 2);
+            connection.close().await;
+        }
+        let world = lab.start(server().latency(latency));
+        let connection = world.builder().checks(false).connect().await.unwrap();
+        assert_eq!(world.server(|server| server.journal().sequential_round_trips()), 1);
+        connection.close().await;
+    });
+}
+
+#[test]
+fn a_second_login_asks_for_nothing_again() {
+    Lab::in_memory(async |lab| {
+        let world = lab.start(server());
+        let connection =
+            world.builder().project_name("Platform Analytics").connect().await.unwrap();
+        let asked = |world: &mstr_tests::World| {
+            [Purpose::Inspect, Purpose::Status, Purpose::Projects]
+                .map(|purpose| world.count(purpose))
+        };
+        assert_eq!(asked(&world), [1, 1, 1]);
+        world.server(|server| server.expire_all_sessions());
+        connection.get("/api/echo").send().await.unwrap();
+        assert_eq!(asked(&world), [1, 1, 1]);
+        connection.close().await;
+    });
+}
+
+#[test]
+fn a_check_that_fails_once_is_asked_again_in_the_same_session() {
+    for rule in ["inspect:1:status=503", "status:1:reset-after", "projects:1:reset-mid-body"] {
+        Lab::in_memory(async move |lab| {
+            let world = lab.start(server().fault(rule.parse().unwrap()));
+            let connection =
+                world.builder().project_name("MicroStrategy Tutorial").connect().await.unwrap();
+            assert_eq!(world.logins(), 1, "{rule}");
+            connection.close().await;
+            assert_eq!(world.open_sessions(), 0);
+        });
+    }
+}
+
+#[test]
+fn whatever_fails_while_opening_no_session_stays() {
+    let checks = ["inspect", "status", "projects"];
+    let effects =
+        ["status=500", "status=503", "status=301", "reset-before", "reset-after", "stall"];
+    for check in checks {
+        for effect in effects {
+            Lab::in_memory(async move |lab| {
+                let rule = format!("{check}:*:{effect}").parse::<Fault>().unwrap();
+                let world = lab.start(server().fault(rule));
+                let connecting = world.builder().project_name("MicroStrategy Tutorial").connect();
+                connecting.await.unwrap_err();
+                assert_eq!(world.open_sessions(), 0, "{check} {effect}");
+                assert_eq!(world.count(Purpose::Logout), 1, "{check} {effect}");
+            });
+        }
+    }
+}
+
+#[test]
+fn a_login_that_is_answered_too_late_is_logged_out() {
+    // The server answers after 70 seconds; the machine waits 60.
+    Lab::in_memory(async |lab| {
+        let Lab::Memory(time) = &lab else { unreachable!("in memory") };
+        let rule = "login:1:slow=70000".parse::<Fault>().unwrap();
+        let world = lab.start(server().fault(rule));
+        let connection = world.builder().build().unwrap();
+        connection.get("/api/echo").timeout(Duration::from_secs(200)).send().await.unwrap();
+        assert_eq!(world.logins(), 2);
+        time.sleep(Duration::from_secs(30)).await;
+        assert_eq!(world.open_sessions(), 1, "only the one in use is left");
+        connection.close().await;
+        assert_eq!(world.open_sessions(), 0);
+    });
+}
+
+#[test]
+fn a_login_without_retries_is_tried_once() {
+    Lab::in_memory(async |lab| {
+        let world = lab.start(server().fault("login:*:status=503".parse().unwrap()));
+        let error = world.builder().retry(RetryPolicy::never()).connect().await.unwrap_err();
+        assert_eq!((error.kind(), error.attempts()), (ErrorKind::Server, 1));
+        assert_eq!(world.logins(), 1);
+    });
+}
+
+#[test]
+fn a_session_limit_is_told_at_once() {
+    Lab::in_memory(async |lab| {
+        let world = lab.start(server().max_sessions_per_user(1));
+        let first = world.connect().await;
+        let error = world.builder().connect().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::SessionLimit);
+        assert_eq!(world.logins(), 2, "a 500, and yet not repeated");
+        first.close().await;
+        world.connect().await.close().await;
+    });
+}
+
+#[test]
+fn a_login_honours_the_server_s_wait() {
+    Lab::in_memory(async |lab| {
+        let Lab::Memory(time) = &lab else { unreachable!("in memory") };
+        let world = lab.start(server().fault("login:1:status=503,retry-after=30".parse().unwrap()));
+        let begun = time.elapsed();
+        let connection = world.connect().await;
+        let waited = time.elapsed() - begun;
+        assert!(waited >= Duration::from_secs(30), "{waited:?}");
+        connection.close().await;
+    });
+}
