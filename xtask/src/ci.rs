@@ -1,0 +1,152 @@
+//! Everything a change has to pass.
+
+use std::time::{Duration, Instant};
+
+use crate::command::{Outcome, cargo, output, root, run};
+use crate::tools::{DENY, NEXTEST};
+use crate::{deps, msrv, tidy};
+
+struct Step {
+    name: &'static str,
+    about: &'static str,
+    run: fn() -> Outcome,
+}
+
+/// The quick ones first; those that share build products beside each other.
+const STEPS: &[Step] = &[
+    Step { name: "format", about: "rustfmt has nothing to change", run: format },
+    Step { name: "tidy", about: "the text rules", run: tidy::check },
+    Step { name: "deps", about: "which crates may stand in whose tree", run: deps::check },
+    Step { name: "deny", about: "licences, bans and sources of dependencies", run: deny },
+    Step { name: "quickstart", about: "the main job, as the README runs it", run: quickstart },
+    Step { name: "clippy", about: "the lints, for each package and its features", run: clippy },
+    Step { name: "test", about: "every test", run: test },
+    Step { name: "doc-test", about: "every example in the documentation", run: doc_test },
+    Step { name: "loom", about: "every interleaving of the shared flight", run: loom },
+    Step { name: "docs", about: "the documentation, with warnings denied", run: docs },
+    Step { name: "msrv", about: "the minimum supported Rust version", run: msrv::check },
+];
+
+/// Runs every step and stops at the first that fails.
+pub(crate) fn all() -> Outcome {
+    let mut table = Vec::new();
+    for step in STEPS {
+        table.push((step.name, timed(step)?));
+    }
+    println!("\n{:<12} {:>8}", "step", "seconds");
+    let mut total = Duration::ZERO;
+    for (name, took) in table {
+        total += took;
+        println!("{name:<12} {:>8.1}", took.as_secs_f64());
+    }
+    println!("{:<12} {:>8.1}\nall steps passed", "total", total.as_secs_f64());
+    Ok(())
+}
+
+pub(crate) fn list() {
+    for Step { name, about, .. } in STEPS {
+        println!("{name:<12} {about}");
+    }
+}
+
+/// Runs the step of this name.
+pub(crate) fn one(name: &str) -> Outcome {
+    let step = STEPS.iter().find(|step| step.name == name);
+    let step = step.ok_or_else(|| {
+        let names: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
+        format!("there is no step \"{name}\": it is one of {}", names.join(", "))
+    })?;
+    timed(step).map(drop)
+}
+
+fn timed(step: &Step) -> Outcome<Duration> {
+    println!("\n=== {}: {}", step.name, step.about);
+    #[expect(clippy::disallowed_methods, reason = "people want to know how long steps take")]
+    let begun = Instant::now();
+    (step.run)().map_err(|error| format!("the step \"{}\" failed: {error}", step.name))?;
+    #[expect(clippy::disallowed_methods, reason = "people want to know how long steps take")]
+    let took = begun.elapsed();
+    Ok(took)
+}
+
+fn format() -> Outcome {
+    run(&mut cargo("fmt --all --check"))
+}
+
+fn deny() -> Outcome {
+    DENY.provide()?;
+    run(&mut cargo("deny --all-features --locked check licenses bans sources"))?;
+    // The advisories come from a repository that is not reachable everywhere.
+    let advisories = cargo("deny --all-features --locked check advisories").output();
+    match advisories {
+        Ok(output) if output.status.success() => println!("    advisories: none"),
+        Ok(output) if is_unreachable(&output.stderr) => {
+            println!("    advisories: SKIPPED, their database cannot be reached from here");
+        }
+        Ok(output) => return Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        Err(error) => return Err(format!("cargo deny: {error}")),
+    }
+    Ok(())
+}
+
+fn is_unreachable(errors: &[u8]) -> bool {
+    String::from_utf8_lossy(errors).contains("failed to fetch advisory database")
+}
+
+fn quickstart() -> Outcome {
+    let mut command = cargo("run --locked --quiet --example quickstart");
+    println!("    cargo run --example quickstart");
+    let text = output(&mut command)?;
+    print!("{text}");
+    if text.lines().any(|line| line == "sessions still open on the server: 0") {
+        Ok(())
+    } else {
+        Err("the quickstart leaves sessions open on the server".into())
+    }
+}
+
+fn clippy() -> Outcome {
+    for package in ["mstr-core", "mstr-fake", "mstr-hyper", "mstr", "mstr-tests", "xtask"] {
+        run(&mut cargo(&format!(
+            "clippy --locked --package {package} --all-targets --all-features -- -D warnings"
+        )))?;
+    }
+    // What is compiled only when a feature is off.
+    for rest in [
+        "mstr-fake --no-default-features",
+        "mstr-hyper --no-default-features",
+        "mstr-hyper --no-default-features --features rustls-ring,webpki-roots",
+        "mstr --no-default-features",
+    ] {
+        run(&mut cargo(&format!("clippy --locked --lib --package {rest} -- -D warnings")))?;
+    }
+    Ok(())
+}
+
+fn test() -> Outcome {
+    NEXTEST.provide()?;
+    run(&mut cargo("nextest run --locked --workspace --all-features"))
+}
+
+fn doc_test() -> Outcome {
+    run(&mut cargo("test --locked --workspace --all-features --doc"))
+}
+
+fn loom() -> Outcome {
+    let mut command = cargo("test --locked --package mstr-core --lib -- loom");
+    // A folder of its own: the flag rebuilds everything.
+    command.env("CARGO_TARGET_DIR", root().join("target/loom"));
+    command.env("RUSTFLAGS", "--cfg loom").env("LOOM_MAX_PREEMPTIONS", "3");
+    println!("    RUSTFLAGS=\"--cfg loom\" cargo test --package mstr-core --lib -- loom");
+    let text = output(&mut command)?;
+    print!("{text}");
+    if text.contains("running 0 tests") {
+        return Err("no test has \"loom\" in its name".into());
+    }
+    Ok(())
+}
+
+fn docs() -> Outcome {
+    let mut command = cargo("doc --locked --workspace --no-deps --all-features");
+    run(command.env("RUSTDOCFLAGS", "-D warnings"))
+}

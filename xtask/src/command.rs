@@ -1,0 +1,49 @@
+//! Running other programs.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Why a task failed, for a person to read.
+pub(crate) type Outcome<T = ()> = Result<T, String>;
+
+/// The root of the workspace.
+pub(crate) fn root() -> PathBuf {
+    let own = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    own.parent().map_or_else(|| own.clone(), PathBuf::from)
+}
+
+/// `cargo`, with these words, in the root of the workspace.
+pub(crate) fn cargo(words: &str) -> Command {
+    // The very cargo that runs this, so that toolchain overrides hold.
+    #[expect(clippy::disallowed_methods, reason = "cargo sets it for programs it runs")]
+    let program = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let mut command = Command::new(program);
+    command.args(words.split_whitespace()).current_dir(root());
+    command
+}
+
+/// Runs a program and shows what it prints.
+pub(crate) fn run(command: &mut Command) -> Outcome {
+    println!("    {}", shown(command));
+    let status = command.status().map_err(|error| format!("{}: {error}", shown(command)))?;
+    if status.success() { Ok(()) } else { Err(format!("{} failed ({status})", shown(command))) }
+}
+
+/// Runs a program and returns what it prints.
+pub(crate) fn output(command: &mut Command) -> Outcome<String> {
+    let output = command.output().map_err(|error| format!("{}: {error}", shown(command)))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        Ok(text)
+    } else {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        Err(format!("{} failed ({})\n{text}{errors}", shown(command), output.status))
+    }
+}
+
+fn shown(command: &Command) -> String {
+    let program = PathBuf::from(command.get_program());
+    let name = program.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let words = command.get_args().map(|word| word.to_string_lossy().into_owned());
+    std::iter::once(name).chain(words).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,172 @@
+//! Which crates may stand in whose dependency tree.
+//!
+//! The session layer is used with any HTTP stack, so it must not bring one, nor TLS, nor a
+//! runtime. Every package in its tree has a reason in `core-dependencies.txt`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use crate::command::{Outcome, cargo, output, root};
+
+/// How many packages `mstr-core`'s tree may have, itself included.
+const LIMIT: usize = 45;
+const REASONS: &str = "xtask/core-dependencies.txt";
+
+/// HTTP stacks, TLS libraries and runtimes.
+const STACKS: [&str; 22] = [
+    "async-io",
+    "async-std",
+    "aws-lc-rs",
+    "aws-lc-sys",
+    "curl",
+    "curl-sys",
+    "futures-executor",
+    "h2",
+    "hyper",
+    "hyper-rustls",
+    "hyper-util",
+    "isahc",
+    "mio",
+    "native-tls",
+    "openssl",
+    "openssl-sys",
+    "reqwest",
+    "ring",
+    "rustls",
+    "smol",
+    "tokio",
+    "ureq",
+];
+
+/// Package, options of `cargo tree`, what must not stand in the tree, and why.
+const ABSENT: &[(&str, &str, &[&str], &str)] = &[
+    ("mstr-core", "--all-features", &STACKS, "it is used with any HTTP stack"),
+    ("mstr-core", "--edges normal,build,dev", &["mstr-fake", "mstr-hyper"], "tests live in tests/"),
+    ("mstr-hyper", "--all-features", &["mstr-fake"], "users must not build the test server"),
+    (
+        "mstr-hyper",
+        "--no-default-features --features rustls-ring,platform-roots",
+        &["aws-lc-rs", "aws-lc-sys"],
+        "ring was chosen instead",
+    ),
+    (
+        "mstr-hyper",
+        "",
+        &["ring", "native-tls", "openssl-sys"],
+        "aws-lc-rs is the default and the only provider",
+    ),
+    ("mstr", "--no-default-features", &STACKS, "without features the facade has no transport"),
+    ("mstr-fake", "", &STACKS_BUT_PARKING, "in memory it needs no socket"),
+];
+
+/// The in-memory server reads uploads of blocking callers by parking their thread.
+const STACKS_BUT_PARKING: [&str; 21] = [
+    "async-io",
+    "async-std",
+    "aws-lc-rs",
+    "aws-lc-sys",
+    "curl",
+    "curl-sys",
+    "h2",
+    "hyper",
+    "hyper-rustls",
+    "hyper-util",
+    "isahc",
+    "mio",
+    "native-tls",
+    "openssl",
+    "openssl-sys",
+    "reqwest",
+    "ring",
+    "rustls",
+    "smol",
+    "tokio",
+    "ureq",
+];
+
+pub(crate) fn check() -> Outcome {
+    let mut complaints = Vec::new();
+    for (package, options, absent, why) in ABSENT {
+        let packages = tree(package, options)?;
+        for name in absent.iter().filter(|name| packages.contains(**name)) {
+            let how = if options.is_empty() { "default features" } else { options };
+            complaints.push(format!("{name} stands in the tree of {package} ({how}): {why}"));
+        }
+    }
+    let packages = tree("mstr-core", "--no-default-features")?;
+    let text =
+        fs::read_to_string(root().join(REASONS)).map_err(|error| format!("{REASONS}: {error}"))?;
+    complaints.extend(unreasonable(&packages, &text));
+    complaints.extend(too_many(packages.len()));
+    if complaints.is_empty() {
+        println!("    mstr-core: {} packages, each with a reason", packages.len());
+        Ok(())
+    } else {
+        Err(complaints.join("\n"))
+    }
+}
+
+fn tree(package: &str, options: &str) -> Outcome<BTreeSet<String>> {
+    let edges = if options.contains("--edges") { "" } else { "--edges normal,build" };
+    let words =
+        format!("tree --locked --package {package} --prefix none --format {{p}} {edges} {options}");
+    let text = output(&mut cargo(&words))?;
+    let names = text.lines().filter_map(|line| line.split_whitespace().next());
+    Ok(names.map(str::to_owned).collect())
+}
+
+fn too_many(count: usize) -> Option<String> {
+    (count >= LIMIT)
+        .then(|| format!("mstr-core has {count} packages in its tree, {LIMIT} are too many"))
+}
+
+/// Packages without a reason, and reasons without a package.
+fn unreasonable(packages: &BTreeSet<String>, reasons: &str) -> Vec<String> {
+    let lines = reasons.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
+    let reasons: BTreeMap<&str, &str> = lines
+        .map(|line| line.split_once(':').unwrap_or((line, "")))
+        .map(|(name, reason)| (name.trim(), reason.trim()))
+        .collect();
+    let missing = packages
+        .iter()
+        .filter(|name| reasons.get(name.as_str()).is_none_or(|reason| reason.is_empty()))
+        .map(|name| {
+            format!("{name} is new in mstr-core's tree: give a reason for it in {REASONS}")
+        });
+    let idle = reasons
+        .keys()
+        .filter(|name| !packages.contains(**name))
+        .map(|name| format!("{name} has a reason in {REASONS} but is not in the tree: remove it"));
+    missing.chain(idle).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packages(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_package_without_a_reason_is_named() {
+        let tree = packages(&["bytes", "tokio"]);
+        let complaints = unreasonable(&tree, "# why\nbytes: buffers\n");
+        assert_eq!(complaints.len(), 1);
+        assert!(complaints[0].starts_with("tokio is new"), "{complaints:?}");
+        assert_eq!(unreasonable(&tree, "bytes: buffers\ntokio:\n").len(), 1, "an empty reason");
+    }
+
+    #[test]
+    fn a_reason_without_a_package_is_named() {
+        let complaints = unreasonable(&packages(&["bytes"]), "bytes: buffers\nurl: addresses\n");
+        assert!(complaints[0].starts_with("url has a reason"), "{complaints:?}");
+        assert!(unreasonable(&packages(&["bytes"]), "bytes: buffers\n").is_empty());
+    }
+
+    #[test]
+    fn the_number_of_packages_is_limited() {
+        assert!(too_many(LIMIT - 1).is_none());
+        assert!(too_many(LIMIT).is_some());
+    }
+}

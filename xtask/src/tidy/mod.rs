@@ -1,0 +1,82 @@
+//! The text rules: what a machine can check by reading.
+
+mod agreement;
+mod documents;
+mod sources;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::command::{Outcome, output, root};
+
+/// One text file of the repository.
+pub(crate) struct File {
+    /// Relative to the root, with `/`.
+    pub(crate) path: String,
+    pub(crate) text: String,
+}
+
+impl File {
+    #[cfg(test)]
+    pub(crate) fn new(path: &str, text: &str) -> Self {
+        Self { path: path.into(), text: text.into() }
+    }
+
+    /// `path:line: what`.
+    fn at(&self, line: usize, what: &str) -> String {
+        format!("{}:{line}: {what}", self.path)
+    }
+
+    /// Complains about each line for which `wrong` has something to say.
+    fn lines(&self, wrong: impl Fn(&str) -> Option<String>) -> Vec<String> {
+        let numbered = self.text.lines().enumerate();
+        numbered.filter_map(|(index, line)| Some(self.at(index + 1, &wrong(line)?))).collect()
+    }
+
+    fn is_source(&self) -> bool {
+        self.path.ends_with(".rs")
+    }
+}
+
+pub(crate) fn check() -> Outcome {
+    let files = files()?;
+    let mut complaints: Vec<String> = Vec::new();
+    for file in &files {
+        complaints.extend(documents::check(file, &|path| root().join(path).exists()));
+        if file.is_source() {
+            complaints.extend(sources::check(file));
+        }
+    }
+    complaints.extend(agreement::check(&|path| {
+        files.iter().find(|file| file.path == path).map(|file| file.text.as_str())
+    }));
+    if complaints.is_empty() {
+        println!("    {} files, nothing to complain about", files.len());
+        Ok(())
+    } else {
+        complaints.sort();
+        Err(format!("{} complaints\n{}", complaints.len(), complaints.join("\n")))
+    }
+}
+
+/// The files git tracks or would track.
+fn files() -> Outcome<Vec<File>> {
+    let mut git = Command::new("git");
+    git.current_dir(root()).args(["ls-files", "--cached", "--others", "--exclude-standard"]);
+    let list = output(&mut git)?;
+    let mut files = Vec::new();
+    for path in list.lines().filter(|path| is_text(path)) {
+        // A file that was removed but not yet committed is still listed.
+        if let Ok(text) = fs::read_to_string(root().join(path)) {
+            files.push(File { path: path.to_owned(), text });
+        }
+    }
+    Ok(files)
+}
+
+fn is_text(path: &str) -> bool {
+    let name = Path::new(path);
+    let ending = name.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    ["md", "rs", "toml", "txt"].contains(&ending) || path == ".ci/run"
+}
