@@ -28,7 +28,8 @@ fn length(file: &File) -> Option<String> {
 
 /// Every file says first what it is.
 fn essay(file: &File) -> Option<String> {
-    (!file.text.starts_with("//!")).then(|| file.at(1, "a file begins with //! and what it is"))
+    let says = file.text.starts_with("//!") || file.text.starts_with("#![doc = include_str!");
+    (!says).then(|| file.at(1, "a file begins with //! and what it is"))
 }
 
 fn unsafe_code(file: &File) -> Option<String> {

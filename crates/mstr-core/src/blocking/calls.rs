@@ -48,7 +48,10 @@ impl Shared {
                     let status = parts.status;
                     let failed = status.is_client_error() || status.is_server_error();
                     let beginning = if failed {
-                        block_on(body.peek(ERROR_BODY_LIMIT))
+                        let deadline = plan.deadline();
+                        let late =
+                            || deadline.is_some_and(|deadline| self.transport.now() >= deadline);
+                        block_on(body.peek(ERROR_BODY_LIMIT, late))
                     } else {
                         Ok(bytes::Bytes::new())
                     };

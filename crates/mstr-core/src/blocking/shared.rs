@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use http::Response;
 
 use super::park::block_on;
-use crate::call::{RetryPolicy, Timeouts};
+use crate::call::{RetryPolicy, Timeouts, later};
 use crate::connection::{Events, Subscribers, answer_limit, outgoing};
 use crate::contract::{SharedBlockingTransport, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind};
@@ -16,6 +16,7 @@ use crate::session::{Access, CloseOutcome, Command, Event, Exchange, ExchangeId,
 use crate::trace;
 
 type Outcome = Result<(), Error>;
+type Report = Box<dyn FnOnce(&mut Session)>;
 
 /// One session and its driver.
 pub(crate) struct Shared {
@@ -39,6 +40,15 @@ struct Locked {
 enum Work {
     Credentials(ExchangeId),
     Exchange(Box<Exchange>),
+}
+
+impl Work {
+    const fn id(&self) -> ExchangeId {
+        match self {
+            Self::Credentials(id) => *id,
+            Self::Exchange(exchange) => exchange.id,
+        }
+    }
 }
 
 /// One thread drives, the others wait for its outcome.
@@ -252,7 +262,7 @@ impl Shared {
             open.then(|| locked.session.parting_request()).flatten()
         };
         if let Some(request) = parting {
-            let deadline = self.transport.now() + self.timeouts.attempt;
+            let deadline = later(self.transport.now(), self.timeouts.attempt);
             let purpose = crate::session::Purpose::Logout;
             let request = outgoing(request, purpose, deadline, &self.timeouts);
             self.transport.send_detached(request);
@@ -272,13 +282,22 @@ struct Leader<'a> {
 impl Leader<'_> {
     fn drive(&mut self) -> Outcome {
         let shared = self.shared;
+        // What the machine has to be told next.
+        let mut report: Option<Report> = None;
         loop {
             let (deadline, work) = {
                 let mut locked = shared.lock();
+                if let Some(report) = report.take() {
+                    report(&mut locked.session);
+                }
                 let deadline = shared.flush(&mut locked);
-                let work = locked.queue.pop_front();
+                let Locked { session, queue, .. } = &mut *locked;
+                // What was given up before anybody began it is not begun.
+                queue.retain(|work| session.awaits(work.id()));
+                let work = queue.pop_front();
                 if work.is_none() && locked.session.is_settled() {
-                    // Under the lock that saw it settle, so that whoever comes later begins anew.
+                    // Under the lock that saw it settle: a newcomer in between would begin anew,
+                    // and those who wait would never hear of this outcome.
                     locked.flight = None;
                     let outcome = locked.session.take_failure().map_or(Ok(()), Err);
                     drop(locked);
@@ -293,19 +312,23 @@ impl Leader<'_> {
                     self.exchange = Some(id);
                     let supplied = shared.supply();
                     let now = shared.transport.now();
-                    shared.session(|session| session.supply_credentials(id, supplied, now));
+                    report = Some(Box::new(move |session| {
+                        session.supply_credentials(id, supplied, now);
+                    }));
                 }
                 (Some(Work::Exchange(exchange)), _) => {
                     let id = exchange.id;
                     self.exchange = Some(id);
                     let answer = shared.exchange(*exchange);
                     let now = shared.transport.now();
-                    shared.session(|session| session.handle_response(id, answer, now));
+                    report = Some(Box::new(move |session| {
+                        session.handle_response(id, answer, now);
+                    }));
                 }
                 (None, Some(deadline)) => {
                     shared.transport.sleep_until(deadline);
                     let now = shared.transport.now();
-                    shared.session(|session| session.handle_timeout(now));
+                    report = Some(Box::new(move |session| session.handle_timeout(now)));
                 }
                 (None, None) => {
                     // Busy without a deadline and without work: the machine never says so.
@@ -332,6 +355,8 @@ impl Drop for Leader<'_> {
             let canceled = Error::new(ErrorKind::Canceled, "the credential provider panicked");
             locked.session.supply_credentials(id, Err(canceled), now);
             self.shared.flush(&mut locked);
+            // Those who wait are told about the panic itself.
+            drop(locked.session.take_failure());
         }
         let message = "the thread that was logging in panicked";
         drop(locked);

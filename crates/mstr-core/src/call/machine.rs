@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
-use super::{Backoff, RetryPolicy};
+use super::{Backoff, RetryPolicy, later};
 use crate::contract::{Sent, TransportError, TransportErrorKind};
 use crate::session::Verdict;
 
@@ -136,7 +136,7 @@ impl Call {
             return Step::Deliver;
         }
         let wait = self.backoff.next(&self.policy).max(retry_after.unwrap_or_default());
-        let at = now + wait;
+        let at = later(now, wait);
         // Waiting past the deadline would only hide what the server said.
         if self.deadline.is_some_and(|deadline| at >= deadline) {
             return Step::Deliver;

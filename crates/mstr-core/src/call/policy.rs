@@ -1,6 +1,6 @@
 //! How long to wait for what, and how often to try.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long each part of a request may take.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -122,6 +122,15 @@ impl Default for RetryPolicy {
     fn default() -> Self {
         Self { max_attempts: 3, base: Duration::from_millis(200), cap: Duration::from_secs(10) }
     }
+}
+
+/// "For ever": a century, which every platform's clock can hold.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// The instant `wait` after `now`. Whoever asks for more than a century gets a century:
+/// `Duration::MAX` is a common way to say "no limit", and adding it to an instant panics.
+pub(crate) fn later(now: Instant, wait: Duration) -> Instant {
+    now + wait.min(FOR_EVER)
 }
 
 /// Waits that grow and differ: each is drawn between the base and three times the last one

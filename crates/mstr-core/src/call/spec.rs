@@ -5,7 +5,7 @@ use std::time::Instant;
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use http::{Method, StatusCode, Uri};
 
-use super::{Call, RetryPolicy, Step, Timeouts};
+use super::{Call, RetryPolicy, Step, Timeouts, later};
 use crate::contract::{Body, RequestContext, TransportError};
 use crate::error::{Error, ErrorKind, parse_error_body};
 use crate::protocol::wire::{self, Fixed};
@@ -95,6 +95,8 @@ pub(crate) struct Plan {
     uri: Uri,
     call: Call,
     redirects: u32,
+    /// The body has been handed to the transport and cannot be produced again.
+    spent: bool,
 }
 
 /// What a driver does next.
@@ -132,7 +134,7 @@ impl Plan {
                 ),
             ));
         }
-        let deadline = spec.timeouts.total.map(|total| now + total);
+        let deadline = spec.timeouts.total.map(|total| later(now, total));
         let idempotent = spec.idempotent.unwrap_or_else(|| {
             // DELETE and PUT are idempotent by definition, but a repetition after a lost answer
             // reports "not found" or overwrites what came in between, so only reading is.
@@ -140,7 +142,7 @@ impl Plan {
         });
         let replayable = spec.body.is_replayable() && !spec.existing_only;
         let call = Call::new(spec.retry.clone(), idempotent, replayable, deadline, seed);
-        Ok(Self { spec, uri: target.uri, call, redirects: 0 })
+        Ok(Self { spec, uri: target.uri, call, redirects: 0, spent: false })
     }
 
     pub(crate) const fn is_authenticated(&self) -> bool {
@@ -209,14 +211,17 @@ impl Plan {
         }
         let body = match self.spec.body.try_clone() {
             Some(body) => body,
-            None => std::mem::take(&mut self.spec.body),
+            None => {
+                self.spent = true;
+                std::mem::take(&mut self.spec.body)
+            }
         };
         if body.as_bytes().is_some_and(bytes::Bytes::is_empty)
             && !headers.contains_key(CONTENT_LENGTH)
         {
             wire::declare_empty_body(&self.spec.method, &mut headers);
         }
-        let attempt = now + self.spec.timeouts.attempt;
+        let attempt = later(now, self.spec.timeouts.attempt);
         let context = RequestContext {
             deadline: Some(self.deadline().map_or(attempt, |total| total.min(attempt))),
             connect_timeout: Some(self.spec.timeouts.connect),
@@ -333,7 +338,7 @@ impl Plan {
             self.spec.body = Body::empty();
             self.spec.headers.remove(http::header::CONTENT_TYPE);
             self.spec.headers.remove(CONTENT_LENGTH);
-        } else if !self.spec.body.is_replayable() {
+        } else if self.spent {
             return refuse("the redirect asks for the body again, which can be sent only once");
         }
         self.redirects += 1;

@@ -62,7 +62,9 @@ impl Shared {
                     let status = parts.status;
                     let failed = status.is_client_error() || status.is_server_error();
                     let beginning = if failed {
-                        match body.peek(ERROR_BODY_LIMIT).await {
+                        let (deadline, timer) = (plan.deadline(), &self.timer);
+                        let late = || deadline.is_some_and(|deadline| timer.now() >= deadline);
+                        match body.peek(ERROR_BODY_LIMIT, late).await {
                             Ok(beginning) => beginning,
                             Err(error) => {
                                 trace::failed(&span, &error);

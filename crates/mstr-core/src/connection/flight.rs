@@ -115,11 +115,15 @@ impl<T: Clone + Send + 'static> Future for Waiter<T> {
 
 impl<T> Drop for Waiter<T> {
     fn drop(&mut self) {
+        let Some(key) = self.key.take() else {
+            return;
+        };
         let mut state = lock(&self.shared.state);
-        if let Some(key) = self.key.take() {
-            state.waiters[key] = None;
-            state.free.push(key);
-        }
+        let waker = state.waiters[key].take();
+        state.free.push(key);
+        // Dropping a waker can drop a task, and with it another wait for this flight.
+        drop(state);
+        drop(waker);
     }
 }
 
@@ -179,9 +183,12 @@ struct Polled<'a, T: Clone + Send + 'static> {
 
 impl<T: Clone + Send + 'static> Drop for Polled<'_, T> {
     fn drop(&mut self) {
-        if self.work.take().is_some()
-            && let Some(aborted) = self.aborted
-        {
+        let Some(work) = self.work.take() else {
+            return;
+        };
+        // First the work, so that whoever is woken finds everything tidied up.
+        drop(work);
+        if let Some(aborted) = self.aborted {
             self.shared.finish(aborted.clone());
         }
     }

@@ -9,8 +9,10 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::Response;
 
-use super::shared::{Outcome, Shared, Work};
-use crate::contract::{BoxFuture, SharedTimer, SharedTransport, Sleep, TransportError};
+use super::shared::{Locked, Outcome, Shared, Work};
+use crate::contract::{
+    BoxFuture, SharedTimer, SharedTransport, Sleep, TransportError, TransportErrorKind,
+};
 use crate::error::{Error, ErrorKind};
 use crate::protocol::Credentials;
 use crate::session::ExchangeId;
@@ -25,6 +27,7 @@ pub(super) struct Pump {
     transport: SharedTransport,
     under_way: Vec<UnderWay>,
     sleep: Option<(Instant, Sleep)>,
+    landed: bool,
 }
 
 struct UnderWay {
@@ -46,6 +49,7 @@ impl Pump {
             transport: shared.transport.clone(),
             under_way: Vec::new(),
             sleep: None,
+            landed: false,
         }
     }
 
@@ -92,9 +96,15 @@ impl Pump {
             let shared = Arc::clone(shared);
             self.transport.detach(Box::pin(async move {
                 let answer = exchange.answer.await;
-                deliver(&shared, exchange.id, answer);
+                deliver(&shared, &mut shared.lock(), exchange.id, answer);
             }));
         }
+    }
+
+    fn landed(&mut self, shared: &Arc<Shared>, outcome: Outcome) -> Poll<Outcome> {
+        self.landed = true;
+        self.retire(shared);
+        Poll::Ready(outcome)
     }
 
     /// Whether the machine's next deadline has passed.
@@ -114,14 +124,13 @@ impl Pump {
     }
 }
 
-fn deliver(shared: &Arc<Shared>, id: ExchangeId, answer: Answer) {
-    let mut locked = shared.lock();
+fn deliver(shared: &Arc<Shared>, locked: &mut Locked, id: ExchangeId, answer: Answer) {
     let now = shared.timer.now();
     match answer {
         Answer::Credentials(supplied) => locked.session.supply_credentials(id, supplied, now),
         Answer::Response(result) => locked.session.handle_response(id, result, now),
     }
-    shared.flush(&mut locked);
+    shared.flush(locked);
 }
 
 impl Future for Pump {
@@ -137,11 +146,9 @@ impl Future for Pump {
             let (deadline, work) = {
                 let mut locked = shared.lock();
                 let deadline = shared.flush(&mut locked);
-                if locked.session.is_settled() && locked.queue.is_empty() {
-                    let outcome = Shared::land(&mut locked);
+                if let Some(outcome) = shared.land(&mut locked) {
                     drop(locked);
-                    this.retire(&shared);
-                    return Poll::Ready(outcome);
+                    return this.landed(&shared, outcome);
                 }
                 (deadline, std::mem::take(&mut locked.queue))
             };
@@ -157,7 +164,14 @@ impl Future for Pump {
                     Poll::Pending => index += 1,
                     Poll::Ready(answer) => {
                         let exchange = this.under_way.swap_remove(index);
-                        deliver(&shared, exchange.id, answer);
+                        let mut locked = shared.lock();
+                        deliver(&shared, &mut locked, exchange.id, answer);
+                        // Under the same lock: a newcomer in between would begin anew, and those
+                        // who wait would never hear of this outcome.
+                        if let Some(outcome) = shared.land(&mut locked) {
+                            drop(locked);
+                            return this.landed(&shared, outcome);
+                        }
                         progress = true;
                     }
                 }
@@ -167,11 +181,38 @@ impl Future for Pump {
                 let mut locked = shared.lock();
                 let now = shared.timer.now();
                 locked.session.handle_timeout(now);
+                if let Some(outcome) = shared.land(&mut locked) {
+                    drop(locked);
+                    return this.landed(&shared, outcome);
+                }
                 progress = true;
             }
             if !progress {
                 return Poll::Pending;
             }
         }
+    }
+}
+
+/// Gives the flight up if its work panicked: the machine does not wait for answers that never
+/// come, and the next call begins anew.
+impl Drop for Pump {
+    fn drop(&mut self) {
+        let Some(shared) = self.shared.upgrade().filter(|_| !self.landed) else {
+            return;
+        };
+        let mut locked = shared.lock();
+        let now = self.timer.now();
+        for exchange in &self.under_way {
+            let canceled = TransportError::new(TransportErrorKind::Canceled);
+            locked.session.handle_response(exchange.id, Err(canceled), now);
+            let canceled = Error::new(ErrorKind::Canceled, "the credential provider panicked");
+            locked.session.supply_credentials(exchange.id, Err(canceled), now);
+        }
+        shared.flush(&mut locked);
+        // Those who wait are told about the panic itself.
+        let flight = Shared::abort(&mut locked);
+        drop(locked);
+        drop(flight);
     }
 }

@@ -59,6 +59,15 @@ pub(super) enum Work {
     Exchange(Box<Exchange>),
 }
 
+impl Work {
+    pub(super) const fn id(&self) -> ExchangeId {
+        match self {
+            Self::Credentials(id) => *id,
+            Self::Exchange(exchange) => exchange.id,
+        }
+    }
+}
+
 impl Shared {
     pub(crate) fn new(
         session: Session,
@@ -169,11 +178,24 @@ impl Shared {
         locked.flight.get_or_insert_with(new).clone()
     }
 
-    /// Ends the flight: the machine has settled. Called under the same lock that saw it settle,
-    /// so that nobody who comes later receives this flight's outcome.
-    pub(super) fn land(locked: &mut Locked) -> Outcome {
+    /// Ends the flight if the machine has settled. Under the same lock that saw it settle, so
+    /// that nobody who comes later receives this flight's outcome.
+    pub(super) fn land(self: &Arc<Self>, locked: &mut Locked) -> Option<Outcome> {
+        self.flush(locked);
+        let Locked { session, queue, .. } = &mut *locked;
+        // What was given up before anybody began it is not begun.
+        queue.retain(|work| session.awaits(work.id()));
+        if !session.is_settled() || !queue.is_empty() {
+            return None;
+        }
         locked.flight = None;
-        locked.session.take_failure().map_or(Ok(()), Err)
+        Some(locked.session.take_failure().map_or(Ok(()), Err))
+    }
+
+    /// Ends a flight whose work has panicked. What is left of it is dropped without the lock.
+    pub(super) fn abort(locked: &mut Locked) -> Option<Flight<Outcome>> {
+        drop(locked.session.take_failure());
+        locked.flight.take()
     }
 
     /// Gives the machine a command and drives it until it has settled.

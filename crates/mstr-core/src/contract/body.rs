@@ -46,8 +46,8 @@ impl Body {
         Self(Inner::Empty)
     }
 
-    /// Streams from `body`. It can be sent once only: a request that carries it is not repeated
-    /// unless it cannot have left.
+    /// Streams from `body`. It can be sent once only: a request that carries it is never
+    /// repeated.
     pub fn wrap<B>(body: B) -> Self
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
@@ -158,8 +158,13 @@ impl Body {
     }
 
     /// Reads up to `limit` bytes; what was read, and whether that was all. When it was not, the
-    /// body is left as if nothing had been read.
-    pub(crate) async fn peek(&mut self, limit: usize) -> Result<Bytes, TransportError> {
+    /// body is left as if nothing had been read. `late` is asked as pieces arrive: a body that
+    /// trickles never violates the limit between two pieces.
+    pub(crate) async fn peek(
+        &mut self,
+        limit: usize,
+        late: impl Fn() -> bool,
+    ) -> Result<Bytes, TransportError> {
         let mut chunks = VecDeque::new();
         let mut length = 0;
         let complete = loop {
@@ -172,6 +177,10 @@ impl Body {
                     length += chunk.len();
                     chunks.push_back(chunk);
                 }
+            }
+            if late() {
+                return Err(TransportError::new(TransportErrorKind::Timeout)
+                    .with_detail("the error's body took longer than the call's total timeout"));
             }
         };
         let bytes = concatenate(&chunks);

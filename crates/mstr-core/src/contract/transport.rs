@@ -1,39 +1,4 @@
-//! The contract between the session layer and an HTTP stack.
-//!
-//! # Responsibilities
-//!
-//! A transport moves one request to a server and its response back: DNS, TLS, pooling, HTTP
-//! framing. Everything with a meaning above that (sessions, cookies, redirects, retries) is
-//! decided by the caller.
-//!
-//! # Must
-//!
-//! - Send method, path, query, headers and body unchanged, adding only what HTTP requires
-//!   (`host`, framing); keep duplicate headers and their order.
-//! - Return every response, 4xx and 5xx included, as `Ok`.
-//! - Stream bodies both ways, and start to deliver the response before the request body has
-//!   ended if the server does.
-//! - Honour the [`RequestContext`] found in the request's extensions: the deadline covers
-//!   connecting (TLS handshake included) until the response's head; the body idle timeout covers
-//!   each wait for body data.
-//! - Report failure kinds truthfully, and [`Sent::No`](super::Sent::No) only if no byte of the
-//!   request can have reached the server.
-//! - Be usable from any thread.
-//!
-//! # Must not
-//!
-//! - Follow redirects: HTTP stacks strip only standard credentials on the way to another host,
-//!   so the session's token would leak.
-//! - Keep cookies: they belong to the token and are swapped together with it.
-//! - Decode `Content-Encoding`, retry, send `Expect: 100-continue`, or add `Accept-Encoding`,
-//!   `Content-Type` or `User-Agent` of its own.
-//! - Log header values.
-//!
-//! # Cancel safety
-//!
-//! Dropping `send`'s future or the response's [`Body`] aborts that exchange only; the transport
-//! stays usable and nothing else observes the drop. After a drop the caller must assume that the
-//! request may have been processed.
+//! The traits an HTTP stack implements. The contract itself is the essay of the parent module.
 
 use std::fmt;
 use std::future::Future;
@@ -49,7 +14,8 @@ use super::{Body, SharedTimer, TransportError};
 /// A boxed future that may move between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// An asynchronous HTTP stack. The [module documentation](self) is the contract.
+/// An asynchronous HTTP stack. The [module documentation](crate::contract) is the
+/// contract.
 #[async_trait]
 pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// Sends one request and returns the response's head and a body that streams.
@@ -60,7 +26,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Cancel safety
     ///
-    /// See the [module documentation](self).
+    /// See the [module documentation](crate::contract).
     async fn send(
         &self,
         request: http::Request<Body>,

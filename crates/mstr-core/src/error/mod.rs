@@ -58,7 +58,12 @@ impl Error {
 
     pub(crate) fn from_transport(error: TransportError) -> Self {
         let kind = ErrorKind::from(error.kind());
-        Self::new(kind, "the exchange with the server failed").with_source(error)
+        let message = match error.kind() {
+            // Nothing has been exchanged yet.
+            TransportErrorKind::Config => "the transport cannot be used",
+            _ => "the exchange with the server failed",
+        };
+        Self::new(kind, message).with_source(error)
     }
 
     /// What the server refused, classified by its codes first and the status second.

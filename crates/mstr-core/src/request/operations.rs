@@ -8,12 +8,13 @@ use http::{HeaderMap, Method, StatusCode};
 use super::decode_json;
 use crate::call::{RetryPolicy, Spec, Timeouts};
 use crate::contract::Body;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, parse_error_body};
 use crate::protocol::wire;
 use crate::protocol::{
     ApiTokenRequest, CreatedApiToken, IdentityToken, Project, Server, SessionInfo, SessionStatus,
     User, UserId,
 };
+use crate::session::is_session_gone;
 
 /// One endpoint's request, and how its answer is read.
 pub(crate) struct Operation<T> {
@@ -72,12 +73,12 @@ impl Defaults {
                 let value = json::<serde_json::Value>(answer)?;
                 return Ok(SessionStatus::Active(SessionInfo::from_json(&value)));
             }
-            match crate::error::parse_error_body(&answer.body) {
-                Some(error) if !error.is_session_gone() => {
-                    Err(Error::from_response(answer.status, Some(&error), None))
-                }
-                _ => Ok(SessionStatus::Expired),
+            if is_session_gone(answer.status, &answer.body) {
+                return Ok(SessionStatus::Expired);
             }
+            // A gateway's sign-in page, for example, says nothing about the session.
+            let error = parse_error_body(&answer.body);
+            Err(Error::from_response(answer.status, error.as_ref(), None))
         });
         operation.accepts = |status| status == StatusCode::UNAUTHORIZED;
         operation.spec.existing_only = true;

@@ -7,7 +7,7 @@ use http::{Request, Response, StatusCode};
 
 use super::state::{After, CloseOutcome, Slot, State};
 use super::{Event, Purpose, Session, timed_out};
-use crate::call::is_passing_status;
+use crate::call::{is_passing_status, later};
 use crate::contract::TransportError;
 use crate::error::{Error, parse_error_body};
 use crate::protocol::wire;
@@ -18,8 +18,12 @@ impl Session {
             held.borrowed = false;
         }
         match &mut self.state {
-            State::Closed(_) | State::ClosingLogin(_) => {}
-            State::LoggingIn(exchange) => self.state = State::ClosingLogin(*exchange),
+            State::Closed(_) => {}
+            State::ClosingLogin(exchange) => exchange.borrows &= !even_if_borrowed,
+            State::LoggingIn(exchange) => {
+                exchange.borrows &= !even_if_borrowed;
+                self.state = State::ClosingLogin(*exchange);
+            }
             State::Leaving { after, .. } => *after = After::Close,
             State::AwaitingCredentials(_)
             | State::BackingOff { .. }
@@ -84,7 +88,7 @@ impl Session {
             && wait <= self.config.logout_timeout
             && self.held.is_some();
         if again {
-            *slot = Slot::Waiting { until: now + wait, attempts };
+            *slot = Slot::Waiting { until: later(now, wait), attempts };
         } else {
             let error = error.with_operation("logout").with_attempts(attempts);
             self.left(CloseOutcome::Failed(error), now);

@@ -8,6 +8,7 @@ use http::Response;
 use super::opening::{COOLING, FRUITLESS_LIMIT};
 use super::state::{LossReason, Renewing, State};
 use super::{Access, Event, Purpose, Session, Source};
+use crate::call::later;
 use crate::contract::TransportError;
 use crate::error::{Error, ErrorKind, parse_error_body};
 use crate::protocol::{Credentials, Generation, wire};
@@ -71,6 +72,8 @@ impl Session {
             return;
         }
         let Some(held) = &self.held else { return };
+        // An earlier renewal may have failed while nobody waited for it.
+        self.failure = None;
         match self.config.codec().renew(&held.wire) {
             Ok(request) => {
                 let exchange = self.send(Purpose::Renew, request, now);
@@ -126,7 +129,7 @@ impl Session {
         if let Some(held) = &mut self.held {
             let trusted = now + TRUST_AFTER_FAILED_RENEWAL.min(held.idle_timeout);
             held.idle_deadline = held.idle_deadline.max(trusted);
-            held.renew_at = held.renew_at.max(now + self.backoff.next(&self.config.retry));
+            held.renew_at = held.renew_at.max(later(now, self.backoff.next(&self.config.retry)));
         }
         if asked_for {
             self.failure = Some(error.with_operation("renew"));
@@ -183,8 +186,8 @@ impl Session {
             return;
         }
         if let State::LoggingIn(exchange) = &self.state {
-            let id = exchange.id;
-            self.retire_login(id);
+            let exchange = *exchange;
+            self.retire_login(exchange);
         }
         if let Some(held) = self.held.take() {
             self.event(Event::Replaced { generation: held.generation });
@@ -194,14 +197,22 @@ impl Session {
                 self.send_detached(request, now);
             }
         }
-        match credentials {
-            Some(credentials) => self.credentials = Source::Held(credentials),
-            None => self.forget_supplied(),
-        }
         self.cooling = None;
         self.fruitless = 0;
         self.failure = None;
         self.state = State::Idle;
+        match credentials {
+            Some(credentials) => {
+                // They keep the rules of the first ones: nothing empty, nothing in clear.
+                let checked =
+                    credentials.check().and_then(|()| self.config.check(Some(&credentials)));
+                if let Err(error) = checked {
+                    self.state = State::Refused(error);
+                }
+                self.credentials = Source::Held(credentials);
+            }
+            None => self.forget_supplied(),
+        }
     }
 }
 

@@ -37,9 +37,10 @@ use http::{Request, Response};
 
 pub use config::SessionConfig;
 pub use observe::Verdict;
+pub(crate) use observe::is_session_gone;
 pub use state::{CloseOutcome, LossReason};
 
-use crate::call::Backoff;
+use crate::call::{Backoff, later};
 use crate::contract::TransportError;
 use crate::error::{Error, ErrorKind};
 use crate::protocol::{
@@ -70,7 +71,7 @@ pub struct Session {
     info: Option<SessionInfo>,
     project: Option<Project>,
     next_exchange: u64,
-    retired_logins: VecDeque<ExchangeId>,
+    retired_logins: VecDeque<InFlight>,
     outputs: VecDeque<Output>,
 }
 
@@ -351,11 +352,11 @@ impl Session {
                 self.on_renewed(result, now);
             }
             _ => {
-                if let Some(index) = self.retired_logins.iter().position(|late| *late == id) {
-                    self.retired_logins.remove(index);
-                    if let Ok(response) = result {
-                        self.log_out_stray(&response, now);
-                    }
+                if let Some(index) = self.retired_logins.iter().position(|late| late.id == id)
+                    && let Some(late) = self.retired_logins.remove(index)
+                    && let Ok(response) = result
+                {
+                    self.log_out_stray(late.borrows, &response, now);
                 }
             }
         }
@@ -369,13 +370,13 @@ impl Session {
             }
             State::BackingOff { until } if now >= *until => self.log_in(now),
             State::LoggingIn(exchange) if now >= exchange.deadline => {
-                let id = exchange.id;
-                self.retire_login(id);
+                let exchange = *exchange;
+                self.retire_login(exchange);
                 self.on_opening_failed(timed_out("login"), now);
             }
             State::ClosingLogin(exchange) if now >= exchange.deadline => {
-                let id = exchange.id;
-                self.retire_login(id);
+                let exchange = *exchange;
+                self.retire_login(exchange);
                 self.finish_close(CloseOutcome::NotOpen);
             }
             State::Settling(_) => self.on_settling_timeout(now),
@@ -554,10 +555,10 @@ impl Session {
             Purpose::Logout => self.config.logout_timeout,
             _ => self.config.exchange_timeout,
         };
-        let deadline = now + timeout;
+        let deadline = later(now, timeout);
         let exchange = Exchange { id, request, deadline, purpose, detached };
         self.outputs.push_back(Output::Send(Box::new(exchange)));
-        InFlight { id, deadline }
+        InFlight { id, deadline, borrows: purpose == Purpose::Delegate }
     }
 
     fn next_id(&mut self) -> ExchangeId {
@@ -565,11 +566,11 @@ impl Session {
         ExchangeId(self.next_exchange)
     }
 
-    fn retire_login(&mut self, id: ExchangeId) {
+    fn retire_login(&mut self, exchange: InFlight) {
         if self.retired_logins.len() >= REMEMBERED_LOGINS {
             self.retired_logins.pop_front();
         }
-        self.retired_logins.push_back(id);
+        self.retired_logins.push_back(exchange);
     }
 }
 

@@ -83,7 +83,7 @@ impl Session {
 /// A session that is gone says so by its code. A 401 without a body (the answer to a HEAD) and
 /// one in JSON without a code can mean nothing else; a web page comes from a gateway and says
 /// nothing about the session.
-fn is_session_gone(status: StatusCode, body: &[u8]) -> bool {
+pub(crate) fn is_session_gone(status: StatusCode, body: &[u8]) -> bool {
     if status.is_success() || status.is_informational() || status.is_redirection() {
         return false;
     }

@@ -9,7 +9,7 @@ use super::config::WEB_APPLICATION;
 use super::settling::Settling;
 use super::state::{After, CloseOutcome, Held, InFlight, State};
 use super::{Event, Output, Purpose, Session, Source};
-use crate::call::is_passing_status;
+use crate::call::{is_passing_status, later};
 use crate::contract::TransportError;
 use crate::error::{Error, ErrorKind, parse_error_body};
 use crate::protocol::{CookieJar, Credentials, WireCredentials, wire};
@@ -37,9 +37,9 @@ impl Session {
             Source::Asked { current } => {
                 *current = None;
                 let id = self.next_id();
-                let deadline = now + self.config.exchange_timeout;
+                let deadline = later(now, self.config.exchange_timeout);
                 self.outputs.push_back(Output::NeedCredentials(id));
-                self.state = State::AwaitingCredentials(InFlight { id, deadline });
+                self.state = State::AwaitingCredentials(InFlight { id, deadline, borrows: false });
             }
         }
     }
@@ -113,7 +113,7 @@ impl Session {
         }
         let wait = self.backoff.next(&self.config.retry);
         let wait = wait.max(error.retry_after().unwrap_or_default());
-        self.state = State::BackingOff { until: now + wait };
+        self.state = State::BackingOff { until: later(now, wait) };
     }
 
     /// Ends the flight: everyone who waits receives this error, the next call tries again.
@@ -160,6 +160,7 @@ impl Session {
     pub(super) fn open(&mut self) {
         self.attempts = 0;
         self.backoff.reset();
+        self.forget_supplied();
         self.state = State::Open { renewing: None };
     }
 
@@ -199,8 +200,11 @@ impl Session {
         result: Result<Response<Bytes>, TransportError>,
         now: Instant,
     ) {
+        let State::ClosingLogin(exchange) = &self.state else {
+            return;
+        };
+        let borrowed = exchange.borrows;
         let opened = result.ok().filter(|response| response.status().is_success());
-        let borrowed = self.current_credentials().is_some_and(Credentials::is_delegated);
         match opened.as_ref().and_then(read_opened) {
             None => self.finish_close(CloseOutcome::NotOpen),
             Some(_) if borrowed => self.finish_close(CloseOutcome::Kept),
@@ -212,8 +216,12 @@ impl Session {
     }
 
     /// A login nobody awaits any more has succeeded: its session must not stay on the server.
-    pub(super) fn log_out_stray(&mut self, response: &Response<Bytes>, now: Instant) {
-        let borrowed = self.current_credentials().is_some_and(Credentials::is_delegated);
+    pub(super) fn log_out_stray(
+        &mut self,
+        borrowed: bool,
+        response: &Response<Bytes>,
+        now: Instant,
+    ) {
         if borrowed || !response.status().is_success() {
             return;
         }

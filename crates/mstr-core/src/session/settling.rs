@@ -9,7 +9,7 @@ use http::{Response, StatusCode};
 use super::config::WEB_APPLICATION;
 use super::state::{After, InFlight, Slot, State};
 use super::{Event, ExchangeId, Purpose, Session, timed_out};
-use crate::call::is_passing_status;
+use crate::call::{is_passing_status, later};
 use crate::contract::TransportError;
 use crate::error::{Error, ErrorKind};
 use crate::protocol::{Credentials, Project, Server, SessionInfo, Version, resolve_project, wire};
@@ -84,7 +84,7 @@ impl Session {
             return self.abandon(error, now);
         }
         let wait = self.backoff.next(&self.config.retry);
-        let until = now + wait.max(error.retry_after().unwrap_or_default());
+        let until = later(now, wait.max(error.retry_after().unwrap_or_default()));
         if let State::Settling(settling) = &mut self.state {
             for (own, slot) in &mut settling.slots {
                 if *own == purpose {
@@ -112,6 +112,10 @@ impl Session {
             })
             .collect();
         for (purpose, unanswered, attempts) in due {
+            // The one before may have been the last straw.
+            if !matches!(self.state, State::Settling(_)) {
+                return;
+            }
             if unanswered {
                 self.retry_check(purpose, attempts, timed_out(purpose.name()), now);
             } else {

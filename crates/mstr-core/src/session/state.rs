@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{ExchangeId, settling::Settling};
+use crate::call::later;
 use crate::error::Error;
 use crate::protocol::{AuthToken, CookieJar, Generation, Grant, WireCredentials, wire};
 
@@ -52,6 +53,8 @@ pub(super) enum After {
 pub(super) struct InFlight {
     pub(super) id: ExchangeId,
     pub(super) deadline: Instant,
+    /// A success borrows somebody's session, which is then not ours to log out.
+    pub(super) borrows: bool,
 }
 
 /// One of several exchanges that are tried side by side.
@@ -165,10 +168,10 @@ impl Held {
     pub(super) fn touch(&mut self, at: Instant) {
         let margin = (self.idle_timeout / RENEWAL_MARGIN_SHARE).min(LONGEST_RENEWAL_MARGIN);
         let early = margin.mul_f64(1.0 + self.jitter / 4.0);
-        let deadline = at + self.idle_timeout;
+        let deadline = later(at, self.idle_timeout);
         if deadline > self.idle_deadline {
             self.idle_deadline = deadline;
-            self.renew_at = at + self.idle_timeout.saturating_sub(early);
+            self.renew_at = later(at, self.idle_timeout.saturating_sub(early));
         }
     }
 
