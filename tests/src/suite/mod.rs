@@ -29,6 +29,7 @@ macro_rules! suite_on {
             closing: a_session_borrowed_from_workstation_is_left_alone,
             closing: dropping_the_last_handle_logs_out,
             opening: a_web_page_instead_of_the_api_is_recognised,
+            opening: a_wrong_base_url_is_recognised,
             opening: an_api_token_logs_in,
             opening: an_identity_token_borrows_a_session,
             opening: an_old_server_gets_one_session_at_a_time,

@@ -166,6 +166,16 @@ pub async fn a_web_page_instead_of_the_api_is_recognised(lab: Lab) {
     assert!(error.to_string().contains("base URL"), "{error}");
 }
 
+pub async fn a_wrong_base_url_is_recognised(lab: Lab) {
+    let world = lab.start(server());
+    let elsewhere = world.base_url.replace("MicroStrategyLibrary", "Library");
+    let builder = mstr::Connection::builder(elsewhere).standard("alice", "secret");
+    let error = builder.transport(world.transport.clone()).connect().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.to_string().contains("base URL"), "{error}");
+    assert_eq!(world.open_sessions(), 0);
+}
+
 #[derive(Debug)]
 struct Vault(Arc<AtomicUsize>);
 

@@ -88,7 +88,10 @@ impl Session {
             self.attempts = 0;
             return self.log_in(now);
         }
-        let error = wire::refusal(response);
+        let mut error = wire::refusal(response);
+        if error.kind() == ErrorKind::NotFound {
+            error = error.with_message("there is no REST API here: check the base URL");
+        }
         if matches!(error.kind(), ErrorKind::Credentials | ErrorKind::Forbidden) {
             let error = error.with_operation("login").with_attempts(self.attempts);
             self.event(Event::Rejected(error.clone()));
