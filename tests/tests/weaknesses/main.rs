@@ -1,0 +1,14 @@
+//! What the vendor's Python client gets wrong, and that this does not.
+//!
+//! `docs/weaknesses.md` lists them all and names the test of each. Here are those that no other
+//! test shows already.
+#![expect(clippy::unwrap_used, reason = "this is test code")]
+
+mod errors;
+mod network;
+mod opening;
+mod retries;
+mod security;
+mod session_life;
+mod sharing;
+mod table;
