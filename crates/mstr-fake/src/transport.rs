@@ -106,7 +106,7 @@ impl Transport for FakeTransport {
             }
             (_, None) => std::future::pending::<()>().await,
         }
-        answer(reply, &context, &self.time)
+        answer(reply, &context, &self.time, false)
     }
 
     fn timer(&self) -> SharedTimer {
@@ -141,7 +141,7 @@ impl BlockingTransport for FakeTransport {
                 .with_detail("stalled, and there is no deadline"));
         }
         BlockingTransport::sleep_until(self, due);
-        answer(reply, &context, &self.time)
+        answer(reply, &context, &self.time, true)
     }
 
     fn now(&self) -> Instant {
@@ -184,6 +184,7 @@ fn answer(
     reply: Reply,
     context: &RequestContext,
     time: &VirtualTime,
+    blocking: bool,
 ) -> Result<Response<Body>, TransportError> {
     let Reply { response, fault, .. } = reply;
     match fault {
@@ -222,6 +223,7 @@ fn answer(
             pause,
             idle_timeout: context.body_idle_timeout,
             time: time.clone(),
+            blocking,
             sleep: None,
         }),
     };
@@ -238,6 +240,8 @@ struct Arriving {
     pause: Duration,
     idle_timeout: Option<Duration>,
     time: VirtualTime,
+    /// Nobody else lets the time pass: waiting does.
+    blocking: bool,
     sleep: Option<(Sleep, bool)>,
 }
 
@@ -293,6 +297,10 @@ impl http_body::Body for Arriving {
                     let wait = if late { limit } else { (!stalled).then_some(pause) };
                     // Without a limit, a body that has stopped is waited for for ever.
                     let sleep: Sleep = match wait {
+                        Some(wait) if this.blocking => {
+                            this.time.advance(wait);
+                            Box::pin(std::future::ready(()))
+                        }
                         Some(wait) => this.time.sleep(wait),
                         None => Box::pin(std::future::pending()),
                     };

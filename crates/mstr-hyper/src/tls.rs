@@ -19,8 +19,11 @@ use rustls::{ClientConfig, RootCertStore};
 
 /// TLS settings of a transport.
 ///
-/// Nothing is read from the environment or the working directory: what is not named here does not
-/// count. Files are read, and mistakes reported, when the transport is built.
+/// Nothing is read from the working directory, and nothing in the environment overrides what is
+/// named here. Files are read, and mistakes reported, when the transport is built.
+///
+/// The platform's own list of authorities is the platform's affair: on Linux, `SSL_CERT_FILE` and
+/// `SSL_CERT_DIR` can move it. [`only_given_roots`](Self::only_given_roots) leaves the list out.
 ///
 /// Without further settings the certificates of the platform are trusted, or Mozilla's if only
 /// the feature `webpki-roots` is there.

@@ -1,6 +1,6 @@
 //! Sending one application request from a thread.
 
-use super::park::block_on;
+use super::park::block_on_until;
 use super::response::Response;
 use super::shared::Shared;
 use crate::call::{ERROR_BODY_LIMIT, Next, Plan, Spec};
@@ -23,6 +23,16 @@ impl Shared {
         });
         let mut plan = Plan::new(spec, &base, self.transport.now(), seed)?;
         loop {
+            let takes_turns = self.session(|session| session.takes_turns());
+            let turn = if takes_turns && plan.is_authenticated() {
+                let turn = self.gate.turn();
+                match block_on_until(turn, plan.deadline(), || self.transport.now()) {
+                    Some(turn) => Some(turn),
+                    None => return Err(plan.late()),
+                }
+            } else {
+                None
+            };
             let grant = if plan.is_about_existing_session() {
                 let grant = self.session(|session| session.current_grant());
                 Some(grant.ok_or_else(|| plan.describe(not_open()))?)
@@ -51,7 +61,11 @@ impl Shared {
                         let deadline = plan.deadline();
                         let late =
                             || deadline.is_some_and(|deadline| self.transport.now() >= deadline);
-                        block_on(body.peek(ERROR_BODY_LIMIT, late))
+                        let reading = body.peek(ERROR_BODY_LIMIT, late);
+                        match block_on_until(reading, deadline, || self.transport.now()) {
+                            Some(beginning) => beginning,
+                            None => return Err(plan.late()),
+                        }
                     } else {
                         Ok(bytes::Bytes::new())
                     };
@@ -89,6 +103,8 @@ impl Shared {
                     }
                 }
             };
+            // Others need not wait while this one does.
+            drop(turn);
             match next {
                 Next::Deliver => {}
                 Next::Fail(error) => return Err(error),

@@ -216,6 +216,25 @@ impl Connection {
         Ok(Self { project: Selected::Project(Arc::new(project)), ..self.clone() })
     }
 
+    /// [`select_project`](Self::select_project) by id, in any case.
+    ///
+    /// # Errors
+    ///
+    /// [`Usage`](crate::ErrorKind::Usage) if it is no id, and those of
+    /// [`select_project`](Self::select_project).
+    pub fn project_by_id(&self, id: impl AsRef<str>) -> Result<Self, Error> {
+        self.select_project(crate::ProjectId::new(id)?)
+    }
+
+    /// [`select_project`](Self::select_project) by name.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`select_project`](Self::select_project).
+    pub fn project_by_name(&self, name: impl Into<String>) -> Result<Self, Error> {
+        self.select_project(ProjectRef::Name(name.into()))
+    }
+
     /// A new handle without a default project.
     #[must_use]
     pub fn without_project(&self) -> Self {

@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::Instant;
 
 struct Unpark(Thread);
 
@@ -21,7 +22,7 @@ impl Wake for Unpark {
 /// Parks the thread until `future` is ready.
 pub(super) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let waker = own_waker();
     let mut cx = Context::from_waker(&waker);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
@@ -30,4 +31,30 @@ pub(super) fn block_on<F: Future>(future: F) -> F::Output {
         // A wake-up between the poll and this is not lost: it makes the next park return at once.
         thread::park();
     }
+}
+
+/// Parks the thread until `future` is ready, at most until `deadline`. `None` if it has passed.
+pub(super) fn block_on_until<F: Future>(
+    future: F,
+    deadline: Option<Instant>,
+    now: impl Fn() -> Instant,
+) -> Option<F::Output> {
+    let Some(deadline) = deadline else { return Some(block_on(future)) };
+    let mut future = pin!(future);
+    let waker = own_waker();
+    let mut cx = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return Some(output);
+        }
+        let left = deadline.saturating_duration_since(now());
+        if left.is_zero() {
+            return None;
+        }
+        thread::park_timeout(left);
+    }
+}
+
+fn own_waker() -> Waker {
+    Waker::from(Arc::new(Unpark(thread::current())))
 }

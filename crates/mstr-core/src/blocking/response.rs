@@ -9,10 +9,10 @@ use http::response::Parts;
 use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
-use super::park::block_on;
+use super::park::{block_on, block_on_until};
 use crate::contract::{Body, Collected, SharedBlockingTransport};
-use crate::error::{Error, ErrorKind};
-use crate::request::{decode_json, decode_text};
+use crate::error::Error;
+use crate::request::{body_late, decode_json, decode_text};
 
 /// A response whose head has arrived. Its body is read whole, or as a [`Read`].
 pub struct Response {
@@ -52,7 +52,7 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// [`Decode`](ErrorKind::Decode) if it is not JSON of this shape, and those of
+    /// [`Decode`](crate::ErrorKind::Decode) if it is not JSON of this shape, and those of
     /// [`bytes`](Self::bytes).
     pub fn json<T: DeserializeOwned>(self) -> Result<T, Error> {
         let operation = self.operation;
@@ -63,9 +63,9 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// [`Decode`](ErrorKind::Decode) if it is neither, and those of [`bytes`](Self::bytes).
+    /// [`Decode`](crate::ErrorKind::Decode) if it is neither, and those of [`bytes`](Self::bytes).
     pub fn text(mut self) -> Result<String, Error> {
-        let body = self.read_whole()?;
+        let body = self.read_whole(usize::MAX)?;
         decode_text(&self.parts.headers, body).map_err(|error| error.with_operation(self.operation))
     }
 
@@ -73,26 +73,54 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// [`Interrupted`](ErrorKind::Interrupted) if it ends early,
-    /// [`Timeout`](ErrorKind::Timeout) if a piece is late or the call's total time is over.
+    /// [`Interrupted`](crate::ErrorKind::Interrupted) if it ends early,
+    /// [`Timeout`](crate::ErrorKind::Timeout) if a piece is late or the call's total time is over.
     pub fn bytes(mut self) -> Result<Bytes, Error> {
-        self.read_whole()
+        self.read_whole(usize::MAX)
     }
 
-    fn read_whole(&mut self) -> Result<Bytes, Error> {
-        let describe = |error| Error::from_transport(error).with_operation(self.operation);
-        let mut collected = Collected::new(&self.body, usize::MAX).map_err(describe)?;
+    /// Like [`bytes`](Self::bytes), for at most `limit` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Decode`](crate::ErrorKind::Decode) if there are more, and those of [`bytes`](Self::bytes).
+    pub fn bytes_limited(mut self, limit: usize) -> Result<Bytes, Error> {
+        self.read_whole(limit)
+    }
+
+    /// The next piece of the body, `None` at its end. The call's total time limit does not
+    /// apply, only the one between two pieces.
+    ///
+    /// # Errors
+    ///
+    /// [`Interrupted`](crate::ErrorKind::Interrupted) if the body ends early,
+    /// [`Timeout`](crate::ErrorKind::Timeout) if the piece is late.
+    pub fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         if !self.rest.is_empty() {
-            collected.push(std::mem::take(&mut self.rest)).map_err(describe)?;
+            return Ok(Some(std::mem::take(&mut self.rest)));
         }
-        while let Some(chunk) = block_on(self.body.chunk()).map_err(describe)? {
-            collected.push(chunk).map_err(describe)?;
-            if self.deadline.is_some_and(|deadline| self.transport.now() >= deadline) {
-                let message = "the body took longer than the call's total timeout";
-                return Err(Error::new(ErrorKind::Timeout, message).with_operation(self.operation));
+        let chunk = block_on(self.body.chunk());
+        chunk.map_err(|error| Error::from_transport(error).with_operation(self.operation))
+    }
+
+    fn read_whole(&mut self, limit: usize) -> Result<Bytes, Error> {
+        let rest = std::mem::take(&mut self.rest);
+        let body = &mut self.body;
+        let reading = async move {
+            let mut collected = Collected::new(body, limit)?;
+            if !rest.is_empty() {
+                collected.push(rest)?;
             }
-        }
-        Ok(collected.finish())
+            while let Some(chunk) = body.chunk().await? {
+                collected.push(chunk)?;
+            }
+            Ok(collected.finish())
+        };
+        let outcome = match block_on_until(reading, self.deadline, || self.transport.now()) {
+            Some(outcome) => outcome.map_err(Error::from_transport),
+            None => Err(body_late()),
+        };
+        outcome.map_err(|error| error.with_operation(self.operation))
     }
 }
 

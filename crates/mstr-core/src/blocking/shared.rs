@@ -8,7 +8,7 @@ use http::Response;
 
 use super::park::block_on;
 use crate::call::{RetryPolicy, Timeouts, later};
-use crate::connection::{Events, Subscribers, answer_limit, outgoing};
+use crate::connection::{Events, Gate, Subscribers, answer_limit, outgoing};
 use crate::contract::{SharedBlockingTransport, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind};
 use crate::protocol::{CredentialProvider, Credentials, Generation, Grant, Project, User};
@@ -25,6 +25,7 @@ pub(crate) struct Shared {
     pub(super) retry: RetryPolicy,
     provider: Option<Arc<dyn CredentialProvider>>,
     project: OnceLock<Project>,
+    pub(super) gate: Gate,
     state: Mutex<Locked>,
 }
 
@@ -92,7 +93,15 @@ impl Shared {
             user: None,
             seed,
         });
-        Self { transport, timeouts, retry, provider, project: OnceLock::new(), state }
+        Self {
+            transport,
+            timeouts,
+            retry,
+            provider,
+            project: OnceLock::new(),
+            gate: Gate::default(),
+            state,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Locked> {

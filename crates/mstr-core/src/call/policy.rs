@@ -12,8 +12,8 @@ pub struct Timeouts {
     /// seconds.
     pub attempt: Duration,
     /// For the whole call: waiting for a login, all attempts, the waits between them, and the
-    /// body when it is read whole (checked as its pieces arrive). Default 5 minutes; `None` for
-    /// no limit. A body that is taken as a stream is limited by `idle_body` only.
+    /// body when it is read whole. Default 5 minutes; `None` for no limit. A body that is taken
+    /// as a stream is limited by `idle_body` only.
     pub total: Option<Duration>,
     /// Between two pieces of a response's body. Default 30 seconds.
     pub idle_body: Duration,

@@ -33,6 +33,14 @@ impl Shared {
             (plan, config.fixed().clone(), config.base_url().clone())
         };
         loop {
+            let turn = if self.lock().session.takes_turns() && plan.is_authenticated() {
+                match Timed::new(self.gate.turn(), plan.deadline(), &self.timer).await {
+                    Some(turn) => Some(turn),
+                    None => return Err(plan.late()),
+                }
+            } else {
+                None
+            };
             let grant = if plan.is_about_existing_session() {
                 let grant = self.lock().session.current_grant();
                 Some(grant.ok_or_else(|| plan.describe(not_open()))?)
@@ -64,9 +72,12 @@ impl Shared {
                     let beginning = if failed {
                         let (deadline, timer) = (plan.deadline(), &self.timer);
                         let late = || deadline.is_some_and(|deadline| timer.now() >= deadline);
-                        match body.peek(ERROR_BODY_LIMIT, late).await {
-                            Ok(beginning) => beginning,
-                            Err(error) => {
+                        let reading = body.peek(ERROR_BODY_LIMIT, late);
+                        match Timed::new(reading, deadline, timer).await {
+                            None => return Err(plan.late()),
+                            Some(Ok(beginning)) => beginning,
+                            Some(Err(error)) => {
+                                drop(turn);
                                 trace::failed(&span, &error);
                                 let next = plan.on_failure(&error, self.timer.now());
                                 self.follow(next, &plan, grant.as_ref()).await?;
@@ -106,6 +117,8 @@ impl Shared {
                     }
                 }
             };
+            // Others need not wait while this one does.
+            drop(turn);
             self.follow(next, &plan, grant.as_ref()).await?;
         }
     }

@@ -6,6 +6,7 @@
 mod calls;
 mod events;
 mod flight;
+mod gate;
 mod keepalive;
 mod pump;
 mod response;
@@ -22,6 +23,7 @@ use http::Method;
 
 pub use events::Events;
 pub(crate) use events::Subscribers;
+pub(crate) use gate::Gate;
 pub use response::Response;
 pub use scope::ProjectScope;
 pub(crate) use shared::{Shared, answer_limit, outgoing};

@@ -8,9 +8,10 @@ use http::response::Parts;
 use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
+use super::calls::Timed;
 use crate::contract::{Body, Collected, SharedTimer};
-use crate::error::{Error, ErrorKind};
-use crate::request::{decode_json, decode_text};
+use crate::error::Error;
+use crate::request::{body_late, decode_json, decode_text};
 
 /// A response whose head has arrived. Its body is read with one of the methods that consume it,
 /// or piece by piece with [`chunk`](Self::chunk).
@@ -51,7 +52,7 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// [`Decode`](ErrorKind::Decode) if it is not JSON of this shape, and those of
+    /// [`Decode`](crate::ErrorKind::Decode) if it is not JSON of this shape, and those of
     /// [`bytes`](Self::bytes).
     ///
     /// # Cancel safety
@@ -67,7 +68,7 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// [`Decode`](ErrorKind::Decode) if it is neither, and those of [`bytes`](Self::bytes).
+    /// [`Decode`](crate::ErrorKind::Decode) if it is neither, and those of [`bytes`](Self::bytes).
     ///
     /// # Cancel safety
     ///
@@ -81,8 +82,8 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// [`Interrupted`](ErrorKind::Interrupted) if it ends early,
-    /// [`Timeout`](ErrorKind::Timeout) if a piece is late or the call's total time is over.
+    /// [`Interrupted`](crate::ErrorKind::Interrupted) if it ends early,
+    /// [`Timeout`](crate::ErrorKind::Timeout) if a piece is late or the call's total time is over.
     ///
     /// # Cancel safety
     ///
@@ -95,7 +96,7 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// [`Decode`](ErrorKind::Decode) if there are more, and those of [`bytes`](Self::bytes).
+    /// [`Decode`](crate::ErrorKind::Decode) if there are more, and those of [`bytes`](Self::bytes).
     ///
     /// # Cancel safety
     ///
@@ -105,19 +106,19 @@ impl Response {
     }
 
     async fn read(&mut self, limit: usize) -> Result<Bytes, Error> {
-        let describe = |error| Error::from_transport(error).with_operation(self.operation);
-        let mut collected = Collected::new(&self.body, limit).map_err(describe)?;
-        while let Some(chunk) = self.body.chunk().await.map_err(describe)? {
-            collected.push(chunk).map_err(describe)?;
-            if self.deadline.is_some_and(|deadline| self.timer.now() >= deadline) {
-                return Err(Error::new(
-                    ErrorKind::Timeout,
-                    "the body took longer than the call's total timeout",
-                )
-                .with_operation(self.operation));
+        let body = &mut self.body;
+        let reading = async move {
+            let mut collected = Collected::new(body, limit)?;
+            while let Some(chunk) = body.chunk().await? {
+                collected.push(chunk)?;
             }
-        }
-        Ok(collected.finish())
+            Ok(collected.finish())
+        };
+        let outcome = match Timed::new(reading, self.deadline, &self.timer).await {
+            Some(outcome) => outcome.map_err(Error::from_transport),
+            None => Err(body_late()),
+        };
+        outcome.map_err(|error| error.with_operation(self.operation))
     }
 
     /// The next piece of the body, `None` at its end. The call's total time limit does not
@@ -125,8 +126,8 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// [`Interrupted`](ErrorKind::Interrupted) if the body ends early,
-    /// [`Timeout`](ErrorKind::Timeout) if the piece is late.
+    /// [`Interrupted`](crate::ErrorKind::Interrupted) if the body ends early,
+    /// [`Timeout`](crate::ErrorKind::Timeout) if the piece is late.
     ///
     /// # Cancel safety
     ///

@@ -9,6 +9,7 @@ use http::{Request, Response};
 
 use super::events::{Events, Subscribers};
 use super::flight::Flight;
+use super::gate::Gate;
 use super::pump::Pump;
 use crate::call::{ERROR_BODY_LIMIT, RetryPolicy, Timeouts};
 use crate::contract::{
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     pub(super) provider: Option<Arc<dyn CredentialProvider>>,
     /// The project the connection was opened for, once it has been found.
     project: OnceLock<Project>,
+    pub(super) gate: Gate,
     state: Mutex<Locked>,
 }
 
@@ -87,7 +89,16 @@ impl Shared {
             user_generation: None,
             seed,
         });
-        Self { transport, timer, timeouts, retry, provider, project: OnceLock::new(), state }
+        Self {
+            transport,
+            timer,
+            timeouts,
+            retry,
+            provider,
+            project: OnceLock::new(),
+            gate: Gate::default(),
+            state,
+        }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Locked> {

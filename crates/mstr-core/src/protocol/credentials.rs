@@ -151,6 +151,16 @@ impl Credentials {
         }
     }
 
+    /// Keeps who logs in and drops what proves it.
+    pub(crate) fn forget_secret(&mut self) {
+        match &mut self.0 {
+            Kind::Anonymous => {}
+            Kind::ApiToken(token) => *token = ApiToken::new(""),
+            Kind::IdentityToken(token) => *token = IdentityToken::new(""),
+            Kind::User { password, .. } => *password = Password::new(""),
+        }
+    }
+
     /// Whether the session is borrowed from somebody else's.
     pub(crate) const fn is_delegated(&self) -> bool {
         matches!(self.0, Kind::IdentityToken(_))

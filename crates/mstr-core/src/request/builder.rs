@@ -165,6 +165,12 @@ fn usage(message: impl Into<Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::Usage, message)
 }
 
+/// A body that is read whole has to arrive within the call's total time.
+pub(crate) fn body_late() -> Error {
+    let message = "the body took longer than the call's total timeout";
+    Error::new(ErrorKind::Timeout, message)
+}
+
 /// Reads a body as JSON.
 pub(crate) fn decode_json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Error> {
     serde_json::from_slice(body).map_err(|error| {

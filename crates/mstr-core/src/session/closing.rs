@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 
 use super::state::{After, CloseOutcome, Slot, State};
-use super::{Event, Purpose, Session, timed_out};
+use super::{Event, Purpose, Session, Source, timed_out};
 use crate::call::{is_passing_status, later};
 use crate::contract::TransportError;
 use crate::error::{Error, parse_error_body};
@@ -142,6 +142,10 @@ impl Session {
     pub(super) fn finish_close(&mut self, outcome: CloseOutcome) {
         self.held = None;
         self.forget_supplied();
+        // Who it was may still be asked; the secret is of no use any more.
+        if let Source::Held(credentials) = &mut self.credentials {
+            credentials.forget_secret();
+        }
         self.event(Event::Closed(outcome.clone()));
         self.state = State::Closed(outcome);
     }

@@ -160,11 +160,17 @@ impl Session {
         self.state = State::Idle;
         if held.confirmed {
             self.fruitless = 0;
+        }
+        if held.confirmed && !self.rotates {
             return;
         }
-        // Nothing ever worked in it, so perhaps it lives and only our cookies do not reach it.
+        // Nothing ever worked in it, or its cookie has been replaced: perhaps it lives and only
+        // our cookies do not reach it.
         if let Ok(request) = self.config.codec().logout(&held.wire) {
             self.send_detached(request, now);
+        }
+        if held.confirmed {
+            return;
         }
         self.fruitless += 1;
         if self.fruitless >= FRUITLESS_LIMIT {

@@ -65,6 +65,8 @@ pub struct Session {
     /// Generations in a row that were lost before anything succeeded in them.
     fruitless: u32,
     cooling: Option<(Instant, Error)>,
+    /// The server has been seen to replace the session's cookie with an answer.
+    rotates: bool,
     failure: Option<Error>,
     verified: bool,
     server: Option<Server>,
@@ -254,6 +256,7 @@ impl Session {
             attempts: 0,
             fruitless: 0,
             cooling: None,
+            rotates: false,
             failure: None,
             verified: false,
             server: None,
@@ -410,6 +413,13 @@ impl Session {
     #[must_use]
     pub fn awaits(&self, id: ExchangeId) -> bool {
         self.state.awaits(id)
+    }
+
+    /// Whether only one request should be under way at a time: the server replaces the session's
+    /// cookie with every answer and accepts only the newest.
+    #[must_use]
+    pub const fn takes_turns(&self) -> bool {
+        self.rotates
     }
 
     /// Takes why the last attempt to open or renew failed, once.

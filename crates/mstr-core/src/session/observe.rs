@@ -51,7 +51,7 @@ impl Session {
             // Cookies that were replaced while the request was under way explain the refusal.
             return if held.epoch != grant.epoch {
                 Verdict::Resend
-            } else if held.jar.rotates() {
+            } else if self.rotates {
                 Verdict::Uncertain
             } else {
                 Verdict::Reauthenticate
@@ -76,6 +76,7 @@ impl Session {
             && held.jar.store(headers)
         {
             held.refresh();
+            self.rotates |= held.jar.rotates();
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The first checks of a new session: its idle timeout, the server's version, the project. All
 //! three are asked at once.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -13,6 +13,9 @@ use crate::call::{is_passing_status, later};
 use crate::contract::TransportError;
 use crate::error::{Error, ErrorKind};
 use crate::protocol::{Credentials, Project, Server, SessionInfo, Version, resolve_project, wire};
+
+/// How long to wait for the answer that a refused check has crossed; it is on its way already.
+const CROSSED_WAIT: Duration = Duration::from_millis(20);
 
 /// The checks that are not answered yet.
 #[derive(Debug, Default)]
@@ -64,6 +67,10 @@ impl Session {
         *slot = Slot::Done;
         let error = match result {
             Ok(response) => {
+                if self.crossed_another(&response, attempts) {
+                    self.wait_for_check(purpose, attempts, later(now, CROSSED_WAIT * attempts));
+                    return;
+                }
                 self.merge_cookies(response.headers());
                 if !is_passing_status(response.status()) {
                     return match self.on_check(purpose, &response, now) {
@@ -85,6 +92,19 @@ impl Session {
         }
         let wait = self.backoff.next(&self.config.retry);
         let until = later(now, wait.max(error.retry_after().unwrap_or_default()));
+        self.wait_for_check(purpose, attempts, until);
+    }
+
+    /// Whether a check was refused because it crossed the answer to another one, with which the
+    /// server replaced its cookie. That is told apart from a dead session by asking again.
+    fn crossed_another(&self, response: &Response<Bytes>, attempts: u32) -> bool {
+        let State::Settling(settling) = &self.state else { return false };
+        response.status() == StatusCode::UNAUTHORIZED
+            && settling.slots.len() > 1
+            && attempts < self.config.retry.max_attempts
+    }
+
+    fn wait_for_check(&mut self, purpose: Purpose, attempts: u32, until: Instant) {
         if let State::Settling(settling) = &mut self.state {
             for (own, slot) in &mut settling.slots {
                 if *own == purpose {

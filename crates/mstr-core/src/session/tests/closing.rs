@@ -1,0 +1,154 @@
+//! Closing, from wherever the machine is.
+
+use super::*;
+
+#[test]
+fn closing_an_open_session_logs_it_out_and_everything_is_denied_from_then_on() {
+    let mut rig = Rig::open();
+    rig.log_out();
+    assert_eq!(rig.denied().kind(), ErrorKind::Closed);
+    assert!(!rig.session.is_settled());
+    rig.answer(Purpose::Logout, ok(204, ""));
+    assert!(matches!(rig.session.close_outcome(), Some(CloseOutcome::LoggedOut)));
+    assert!(rig.session.is_settled() && !rig.session.needs_closing());
+    assert!(rig.session.expose_token().is_none());
+    for _ in 0..3 {
+        rig.log_out();
+        rig.command(Command::Renew);
+        rig.command(Command::Reset(Some(alice())));
+        rig.seconds(3600);
+        assert_eq!(rig.denied().kind(), ErrorKind::Closed);
+    }
+    rig.nothing_sent();
+    assert_eq!(rig.events(), "opened1 closed:LoggedOut");
+}
+
+#[test]
+fn closing_what_is_not_open_needs_no_server() {
+    let mut idle = Rig::standard();
+    let mut backing_off = Rig::standard();
+    backing_off.pending();
+    backing_off.answer(Purpose::Login, ok(503, ""));
+    let mut refused = Rig::standard();
+    refused.pending();
+    refused.answer(Purpose::Login, ok(401, LOGIN_FAILED));
+    let mut asking = Rig::new(config(), None);
+    asking.pending();
+    for rig in [&mut idle, &mut backing_off, &mut refused, &mut asking] {
+        rig.log_out();
+        rig.nothing_sent();
+        assert!(matches!(rig.session.close_outcome(), Some(CloseOutcome::NotOpen)));
+        assert_eq!(rig.denied().kind(), ErrorKind::Closed);
+    }
+    // Credentials that arrive too late open nothing.
+    asking.supply(alice());
+    asking.nothing_sent();
+}
+
+#[test]
+fn a_login_under_way_is_awaited_and_what_it_opens_is_logged_out() {
+    let mut rig = Rig::standard();
+    rig.pending();
+    rig.log_out();
+    rig.answer(Purpose::Login, opened("t1"));
+    assert!(!rig.session.is_settled());
+    let logout = rig.answer(Purpose::Logout, ok(204, ""));
+    assert_eq!(header(&logout, "x-mstr-authtoken"), Some("t1"));
+    assert!(matches!(rig.session.close_outcome(), Some(CloseOutcome::LoggedOut)));
+}
+
+#[test]
+fn a_login_that_answers_after_closing_gave_it_up_is_still_logged_out() {
+    let mut rig = Rig::standard();
+    rig.pending();
+    let login = rig.take(Purpose::Login);
+    rig.log_out();
+    rig.wait();
+    assert!(matches!(rig.session.close_outcome(), Some(CloseOutcome::NotOpen)));
+    rig.report(&login, opened("t1"));
+    assert!(rig.take(Purpose::Logout).detached);
+}
+
+#[test]
+fn closing_while_a_session_is_checked_or_left_closes_once() {
+    let mut rig = Rig::new(config().checks(true), Some(alice()));
+    rig.pending();
+    rig.answer(Purpose::Login, opened("t1"));
+    rig.log_out();
+    rig.answer(Purpose::Logout, ok(204, ""));
+    assert!(matches!(rig.session.close_outcome(), Some(CloseOutcome::LoggedOut)));
+
+    let mut rig = Rig::new(config().project("Sales"), Some(alice()));
+    rig.pending();
+    rig.answer(Purpose::Login, opened("t1"));
+    rig.answer(Purpose::ListProjects, ok(200, "[]"));
+    rig.log_out();
+    rig.answer(Purpose::Logout, ok(204, ""));
+    rig.nothing_sent();
+    assert!(matches!(rig.session.close_outcome(), Some(CloseOutcome::LoggedOut)));
+    assert!(rig.session.take_failure().is_none());
+}
+
+#[test]
+fn a_logout_is_repeated_after_a_passing_failure_and_reported_when_it_fails() {
+    let mut rig = Rig::open();
+    rig.log_out();
+    rig.answer(Purpose::Logout, ok(503, ""));
+    rig.wait();
+    rig.answer(Purpose::Logout, broken(TransportErrorKind::Connect));
+    rig.wait();
+    rig.answer(Purpose::Logout, ok(503, ""));
+    rig.nothing_sent();
+    let Some(CloseOutcome::Failed(error)) = rig.session.close_outcome() else {
+        panic!("{:?}", rig.session.close_outcome());
+    };
+    assert_eq!((error.operation(), error.attempts()), (Some("logout"), 3));
+
+    let mut rig = Rig::open();
+    rig.log_out();
+    rig.take(Purpose::Logout);
+    assert_eq!(rig.wait(), Duration::from_secs(10), "a logout that hangs is not repeated");
+    rig.nothing_sent();
+    assert!(matches!(rig.session.close_outcome(), Some(CloseOutcome::Failed(_))));
+}
+
+#[test]
+fn a_borrowed_session_is_left_to_its_owner_unless_asked_otherwise() {
+    let open = || {
+        let mut rig = Rig::new(config(), Some(borrowed()));
+        rig.pending();
+        rig.answer(Purpose::Delegate, opened("t1"));
+        rig.granted();
+        rig
+    };
+    let mut rig = open();
+    assert!(!rig.session.needs_closing());
+    rig.log_out();
+    rig.nothing_sent();
+    assert!(matches!(rig.session.close_outcome(), Some(CloseOutcome::Kept)));
+
+    let mut rig = open();
+    rig.command(Command::Logout { even_if_borrowed: true });
+    rig.answer(Purpose::Logout, ok(204, ""));
+    assert!(matches!(rig.session.close_outcome(), Some(CloseOutcome::LoggedOut)));
+}
+
+#[test]
+fn the_same_holds_for_a_delegation_that_is_still_under_way() {
+    for (even_if_borrowed, twice) in [(false, false), (true, false), (true, true)] {
+        let mut rig = Rig::new(config(), Some(borrowed()));
+        rig.pending();
+        if twice {
+            rig.log_out();
+        }
+        rig.command(Command::Logout { even_if_borrowed });
+        rig.answer(Purpose::Delegate, opened("t1"));
+        if even_if_borrowed {
+            rig.answer(Purpose::Logout, ok(204, ""));
+            assert!(matches!(rig.session.close_outcome(), Some(CloseOutcome::LoggedOut)));
+        } else {
+            rig.nothing_sent();
+            assert!(matches!(rig.session.close_outcome(), Some(CloseOutcome::Kept)));
+        }
+    }
+}

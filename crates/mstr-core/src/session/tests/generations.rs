@@ -1,0 +1,137 @@
+//! Tokens, cookies and the sessions they belong to.
+
+use super::*;
+
+#[test]
+fn token_and_cookies_are_swapped_together() {
+    let mut rig = Rig::open();
+    let first = rig.granted();
+    assert_eq!(token_and_cookies(&first), ("t1".into(), "JSESSIONID=j-t1; iSession=t1".into()));
+    rig.observe(&first, 200, &["AWSALB=a; Path=/"], "");
+    rig.session.revoke(first.generation(), rig.now);
+    rig.pending();
+    rig.answer(Purpose::Login, opened("t2"));
+    let second = rig.granted();
+    assert_eq!(token_and_cookies(&second), ("t2".into(), "JSESSIONID=j-t2; iSession=t2".into()));
+    // What was granted before keeps what it had.
+    assert_eq!(token_and_cookies(&first).0, "t1");
+}
+
+#[test]
+fn cookies_are_merged_within_a_generation_and_never_across() {
+    let mut rig = Rig::open();
+    let first = rig.granted();
+    rig.observe(&first, 200, &["AWSALB=a; Path=/", "AWSALBCORS=b; Path=/"], "");
+    let merged = rig.granted();
+    assert_eq!(merged.generation(), first.generation());
+    let expected = "JSESSIONID=j-t1; iSession=t1; AWSALB=a; AWSALBCORS=b";
+    assert_eq!(token_and_cookies(&merged).1, expected);
+    rig.observe(&merged, 404, &["AWSALB=c"], "{}");
+    assert!(token_and_cookies(&rig.granted()).1.contains("AWSALB=c;"));
+
+    rig.session.revoke(first.generation(), rig.now);
+    rig.pending();
+    rig.answer(Purpose::Login, opened("t2"));
+    rig.observe(&merged, 200, &["AWSALB=late"], "");
+    assert_eq!(token_and_cookies(&rig.granted()).1, "JSESSIONID=j-t2; iSession=t2");
+}
+
+#[test]
+fn a_late_refusal_of_an_old_generation_costs_nothing() {
+    let mut rig = Rig::open();
+    let old = rig.granted();
+    rig.session.revoke(old.generation(), rig.now);
+    rig.pending();
+    rig.answer(Purpose::Login, opened("t2"));
+    for _ in 0..50 {
+        assert_eq!(rig.observe(&old, 401, &[], EXPIRED), Verdict::Resend);
+        rig.session.revoke(old.generation(), rig.now);
+    }
+    assert_eq!(rig.granted().generation().number(), 2);
+    rig.nothing_sent();
+}
+
+#[test]
+fn a_refusal_is_told_by_its_code() {
+    let mut rig = Rig::open();
+    let grant = rig.granted();
+    let gone = Verdict::Reauthenticate;
+    for (status, body, verdict) in [
+        (401, EXPIRED, gone),
+        (500, r#"{"code":"ERR001","iServerCode":-2147468901}"#, gone),
+        (403, r#"{"code":"ERR0009"}"#, gone),
+        (401, "", gone),
+        (401, "{}", gone),
+        (401, r#"{"code":"ERR003"}"#, Verdict::Deliver),
+        (401, "<html>sign in</html>", Verdict::Deliver),
+        (403, "", Verdict::Deliver),
+        (500, "", Verdict::Deliver),
+        (200, EXPIRED, Verdict::Deliver),
+    ] {
+        assert_eq!(rig.observe(&grant, status, &[], body), verdict, "{status} {body}");
+    }
+}
+
+#[test]
+fn a_refusal_of_cookies_that_have_been_replaced_is_no_loss() {
+    let mut rig = Rig::open();
+    let stale = rig.granted();
+    rig.observe(&stale, 200, &["AWSALB=new"], "");
+    assert_eq!(rig.observe(&stale, 401, &[], EXPIRED), Verdict::Resend);
+    let fresh = rig.granted();
+    assert_eq!(rig.observe(&fresh, 401, &[], EXPIRED), Verdict::Reauthenticate);
+}
+
+#[test]
+fn a_borrowed_session_that_is_lost_is_never_replaced() {
+    let mut rig = Rig::new(config(), Some(borrowed()));
+    rig.pending();
+    rig.answer(Purpose::Delegate, opened("t1"));
+    let grant = rig.granted();
+    rig.session.revoke(grant.generation(), rig.now);
+    for _ in 0..3 {
+        let error = rig.denied();
+        assert_eq!(error.kind(), ErrorKind::SessionLost);
+        assert_eq!(error.generation(), Some(grant.generation()));
+    }
+    rig.nothing_sent();
+    assert_eq!(rig.events(), "opened1 lost1:Refused");
+}
+
+#[test]
+fn after_three_sessions_in_which_nothing_worked_no_further_one_is_opened_for_a_while() {
+    let mut rig = Rig::open();
+    rig.observe(&rig.session.current_grant().expect("open"), 200, &[], "");
+    rig.session.revoke(rig.session.generation().expect("opened"), rig.now);
+    for round in 0..3 {
+        rig.pending();
+        rig.answer(Purpose::Login, opened(&format!("f{round}")));
+        let grant = rig.granted();
+        assert_eq!(rig.observe(&grant, 401, &[], EXPIRED), Verdict::Reauthenticate);
+        rig.session.revoke(grant.generation(), rig.now);
+        let logout = rig.take(Purpose::Logout);
+        assert!(logout.detached, "it may live, with only its cookies lost");
+    }
+    rig.seconds(29);
+    assert_eq!(rig.denied().kind(), ErrorKind::SessionLost);
+    rig.command(Command::Renew);
+    rig.nothing_sent();
+    rig.seconds(2);
+    rig.pending();
+    rig.take(Purpose::Login);
+}
+
+#[test]
+fn a_session_in_which_something_worked_ends_the_count_of_fruitless_ones() {
+    let mut rig = Rig::open();
+    for round in 0..10 {
+        let grant = rig.granted();
+        if round % 2 == 0 {
+            rig.observe(&grant, 200, &[], "");
+        }
+        rig.session.revoke(grant.generation(), rig.now);
+        rig.pending();
+        rig.answer(Purpose::Login, opened("t"));
+    }
+    rig.granted();
+}

@@ -1,0 +1,151 @@
+//! What is sent: every login mode and every request of the session's own, byte for byte.
+
+use super::*;
+use crate::contract::TransportInfo;
+use crate::protocol::Locale;
+
+const OWN: &str = concat!("mstr/", env!("CARGO_PKG_VERSION"));
+const BASE: &str = "https://env.example.com/MicroStrategyLibrary";
+const ACCEPT: &str = "accept: application/json, */*;q=0.8";
+
+fn login_of(config: SessionConfig, credentials: Credentials) -> Exchange {
+    let mut rig = Rig::new(config, Some(credentials));
+    rig.pending();
+    rig.drain();
+    rig.sent.pop_front().expect("a login")
+}
+
+fn expected_login(path: &str, body: &str) -> String {
+    format!(
+        "POST {BASE}{path}\n{ACCEPT}\ncontent-type: application/json\nuser-agent: {OWN}\n\n{body}"
+    )
+}
+
+#[test]
+fn every_login_mode_sends_its_golden_request() {
+    for (credentials, body) in [
+        (alice(), r#"{"loginMode":1,"applicationType":76,"username":"alice","password":"secret"}"#),
+        (
+            Credentials::ldap("cn=älice", "p\"w\\\n"),
+            r#"{"loginMode":16,"applicationType":76,"username":"cn=älice","password":"p\"w\\\n"}"#,
+        ),
+        (Credentials::anonymous(), r#"{"loginMode":8,"applicationType":76}"#),
+        (
+            Credentials::api_token("apitoken"),
+            r#"{"loginMode":4096,"applicationType":76,"username":"apitoken"}"#,
+        ),
+    ] {
+        let login = login_of(config(), credentials);
+        assert_eq!(login.purpose, Purpose::Login);
+        assert!(!login.detached);
+        assert_eq!(written(&login), expected_login("/api/auth/login", body));
+    }
+}
+
+#[test]
+fn an_identity_token_is_delegated_with_the_number_minus_one_and_nothing_else() {
+    let everything = config().application_id("A").working_set(3).locale(Locale::all("de_de"));
+    let login = login_of(everything, borrowed());
+    assert_eq!(login.purpose, Purpose::Delegate);
+    let body = r#"{"loginMode":-1,"identityToken":"identity"}"#;
+    assert_eq!(written(&login), expected_login("/api/auth/delegate", body));
+}
+
+#[test]
+fn every_optional_field_of_a_login_is_sent_under_its_name() {
+    let locale = Locale::new()
+        .metadata("a")
+        .warehouse_data("b")
+        .display("c")
+        .messages("d")
+        .number("e")
+        .time_zone("Europe/Berlin");
+    let everything = config()
+        .application_type(35)
+        .application_id("APP")
+        .working_set(10)
+        .max_search(4)
+        .locale(locale);
+    let body = concat!(
+        r#"{"loginMode":8,"applicationType":35,"workingSet":10,"maxSearch":4,"#,
+        r#""applicationId":"APP","metadataLocale":"a","warehouseDataLocale":"b","#,
+        r#""displayLocale":"c","messagesLocale":"d","numberLocale":"e","#,
+        r#""timeZone":"Europe/Berlin"}"#,
+    );
+    let login = login_of(everything, Credentials::anonymous());
+    assert_eq!(written(&login), expected_login("/api/auth/login", body));
+}
+
+#[test]
+fn the_user_agent_names_application_library_and_transport() {
+    let info = TransportInfo::new("mstr-fake", "9.9");
+    let application = http::HeaderValue::from_static("nightly/2");
+    let login = login_of(config().user_agent(info, Some(&application)), alice());
+    let expected = format!("nightly/2 {OWN} (mstr-fake/9.9)");
+    assert_eq!(header(&login, "user-agent"), Some(expected.as_str()));
+}
+
+fn in_session(line: &str, length: &str) -> String {
+    format!(
+        "{line}\n{ACCEPT}\n{length}cookie: JSESSIONID=j-t1; iSession=t1\nuser-agent: \
+         {OWN}\nx-mstr-authtoken: t1\n\n"
+    )
+}
+
+#[test]
+fn the_session_s_own_requests_carry_token_and_cookies_and_no_project() {
+    let project = "B7CA92F04B9FAE8D941C3E9B7E0CD754";
+    let mut rig = Rig::new(config().checks(true).project(project), Some(alice()));
+    rig.pending();
+    rig.answer(Purpose::Login, opened("t1"));
+    let inspect = rig.answer(Purpose::Inspect, ok(200, r#"{"timeout":600}"#));
+    let status = rig.answer(Purpose::Status, ok(200, NEW_SERVER));
+    let listed = format!(r#"[{{"id":"{project}","name":"Tutorial"}}]"#);
+    let projects = rig.answer(Purpose::ListProjects, ok(200, &listed));
+    rig.granted();
+    assert_eq!(rig.session.project().expect("found").id.as_str(), project);
+    rig.command(Command::Renew);
+    let renew = rig.answer(Purpose::Renew, ok(204, ""));
+    rig.log_out();
+    let logout = rig.take(Purpose::Logout);
+
+    let empty = "content-length: 0\n";
+    for (exchange, line, length) in [
+        (inspect, "GET /api/sessions", ""),
+        (status, "GET /api/status", ""),
+        (projects, "GET /api/projects", ""),
+        (renew, "PUT /api/sessions", empty),
+        (logout, "POST /api/auth/logout", empty),
+    ] {
+        let line = line.replacen(' ', &format!(" {BASE}"), 1);
+        assert_eq!(written(&exchange), in_session(&line, length));
+        for secret in ["x-mstr-authtoken", "cookie"] {
+            assert!(exchange.request.headers()[secret].is_sensitive());
+        }
+        assert!(!exchange.request.headers().contains_key("x-mstr-projectid"));
+    }
+}
+
+#[test]
+fn a_second_login_carries_nothing_of_the_dead_session() {
+    let mut rig = Rig::open();
+    let grant = rig.granted();
+    assert_eq!(rig.observe(&grant, 401, &[], EXPIRED), Verdict::Reauthenticate);
+    rig.session.revoke(grant.generation(), rig.now);
+    rig.pending();
+    let login = rig.take(Purpose::Login);
+    assert_eq!(header(&login, "x-mstr-authtoken"), None);
+    assert_eq!(header(&login, "cookie"), None);
+}
+
+#[test]
+fn nothing_secret_is_shown_by_what_the_machine_hands_out() {
+    let mut rig = Rig::standard();
+    rig.pending();
+    let login = rig.answer(Purpose::Login, opened("t0k3n"));
+    let grant = rig.granted();
+    let shown = format!("{:?} {grant:?} {:?}", rig.session, login.id);
+    for secret in ["secret", "t0k3n", "j-t0k3n"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}

@@ -1,0 +1,123 @@
+//! Idle timeouts, renewals, and when neither is needed.
+
+use super::*;
+
+#[test]
+fn a_busy_hour_against_a_timeout_of_ten_minutes_needs_no_renewal() {
+    let mut rig = Rig::open();
+    for _ in 0..3600 {
+        rig.seconds(1);
+        let grant = rig.granted();
+        assert_eq!(rig.observe(&grant, 200, &[], ""), Verdict::Deliver);
+        assert!(rig.session.renew_at().expect("open") > rig.now);
+    }
+    rig.nothing_sent();
+}
+
+#[test]
+fn an_idle_session_is_due_for_renewal_in_the_last_fifth_of_its_time() {
+    let mut rig = Rig::open();
+    let due = rig.session.renew_at().expect("open") - rig.now;
+    assert!(due <= Duration::from_secs(540) && due >= Duration::from_secs(525), "{due:?}");
+    // Nothing happens by itself: whoever wants it renewed says so.
+    rig.seconds(599);
+    rig.granted();
+    rig.nothing_sent();
+}
+
+#[test]
+fn a_session_that_was_idle_for_too_long_is_asked_about_before_it_is_used() {
+    let mut rig = Rig::open();
+    rig.seconds(601);
+    rig.pending();
+    rig.pending();
+    rig.answer(Purpose::Renew, ok(204, ""));
+    assert_eq!(rig.granted().generation().number(), 1, "the same session");
+    rig.nothing_sent();
+    assert_eq!(rig.events(), "opened1 renewed1");
+    rig.seconds(599);
+    rig.granted();
+}
+
+#[test]
+fn a_session_that_has_expired_is_replaced() {
+    let mut rig = Rig::open();
+    rig.seconds(601);
+    rig.pending();
+    rig.answer(Purpose::Renew, ok(401, EXPIRED));
+    rig.pending();
+    rig.answer(Purpose::Login, opened("t2"));
+    assert_eq!(rig.granted().generation().number(), 2);
+    rig.nothing_sent();
+    assert_eq!(rig.events(), "opened1 lost1:Expired opened2");
+}
+
+#[test]
+fn a_renewal_that_fails_in_passing_never_takes_away_a_usable_session() {
+    for answer in [ok(503, ""), ok(500, ""), broken(TransportErrorKind::Timeout)] {
+        let mut rig = Rig::open();
+        rig.seconds(550);
+        rig.command(Command::Renew);
+        rig.granted();
+        rig.answer(Purpose::Renew, answer);
+        let error = rig.failure();
+        assert_eq!(error.operation(), Some("renew"));
+        assert!(error.is_retryable(), "{error}");
+        rig.granted();
+        assert!(rig.session.renew_at().expect("open") > rig.now, "not again at once");
+    }
+}
+
+#[test]
+fn a_required_renewal_that_fails_in_passing_leaves_the_session_on_trust() {
+    let mut rig = Rig::open();
+    rig.seconds(601);
+    rig.pending();
+    rig.wait();
+    assert_eq!(rig.granted().generation().number(), 1);
+    assert!(rig.session.take_failure().is_none(), "nobody asked to renew");
+}
+
+#[test]
+fn many_who_ask_to_renew_share_one_request() {
+    let mut rig = Rig::open();
+    for _ in 0..50 {
+        rig.command(Command::Renew);
+    }
+    rig.answer(Purpose::Renew, ok(204, ""));
+    rig.nothing_sent();
+}
+
+#[test]
+fn a_renewal_nobody_waited_for_does_not_spoil_the_next_one() {
+    let mut rig = Rig::open();
+    rig.command(Command::Renew);
+    rig.take(Purpose::Renew);
+    rig.seconds(61);
+    rig.granted();
+    rig.command(Command::Renew);
+    rig.answer(Purpose::Renew, ok(204, ""));
+    assert!(rig.session.take_failure().is_none(), "this one has succeeded");
+}
+
+#[test]
+fn sessions_opened_together_are_not_renewed_together() {
+    let due = |seed| {
+        let mut rig = Rig::new(config().checks(true).seed(seed), Some(alice()));
+        rig.settle(r#"{"timeout":600}"#, NEW_SERVER);
+        rig.session.renew_at().expect("open") - rig.now
+    };
+    assert_eq!(due(1), due(1));
+    assert_ne!(due(1), due(2));
+}
+
+#[test]
+fn a_limit_of_for_ever_is_a_limit() {
+    let for_ever = config().exchange_timeout(Duration::MAX).logout_timeout(Duration::MAX);
+    let mut rig = Rig::new(for_ever, Some(alice()));
+    rig.pending();
+    rig.answer(Purpose::Login, opened("t1"));
+    rig.granted();
+    rig.log_out();
+    rig.answer(Purpose::Logout, ok(204, ""));
+}
