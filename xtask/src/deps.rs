@@ -13,14 +13,13 @@ const LIMIT: usize = 45;
 const REASONS: &str = "xtask/core-dependencies.txt";
 
 /// HTTP stacks, TLS libraries and runtimes.
-const STACKS: [&str; 22] = [
+const STACKS: [&str; 21] = [
     "async-io",
     "async-std",
     "aws-lc-rs",
     "aws-lc-sys",
     "curl",
     "curl-sys",
-    "futures-executor",
     "h2",
     "hyper",
     "hyper-rustls",
@@ -41,6 +40,7 @@ const STACKS: [&str; 22] = [
 /// Package, options of `cargo tree`, what must not stand in the tree, and why.
 const ABSENT: &[(&str, &str, &[&str], &str)] = &[
     ("mstr-core", "--all-features", &STACKS, "it is used with any HTTP stack"),
+    ("mstr-core", "--all-features", &["futures-executor"], "whoever awaits drives"),
     ("mstr-core", "--edges normal,build,dev", &["mstr-fake", "mstr-hyper"], "tests live in tests/"),
     ("mstr-hyper", "--all-features", &["mstr-fake"], "users must not build the test server"),
     (
@@ -56,32 +56,7 @@ const ABSENT: &[(&str, &str, &[&str], &str)] = &[
         "aws-lc-rs is the default and the only provider",
     ),
     ("mstr", "--no-default-features", &STACKS, "without features the facade has no transport"),
-    ("mstr-fake", "", &STACKS_BUT_PARKING, "in memory it needs no socket"),
-];
-
-/// The in-memory server reads uploads of blocking callers by parking their thread.
-const STACKS_BUT_PARKING: [&str; 21] = [
-    "async-io",
-    "async-std",
-    "aws-lc-rs",
-    "aws-lc-sys",
-    "curl",
-    "curl-sys",
-    "h2",
-    "hyper",
-    "hyper-rustls",
-    "hyper-util",
-    "isahc",
-    "mio",
-    "native-tls",
-    "openssl",
-    "openssl-sys",
-    "reqwest",
-    "ring",
-    "rustls",
-    "smol",
-    "tokio",
-    "ureq",
+    ("mstr-fake", "", &STACKS, "in memory it needs no socket"),
 ];
 
 pub(crate) fn check() -> Outcome {
