@@ -1,5 +1,7 @@
 //! The blocking driver: threads instead of tasks, the same machine.
 
+#![expect(clippy::unwrap_used, reason = "this is test code")]
+
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -300,7 +302,7 @@ fn a_redirect_stays_within_the_origin(start: Start) {
     let inside = connection.get("/api/redirect").query(&[("to", "/MicroStrategyLibrary/api/echo")]);
     let echo: Value = inside.send().unwrap().json().unwrap();
     assert_eq!(echo["path"], "/api/echo");
-    let elsewhere = start(server());
+    let elsewhere = World::loopback(server());
     let to = format!("{}/api/echo", elsewhere.base_url);
     let outside = connection.get("/api/redirect").query(&[("to", &to)]).send();
     assert!(outside.is_err());

@@ -30,6 +30,7 @@ mod state;
 mod tests;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -115,7 +116,6 @@ pub enum Output {
 }
 
 /// A request of the session's own.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct Exchange {
     /// Names it in [`Session::handle_response`].
@@ -128,6 +128,20 @@ pub struct Exchange {
     pub purpose: Purpose,
     /// Nobody waits for the answer: it may be sent in the background.
     pub detached: bool,
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Neither headers nor body: they hold tokens, cookies and, in a login, the password.
+        f.debug_struct("Exchange")
+            .field("id", &self.id)
+            .field("purpose", &self.purpose)
+            .field("method", self.request.method())
+            .field("path", &self.request.uri().path())
+            .field("deadline", &self.deadline)
+            .field("detached", &self.detached)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Names one exchange of one session.
