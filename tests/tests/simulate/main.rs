@@ -91,10 +91,8 @@ fn settings() -> impl Strategy<Value = Setting> {
     (any::<u64>(), flags, rare, prop_oneof![Just(0), Just(5), Just(25)]).prop_map(
         |(seed, (checks, project, asked, old), (rotate, one_session), loss)| Setting {
             seed,
-            // The checks are asked side by side, which a cookie that changes with every answer
-            // does not allow.
-            checks: checks && !rotate,
-            project: project && !rotate,
+            checks,
+            project,
             asked,
             old,
             rotate,

@@ -132,6 +132,7 @@ impl Session {
                 self.forget_supplied();
                 self.failure = Some(error);
             }
+            After::Refuse(error) => self.state = State::Refused(error),
             After::LogInAgain => {
                 self.attempts = 0;
                 self.log_in(now);

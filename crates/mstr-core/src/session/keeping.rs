@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::Response;
 
 use super::opening::{COOLING, FRUITLESS_LIMIT};
-use super::state::{LossReason, Renewing, State};
+use super::state::{After, LossReason, Renewing, State};
 use super::{Access, Event, Purpose, Session, Source};
 use crate::call::later;
 use crate::contract::TransportError;
@@ -188,8 +188,18 @@ impl Session {
     }
 
     pub(super) fn on_reset(&mut self, credentials: Option<Credentials>, now: Instant) {
-        if matches!(self.state, State::Closed(_) | State::ClosingLogin(_) | State::Leaving { .. }) {
-            return;
+        match &self.state {
+            State::Closed(_) | State::ClosingLogin(_) => return,
+            State::Leaving { after: After::Close, .. } => return,
+            // The session is on its way out already; what follows uses the new credentials.
+            State::Leaving { .. } => return self.replace_credentials(credentials),
+            State::AwaitingCredentials(_)
+            | State::BackingOff { .. }
+            | State::Idle
+            | State::LoggingIn(_)
+            | State::Open { .. }
+            | State::Refused(_)
+            | State::Settling(_) => {}
         }
         if let State::LoggingIn(exchange) = &self.state {
             let exchange = *exchange;
@@ -207,18 +217,19 @@ impl Session {
         self.fruitless = 0;
         self.failure = None;
         self.state = State::Idle;
-        match credentials {
-            Some(credentials) => {
-                // They keep the rules of the first ones: nothing empty, nothing in clear.
-                let checked =
-                    credentials.check().and_then(|()| self.config.check(Some(&credentials)));
-                if let Err(error) = checked {
-                    self.state = State::Refused(error);
-                }
-                self.credentials = Source::Held(credentials);
-            }
-            None => self.forget_supplied(),
+        self.replace_credentials(credentials);
+    }
+
+    fn replace_credentials(&mut self, credentials: Option<Credentials>) {
+        let Some(credentials) = credentials else { return self.forget_supplied() };
+        // They keep the rules of the first ones: nothing empty, nothing in clear.
+        let checked = credentials.check().and_then(|()| self.config.check(Some(&credentials)));
+        match (checked, &mut self.state) {
+            (Ok(()), _) => {}
+            (Err(error), State::Leaving { after, .. }) => *after = After::Refuse(error),
+            (Err(error), state) => *state = State::Refused(error),
         }
+        self.credentials = Source::Held(credentials);
     }
 }
 

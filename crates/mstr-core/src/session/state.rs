@@ -46,6 +46,8 @@ pub(super) enum After {
     Fail(Error),
     /// Another login, as another type of application.
     LogInAgain,
+    /// The credentials that were to be used instead cannot be.
+    Refuse(Error),
 }
 
 /// An exchange whose answer is awaited.

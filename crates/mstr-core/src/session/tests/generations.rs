@@ -135,3 +135,29 @@ fn a_session_in_which_something_worked_ends_the_count_of_fruitless_ones() {
     }
     rig.granted();
 }
+
+#[test]
+fn credentials_that_come_while_a_session_is_left_are_used_for_what_follows() {
+    let mut rig = Rig::new(config().checks(true), Some(alice()));
+    rig.pending();
+    rig.answer(Purpose::Login, opened("t1"));
+    rig.answer(Purpose::Inspect, ok(500, ""));
+    // The session whose check has failed is being logged out.
+    rig.command(Command::Reset(Some(Credentials::standard("bob", "hidden"))));
+    rig.answer(Purpose::Logout, ok(204, ""));
+    assert_eq!(rig.failure().kind(), ErrorKind::Server);
+    rig.pending();
+    let login = rig.answer(Purpose::Login, opened("t2"));
+    assert!(login.request.body().windows(5).any(|part| part == b"\"bob\""), "{login:?}");
+}
+
+#[test]
+fn credentials_that_cannot_be_used_are_refused_once_the_session_is_left() {
+    let mut rig = Rig::new(config().checks(true), Some(alice()));
+    rig.pending();
+    rig.answer(Purpose::Login, opened("t1"));
+    rig.answer(Purpose::Inspect, ok(500, ""));
+    rig.command(Command::Reset(Some(Credentials::standard("bob", ""))));
+    rig.answer(Purpose::Logout, ok(204, ""));
+    assert_eq!(rig.denied().kind(), ErrorKind::Config);
+}
