@@ -9,10 +9,6 @@
 pub mod suite;
 
 /// Compiles the examples of the migration guide.
-#[cfg(doctest)]
-#[doc = include_str!("../../docs/from-mstrio.md")]
-struct MigrationGuide;
-
 use std::future::Future;
 use std::sync::Arc;
 
@@ -127,4 +123,14 @@ impl World {
 /// A server where alice's password is "secret".
 pub fn server() -> ServerBuilder {
     Server::builder().user("alice", "secret")
+}
+
+/// The examples of the documents are compiled, and run where they say so.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../../docs/from-mstrio.md")]
+    struct MigrationGuide;
+
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
 }

@@ -10,7 +10,9 @@ use crate::contract::{
 /// Uses an asynchronous [`Transport`] from blocking code by parking the calling thread.
 ///
 /// The transport must make progress without being polled by an executor of its own: one over a
-/// runtime that runs on other threads does.
+/// runtime that runs on other threads does. Inside a task of an asynchronous runtime this blocks
+/// the thread; a transport that waits on tokio's own primitives there has to poll them
+/// `unconstrained`, as mstr-hyper does, because a parked task never gives its budget back.
 #[derive(Debug)]
 pub struct BlockOn<T> {
     transport: T,
