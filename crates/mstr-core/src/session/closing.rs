@@ -113,7 +113,7 @@ impl Session {
                     }
                 }
             }
-            Slot::Done | Slot::InFlight { .. } | Slot::Waiting { .. } => {}
+            Slot::Crossed { .. } | Slot::Done | Slot::InFlight { .. } | Slot::Waiting { .. } => {}
         }
     }
 

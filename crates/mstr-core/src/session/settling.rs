@@ -1,7 +1,7 @@
 //! The first checks of a new session: its idle timeout, the server's version, the project. All
 //! three are asked at once.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -14,8 +14,9 @@ use crate::contract::TransportError;
 use crate::error::{Error, ErrorKind};
 use crate::protocol::{Credentials, Project, Server, SessionInfo, Version, resolve_project, wire};
 
-/// How long to wait for the answer that a refused check has crossed; it is on its way already.
-const CROSSED_WAIT: Duration = Duration::from_millis(20);
+/// How often a check is asked before its refusal is believed: as many as there are that it can
+/// cross.
+const CROSSED_LIMIT: u32 = 3;
 
 /// The checks that are not answered yet.
 #[derive(Debug, Default)]
@@ -38,6 +39,18 @@ impl Settling {
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.slots.iter().filter_map(|(_, slot)| slot.deadline()).min()
+    }
+
+    /// A check to ask again, alone, once nothing is under way that it could cross.
+    fn next_crossed(&self) -> Option<(Purpose, u32)> {
+        let busy = |slot: &Slot| matches!(slot, Slot::InFlight { .. } | Slot::Waiting { .. });
+        if self.slots.iter().any(|(_, slot)| busy(slot)) {
+            return None;
+        }
+        self.slots.iter().find_map(|(purpose, slot)| match slot {
+            Slot::Crossed { attempts } => Some((*purpose, *attempts)),
+            Slot::Done | Slot::InFlight { .. } | Slot::Waiting { .. } => None,
+        })
     }
 
     fn is_done(&self) -> bool {
@@ -68,8 +81,8 @@ impl Session {
         let error = match result {
             Ok(response) => {
                 if self.crossed_another(&response, attempts) {
-                    self.wait_for_check(purpose, attempts, later(now, CROSSED_WAIT * attempts));
-                    return;
+                    self.put_off_check(purpose, Slot::Crossed { attempts });
+                    return self.finish_settling(now);
                 }
                 self.merge_cookies(response.headers());
                 if !is_passing_status(response.status()) {
@@ -92,7 +105,7 @@ impl Session {
         }
         let wait = self.backoff.next(&self.config.retry);
         let until = later(now, wait.max(error.retry_after().unwrap_or_default()));
-        self.wait_for_check(purpose, attempts, until);
+        self.put_off_check(purpose, Slot::Waiting { until, attempts });
     }
 
     /// Whether a check was refused because it crossed the answer to another one, with which the
@@ -101,16 +114,14 @@ impl Session {
         let State::Settling(settling) = &self.state else { return false };
         response.status() == StatusCode::UNAUTHORIZED
             && settling.slots.len() > 1
-            && attempts < self.config.retry.max_attempts
+            && attempts < CROSSED_LIMIT
     }
 
-    fn wait_for_check(&mut self, purpose: Purpose, attempts: u32, until: Instant) {
-        if let State::Settling(settling) = &mut self.state {
-            for (own, slot) in &mut settling.slots {
-                if *own == purpose {
-                    *slot = Slot::Waiting { until, attempts };
-                }
-            }
+    fn put_off_check(&mut self, purpose: Purpose, put_off: Slot) {
+        if let State::Settling(settling) = &mut self.state
+            && let Some((_, slot)) = settling.slots.iter_mut().find(|(own, _)| *own == purpose)
+        {
+            *slot = put_off;
         }
     }
 
@@ -128,7 +139,10 @@ impl Session {
                 Slot::Waiting { until, attempts } if now >= *until => {
                     Some((*purpose, false, *attempts))
                 }
-                Slot::Done | Slot::InFlight { .. } | Slot::Waiting { .. } => None,
+                Slot::Crossed { .. }
+                | Slot::Done
+                | Slot::InFlight { .. }
+                | Slot::Waiting { .. } => None,
             })
             .collect();
         for (purpose, unanswered, attempts) in due {
@@ -260,6 +274,9 @@ impl Session {
         let State::Settling(settling) = &self.state else {
             return;
         };
+        if let Some((purpose, attempts)) = settling.next_crossed() {
+            return self.ask_again(purpose, attempts + 1, now);
+        }
         if !settling.is_done() {
             return;
         }

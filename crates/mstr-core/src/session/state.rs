@@ -62,9 +62,20 @@ pub(super) struct InFlight {
 /// One of several exchanges that are tried side by side.
 #[derive(Debug)]
 pub(super) enum Slot {
+    /// Refused, perhaps because it crossed another one's answer. Asked again once no other is
+    /// under way.
+    Crossed {
+        attempts: u32,
+    },
     Done,
-    InFlight { exchange: InFlight, attempts: u32 },
-    Waiting { until: Instant, attempts: u32 },
+    InFlight {
+        exchange: InFlight,
+        attempts: u32,
+    },
+    Waiting {
+        until: Instant,
+        attempts: u32,
+    },
 }
 
 #[derive(Debug)]
@@ -84,7 +95,7 @@ impl Slot {
 
     pub(super) const fn deadline(&self) -> Option<Instant> {
         match self {
-            Self::Done => None,
+            Self::Crossed { .. } | Self::Done => None,
             Self::InFlight { exchange, .. } => Some(exchange.deadline),
             Self::Waiting { until, .. } => Some(*until),
         }
