@@ -1,7 +1,8 @@
-//! The transport contract over mstr-hyper, asynchronous and through the blocking adapter.
+//! The transport contract over mstr-hyper.
 
 use mstr_core::{BoxError, BoxFuture, SharedTransport};
 use mstr_fake::conformance::{Backend, Target};
+use mstr_hyper::{HyperTransport, TlsConfig};
 
 /// Each case has a runtime of its own: a transport lives on the one it was built on.
 struct Hyper(tokio::runtime::Runtime);
@@ -23,9 +24,16 @@ impl Backend for Hyper {
         "mstr-hyper"
     }
 
-    fn transport(&self, _target: &Target) -> Result<SharedTransport, BoxError> {
+    fn transport(&self, target: &Target) -> Result<SharedTransport, BoxError> {
+        let mut tls = TlsConfig::new();
+        if let Some(authority) = &target.authority_pem {
+            tls = tls.only_given_roots().add_root_pem(authority.clone());
+        }
+        if let Some(identity) = &target.identity_pem {
+            tls = tls.client_identity_pem(identity.clone());
+        }
         let runtime = self.0.handle().clone();
-        Ok(SharedTransport::new(mstr_hyper::HyperTransport::builder().runtime(runtime).build()?))
+        Ok(SharedTransport::new(HyperTransport::builder().tls(tls).runtime(runtime).build()?))
     }
 
     fn run(&self, case: BoxFuture<'static, ()>) {

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use mstr_core::{Body, RequestContext, SharedTransport, TransportError};
 
+use super::{Backend, Target};
 use crate::loopback::{RawConnection, RawServer};
 
 /// How long a case waits for something that has to happen.
@@ -17,12 +18,19 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// What a case works with: a transport, and servers made to measure.
 pub struct Context {
     pub(super) transport: SharedTransport,
+    backend: Arc<dyn Backend>,
     servers: Vec<Arc<RawServer>>,
 }
 
 impl Context {
-    pub(super) fn new(transport: SharedTransport) -> Self {
-        Self { transport, servers: Vec::new() }
+    pub(super) fn new(backend: Arc<dyn Backend>) -> Self {
+        let transport = build(&*backend, &Target::default());
+        Self { transport, backend, servers: Vec::new() }
+    }
+
+    /// The same for another target: what follows is sent with a transport for it.
+    pub(super) fn aim(&mut self, target: &Target) {
+        self.transport = build(&*self.backend, target);
     }
 
     /// Starts a server that does with each connection what `script` says.
@@ -93,6 +101,13 @@ impl Context {
         let begun = timer.now();
         let output = future.await;
         (output, timer.now() - begun)
+    }
+}
+
+fn build(backend: &dyn Backend, target: &Target) -> SharedTransport {
+    match backend.transport(target) {
+        Ok(transport) => transport,
+        Err(error) => panic!("{} could not be built: {error}", backend.name()),
     }
 }
 

@@ -60,6 +60,12 @@ macro_rules! __with_conformance_cases {
             policy: credentials_in_a_challenge_are_not_sought [Every],
             policy: cookies_are_not_kept [Every],
             session: a_whole_session [Every],
+            session: a_whole_session_over_tls [Tls],
+            tls: a_client_certificate_is_shown_to_servers_that_ask [ClientIdentity],
+            tls: a_handshake_that_hangs_is_late_and_has_sent_nothing [Tls],
+            tls: a_server_that_cannot_be_trusted_is_refused_before_anything_is_sent [Tls],
+            tls: a_trusted_server_is_reached [Tls],
+            tls: http_2_is_spoken_with_servers_that_choose_it [Http2],
         }
     };
 }
@@ -80,7 +86,7 @@ macro_rules! __conformance_tests {
         #[test]
         fn $case() {
             let name = concat!(stringify!($module), "::", stringify!($case));
-            $crate::conformance::run_named(&$backend, name);
+            $crate::conformance::run_named($backend, name);
         }
     )+};
 }

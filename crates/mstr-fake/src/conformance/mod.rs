@@ -3,7 +3,7 @@
 //! Implement [`Backend`] for yours (about fifteen lines) and write one line:
 //!
 //! ```ignore
-//! mstr_fake::conformance!(MyBackend);
+//! mstr_fake::conformance!(MyBackend::new());
 //! ```
 //!
 //! That makes one `#[test]` of each case, so that a test runner lists, filters and repeats them
@@ -23,8 +23,10 @@ mod extras;
 mod macros;
 mod policy;
 mod session;
+mod tls;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use mstr_core::{BoxError, BoxFuture, SharedTransport};
 
@@ -57,28 +59,51 @@ pub trait Backend: Send + Sync + 'static {
 /// What a transport is made for.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
-pub struct Target {}
+pub struct Target {
+    /// Trust only what this authority has signed (PEM). Without it, nothing is said about trust.
+    pub authority_pem: Option<String>,
+    /// Show this certificate to servers that ask (PEM, certificate and key).
+    pub identity_pem: Option<String>,
+}
 
 /// What a stack may be unable to do.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Capability {
+    /// Shows a certificate of its own.
+    ClientIdentity,
     /// Delivers an answer that comes before the request's body has been sent.
     EarlyAnswer,
     /// Nothing but what the contract asks of everybody.
     Every,
+    /// Speaks HTTP/2 over TLS with servers that choose it.
+    Http2,
     /// Ends the connection at once when a request is dropped whose server is silent.
     SilentPeerCancel,
+    /// Speaks TLS.
+    Tls,
 }
 
 impl Capability {
+    const ALL: [Self; 6] = [
+        Self::Every,
+        Self::Tls,
+        Self::ClientIdentity,
+        Self::Http2,
+        Self::EarlyAnswer,
+        Self::SilentPeerCancel,
+    ];
+
     /// What it is, in a few words.
     #[must_use]
     pub const fn describe(self) -> &'static str {
         match self {
+            Self::ClientIdentity => "a client certificate",
             Self::EarlyAnswer => "an answer before the upload has ended",
             Self::Every => "the contract",
+            Self::Http2 => "HTTP/2",
             Self::SilentPeerCancel => "ends a silent connection at once when dropped",
+            Self::Tls => "TLS",
         }
     }
 }
@@ -111,16 +136,11 @@ pub enum Outcome {
 /// # Panics
 ///
 /// If it does not hold.
-pub fn run(backend: &dyn Backend, case: &Case) -> Outcome {
+pub fn run(backend: &Arc<dyn Backend>, case: &Case) -> Outcome {
     if let Some((_, why)) = backend.lacks().iter().find(|(lacking, _)| *lacking == case.needs) {
         return Outcome::Skipped(why);
     }
-    let transport = backend.transport(&Target::default());
-    let transport = match transport {
-        Ok(transport) => transport,
-        Err(error) => panic!("{} could not be built: {error}", backend.name()),
-    };
-    let context = Context::new(transport);
+    let context = Context::new(Arc::clone(backend));
     backend.run((case.run)(context));
     Outcome::Passed
 }
@@ -130,11 +150,12 @@ pub fn run(backend: &dyn Backend, case: &Case) -> Outcome {
 /// # Panics
 ///
 /// If it does not hold, or if there is no such case.
-pub fn run_named(backend: &dyn Backend, name: &str) {
+pub fn run_named(backend: impl Backend, name: &str) {
     let Some(case) = cases().iter().find(|case| case.name == name) else {
         panic!("there is no case {name}");
     };
-    if let Outcome::Skipped(why) = run(backend, case) {
+    let backend: Arc<dyn Backend> = Arc::new(backend);
+    if let Outcome::Skipped(why) = run(&backend, case) {
         report(&format!("skipped: {} cannot: {why}", backend.name()));
     }
 }
@@ -145,10 +166,11 @@ pub(crate) fn report(text: &str) {
 }
 
 /// Runs every case against a backend and returns how each went.
-pub fn run_all(backend: &dyn Backend) -> Vec<(&'static str, Outcome)> {
+pub fn run_all(backend: impl Backend) -> Vec<(&'static str, Outcome)> {
+    let backend: Arc<dyn Backend> = Arc::new(backend);
     let one = |case: &Case| {
         // The panic has been printed; the next case starts with a new transport.
-        let outcome = catch_unwind(AssertUnwindSafe(|| run(backend, case)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| run(&backend, case)));
         (case.name, outcome.unwrap_or(Outcome::Failed))
     };
     cases().iter().map(one).collect()
@@ -164,7 +186,7 @@ pub fn table(backends: &[&dyn Backend]) -> String {
     text.push_str("\n|---|");
     text.push_str(&"---|".repeat(backends.len()));
     text.push('\n');
-    for capability in [Capability::Every, Capability::EarlyAnswer, Capability::SilentPeerCancel] {
+    for capability in Capability::ALL {
         text.push_str(&format!("| {} |", capability.describe()));
         for backend in backends {
             let lacking = backend.lacks().iter().find(|(lacking, _)| *lacking == capability);

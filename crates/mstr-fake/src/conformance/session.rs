@@ -1,18 +1,28 @@
-//! A whole session over the transport.
+//! A whole session over the transport, with and without TLS.
 
 use mstr_core::{CloseOutcome, Connection, Error};
 
-use super::Context;
-use crate::loopback::HttpServer;
+use super::{Context, Target};
+use crate::loopback::{HttpServer, HttpServerBuilder};
 use crate::server::{Purpose, Server};
 
 pub(super) async fn a_whole_session(context: Context) {
+    live(&context, HttpServer::builder()).await;
+}
+
+pub(super) async fn a_whole_session_over_tls(mut context: Context) {
+    let (authority, tls) = super::tls::trusted();
+    context.aim(&Target { authority_pem: Some(authority.pem()), ..Target::default() });
+    live(&context, HttpServer::builder().tls(tls)).await;
+}
+
+async fn live(context: &Context, builder: HttpServerBuilder) {
     let model = Server::builder().user("alice", "secret").build();
-    let server = match HttpServer::start(model) {
+    let server = match builder.start(model) {
         Ok(server) => server,
         Err(error) => panic!("no loopback server: {error}"),
     };
-    if let Err(error) = life(&context, &server).await {
+    if let Err(error) = life(context, &server).await {
         panic!("{error:?}");
     }
     server.server(|server| {

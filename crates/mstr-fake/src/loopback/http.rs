@@ -1,4 +1,4 @@
-//! HTTP/1.1 and HTTP/2 without TLS, on a thread of its own.
+//! HTTP/1.1 and HTTP/2, with TLS if wanted, on a thread of its own.
 
 use std::fmt;
 use std::future::pending;
@@ -14,11 +14,14 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 
 use super::body::Sending;
 use super::socket::{Breakable, Breaker};
+use super::tls::ServerTls;
 use crate::server::{Entry, ReplyBody, Server, SocketFault};
 
 /// Larger uploads are refused: they would have to be held in memory.
@@ -46,6 +49,7 @@ struct Shared {
 pub struct HttpServerBuilder {
     address: SocketAddr,
     observer: Option<Observer>,
+    tls: Option<ServerTls>,
 }
 
 impl HttpServer {
@@ -60,7 +64,7 @@ impl HttpServer {
 
     /// Begins to describe a server.
     pub fn builder() -> HttpServerBuilder {
-        HttpServerBuilder { address: (Ipv4Addr::LOCALHOST, 0).into(), observer: None }
+        HttpServerBuilder { address: (Ipv4Addr::LOCALHOST, 0).into(), observer: None, tls: None }
     }
 
     /// Where the Library is, for example `http://127.0.0.1:40001/MicroStrategyLibrary`.
@@ -116,6 +120,12 @@ impl HttpServerBuilder {
         self
     }
 
+    /// Speaks TLS. The certificate should be for 127.0.0.1, under which clients find the server.
+    pub fn tls(mut self, tls: ServerTls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     /// Starts `server`.
     ///
     /// # Errors
@@ -133,7 +143,8 @@ impl HttpServerBuilder {
         let listener = StdListener::bind(self.address)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let base_url = format!("http://{address}{}", server.base_path());
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let base_url = format!("{scheme}://{address}{}", server.base_path());
         #[expect(clippy::disallowed_methods, reason = "a socket lives in real time")]
         let started = Instant::now();
         let shared = Arc::new(Shared {
@@ -144,8 +155,9 @@ impl HttpServerBuilder {
         let (stop, stopped) = watch::channel(false);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let serving = Arc::clone(&shared);
+        let tls = self.tls.map(|tls| TlsAcceptor::from(tls.config()));
         let thread = std::thread::Builder::new().name("mstr-fake".into()).spawn(move || {
-            runtime.block_on(accept(listener, &serving, stopped));
+            runtime.block_on(accept(listener, &serving, tls, stopped));
         })?;
         Ok(HttpServer { shared, address, base_url, stop, thread: Some(thread) })
     }
@@ -173,7 +185,12 @@ impl Shared {
     }
 }
 
-async fn accept(listener: StdListener, shared: &Arc<Shared>, mut stopped: watch::Receiver<bool>) {
+async fn accept(
+    listener: StdListener,
+    shared: &Arc<Shared>,
+    tls: Option<TlsAcceptor>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let Ok(listener) = TcpListener::from_std(listener) else { return };
     let local = tokio::task::LocalSet::new();
     let accepting = async {
@@ -181,7 +198,7 @@ async fn accept(listener: StdListener, shared: &Arc<Shared>, mut stopped: watch:
             // A connection that failed before it was accepted is the client's business.
             if let Ok((stream, _)) = listener.accept().await {
                 let shared = Arc::clone(shared);
-                local.spawn_local(serve(stream, shared));
+                local.spawn_local(serve(stream, tls.clone(), shared));
             }
         }
     };
@@ -196,17 +213,32 @@ async fn accept(listener: StdListener, shared: &Arc<Shared>, mut stopped: watch:
     // Dropping the set closes all connections.
 }
 
-async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
     // Small answers must not wait for the client's acknowledgement.
     drop(stream.set_nodelay(true));
     let breaker = Breaker::default();
-    let io = TokioIo::new(Breakable::new(stream, breaker.clone()));
+    let stream = Breakable::new(stream, breaker.clone());
+    match tls {
+        None => speak(stream, breaker, shared).await,
+        Some(tls) => {
+            // A client that does not like the certificate is not a failure of the server.
+            if let Ok(stream) = tls.accept(stream).await {
+                speak(stream, breaker, shared).await;
+            }
+        }
+    }
+}
+
+async fn speak<S>(stream: S, breaker: Breaker, shared: Arc<Shared>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
     let service = service_fn(move |request| answer(request, Arc::clone(&shared), breaker.clone()));
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new());
     server.http2().timer(TokioTimer::new());
     // Ends with an error whenever a client hangs up or a fault breaks the connection.
-    drop(server.serve_connection(io, service).await);
+    drop(server.serve_connection(TokioIo::new(stream), service).await);
 }
 
 #[expect(clippy::disallowed_methods, reason = "a socket lives in real time")]

@@ -7,6 +7,8 @@ mod body;
 mod http;
 mod raw;
 mod socket;
+mod tls;
 
 pub use self::http::{HttpServer, HttpServerBuilder};
 pub use self::raw::{RawConnection, RawRequest, RawServer};
+pub use self::tls::{Authority, Identity, ServerTls};
