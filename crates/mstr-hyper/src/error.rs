@@ -63,10 +63,11 @@ fn diagnose(stage: Stage, error: &(dyn StdError + 'static)) -> (TransportErrorKi
             return (Kind::Protocol, sent);
         }
     }
-    let io = TransportError::find_source::<io::Error>(error).map(io::Error::kind);
-    let kind = match io {
+    let io = TransportError::find_source::<io::Error>(error);
+    let kind = match io.map(io::Error::kind) {
         Some(io::ErrorKind::TimedOut) => Kind::Timeout,
         Some(_) if connecting => Kind::Connect,
+        Some(io::ErrorKind::InvalidData) if io.is_some_and(is_tls_alert) => Kind::Tls,
         // A chunk size that is not a number, for example.
         Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => Kind::Protocol,
         Some(_) => Kind::Interrupted,
@@ -76,6 +77,13 @@ fn diagnose(stage: Stage, error: &(dyn StdError + 'static)) -> (TransportErrorKi
         None => Kind::Interrupted,
     };
     (kind, sent)
+}
+
+/// Whether the server has ended TLS with an alert, as one does that misses a client certificate.
+///
+/// HTTP/2 hands an error to every stream of its connection and keeps only its text.
+fn is_tls_alert(error: &io::Error) -> bool {
+    error.to_string().starts_with("received fatal alert")
 }
 
 /// The server an exchange is with, for error messages: host and port, never a path or a user.
@@ -147,6 +155,11 @@ mod tests {
         io::Error::other(io::Error::new(Io::InvalidData, error)).into()
     }
 
+    fn alert_of_http_2() -> BoxError {
+        let error = rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired);
+        io::Error::new(Io::InvalidData, error.to_string()).into()
+    }
+
     #[test]
     fn every_cause_has_its_kind_and_says_whether_the_request_left() {
         use Stage::{Connecting, Reading, Sending};
@@ -167,6 +180,7 @@ mod tests {
             (Sending, io(Io::TimedOut), Kind::Timeout, Sent::Maybe),
             // A server can refuse a client's certificate after the handshake.
             (Sending, tls(), Kind::Tls, Sent::Maybe),
+            (Sending, alert_of_http_2(), Kind::Tls, Sent::Maybe),
             (Sending, "unknown".into(), Kind::Interrupted, Sent::Maybe),
             (Reading, io(Io::ConnectionReset), Kind::Interrupted, Sent::Maybe),
             (Reading, io(Io::UnexpectedEof), Kind::Interrupted, Sent::Maybe),

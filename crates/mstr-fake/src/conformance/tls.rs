@@ -82,10 +82,12 @@ pub(super) async fn a_client_certificate_is_shown_to_servers_that_ask(mut contex
     let client = given(authority.issue("client.example"));
     trust(&mut context, &authority, Some(&client));
     assert_eq!(context.get(&status(&server)).await.status(), 200);
-    // Without one the server hangs up, during the handshake or right after it.
+    // Without one the server hangs up, during the handshake or (TLS 1.3) right after it, when the
+    // request may or may not be on its way.
     trust(&mut context, &authority, None);
     let error = failure(&context, &server).await;
-    assert!(matches!(error.kind(), Kind::Tls | Kind::Interrupted), "{error:?}");
+    let expected = [Kind::Canceled, Kind::Interrupted, Kind::Tls];
+    assert!(expected.contains(&error.kind()), "{error:?}");
     assert_eq!(server.server(|server| server.journal().len()), 1);
 }
 
