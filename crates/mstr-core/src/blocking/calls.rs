@@ -37,7 +37,8 @@ impl Shared {
                 let grant = self.session(|session| session.current_grant());
                 Some(grant.ok_or_else(|| plan.describe(not_open()))?)
             } else if plan.is_authenticated() {
-                Some(self.access().map_err(|error| plan.describe(error))?)
+                let grant = self.access(plan.deadline()).map_err(|error| plan.describe(error))?;
+                Some(grant.ok_or_else(|| plan.late())?)
             } else {
                 None
             };

@@ -86,7 +86,7 @@ impl Connection {
     ///
     /// Those of [`crate::Connection::open`].
     pub fn open(&self) -> Result<(), Error> {
-        self.shared.access().map(drop)
+        self.shared.access(None).map(drop)
     }
 
     /// Extends the session now, or opens one if there is none.

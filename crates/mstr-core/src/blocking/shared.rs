@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
 use http::Response;
 
-use super::park::block_on;
+use super::park::{block_on, block_on_until};
 use crate::call::{RetryPolicy, Timeouts, later};
 use crate::connection::{Events, Gate, Subscribers, answer_limit, outgoing};
 use crate::contract::{SharedBlockingTransport, TransportError, TransportErrorKind};
@@ -65,13 +66,23 @@ impl Flight {
         self.landed.notify_all();
     }
 
-    fn wait(&self) -> Outcome {
+    /// Waits for the outcome, at most until `deadline`. `None` if it has passed.
+    fn wait(&self, deadline: Option<Instant>, now: impl Fn() -> Instant) -> Option<Outcome> {
         let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(outcome) = &*outcome {
-                return outcome.clone();
+                return Some(outcome.clone());
             }
-            outcome = self.landed.wait(outcome).unwrap_or_else(PoisonError::into_inner);
+            let Some(deadline) = deadline else {
+                outcome = self.landed.wait(outcome).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let left = deadline.saturating_duration_since(now());
+            if left.is_zero() {
+                return None;
+            }
+            let waited = self.landed.wait_timeout(outcome, left);
+            outcome = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
@@ -116,7 +127,7 @@ impl Shared {
         seen
     }
 
-    fn flush(&self, locked: &mut Locked) -> Option<std::time::Instant> {
+    fn flush(&self, locked: &mut Locked) -> Option<Instant> {
         loop {
             match locked.session.poll_output() {
                 Output::Event(event) => {
@@ -138,7 +149,9 @@ impl Shared {
     }
 
     /// A grant to send a request with, opening a session first if there is none.
-    pub(super) fn access(&self) -> Result<Grant, Error> {
+    /// A grant to send a request with. `None` if it has not come by `deadline`; a thread that
+    /// leads a login finishes it first.
+    pub(super) fn access(&self, deadline: Option<Instant>) -> Result<Option<Grant>, Error> {
         loop {
             let mut locked = self.lock();
             let access = locked.session.request_access(self.transport.now());
@@ -150,10 +163,13 @@ impl Shared {
                     {
                         self.project.get_or_init(|| project.clone());
                     }
-                    return Ok(grant);
+                    return Ok(Some(grant));
                 }
                 Access::Denied(error) => return Err(error),
-                Access::Pending => self.fly(locked)?,
+                Access::Pending => match self.fly(locked, deadline) {
+                    Some(outcome) => outcome?,
+                    None => return Ok(None),
+                },
             }
         }
     }
@@ -165,7 +181,8 @@ impl Shared {
         if locked.session.is_settled() && locked.queue.is_empty() && locked.flight.is_none() {
             return locked.session.take_failure().map_or(Ok(()), Err);
         }
-        self.fly(locked)
+        // Without a deadline there is always an outcome.
+        self.fly(locked, None).unwrap_or(Ok(()))
     }
 
     pub(super) fn close(&self, even_if_borrowed: bool) -> CloseOutcome {
@@ -179,16 +196,20 @@ impl Shared {
     }
 
     /// Waits for the flight under way, or leads a new one.
-    fn fly(&self, mut locked: MutexGuard<'_, Locked>) -> Outcome {
+    fn fly(
+        &self,
+        mut locked: MutexGuard<'_, Locked>,
+        deadline: Option<Instant>,
+    ) -> Option<Outcome> {
         if let Some(flight) = locked.flight.clone() {
             drop(locked);
-            return flight.wait();
+            return flight.wait(deadline, || self.transport.now());
         }
         let flight = Arc::new(Flight::default());
         locked.flight = Some(Arc::clone(&flight));
         drop(locked);
         let mut leader = Leader { shared: self, flight: &flight, exchange: None, landed: false };
-        leader.drive()
+        Some(leader.drive())
     }
 
     fn exchange(&self, exchange: Exchange) -> Result<Response<bytes::Bytes>, TransportError> {
@@ -201,8 +222,11 @@ impl Shared {
         })?;
         trace::answered(&span, response.status());
         let (parts, body) = response.into_parts();
-        let body = block_on(body.collect(answer_limit(purpose)))?;
-        Ok(Response::from_parts(parts, body))
+        let reading = body.collect(answer_limit(purpose));
+        match block_on_until(reading, Some(deadline), || self.transport.now()) {
+            Some(body) => Ok(Response::from_parts(parts, body?)),
+            None => Err(TransportError::new(TransportErrorKind::Timeout)),
+        }
     }
 
     fn supply(&self) -> Result<Credentials, Error> {

@@ -463,7 +463,8 @@ impl Connection {
     /// # Errors
     ///
     /// [`Forbidden`](ErrorKind::Forbidden) for another user without the privileges, and those of
-    /// any request. It is never tried twice: each attempt would create a token.
+    /// any request. It is repeated only if the server cannot have carried it out: each attempt
+    /// would create a token.
     ///
     /// # Cancel safety
     ///
