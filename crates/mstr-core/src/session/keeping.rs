@@ -74,11 +74,13 @@ impl Session {
         let Some(held) = &self.held else { return };
         // An earlier renewal may have failed while nobody waited for it.
         self.failure = None;
+        let epoch = held.epoch;
         match self.config.codec().renew(&held.wire) {
             Ok(request) => {
                 let exchange = self.send(Purpose::Renew, request, now);
-                self.state =
-                    State::Open { renewing: Some(Renewing { exchange, required, asked_for }) };
+                self.state = State::Open {
+                    renewing: Some(Renewing { exchange, epoch, required, asked_for }),
+                };
             }
             Err(error) => self.failure = asked_for.then_some(error),
         }
@@ -102,6 +104,10 @@ impl Session {
             }
             self.state = State::Open { renewing: None };
             self.event(Event::Renewed { generation: self.generation });
+        } else if is_gone(&response) && self.renewal_was_crossed() {
+            // Another answer has replaced the cookies meanwhile: the session lives, and that
+            // answer has begun its idle time anew.
+            self.state = State::Open { renewing: None };
         } else if is_gone(&response) {
             let asked_for = matches!(&self.state, State::Open { renewing: Some(renewing) } if renewing.asked_for);
             self.lose(LossReason::Expired, now);
@@ -111,6 +117,13 @@ impl Session {
             }
         } else {
             self.on_renewal_failed(wire::refusal(&response), now);
+        }
+    }
+
+    fn renewal_was_crossed(&self) -> bool {
+        match (&self.state, &self.held) {
+            (State::Open { renewing: Some(renewing) }, Some(held)) => renewing.epoch != held.epoch,
+            _ => false,
         }
     }
 

@@ -81,6 +81,8 @@ pub(super) enum Slot {
 #[derive(Debug)]
 pub(super) struct Renewing {
     pub(super) exchange: InFlight,
+    /// Of the cookies it was sent with.
+    pub(super) epoch: u64,
     /// Nothing may be sent before the answer: the session has been idle for so long that it has
     /// probably ended.
     pub(super) required: bool,

@@ -121,3 +121,20 @@ fn a_limit_of_for_ever_is_a_limit() {
     rig.log_out();
     rig.answer(Purpose::Logout, ok(204, ""));
 }
+
+#[test]
+fn a_renewal_that_crossed_an_answer_with_new_cookies_says_nothing_about_the_session() {
+    let mut rig = Rig::open();
+    let grant = rig.granted();
+    rig.command(Command::Renew);
+    let verdict = rig.observe(&grant, 200, &["JSESSIONID=new"], "");
+    assert_eq!(verdict, Verdict::Deliver);
+    rig.answer(Purpose::Renew, ok(401, EXPIRED));
+    assert_eq!(rig.granted().generation().number(), 1);
+    rig.nothing_sent();
+    // With the cookies it was sent with, a refusal is a refusal.
+    rig.command(Command::Renew);
+    rig.answer(Purpose::Renew, ok(401, EXPIRED));
+    rig.answer(Purpose::Login, opened("t2"));
+    assert_eq!(rig.granted().generation().number(), 2);
+}
