@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mstr::{ErrorKind, RetryPolicy};
+use mstr::{ErrorKind, RetryPolicy, Timeouts};
 use mstr_fake::{Fault, Purpose};
 use mstr_tests::{Lab, server};
 
@@ -132,6 +132,65 @@ fn a_login_honours_the_server_s_wait() {
         let connection = world.connect().await;
         let waited = time.elapsed() - begun;
         assert!(waited >= Duration::from_secs(30), "{waited:?}");
+        connection.close().await;
+    });
+}
+
+#[test]
+fn opening_takes_no_longer_than_a_call_may() {
+    for rule in ["login:*:stall", "login:*:status=503,retry-after=60"] {
+        Lab::in_memory(async move |lab| {
+            let Lab::Memory(time) = &lab else { unreachable!("in memory") };
+            let world = lab.start(server().fault(rule.parse().unwrap()));
+            let total = Duration::from_secs(5);
+            let timeouts = Timeouts::new().total(Some(total));
+            let error = world.builder().timeouts(timeouts).connect().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Timeout, "{rule}");
+            assert_eq!(time.elapsed(), total, "{rule}");
+        });
+    }
+}
+
+#[test]
+fn closing_does_not_wait_for_a_login_or_a_logout_that_hangs() {
+    for rule in ["login:1:slow=40000", "logout:*:stall"] {
+        Lab::in_memory(async move |lab| {
+            let Lab::Memory(time) = &lab else { unreachable!("in memory") };
+            let world = lab.start(server().fault(rule.parse().unwrap()));
+            let connection = world.builder().build().unwrap();
+            let hasty = connection.get("/api/echo").timeout(Duration::from_secs(1)).send();
+            drop(hasty.await);
+            let begun = time.elapsed();
+            connection.close().await;
+            let took = time.elapsed() - begun;
+            assert!(took <= Duration::from_secs(10), "{rule}: {took:?}");
+            if rule.starts_with("login") {
+                // What the login has opened after all is logged out in the background.
+                time.sleep(Duration::from_secs(60)).await;
+                assert_eq!(world.open_sessions(), 0);
+            }
+        });
+    }
+}
+
+#[test]
+fn a_timeout_of_zero_is_an_error_that_names_it() {
+    Lab::in_memory(async |lab| {
+        let world = lab.start(server());
+        let zero = Duration::ZERO;
+        for (timeouts, name) in [
+            (Timeouts::new().connect(zero), "connect"),
+            (Timeouts::new().attempt(zero), "attempt"),
+            (Timeouts::new().total(Some(zero)), "total"),
+            (Timeouts::new().idle_body(zero), "idle_body"),
+        ] {
+            let error = world.builder().timeouts(timeouts).build().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.to_string().contains(name), "{error}");
+        }
+        let connection = world.connect().await;
+        let error = connection.get("/api/echo").timeout(zero).send().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Usage);
         connection.close().await;
     });
 }

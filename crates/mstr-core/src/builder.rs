@@ -265,6 +265,9 @@ impl<T> Builder<T> {
 
     fn prepare(&self, info: TransportInfo, now: Instant) -> Result<(Session, u64), Error> {
         let base = BaseUrl::parse(&self.base)?;
+        if let Some(name) = self.timeouts.zero() {
+            return Err(config_error(name));
+        }
         let seed = self.seed.unwrap_or_else(|| self.any_seed(now));
         let mut config = SessionConfig::new(base)
             .checks(self.checks)

@@ -18,7 +18,7 @@
 //!   means. It does no I/O, reads no clock and starts nothing.
 //! - [`Connection`] and [`blocking::Connection`] drive it over a transport, for tasks and for
 //!   threads. Neither needs a runtime of its own.
-//! - [`contract`] is what an HTTP stack has to do; [`Transport`] is its one method.
+//! - [`contract`] is what an HTTP stack has to do; [`Transport`] is its trait.
 //!
 //! What it is not: an HTTP client, and a client for the single endpoints of the API.
 //!

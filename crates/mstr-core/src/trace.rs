@@ -109,6 +109,14 @@ pub(crate) fn event(event: &Event) {
     }
 }
 
+/// A transport runs nothing in the background.
+pub(crate) fn not_detached() {
+    warn!(
+        target: TARGET,
+        "the transport does not implement `detach`: a session may stay open until it expires"
+    );
+}
+
 fn rejected(error: &Error) {
     warn!(target: TARGET, %error, "the server refuses the credentials");
 }

@@ -149,6 +149,8 @@ fn wrong_arguments_say_what_is_wrong() {
         (&["--api-token", "TOKEN"], "TOKEN=USER"),
         (&["--listen", "nowhere"], "nowhere"),
         (&["--session-timeout", "0"], "0"),
+        (&["--max-sessions", "0"], "0"),
+        (&["--server-version", "abc"], "11.3.0100"),
     ] {
         let (code, text) = refused(arguments);
         assert_eq!(code, Some(2), "{text}");

@@ -28,7 +28,8 @@ impl Runtime {
     pub(crate) fn current() -> Result<Handle, TransportError> {
         Handle::try_current().map_err(|error| {
             TransportError::new(TransportErrorKind::Config)
-                .with_detail("there is no tokio runtime here; pass one to `runtime`")
+                .with_detail("there is no tokio runtime here: pass one to HyperTransport::builder().runtime(..), or use \
+                 the blocking transport")
                 .with_source(error)
         })
     }

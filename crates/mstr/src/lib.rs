@@ -65,7 +65,8 @@
 //! # }
 //! ```
 //!
-//! Any other HTTP stack takes one method, [`Transport::send`]; the contract is in
+//! Any other HTTP stack takes [`Transport::send`] and its timer; whoever wraps a transport forwards
+//! [`detach`](Transport::detach) too, which logs out what is dropped. The contract is in
 //! [`contract`]'s documentation. Tests use the in-memory server of `mstr-fake` (feature `fake`).
 //!
 //! # Features

@@ -35,6 +35,10 @@ pub async fn every_method_reaches_the_server_as_described(lab: Lab) {
     assert_eq!(echo["headers"]["content-type"], "application/json");
     assert_eq!(echo["body"], "{\"name\":\"Büro\"}");
 
+    let own = connection.post("/api/echo").header("content-type", "application/vnd.mstr+json");
+    let echo: Value = own.json(&json!(1)).send().await.unwrap().json().await.unwrap();
+    assert_eq!(echo["headers"]["content-type"], "application/vnd.mstr+json");
+
     let form = connection.put("/api/echo").form(&[("a", "ä&b")]).send().await.unwrap();
     assert_eq!(form.json::<Value>().await.unwrap()["body"], "a=%C3%A4%26b");
     let text = connection.get("/api/echo").send().await.unwrap().text().await.unwrap();
@@ -176,6 +180,9 @@ pub async fn mistakes_are_reported_before_anything_is_sent(lab: Lab) {
         connection.get("/api/echo").header("x", "a\nb"),
         connection.get("/api/echo").json(&bad),
         connection.get("//evil.example/"),
+        connection.get("/api/../../elsewhere"),
+        connection.get("/api/%2e%2E/x"),
+        connection.post("/api/echo").header("transfer-encoding", "chunked"),
         connection.get("https://user:pass@evil.example/"),
     ] {
         assert_eq!(request.send().await.unwrap_err().kind(), ErrorKind::Usage);

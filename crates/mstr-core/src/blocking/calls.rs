@@ -46,7 +46,7 @@ impl Shared {
             let sent_at = self.transport.now();
             let request = plan.prepare(grant.as_ref(), &fixed, sent_at)?;
             let span =
-                trace::request_span(plan.operation(), plan.method(), plan.uri(), plan.attempt());
+                trace::request_span(plan.operation(), plan.method(), plan.uri(), plan.sends());
             let _entered = span.enter();
             let next = match self.transport.send(request) {
                 Err(error) => {
@@ -110,13 +110,13 @@ impl Shared {
                 Next::Deliver => {}
                 Next::Fail(error) => return Err(error),
                 Next::Reauthenticate => {
-                    trace::repeating(plan.operation(), plan.attempt());
+                    trace::repeating(plan.operation(), plan.sends());
                     if let Some(grant) = &grant {
                         self.revoke(grant.generation);
                     }
                 }
                 Next::Resend(at) => {
-                    trace::repeating(plan.operation(), plan.attempt());
+                    trace::repeating(plan.operation(), plan.sends());
                     self.transport.sleep_until(at);
                 }
             }

@@ -80,13 +80,15 @@ impl Connection {
         Defaults { timeouts: self.shared.timeouts.clone(), retry: self.shared.retry.clone() }
     }
 
-    /// Makes sure that a session is open, logging in if there is none.
+    /// Makes sure that a session is open, logging in if there is none. A thread that waits for
+    /// another one's login does so for no longer than
+    /// [`Timeouts::total`](crate::Timeouts::total); the one that logs in finishes its attempts.
     ///
     /// # Errors
     ///
     /// Those of [`crate::Connection::open`].
     pub fn open(&self) -> Result<(), Error> {
-        self.shared.access(None).map(drop)
+        self.shared.open()
     }
 
     /// Extends the session now, or opens one if there is none.

@@ -9,7 +9,7 @@ use http::Response;
 
 use super::park::{block_on, block_on_until};
 use crate::call::{RetryPolicy, Timeouts, later};
-use crate::connection::{Events, Gate, Subscribers, answer_limit, outgoing};
+use crate::connection::{Events, Gate, Subscribers, answer_limit, open_late, outgoing};
 use crate::contract::{SharedBlockingTransport, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind};
 use crate::protocol::{CredentialProvider, Credentials, Generation, Grant, Project, User};
@@ -172,6 +172,11 @@ impl Shared {
                 },
             }
         }
+    }
+
+    pub(super) fn open(&self) -> Result<(), Error> {
+        let deadline = self.timeouts.total.map(|total| later(self.transport.now(), total));
+        self.access(deadline)?.map(drop).ok_or_else(open_late)
     }
 
     pub(super) fn command(&self, command: Command) -> Outcome {

@@ -55,6 +55,20 @@ impl Timeouts {
     }
 }
 
+impl Timeouts {
+    /// What is wrong if one of them is zero: nothing could ever be in time.
+    pub(crate) fn zero(&self) -> Option<&'static str> {
+        [
+            (Some(self.connect), "the connect timeout is zero: nothing could ever be in time"),
+            (Some(self.attempt), "the attempt timeout is zero: nothing could ever be in time"),
+            (self.total, "the total timeout is zero: nothing could ever be in time"),
+            (Some(self.idle_body), "the idle_body timeout is zero: nothing could ever be in time"),
+        ]
+        .into_iter()
+        .find_map(|(limit, message)| limit.is_some_and(|limit| limit.is_zero()).then_some(message))
+    }
+}
+
 impl Default for Timeouts {
     fn default() -> Self {
         Self {

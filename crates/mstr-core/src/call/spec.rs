@@ -20,6 +20,9 @@ pub(crate) const ERROR_BODY_LIMIT: usize = 64 * 1024;
 /// The headers that belong to the session, and are never taken from a caller.
 const RESERVED: [HeaderName; 3] = [wire::AUTH_TOKEN, http::header::COOKIE, http::header::HOST];
 
+/// The header that belongs to the transport.
+const FRAMING: HeaderName = http::header::TRANSFER_ENCODING;
+
 /// One request as a caller describes it.
 #[derive(Debug)]
 pub(crate) struct Spec {
@@ -36,6 +39,8 @@ pub(crate) struct Spec {
     pub(crate) timeouts: Timeouts,
     pub(crate) retry: RetryPolicy,
     pub(crate) operation: &'static str,
+    /// The caller has chosen a content type.
+    pub(crate) content_type_given: bool,
     /// The first mistake made while describing it.
     pub(crate) mistake: Option<Error>,
 }
@@ -60,6 +65,7 @@ impl Spec {
             timeouts,
             retry,
             operation: "call",
+            content_type_given: false,
             mistake: None,
         }
     }
@@ -69,6 +75,10 @@ impl Spec {
     }
 
     pub(crate) fn header(&mut self, name: HeaderName, value: HeaderValue) {
+        if name == FRAMING {
+            let message = format!("the header \"{name}\" belongs to the transport");
+            return self.note_mistake(Error::new(ErrorKind::Usage, message));
+        }
         if RESERVED.contains(&name) {
             return self.note_mistake(Error::new(
                 ErrorKind::Usage,
@@ -95,6 +105,8 @@ pub(crate) struct Plan {
     uri: Uri,
     call: Call,
     redirects: u32,
+    /// How often the request has been sent, whatever for.
+    sends: u32,
     /// The body has been handed to the transport and cannot be produced again.
     spent: bool,
 }
@@ -122,6 +134,9 @@ impl Plan {
         if let Some(mistake) = spec.mistake.take() {
             return Err(mistake);
         }
+        if let Some(message) = spec.timeouts.zero() {
+            return Err(Error::new(ErrorKind::Usage, message));
+        }
         let target = base.target(&spec.path, &spec.query)?;
         if spec.authenticated && !target.same_origin {
             return Err(Error::new(
@@ -142,7 +157,7 @@ impl Plan {
         });
         let replayable = spec.body.is_replayable() && !spec.existing_only;
         let call = Call::new(spec.retry.clone(), idempotent, replayable, deadline, seed);
-        Ok(Self { spec, uri: target.uri, call, redirects: 0, spent: false })
+        Ok(Self { spec, uri: target.uri, call, redirects: 0, sends: 0, spent: false })
     }
 
     pub(crate) const fn is_authenticated(&self) -> bool {
@@ -178,8 +193,9 @@ impl Plan {
         &self.uri
     }
 
-    pub(crate) const fn attempt(&self) -> u32 {
-        self.call.attempt()
+    /// How often the request has been sent.
+    pub(crate) const fn sends(&self) -> u32 {
+        self.sends
     }
 
     /// The request of the next attempt.
@@ -221,13 +237,14 @@ impl Plan {
         {
             wire::declare_empty_body(&self.spec.method, &mut headers);
         }
+        self.sends += 1;
         let attempt = later(now, self.spec.timeouts.attempt);
         let context = RequestContext {
             deadline: Some(self.deadline().map_or(attempt, |total| total.min(attempt))),
             connect_timeout: Some(self.spec.timeouts.connect),
             body_idle_timeout: Some(self.spec.timeouts.idle_body),
             operation: self.spec.operation,
-            attempt: self.call.attempt(),
+            attempt: self.sends,
         };
         let mut request = http::Request::new(body);
         *request.method_mut() = self.spec.method.clone();

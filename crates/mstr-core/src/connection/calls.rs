@@ -57,7 +57,7 @@ impl Shared {
             let sent_at = self.timer.now();
             let request = plan.prepare(grant.as_ref(), &fixed, sent_at)?;
             let span =
-                trace::request_span(plan.operation(), plan.method(), plan.uri(), plan.attempt());
+                trace::request_span(plan.operation(), plan.method(), plan.uri(), plan.sends());
             let answer = trace::Traced::new(span.clone(), self.transport.send(request)).await;
             let next = match answer {
                 Err(error) => {
@@ -137,11 +137,11 @@ impl Shared {
                 if let Some(grant) = grant {
                     self.revoke(grant.generation);
                 }
-                trace::repeating(plan.operation(), plan.attempt());
+                trace::repeating(plan.operation(), plan.sends());
                 Ok(())
             }
             Next::Resend(at) => {
-                trace::repeating(plan.operation(), plan.attempt());
+                trace::repeating(plan.operation(), plan.sends());
                 if at > self.timer.now() {
                     self.timer.sleep_until(at).await;
                 }

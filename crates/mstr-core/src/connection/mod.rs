@@ -26,7 +26,7 @@ pub(crate) use events::Subscribers;
 pub(crate) use gate::Gate;
 pub use response::Response;
 pub use scope::ProjectScope;
-pub(crate) use shared::{Shared, answer_limit, outgoing};
+pub(crate) use shared::{Shared, answer_limit, open_late, outgoing};
 
 use crate::builder::{Builder, NoTransport};
 use crate::call::ProjectChoice;
@@ -104,7 +104,8 @@ impl Connection {
         Defaults { timeouts: self.shared.timeouts.clone(), retry: self.shared.retry.clone() }
     }
 
-    /// Makes sure that a session is open, logging in if there is none.
+    /// Makes sure that a session is open, logging in if there is none. Waits for no longer than
+    /// [`Timeouts::total`](crate::Timeouts::total).
     ///
     /// # Errors
     ///
@@ -117,7 +118,7 @@ impl Connection {
     ///
     /// Dropping the future pauses the login; the next call resumes the same one.
     pub async fn open(&self) -> Result<(), Error> {
-        self.shared.access().await.map(drop)
+        self.shared.open().await
     }
 
     /// Extends the session now, or opens one if there is none. However many callers ask, one

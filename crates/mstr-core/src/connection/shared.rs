@@ -7,11 +7,12 @@ use std::time::Instant;
 
 use http::{Request, Response};
 
+use super::calls::Timed;
 use super::events::{Events, Subscribers};
 use super::flight::Flight;
 use super::gate::Gate;
 use super::pump::Pump;
-use crate::call::{ERROR_BODY_LIMIT, RetryPolicy, Timeouts};
+use crate::call::{ERROR_BODY_LIMIT, RetryPolicy, Timeouts, later};
 use crate::contract::{
     Body, BoxFuture, RequestContext, SharedTimer, SharedTransport, TransportError,
 };
@@ -183,6 +184,15 @@ impl Shared {
         }
     }
 
+    /// Opens a session within the total time of a call.
+    pub(crate) async fn open(self: &Arc<Self>) -> Result<(), Error> {
+        let deadline = self.timeouts.total.map(|total| later(self.timer.now(), total));
+        match Timed::new(self.access(), deadline, &self.timer).await {
+            Some(outcome) => outcome.map(drop),
+            None => Err(open_late()),
+        }
+    }
+
     /// The flight under way, or a new one.
     fn flight(self: &Arc<Self>, locked: &mut Locked) -> Flight<Outcome> {
         let new = || Flight::new(Box::pin(Pump::new(self)));
@@ -345,7 +355,13 @@ pub(crate) const fn answer_limit(purpose: Purpose) -> usize {
     }
 }
 
+/// Opening has taken longer than a call may.
+pub(crate) fn open_late() -> Error {
+    Error::new(ErrorKind::Timeout, "opening took longer than the total timeout")
+        .with_operation("login")
+}
+
 /// What waiters receive if a transport panics while it is polled.
 fn aborted() -> Error {
-    Error::new(ErrorKind::Canceled, "the transport panicked")
+    Error::new(ErrorKind::Canceled, "the transport or the credential provider panicked")
 }

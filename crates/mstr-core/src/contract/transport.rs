@@ -46,6 +46,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// opening was canceled, so that nothing stays open on the server. The default gives the
     /// task up and the server's idle timeout ends the session instead.
     fn detach(&self, task: BoxFuture<'static, ()>) {
+        crate::trace::not_detached();
         drop(task);
     }
 

@@ -152,6 +152,12 @@ impl BaseUrl {
             )));
         }
         let path = without_fragment(path);
+        if has_dot_segment(path) {
+            return Err(usage(format!(
+                "\"{path}\" has a segment \".\" or \"..\", which could lead out of the base URL: \
+                 write the path it stands for"
+            )));
+        }
         let encoded: Cow<'_, str> = utf8_percent_encode(path, NOT_IN_A_TARGET).into();
         let mut text = String::with_capacity(self.prefix.len() + encoded.len() + query.len() + 2);
         text.push_str(&self.prefix);
@@ -223,6 +229,15 @@ fn library_path(path: &str) -> Vec<&str> {
 fn has_http_scheme(text: &str) -> bool {
     text.split_once("://").is_some_and(|(scheme, _)| {
         !scheme.is_empty() && scheme.bytes().all(|letter| letter.is_ascii_alphanumeric())
+    })
+}
+
+/// Whether a path goes up or stays, in clear or encoded.
+fn has_dot_segment(path: &str) -> bool {
+    let path = path.split('?').next().unwrap_or_default();
+    path.split(['/', '\\']).any(|segment| {
+        let segment = segment.to_ascii_lowercase().replace("%2e", ".");
+        segment == "." || segment == ".."
     })
 }
 

@@ -56,12 +56,12 @@ impl<C> RequestBuilder<C> {
         self
     }
 
-    /// Sends `value` as JSON.
+    /// Sends `value` as JSON. A `Content-Type` header of your own is kept.
     pub fn json<T: Serialize + ?Sized>(mut self, value: &T) -> Self {
         match serde_json::to_vec(value) {
             Ok(json) => {
                 self.spec.body = Body::from(json);
-                self.spec.headers.insert(CONTENT_TYPE, wire::JSON);
+                self.content_type(wire::JSON);
             }
             Err(error) => self
                 .spec
@@ -70,13 +70,12 @@ impl<C> RequestBuilder<C> {
         self
     }
 
-    /// Sends `value` as an HTML form.
+    /// Sends `value` as an HTML form. A `Content-Type` header of your own is kept.
     pub fn form<T: Serialize + ?Sized>(mut self, value: &T) -> Self {
         match serde_html_form::to_string(value) {
             Ok(form) => {
                 self.spec.body = Body::from(form);
-                let form = HeaderValue::from_static("application/x-www-form-urlencoded");
-                self.spec.headers.insert(CONTENT_TYPE, form);
+                self.content_type(HeaderValue::from_static("application/x-www-form-urlencoded"));
             }
             Err(error) => self
                 .spec
@@ -89,8 +88,7 @@ impl<C> RequestBuilder<C> {
     /// called `application/octet-stream`.
     pub fn body(mut self, body: impl Into<Body>) -> Self {
         self.spec.body = body.into();
-        let bytes = HeaderValue::from_static("application/octet-stream");
-        self.spec.headers.entry(CONTENT_TYPE).or_insert(bytes);
+        self.content_type(HeaderValue::from_static("application/octet-stream"));
         self
     }
 
@@ -103,6 +101,7 @@ impl<C> RequestBuilder<C> {
     {
         match (name.try_into(), value.try_into()) {
             (Ok(name), Ok(value)) if name == CONTENT_TYPE => {
+                self.spec.content_type_given = true;
                 self.spec.headers.insert(name, value);
             }
             (Ok(name), Ok(value)) => self.spec.header(name, value),
@@ -159,6 +158,13 @@ impl<C> RequestBuilder<C> {
         self.spec.idempotent = Some(true);
         self
     }
+
+    /// What the body is, unless the caller has said so.
+    fn content_type(&mut self, value: HeaderValue) {
+        if !self.spec.content_type_given {
+            self.spec.headers.insert(CONTENT_TYPE, value);
+        }
+    }
 }
 
 fn usage(message: impl Into<Cow<'static, str>>) -> Error {
@@ -176,6 +182,10 @@ pub(crate) fn decode_json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Error>
     serde_json::from_slice(body).map_err(|error| {
         let message = if body.is_empty() {
             "the response has no body to read as JSON".to_owned()
+        } else if body.trim_ascii_start().starts_with(b"<") {
+            "the response is a web page, not JSON: does a sign-in page stand in front of the \
+             server?"
+                .to_owned()
         } else {
             let name = std::any::type_name::<T>();
             let name = name.rsplit("::").next().unwrap_or(name);

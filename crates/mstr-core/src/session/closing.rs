@@ -9,7 +9,7 @@ use super::state::{After, CloseOutcome, Slot, State};
 use super::{Event, Purpose, Session, Source, timed_out};
 use crate::call::{is_passing_status, later};
 use crate::contract::TransportError;
-use crate::error::{Error, parse_error_body};
+use crate::error::{Error, ErrorKind, parse_error_body};
 use crate::protocol::wire;
 
 impl Session {
@@ -22,6 +22,10 @@ impl Session {
             State::ClosingLogin(exchange) => exchange.borrows &= !even_if_borrowed,
             State::LoggingIn(exchange) => {
                 exchange.borrows &= !even_if_borrowed;
+                // A login that hangs is not waited for longer than a logout would be. If it
+                // succeeds after all, its session is logged out in the background.
+                let patience = later(now, self.config.logout_timeout);
+                exchange.deadline = exchange.deadline.min(patience);
                 self.state = State::ClosingLogin(*exchange);
             }
             State::Leaving { after, .. } => *after = After::Close,
@@ -83,8 +87,10 @@ impl Session {
         let Slot::InFlight { attempts, .. } = *slot else {
             return;
         };
+        // One that hangs is not repeated: closing has taken long enough.
         let again = attempts < self.config.retry.max_attempts
             && error.is_retryable()
+            && error.kind() != ErrorKind::Timeout
             && wait <= self.config.logout_timeout
             && self.held.is_some();
         if again {

@@ -89,8 +89,17 @@ impl Session {
             return self.log_in(now);
         }
         let mut error = wire::refusal(response);
-        if error.kind() == ErrorKind::NotFound {
-            error = error.with_message("there is no REST API here: check the base URL");
+        match error.kind() {
+            ErrorKind::NotFound => {
+                error = error.with_message("there is no REST API here: check the base URL");
+            }
+            // Nothing but the login and a few others answers without a session.
+            ErrorKind::SessionLost => {
+                error = error.with_message(
+                    "the server asks for a session where the login should be: check the base URL",
+                );
+            }
+            _ => {}
         }
         if matches!(error.kind(), ErrorKind::Credentials | ErrorKind::Forbidden) {
             let error = error.with_operation("login").with_attempts(self.attempts);

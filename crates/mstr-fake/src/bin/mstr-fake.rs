@@ -49,12 +49,12 @@ struct Arguments {
     http_session_timeout: u64,
 
     /// How many sessions a user may have [default: any number].
-    #[arg(long, value_name = "N")]
-    max_sessions: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_sessions: Option<u32>,
 
     /// The Intelligence Server's version; before 11.5.0600 clients fall back to another
     /// application type.
-    #[arg(long, value_name = "VERSION", default_value = "11.6.0700.00123")]
+    #[arg(long, value_name = "VERSION", default_value = "11.6.0700.00123", value_parser = version)]
     server_version: String,
 
     /// Replace the session cookie with every response.
@@ -171,7 +171,7 @@ fn model(arguments: &Arguments) -> Result<Server, String> {
         server = server.api_token(token, user);
     }
     if let Some(limit) = arguments.max_sessions {
-        server = server.max_sessions_per_user(limit);
+        server = server.max_sessions_per_user(usize::try_from(limit).unwrap_or(usize::MAX));
     }
     for fault in &arguments.fault {
         server = server.fault(fault.clone());
@@ -214,6 +214,15 @@ fn user(text: &str) -> Result<(String, String), String> {
             Ok((name.to_owned(), password.to_owned()))
         }
         _ => Err("a user has the form NAME:PASSWORD".to_owned()),
+    }
+}
+
+fn version(text: &str) -> Result<String, String> {
+    let numbers = text.trim_end_matches(char::is_alphabetic);
+    if numbers.split('.').all(|part| part.parse::<u64>().is_ok()) {
+        Ok(text.to_owned())
+    } else {
+        Err("a version has numbers between dots, for example 11.3.0100.00001".to_owned())
     }
 }
 
