@@ -194,3 +194,14 @@ fn a_timeout_of_zero_is_an_error_that_names_it() {
         connection.close().await;
     });
 }
+
+#[test]
+fn a_login_whose_answer_loses_its_body_has_opened_a_session_all_the_same() {
+    Lab::in_memory(async |lab| {
+        let world = lab.start(server().fault("login:1:reset-mid-body".parse().unwrap()));
+        let connection = world.connect().await;
+        assert_eq!((world.logins(), world.open_sessions()), (1, 1));
+        connection.close().await;
+        assert_eq!(world.open_sessions(), 0);
+    });
+}

@@ -9,7 +9,9 @@ use http::Response;
 
 use super::park::{block_on, block_on_until};
 use crate::call::{RetryPolicy, Timeouts, later};
-use crate::connection::{Events, Gate, Subscribers, answer_limit, open_late, outgoing};
+use crate::connection::{
+    Events, Gate, Subscribers, answer_limit, answer_read, open_late, outgoing,
+};
 use crate::contract::{SharedBlockingTransport, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind};
 use crate::protocol::{CredentialProvider, Credentials, Generation, Grant, Project, User};
@@ -148,9 +150,8 @@ impl Shared {
         }
     }
 
-    /// A grant to send a request with, opening a session first if there is none.
-    /// A grant to send a request with. `None` if it has not come by `deadline`; a thread that
-    /// leads a login finishes it first.
+    /// A grant to send a request with, opening a session first if there is none. `None` if it has
+    /// not come by `deadline`; a thread that leads a login finishes it first.
     pub(super) fn access(&self, deadline: Option<Instant>) -> Result<Option<Grant>, Error> {
         loop {
             let mut locked = self.lock();
@@ -228,10 +229,9 @@ impl Shared {
         trace::answered(&span, response.status());
         let (parts, body) = response.into_parts();
         let reading = body.collect(answer_limit(purpose));
-        match block_on_until(reading, Some(deadline), || self.transport.now()) {
-            Some(body) => Ok(Response::from_parts(parts, body?)),
-            None => Err(TransportError::new(TransportErrorKind::Timeout)),
-        }
+        let body = block_on_until(reading, Some(deadline), || self.transport.now());
+        let late = || Err(TransportError::new(TransportErrorKind::Timeout));
+        answer_read(purpose, parts, body.unwrap_or_else(late))
     }
 
     fn supply(&self) -> Result<Credentials, Error> {

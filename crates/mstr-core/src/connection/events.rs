@@ -2,11 +2,8 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
-
-use futures_core::Stream;
 
 use crate::session::Event;
 use crate::sync::{Mutex, lock};
@@ -40,7 +37,7 @@ impl Events {
     ///
     /// Dropping the future loses no event.
     pub async fn next(&mut self) -> Option<Event> {
-        poll_fn(|cx| self.poll(cx)).await
+        poll_fn(|cx| self.poll_next(cx)).await
     }
 
     /// The next event if there is one already.
@@ -48,7 +45,8 @@ impl Events {
         lock(&self.0.state).events.pop_front()
     }
 
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+    /// Polls for the next event; what a `Stream` of any library is made from.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         let mut pending = lock(&self.0.state);
         match pending.events.pop_front() {
             Some(event) => Poll::Ready(Some(event)),
@@ -58,14 +56,6 @@ impl Events {
                 Poll::Pending
             }
         }
-    }
-}
-
-impl Stream for Events {
-    type Item = Event;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        self.poll(cx)
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) use events::Subscribers;
 pub(crate) use gate::Gate;
 pub use response::Response;
 pub use scope::ProjectScope;
-pub(crate) use shared::{Shared, answer_limit, open_late, outgoing};
+pub(crate) use shared::{Shared, answer_limit, answer_read, open_late, outgoing};
 
 use crate::builder::{Builder, NoTransport};
 use crate::call::ProjectChoice;

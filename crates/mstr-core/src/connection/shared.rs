@@ -154,8 +154,8 @@ impl Shared {
             };
             trace::answered(&span, response.status());
             let (parts, body) = response.into_parts();
-            let body = body.collect(answer_limit(purpose)).await?;
-            Ok(Response::from_parts(parts, body))
+            let body = body.collect(answer_limit(purpose)).await;
+            answer_read(purpose, parts, body)
         })
     }
 
@@ -352,6 +352,22 @@ pub(crate) const fn answer_limit(purpose: Purpose) -> usize {
     match purpose {
         Purpose::Inspect | Purpose::ListProjects | Purpose::Status => ANSWER_LIMIT,
         _ => ERROR_BODY_LIMIT,
+    }
+}
+
+/// An answer whose body has been read, or not.
+///
+/// What opens a session says so in its head: if only the body is lost, the session is not, and
+/// giving up would leave it on the server.
+pub(crate) fn answer_read(
+    purpose: Purpose,
+    parts: http::response::Parts,
+    body: Result<bytes::Bytes, TransportError>,
+) -> Result<Response<bytes::Bytes>, TransportError> {
+    let opened = purpose.opens_session() && parts.status.is_success();
+    match body {
+        Err(_) if opened => Ok(Response::from_parts(parts, bytes::Bytes::new())),
+        body => Ok(Response::from_parts(parts, body?)),
     }
 }
 

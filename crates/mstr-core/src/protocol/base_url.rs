@@ -235,6 +235,10 @@ fn has_http_scheme(text: &str) -> bool {
 /// Whether a path goes up or stays, in clear or encoded.
 fn has_dot_segment(path: &str) -> bool {
     let path = path.split('?').next().unwrap_or_default();
+    // Most paths have neither, and every request passes here.
+    if !path.contains(['.', '%']) {
+        return false;
+    }
     path.split(['/', '\\']).any(|segment| {
         let segment = segment.to_ascii_lowercase().replace("%2e", ".");
         segment == "." || segment == ".."
