@@ -18,7 +18,8 @@
 //!   means. It does no I/O, reads no clock and starts nothing.
 //! - [`Connection`] and [`blocking::Connection`] drive it over a transport, for tasks and for
 //!   threads. Neither needs a runtime of its own.
-//! - [`contract`] is what an HTTP stack has to do; [`Transport`] is its trait.
+//! - [`contract`] is what an HTTP stack has to do; [`Transport`] is its trait, [`toolkit`] has parts
+//!   for one, and [`settings`] what all of them are told.
 //!
 //! What it is not: an HTTP client, and a client for the single endpoints of the API.
 //!
@@ -101,7 +102,9 @@ mod error;
 mod protocol;
 mod request;
 pub mod session;
+pub mod settings;
 mod sync;
+pub mod toolkit;
 mod trace;
 pub mod workstation;
 
@@ -122,4 +125,5 @@ pub use protocol::{
 };
 pub use request::RequestBuilder;
 pub use session::{CloseOutcome, Event, LossReason};
+pub use settings::{ProxyConfig, TlsConfig, TlsVersion};
 pub use workstation::WorkstationData;

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use mstr_core::TlsConfig;
 use tokio::runtime::Handle;
 
 use crate::connector::Connector;
 use crate::runtime::Runtime;
-use crate::tls::TlsConfig;
+use crate::tls;
 use crate::transport::HyperTransport;
 
 /// Builds a [`HyperTransport`].
@@ -126,7 +127,7 @@ impl HyperTransportBuilder {
             Versions::Http1 => &[b"http/1.1"],
             Versions::Http2 => &[b"h2"],
         };
-        let tls = Arc::new(self.tls.prepare(protocols)?);
+        let tls = Arc::new(tls::prepare(&self.tls, protocols)?);
 
         let mut http = HttpConnector::new();
         http.enforce_http(false);

@@ -10,11 +10,11 @@ use http::uri::Scheme;
 use hyper_rustls::{DefaultServerNameResolver, HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
+use mstr_core::toolkit::{Peer, Stage};
 use mstr_core::{BoxError, BoxFuture, Sent, TransportError, TransportErrorKind};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use crate::error::{Peer, Stage};
 use crate::tls::Tls;
 
 tokio::task_local! {

@@ -1,24 +1,11 @@
 //! What hyper's errors mean in terms of the transport contract.
 
 use std::error::Error as StdError;
-use std::fmt;
 use std::io;
 
-use http::Uri;
-use http::uri::{Authority, Scheme};
 use hyper_util::client::legacy;
+use mstr_core::toolkit::{Peer, Stage};
 use mstr_core::{BoxError, Sent, TransportError, TransportErrorKind};
-
-/// How far an exchange had come when it failed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Stage {
-    /// No connection had been assigned to the request.
-    Connecting,
-    /// A connection had the request, and there was no response yet.
-    Sending,
-    /// The response's body was being read.
-    Reading,
-}
 
 /// Turns a failure of the HTTP stack into a transport error. The only place where that is done.
 pub(crate) fn classify(stage: Stage, error: BoxError, peer: &Peer) -> TransportError {
@@ -86,58 +73,12 @@ fn is_tls_alert(error: &io::Error) -> bool {
     error.to_string().starts_with("received fatal alert")
 }
 
-/// The server an exchange is with, for error messages: host and port, never a path or a user.
-#[derive(Clone, Debug)]
-pub(crate) struct Peer {
-    authority: Authority,
-    port: u16,
-}
-
-impl Peer {
-    /// # Errors
-    ///
-    /// [`Config`](TransportErrorKind::Config) for anything but an absolute http or https URL.
-    pub(crate) fn of(uri: &Uri) -> Result<Self, TransportError> {
-        let default_port = match uri.scheme() {
-            Some(scheme) if *scheme == Scheme::HTTP => 80,
-            Some(scheme) if *scheme == Scheme::HTTPS => 443,
-            Some(other) => {
-                return Err(not_sent(format!("the scheme `{other}` is not http or https")));
-            }
-            None => return Err(not_sent("the request's URL is not absolute")),
-        };
-        match uri.authority() {
-            Some(authority) => Ok(Self {
-                authority: authority.clone(),
-                port: authority.port_u16().unwrap_or(default_port),
-            }),
-            None => Err(not_sent("the request's URL has no host")),
-        }
-    }
-
-    /// What was being done at `stage`.
-    pub(crate) fn doing(&self, stage: Stage) -> String {
-        match stage {
-            Stage::Connecting => format!("connecting to {self}"),
-            Stage::Sending => format!("waiting for an answer from {self}"),
-            Stage::Reading => format!("reading an answer from {self}"),
-        }
-    }
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.authority.host(), self.port)
-    }
-}
-
-fn not_sent(detail: impl Into<std::borrow::Cow<'static, str>>) -> TransportError {
-    TransportError::new(TransportErrorKind::Config).with_sent(Sent::No).with_detail(detail)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::error::Error as _;
     use std::io::ErrorKind as Io;
+
+    use http::Uri;
 
     use super::*;
 
@@ -211,12 +152,5 @@ mod tests {
         drop((connection, there));
         let error = classify(Stage::Sending, answer.await.unwrap_err().into(), &peer());
         assert_eq!((error.kind(), error.sent()), (TransportErrorKind::Canceled, Sent::No));
-    }
-
-    #[test]
-    fn a_peer_is_named_by_host_and_port_only() {
-        assert_eq!(peer().to_string(), "host:443");
-        let plain = Peer::of(&Uri::from_static("http://[::1]/")).unwrap();
-        assert_eq!(plain.doing(Stage::Connecting), "connecting to [::1]:80");
     }
 }

@@ -8,16 +8,17 @@ use async_trait::async_trait;
 use http::{Request, Response};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
+use mstr_core::toolkit::{DownloadBody, Peer, Stage, UploadBody};
 use mstr_core::{
-    Body, BoxFuture, RequestContext, Sent, SharedTimer, Transport, TransportError,
-    TransportErrorKind, TransportInfo,
+    Body, BoxFuture, RequestContext, SharedTimer, Transport, TransportError, TransportErrorKind,
+    TransportInfo,
 };
 
 use crate::blocking::KeepAlive;
-use crate::body::{RequestBody, ResponseBody};
+use crate::body::ResponseBody;
 use crate::builder::HyperTransportBuilder;
 use crate::connector::{CONNECT_TIMEOUT, Connector};
-use crate::error::{Peer, Stage, classify};
+use crate::error::classify;
 use crate::runtime::Runtime;
 use crate::timer::TokioTimer;
 
@@ -36,7 +37,7 @@ pub struct HyperTransport {
 }
 
 struct Shared {
-    client: Client<Connector, RequestBody>,
+    client: Client<Connector, UploadBody>,
     runtime: Runtime,
     timer: SharedTimer,
     connect_timeout: Option<Duration>,
@@ -58,7 +59,7 @@ impl HyperTransport {
     }
 
     pub(crate) fn from_parts(
-        client: Client<Connector, RequestBody>,
+        client: Client<Connector, UploadBody>,
         runtime: Runtime,
         connect_timeout: Option<Duration>,
     ) -> Self {
@@ -79,7 +80,7 @@ impl Transport for HyperTransport {
         let peer = Peer::of(request.uri())?;
         let context = request.extensions().get::<RequestContext>().copied().unwrap_or_default();
         if context.deadline.is_some_and(|deadline| deadline <= shared.timer.now()) {
-            return Err(given_up(TransportErrorKind::Timeout, Stage::Connecting, &peer));
+            return Err(peer.failure(TransportErrorKind::Timeout, Stage::Connecting));
         }
 
         let mut request = without_extensions(request);
@@ -98,17 +99,17 @@ impl Transport for HyperTransport {
         match task.await {
             Ok(Some(Ok(response))) => Ok(response.map(|incoming| {
                 let keep = self.keep.clone();
+                let body = ResponseBody::new(incoming, peer.clone(), keep);
                 let idle = context.body_idle_timeout;
-                Body::wrap(ResponseBody::new(incoming, peer, &shared.runtime, idle, keep))
+                Body::wrap(DownloadBody::new(body, peer, idle, shared.timer.clone()))
             })),
             Ok(Some(Err(error))) => Err(match failure.get() {
-                Some(failure) => failure.clone(),
+                Some(failure) => failure,
                 None => classify(progress.stage(), error.into(), &peer),
             }),
-            Ok(None) => Err(given_up(TransportErrorKind::Timeout, progress.stage(), &peer)),
+            Ok(None) => Err(peer.failure(TransportErrorKind::Timeout, progress.stage())),
             Err(ended) => {
-                Err(given_up(TransportErrorKind::Canceled, progress.stage(), &peer)
-                    .with_source(ended))
+                Err(peer.failure(TransportErrorKind::Canceled, progress.stage()).with_source(ended))
             }
         }
     }
@@ -149,19 +150,11 @@ impl Progress {
 
 /// Only what goes over the wire: an extension may mean something to hyper, and the HTTP version
 /// is what the connection speaks, whatever the request says.
-fn without_extensions(request: Request<Body>) -> Request<RequestBody> {
+fn without_extensions(request: Request<Body>) -> Request<UploadBody> {
     let (parts, body) = request.into_parts();
-    let mut request = Request::new(RequestBody::new(body, &parts.headers));
+    let mut request = Request::new(UploadBody::new(body, &parts.headers));
     *request.method_mut() = parts.method;
     *request.uri_mut() = parts.uri;
     *request.headers_mut() = parts.headers;
     request
-}
-
-fn given_up(kind: TransportErrorKind, stage: Stage, peer: &Peer) -> TransportError {
-    let sent = match stage {
-        Stage::Connecting => Sent::No,
-        Stage::Sending | Stage::Reading => Sent::Maybe,
-    };
-    TransportError::new(kind).with_sent(sent).with_detail(peer.doing(stage))
 }

@@ -1,0 +1,163 @@
+//! PEM text that was named in the settings.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls_pki_types::pem::{self, PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use zeroize::Zeroizing;
+
+use super::refuse;
+use crate::contract::TransportError;
+
+/// Where PEM text comes from, and the setting that said so.
+#[derive(Clone)]
+pub(super) struct PemSource {
+    setting: &'static str,
+    from: From,
+}
+
+#[derive(Clone)]
+enum From {
+    Bytes(Arc<Zeroizing<Vec<u8>>>),
+    File(PathBuf),
+}
+
+impl PemSource {
+    pub(super) fn bytes(setting: &'static str, pem: impl Into<Vec<u8>>) -> Self {
+        Self { setting, from: From::Bytes(Arc::new(Zeroizing::new(pem.into()))) }
+    }
+
+    pub(super) fn file(setting: &'static str, path: impl AsRef<Path>) -> Self {
+        Self { setting, from: From::File(path.as_ref().to_owned()) }
+    }
+
+    fn load(
+        &self,
+        read: &impl Fn(&Path) -> io::Result<Vec<u8>>,
+    ) -> Result<Arc<Zeroizing<Vec<u8>>>, TransportError> {
+        match &self.from {
+            From::Bytes(bytes) => Ok(Arc::clone(bytes)),
+            From::File(path) => match read(path) {
+                Ok(bytes) => Ok(Arc::new(Zeroizing::new(bytes))),
+                Err(error) => Err(self.error("it cannot be read").with_source(error)),
+            },
+        }
+    }
+
+    /// Reads certificates to trust.
+    pub(super) fn roots(
+        &self,
+        read: &impl Fn(&Path) -> io::Result<Vec<u8>>,
+    ) -> Result<Pem, TransportError> {
+        let text = self.load(read)?;
+        Ok(Pem { certificates: self.certificates(&text)?, key: None, text, source: self.clone() })
+    }
+
+    /// Reads a certificate chain and its key.
+    pub(super) fn identity(
+        &self,
+        read: &impl Fn(&Path) -> io::Result<Vec<u8>>,
+    ) -> Result<Pem, TransportError> {
+        let text = self.load(read)?;
+        let certificates = self.certificates(&text)?;
+        let keys = self.parse::<PrivateKeyDer<'static>>(&text)?;
+        let Some(key) = keys.first() else {
+            return Err(self.error("there is no unencrypted private key in it"));
+        };
+        let key = Some(Arc::new(Zeroizing::new(key.secret_der().to_vec())));
+        Ok(Pem { certificates, key, text, source: self.clone() })
+    }
+
+    fn certificates(&self, text: &[u8]) -> Result<Vec<Vec<u8>>, TransportError> {
+        let found = self.parse::<CertificateDer<'static>>(text)?;
+        if found.is_empty() {
+            return Err(self.error("there is no certificate in it"));
+        }
+        Ok(found.into_iter().map(|certificate| certificate.to_vec()).collect())
+    }
+
+    fn parse<T: PemObject>(&self, text: &[u8]) -> Result<Vec<T>, TransportError> {
+        T::pem_slice_iter(text)
+            .collect::<Result<_, pem::Error>>()
+            .map_err(|error| self.error("it is not valid PEM").with_source(error))
+    }
+
+    fn error(&self, problem: &str) -> TransportError {
+        refuse(format!("{self}: {problem}"))
+    }
+}
+
+impl fmt::Display for PemSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.from {
+            From::Bytes(_) => write!(f, "TlsConfig::{}: the given PEM", self.setting),
+            From::File(path) => write!(f, "TlsConfig::{}: {}", self.setting, path.display()),
+        }
+    }
+}
+
+impl fmt::Debug for PemSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Never the bytes: a private key may be among them.
+        match &self.from {
+            From::Bytes(bytes) => write!(f, "Pem({} bytes)", bytes.len()),
+            From::File(path) => write!(f, "Pem({})", path.display()),
+        }
+    }
+}
+
+/// PEM text that was read and is PEM: at least one certificate, and a key where one is needed.
+///
+/// What it holds is wiped when it is dropped, and never printed.
+#[derive(Clone)]
+pub struct Pem {
+    certificates: Vec<Vec<u8>>,
+    key: Option<Arc<Zeroizing<Vec<u8>>>>,
+    text: Arc<Zeroizing<Vec<u8>>>,
+    source: PemSource,
+}
+
+impl Pem {
+    /// The certificates as DER, in their order. Whether they are certificates in more than name
+    /// is for the TLS library to say.
+    #[must_use]
+    pub fn certificates(&self) -> &[Vec<u8>] {
+        &self.certificates
+    }
+
+    /// The private key as DER (PKCS#8, PKCS#1 or SEC1), if this is an identity.
+    #[must_use]
+    pub fn private_key(&self) -> Option<&[u8]> {
+        self.key.as_ref().map(|key| key.as_slice())
+    }
+
+    /// Everything as it was given.
+    #[must_use]
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// The file it was read from, if it was.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match &self.source.from {
+            From::Bytes(_) => None,
+            From::File(path) => Some(path),
+        }
+    }
+
+    /// An error that names the setting, and the file if it is one.
+    #[must_use]
+    pub fn error(&self, problem: &str) -> TransportError {
+        self.source.error(problem)
+    }
+}
+
+impl fmt::Debug for Pem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.fmt(f)
+    }
+}

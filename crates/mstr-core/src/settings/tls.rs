@@ -1,0 +1,291 @@
+//! Whom to trust and who to be.
+
+use std::io;
+use std::path::Path;
+
+use super::pem::{Pem, PemSource};
+use super::refuse;
+use crate::contract::TransportError;
+
+/// TLS settings of a transport.
+///
+/// Nothing is read from the working directory, and nothing in the environment overrides what is
+/// named here. Files are read, and mistakes reported, when the transport is built.
+///
+/// Without further settings the certificates of the platform are trusted. The platform's own list
+/// is the platform's affair: on Linux, `SSL_CERT_FILE` and `SSL_CERT_DIR` can move it.
+/// [`only_given_roots`](Self::only_given_roots) and [`bundled_roots`](Self::bundled_roots) leave
+/// it out.
+///
+/// It means the same on every transport. What a stack cannot do is an error when the transport is
+/// built, and stands in its documentation.
+#[derive(Clone, Debug, Default)]
+pub struct TlsConfig {
+    roots: Vec<PemSource>,
+    source: RootSource,
+    identity: Option<PemSource>,
+    min_version: TlsVersion,
+    accept_any: bool,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum TlsVersion {
+    /// TLS 1.2.
+    #[default]
+    Tls12,
+    /// TLS 1.3.
+    Tls13,
+}
+
+/// Which authorities are trusted besides those that were added.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum RootSource {
+    /// Mozilla's list, compiled in.
+    Bundled,
+    /// None.
+    OnlyGiven,
+    /// Those of the operating system.
+    #[default]
+    Platform,
+}
+
+impl TlsConfig {
+    /// The default settings.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Trusts the certificates in `pem` as well.
+    #[must_use]
+    pub fn add_root_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.roots.push(PemSource::bytes("add_root_pem", pem));
+        self
+    }
+
+    /// Trusts the certificates in the PEM file at `path` as well.
+    #[must_use]
+    pub fn add_root_pem_file(mut self, path: impl AsRef<Path>) -> Self {
+        self.roots.push(PemSource::file("add_root_pem_file", path));
+        self
+    }
+
+    /// Trusts Mozilla's list of authorities instead of the platform's. The list is compiled in
+    /// with the transport's feature `webpki-roots`.
+    #[must_use]
+    pub fn bundled_roots(mut self) -> Self {
+        self.source = RootSource::Bundled;
+        self
+    }
+
+    /// Trusts nothing but the certificates that were added here.
+    #[must_use]
+    pub fn only_given_roots(mut self) -> Self {
+        self.source = RootSource::OnlyGiven;
+        self
+    }
+
+    /// Answers servers that ask for a certificate with the chain in `pem`, own certificate first,
+    /// and the private key next to it (PKCS#8, PKCS#1 or SEC1, not encrypted).
+    #[must_use]
+    pub fn client_identity_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.identity = Some(PemSource::bytes("client_identity_pem", pem));
+        self
+    }
+
+    /// The same from a file that holds the chain and the key.
+    #[must_use]
+    pub fn client_identity_pem_file(mut self, path: impl AsRef<Path>) -> Self {
+        self.identity = Some(PemSource::file("client_identity_pem_file", path));
+        self
+    }
+
+    /// Refuses servers that speak older versions only. Default: TLS 1.2.
+    #[must_use]
+    pub fn min_tls_version(mut self, version: TlsVersion) -> Self {
+        self.min_version = version;
+        self
+    }
+
+    /// Accepts every certificate, for every host. **Anyone on the way can read the password.**
+    #[cfg(feature = "dangerous")]
+    #[must_use]
+    pub fn dangerous_accept_any_certificate(mut self) -> Self {
+        self.accept_any = true;
+        self
+    }
+
+    /// Reads and checks everything that was named; for transports, which pass how to read a file.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](crate::TransportErrorKind::Config), naming the setting, the file and the
+    /// problem.
+    pub fn load(
+        &self,
+        read: impl Fn(&Path) -> io::Result<Vec<u8>>,
+    ) -> Result<LoadedTls, TransportError> {
+        let roots = self.roots.iter().map(|pem| pem.roots(&read)).collect::<Result<Vec<_>, _>>()?;
+        if self.source == RootSource::OnlyGiven && roots.is_empty() && !self.accept_any {
+            return Err(refuse(
+                "TlsConfig::only_given_roots: no certificate to trust was given; add some with \
+                 `add_root_pem` or `add_root_pem_file`",
+            ));
+        }
+        let identity = self.identity.as_ref().map(|pem| pem.identity(&read)).transpose()?;
+        Ok(LoadedTls {
+            roots,
+            source: self.source,
+            identity,
+            min_version: self.min_version,
+            accept_any: self.accept_any,
+        })
+    }
+}
+
+/// The settings with everything read, for transports.
+#[derive(Clone, Debug)]
+pub struct LoadedTls {
+    roots: Vec<Pem>,
+    source: RootSource,
+    identity: Option<Pem>,
+    min_version: TlsVersion,
+    accept_any: bool,
+}
+
+impl LoadedTls {
+    /// The certificates to trust besides those of [`root_source`](Self::root_source).
+    #[must_use]
+    pub fn roots(&self) -> &[Pem] {
+        &self.roots
+    }
+
+    /// Which authorities to trust besides.
+    #[must_use]
+    pub fn root_source(&self) -> RootSource {
+        self.source
+    }
+
+    /// The certificate chain and key to show to servers that ask.
+    #[must_use]
+    pub fn identity(&self) -> Option<&Pem> {
+        self.identity.as_ref()
+    }
+
+    /// The oldest version to speak.
+    #[must_use]
+    pub fn min_version(&self) -> TlsVersion {
+        self.min_version
+    }
+
+    /// Whether every certificate is to be accepted. Never without the feature `dangerous`.
+    #[must_use]
+    pub fn accepts_any(&self) -> bool {
+        self.accept_any
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+    use crate::contract::{Sent, TransportErrorKind};
+
+    const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    const KEY: &str = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n";
+
+    fn nothing(path: &Path) -> io::Result<Vec<u8>> {
+        panic!("nobody asked for {}", path.display())
+    }
+
+    fn refused(config: &TlsConfig) -> TransportError {
+        let error = config
+            .load(|_| Err(io::Error::from(io::ErrorKind::NotFound)))
+            .expect_err("it cannot work");
+        assert_eq!((error.kind(), error.sent()), (TransportErrorKind::Config, Sent::No));
+        error
+    }
+
+    #[test]
+    fn what_was_given_is_read_and_split() {
+        let both = format!("{CERTIFICATE}{KEY}{CERTIFICATE}");
+        let config = TlsConfig::new()
+            .add_root_pem(format!("{CERTIFICATE}# a comment\n{CERTIFICATE}"))
+            .add_root_pem_file("/ca.pem")
+            .client_identity_pem(both.clone())
+            .min_tls_version(TlsVersion::Tls13);
+        let loaded = config
+            .load(|path| {
+                assert_eq!(path, Path::new("/ca.pem"));
+                Ok(CERTIFICATE.into())
+            })
+            .unwrap();
+        let certificates: Vec<usize> =
+            loaded.roots().iter().map(|pem| pem.certificates().len()).collect();
+        assert_eq!(certificates, [2, 1]);
+        assert_eq!(loaded.roots()[1].path(), Some(Path::new("/ca.pem")));
+        let identity = loaded.identity().unwrap();
+        assert_eq!(identity.certificates(), [[0, 0, 0], [0, 0, 0]]);
+        assert_eq!(identity.private_key(), Some(&b"secret"[..]));
+        assert_eq!(identity.text(), both.as_bytes());
+        assert_eq!(loaded.min_version(), TlsVersion::Tls13);
+        assert!(!loaded.accepts_any());
+        assert_eq!(TlsConfig::new().load(nothing).unwrap().root_source(), RootSource::Platform);
+    }
+
+    #[test]
+    fn a_mistake_names_its_setting_and_its_problem() {
+        let broken = "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n";
+        let table = [
+            (
+                TlsConfig::new().add_root_pem("hello"),
+                "add_root_pem: the given PEM: there is no certificate",
+            ),
+            (
+                TlsConfig::new().add_root_pem(""),
+                "add_root_pem: the given PEM: there is no certificate",
+            ),
+            (
+                TlsConfig::new().add_root_pem(broken),
+                "add_root_pem: the given PEM: it is not valid PEM",
+            ),
+            (
+                TlsConfig::new().add_root_pem_file("/no/ca.pem"),
+                "add_root_pem_file: /no/ca.pem: it cannot be read",
+            ),
+            (
+                TlsConfig::new().client_identity_pem(CERTIFICATE),
+                "client_identity_pem: the given PEM: there is no unencrypted private key",
+            ),
+            (
+                TlsConfig::new().client_identity_pem(KEY),
+                "client_identity_pem: the given PEM: there is no certificate",
+            ),
+            (
+                TlsConfig::new().client_identity_pem_file("/id.pem"),
+                "client_identity_pem_file: /id.pem: it cannot be read",
+            ),
+            (TlsConfig::new().only_given_roots(), "only_given_roots: no certificate to trust"),
+        ];
+        for (config, expected) in table {
+            let shown = refused(&config).to_string();
+            assert!(shown.contains(&format!("TlsConfig::{expected}")), "{shown}");
+        }
+        let unreadable = refused(&TlsConfig::new().add_root_pem_file("/no/ca.pem"));
+        assert!(unreadable.source().is_some(), "what the system said is kept");
+    }
+
+    #[test]
+    fn no_key_is_printed() {
+        let config = TlsConfig::new().client_identity_pem(format!("{CERTIFICATE}{KEY}"));
+        let loaded = config.load(nothing).unwrap();
+        let shown = format!("{config:?} {loaded:?} {:?}", loaded.identity());
+        assert!(!shown.contains("c2VjcmV0") && !shown.contains("secret"), "{shown}");
+        // 115, 101, 99: "sec" as bytes.
+        assert!(!shown.contains("115, 101"), "{shown}");
+    }
+}

@@ -1,0 +1,145 @@
+//! A request's body on its way to an HTTP stack.
+
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use crate::contract::{Body, Sent, TransportError, TransportErrorKind};
+
+/// The failure of a request's body, where the exchange can find it.
+///
+/// HTTP stacks answer a failing body with an error of their own, and HTTP/2 with a reset that has
+/// forgotten why.
+#[derive(Clone, Debug, Default)]
+pub struct BodyFailure(Arc<OnceLock<TransportError>>);
+
+impl BodyFailure {
+    /// Why the body ended before its end, if it has.
+    #[must_use]
+    pub fn get(&self) -> Option<TransportError> {
+        self.0.get().cloned()
+    }
+}
+
+/// A request's body that is held to its declared length.
+///
+/// A body that ends too early or goes on for too long fails with
+/// [`Body`](TransportErrorKind::Body) instead of being cut or padded without a word.
+#[derive(Debug)]
+pub struct UploadBody {
+    body: Body,
+    remaining: Option<u64>,
+    /// What was found when looking for more after the last declared byte.
+    next: Option<Option<Frame<Bytes>>>,
+    failure: BodyFailure,
+}
+
+impl UploadBody {
+    /// Holds `body` to the `Content-Length` among `headers`, or else to its own length if that
+    /// is known.
+    #[must_use]
+    pub fn new(body: Body, headers: &HeaderMap) -> Self {
+        let declared =
+            headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let remaining = declared.or_else(|| body.len_hint());
+        Self { body, remaining, next: None, failure: BodyFailure::default() }
+    }
+
+    /// Where the reason will be found if this body fails.
+    #[must_use]
+    pub fn failure(&self) -> BodyFailure {
+        self.failure.clone()
+    }
+
+    /// How many bytes are still to come, if that has been declared or is known.
+    #[must_use]
+    pub fn remaining(&self) -> Option<u64> {
+        self.remaining
+    }
+
+    fn check(&mut self, frame: Option<&Frame<Bytes>>) -> Result<(), TransportError> {
+        let Some(remaining) = &mut self.remaining else { return Ok(()) };
+        let too = match frame {
+            None if *remaining > 0 => "shorter",
+            None => return Ok(()),
+            Some(frame) => {
+                let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+                match remaining.checked_sub(length) {
+                    Some(rest) => {
+                        *remaining = rest;
+                        return Ok(());
+                    }
+                    None => "longer",
+                }
+            }
+        };
+        Err(TransportError::new(TransportErrorKind::Body)
+            .with_detail(format!("the request's body is {too} than its declared length")))
+    }
+
+    fn poll_checked(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Frame<Bytes>>, TransportError>> {
+        if let Some(next) = self.next.take() {
+            return Poll::Ready(Ok(next));
+        }
+        let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)).transpose() {
+            Ok(frame) => frame,
+            Err(error) if error.kind() == TransportErrorKind::Body => {
+                return Poll::Ready(Err(error.with_sent(Sent::Maybe)));
+            }
+            // Another exchange's failure, say, whose answer was being passed on.
+            Err(error) => {
+                let error = TransportError::new(TransportErrorKind::Body).with_source(error);
+                return Poll::Ready(Err(error));
+            }
+        };
+        self.check(frame.as_ref())?;
+        Poll::Ready(Ok(frame))
+    }
+}
+
+impl HttpBody for UploadBody {
+    type Data = Bytes;
+    type Error = TransportError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
+        let this = &mut *self;
+        let mut result = ready!(this.poll_checked(cx));
+        // HTTP stacks do not ask for more than was declared, so a body that is too long would be
+        // cut without a word. What it has at hand beyond the end is enough to tell.
+        let last = matches!(&result, Ok(Some(frame)) if frame.is_data());
+        if last && this.remaining == Some(0) && !this.body.is_end_stream() {
+            match this.poll_checked(cx) {
+                Poll::Ready(Ok(next)) => this.next = Some(next),
+                Poll::Ready(Err(error)) => result = Err(error),
+                Poll::Pending => {}
+            }
+        }
+        if let Err(error) = &result {
+            // Only the first failure counts.
+            drop(this.failure.0.set(error.clone()));
+        }
+        Poll::Ready(result.transpose())
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.next {
+            Some(next) => next.is_none(),
+            None => self.body.is_end_stream() && self.remaining.unwrap_or(0) == 0,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
