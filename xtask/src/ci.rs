@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::command::{Outcome, cargo, output, root, run};
+use crate::members::{MEMBERS, everything};
 use crate::tools::{DENY, NEXTEST};
 use crate::{deps, msrv, tidy};
 
@@ -106,9 +107,10 @@ fn quickstart() -> Outcome {
 }
 
 fn clippy() -> Outcome {
-    for package in ["mstr-core", "mstr-fake", "mstr-hyper", "mstr", "mstr-tests", "xtask"] {
+    for package in MEMBERS {
+        let features = package.everything();
         run(&mut cargo(&format!(
-            "clippy --locked --package {package} --all-targets --all-features -- -D warnings"
+            "clippy --locked --package {package} --all-targets {features} -- -D warnings"
         )))?;
     }
     // What is compiled only when a feature is off.
@@ -116,7 +118,9 @@ fn clippy() -> Outcome {
         "mstr-fake --no-default-features",
         "mstr-hyper --no-default-features",
         "mstr-hyper --no-default-features --features rustls-ring,webpki-roots",
+        "mstr-isahc --no-default-features",
         "mstr --no-default-features",
+        "mstr --no-default-features --features isahc",
     ] {
         run(&mut cargo(&format!("clippy --locked --lib --package {rest} -- -D warnings")))?;
     }
@@ -125,11 +129,11 @@ fn clippy() -> Outcome {
 
 fn test() -> Outcome {
     NEXTEST.provide()?;
-    run(&mut cargo("nextest run --locked --workspace --all-features"))
+    run(&mut cargo(&format!("nextest run --locked --workspace {}", everything())))
 }
 
 fn doc_test() -> Outcome {
-    run(&mut cargo("test --locked --workspace --all-features --doc"))
+    run(&mut cargo(&format!("test --locked --workspace --doc {}", everything())))
 }
 
 fn loom() -> Outcome {
@@ -147,6 +151,6 @@ fn loom() -> Outcome {
 }
 
 fn docs() -> Outcome {
-    let mut command = cargo("doc --locked --workspace --no-deps --all-features");
+    let mut command = cargo(&format!("doc --locked --workspace --no-deps {}", everything()));
     run(command.env("RUSTDOCFLAGS", "-D warnings"))
 }

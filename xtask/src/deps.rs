@@ -41,7 +41,19 @@ const STACKS: [&str; 21] = [
 const ABSENT: &[(&str, &str, &[&str], &str)] = &[
     ("mstr-core", "--all-features", &STACKS, "it is used with any HTTP stack"),
     ("mstr-core", "--all-features", &["futures-executor"], "whoever awaits drives"),
-    ("mstr-core", "--edges normal,build,dev", &["mstr-fake", "mstr-hyper"], "tests live in tests/"),
+    (
+        "mstr-core",
+        "--edges normal,build,dev",
+        &["mstr-fake", "mstr-hyper", "mstr-isahc"],
+        "tests live in tests/",
+    ),
+    (
+        "mstr-isahc",
+        "--features dangerous,webpki-roots",
+        &["hyper", "mstr-fake", "mstr-hyper", "rustls", "tokio"],
+        "it is there for those who want none of them",
+    ),
+    ("mstr-hyper", "--all-features", &["mstr-isahc"], "transports do not see each other"),
     ("mstr-hyper", "--all-features", &["mstr-fake"], "users must not build the test server"),
     (
         "mstr-hyper",

@@ -5,6 +5,7 @@
 mod ci;
 mod command;
 mod deps;
+mod members;
 mod msrv;
 mod tidy;
 mod tools;

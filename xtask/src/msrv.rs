@@ -1,8 +1,7 @@
 //! The minimum supported Rust version, as far as this machine can show it.
 
 use crate::command::{Outcome, cargo, output, run};
-
-const PUBLISHED: [&str; 4] = ["mstr-core", "mstr-fake", "mstr-hyper", "mstr"];
+use crate::members::MEMBERS;
 
 pub(crate) fn check() -> Outcome {
     let declared = declared()?;
@@ -14,9 +13,11 @@ pub(crate) fn check() -> Outcome {
     }
     println!("    no dependency asks for more than Rust {declared}");
     // 2. Nothing of the standard library that is younger.
-    for package in PUBLISHED {
+    let published = || MEMBERS.iter().filter(|member| member.published);
+    for package in published() {
+        let features = package.everything();
         run(&mut cargo(&format!(
-            "clippy --locked --lib --all-features --package {package} -- -D clippy::incompatible_msrv"
+            "clippy --locked --lib {features} --package {package} -- -D clippy::incompatible_msrv"
         )))?;
     }
     // 3. The real thing, where rustup has it.
@@ -26,11 +27,12 @@ pub(crate) fn check() -> Outcome {
         println!("    a build with Rust {declared} is SKIPPED: rustup has no such toolchain here");
         return Ok(());
     }
-    for package in PUBLISHED {
+    for package in published() {
         let mut command = std::process::Command::new("rustup");
         command.current_dir(crate::command::root());
-        command.args(["run", &declared, "cargo", "check", "--locked", "--lib", "--all-features"]);
-        run(command.args(["--package", package]))?;
+        command.args(["run", &declared, "cargo", "check", "--locked", "--lib"]);
+        command.args(package.everything().split(' '));
+        run(command.args(["--package", &package.to_string()]))?;
     }
     Ok(())
 }

@@ -79,9 +79,13 @@
 //! | `platform-roots` | yes | trust what the operating system trusts |
 //! | `webpki-roots` | | trust Mozilla's list, compiled in |
 //! | `dangerous` | | `TlsConfig::dangerous_accept_any_certificate` |
+//! | `isahc` | | the transport over isahc and libcurl; needs no tokio; TLS by the system's library |
+//! | `isahc-native-tls-static` | | the same with an OpenSSL that is compiled as well |
+//! | `isahc-rustls-tls` | | the same with rustls |
 //! | `fake` | | the fake server as `mstr::fake` |
 //!
-//! Features only add; none changes what is there. The minimum supported Rust version is 1.88.
+//! Features only add; none changes what is there. Of the three that begin with `isahc` a program
+//! takes one, because isahc refuses to build with two TLS libraries; with `hyper` each goes along. The minimum supported Rust version is 1.88.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "hyper")]
@@ -96,6 +100,12 @@ pub use mstr_core::*;
 #[cfg(feature = "hyper")]
 pub mod hyper {
     pub use mstr_hyper::*;
+}
+
+/// The transport over isahc and libcurl.
+#[cfg(any(feature = "isahc", feature = "isahc-native-tls-static", feature = "isahc-rustls-tls"))]
+pub mod isahc {
+    pub use mstr_isahc::*;
 }
 
 /// The fake server, for tests.

@@ -1,11 +1,16 @@
 //! Any asynchronous transport as a blocking one.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::park::block_on;
 use crate::contract::{
     BlockingTransport, Body, SharedTimer, Transport, TransportError, TransportInfo,
 };
+use crate::toolkit::before;
+
+/// How long a request that nobody waits for may take.
+const DETACHED_LIMIT: Duration = Duration::from_secs(10);
 
 /// Uses an asynchronous [`Transport`] from blocking code by parking the calling thread.
 ///
@@ -15,7 +20,7 @@ use crate::contract::{
 /// `unconstrained`, as mstr-hyper does, because a parked task never gives its budget back.
 #[derive(Debug)]
 pub struct BlockOn<T> {
-    transport: T,
+    transport: Arc<T>,
     timer: SharedTimer,
 }
 
@@ -23,7 +28,7 @@ impl<T: Transport> BlockOn<T> {
     /// Adapts `transport`.
     pub fn new(transport: T) -> Self {
         let timer = transport.timer();
-        Self { transport, timer }
+        Self { transport: Arc::new(transport), timer }
     }
 }
 
@@ -38,6 +43,14 @@ impl<T: Transport> BlockingTransport for BlockOn<T> {
 
     fn sleep_until(&self, deadline: Instant) {
         block_on(self.timer.sleep_until(deadline));
+    }
+
+    fn send_detached(&self, request: http::Request<Body>) {
+        let (transport, timer) = (Arc::clone(&self.transport), self.timer.clone());
+        self.transport.detach(Box::pin(async move {
+            let limit = timer.now() + DETACHED_LIMIT;
+            drop(before(Some(limit), &*timer, transport.send(request)).await);
+        }));
     }
 
     fn info(&self) -> TransportInfo {

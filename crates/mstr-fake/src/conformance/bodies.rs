@@ -114,6 +114,23 @@ pub(super) async fn an_answer_before_the_upload_has_ended_is_delivered(mut conte
     assert_eq!(&response.body()[..], b"enough");
 }
 
+pub(super) async fn a_head_is_delivered_before_its_body_begins(mut context: Context) {
+    let server = context.serve(|mut connection| {
+        connection.read_request()?;
+        connection.write("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n")?;
+        connection.hang(Duration::from_secs(1));
+        connection.write("late")
+    });
+    let sent = request(Method::GET, &server.url("/"), Body::empty());
+    // The deadline is for the head alone.
+    let sent = limited(&context, sent, Duration::from_millis(500), PATIENCE);
+    let body = match context.send(sent).await {
+        Ok(response) => response.into_body().collect(usize::MAX).await,
+        Err(error) => panic!("the head is there: {error:?}"),
+    };
+    assert!(matches!(&body, Ok(bytes) if bytes == "late"), "{body:?}");
+}
+
 pub(super) async fn a_failing_upload_is_an_error_of_the_body(mut context: Context) {
     let complete = Arc::new(AtomicBool::new(false));
     let noted = Arc::clone(&complete);

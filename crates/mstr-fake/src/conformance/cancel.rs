@@ -31,10 +31,10 @@ fn silent(context: &mut Context) -> (Arc<RawServer>, Arc<AtomicUsize>) {
 }
 
 /// Sends a request until the server has it, then drops it.
-async fn drop_once_sent(context: &Context, server: &RawServer, deadline: Duration) {
+async fn drop_once_sent(context: &Context, server: &RawServer, limit: Duration) {
     let before = server.requests().len();
     let sent = request(Method::GET, &server.url("/silent"), Body::empty());
-    let sent = limited(context, sent, deadline, PATIENCE);
+    let sent = limited(context, sent, limit, limit);
     let mut sending = Box::pin(context.send(sent));
     let arrived = context.eventually("the request arrives", || server.requests().len() > before);
     let mut arrived = Box::pin(arrived);

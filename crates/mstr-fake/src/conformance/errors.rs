@@ -155,13 +155,14 @@ pub(super) async fn what_is_not_http_is_a_protocol_error(mut context: Context) {
     assert_eq!((error.kind(), error.sent()), (Kind::Protocol, Sent::Maybe), "{error:?}");
 }
 
-pub(super) async fn an_idle_connection_the_server_closed_is_no_loss(mut context: Context) {
-    // One request a connection, although the connection seems to be kept.
+/// Sends a few requests to a server that closes each connection after one answer, although it
+/// seems to keep it, with a pause between them.
+async fn after_a_closing(mut context: Context, rounds: u32, pause: Duration) {
     let server = context.serve(|mut connection| {
         connection.read_request()?;
         connection.answer("200 OK", "one")
     });
-    for _ in 0..5 {
+    for _ in 0..rounds {
         let sent = request(Method::POST, &server.url("/"), Body::from("x"));
         match context.send(limited(&context, sent, PATIENCE, PATIENCE)).await {
             Ok(response) => {
@@ -171,8 +172,16 @@ pub(super) async fn an_idle_connection_the_server_closed_is_no_loss(mut context:
             // Noticed in time: the caller may send it again, whatever the method.
             Err(error) => assert_eq!(error.sent(), Sent::No, "{error:?}"),
         }
-        context.sleep(Duration::from_millis(30)).await;
+        context.sleep(pause).await;
     }
+}
+
+pub(super) async fn an_idle_connection_the_server_closed_a_moment_ago_is_no_loss(context: Context) {
+    after_a_closing(context, 5, Duration::from_millis(30)).await;
+}
+
+pub(super) async fn an_idle_connection_the_server_closed_is_no_loss(context: Context) {
+    after_a_closing(context, 2, Duration::from_millis(1100)).await;
 }
 
 pub(super) async fn errors_hold_no_secret(mut context: Context) {

@@ -1,7 +1,7 @@
 //! A transport adds nothing of its own.
 
 use http::Method;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use mstr_core::Body;
 
 use super::Context;
@@ -49,6 +49,34 @@ pub(super) async fn nothing_is_added_to_a_request_with_a_body(mut context: Conte
         }
     }
     assert_eq!(seen.len(), 6);
+}
+
+pub(super) async fn nothing_is_added_to_a_request_that_has_its_usual_headers(mut context: Context) {
+    let server = context.answer("200 OK", "");
+    let usual = [
+        (ACCEPT, "application/json"),
+        (CONTENT_TYPE, "application/json"),
+        (USER_AGENT, "a program/1.0"),
+    ];
+    let methods = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH];
+    for method in methods.into_iter().chain([Method::DELETE, Method::OPTIONS]) {
+        for body in ["", "{}"] {
+            if !body.is_empty() && [Method::GET, Method::HEAD, Method::OPTIONS].contains(&method) {
+                continue;
+            }
+            let mut sent = request(method.clone(), &server.url("/"), Body::from(body));
+            for (name, value) in &usual {
+                sent.headers_mut().insert(name, HeaderValue::from_static(value));
+            }
+            context.exchange(sent).await;
+            let seen = server.requests().remove(server.requests().len() - 1);
+            let names = usual.each_ref().map(|(name, _)| name.as_str());
+            assert_eq!(added(&seen, &names), [""; 0], "{seen:?}");
+            for (name, value) in &usual {
+                assert!(seen.values(name.as_str()) == [value.as_bytes()], "{seen:?}");
+            }
+        }
+    }
 }
 
 pub(super) async fn a_large_upload_does_not_ask_for_permission(mut context: Context) {

@@ -60,7 +60,7 @@ pub trait Backend: Send + Sync + 'static {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Target {
-    /// Trust only what this authority has signed (PEM). Without it, nothing is said about trust.
+    /// Trust what this authority has signed (PEM), and nothing else that signs for this machine.
     pub authority_pem: Option<String>,
     /// Show this certificate to servers that ask (PEM, certificate and key).
     pub identity_pem: Option<String>,
@@ -70,40 +70,64 @@ pub struct Target {
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Capability {
+    /// Adds no header that was not given, where HTTP does not ask for it.
+    BareRequests,
     /// Shows a certificate of its own.
     ClientIdentity,
     /// Delivers an answer that comes before the request's body has been sent.
     EarlyAnswer,
+    /// Delivers the head of an answer before the first byte of its body has come.
+    EarlyHead,
     /// Nothing but what the contract asks of everybody.
     Every,
     /// Speaks HTTP/2 over TLS with servers that choose it.
     Http2,
+    /// Sends header values that are not ASCII.
+    OpaqueHeaders,
+    /// Notices at once that the server has closed a kept connection. (Others within a second.)
+    PromptReuse,
     /// Ends the connection at once when a request is dropped whose server is silent.
     SilentPeerCancel,
+    /// Repeats no safe request by itself when a kept connection breaks. (Others never.)
+    SingleReads,
     /// Speaks TLS.
     Tls,
+    /// Sends paths letter by letter: `..` is not resolved, `%2f` not written `%2F`.
+    VerbatimPaths,
 }
 
 impl Capability {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 12] = [
         Self::Every,
         Self::Tls,
         Self::ClientIdentity,
         Self::Http2,
+        Self::BareRequests,
+        Self::VerbatimPaths,
+        Self::OpaqueHeaders,
+        Self::EarlyHead,
         Self::EarlyAnswer,
         Self::SilentPeerCancel,
+        Self::SingleReads,
+        Self::PromptReuse,
     ];
 
     /// What it is, in a few words.
     #[must_use]
     pub const fn describe(self) -> &'static str {
         match self {
+            Self::BareRequests => "adds no header of its own",
             Self::ClientIdentity => "a client certificate",
             Self::EarlyAnswer => "an answer before the upload has ended",
+            Self::EarlyHead => "an answer's head before its body begins",
             Self::Every => "the contract",
             Self::Http2 => "HTTP/2",
+            Self::OpaqueHeaders => "header values beyond ASCII",
+            Self::SingleReads => "never repeats a GET by itself",
+            Self::PromptReuse => "notices a closed connection at once",
             Self::SilentPeerCancel => "ends a silent connection at once when dropped",
             Self::Tls => "TLS",
+            Self::VerbatimPaths => "paths letter by letter",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The transport contract over mstr-hyper.
+//! Over mstr-hyper.
 
 use mstr_core::{BoxError, BoxFuture, SharedTransport};
 use mstr_fake::conformance::{Backend, Target};

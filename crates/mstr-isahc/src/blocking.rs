@@ -1,0 +1,58 @@
+//! The transport for blocking code.
+
+use std::time::Instant;
+
+use mstr_core::blocking::BlockOn;
+use mstr_core::{BlockingTransport, Body, TransportError, TransportInfo};
+
+use crate::builder::IsahcTransportBuilder;
+use crate::transport::IsahcTransport;
+
+/// A [`BlockingTransport`] over isahc.
+///
+/// The thread that isahc runs anyway does the work; calls park. Needs no runtime, can be shared by
+/// any number of threads, and may be used and dropped inside asynchronous code.
+#[derive(Debug)]
+pub struct IsahcBlocking(BlockOn<IsahcTransport>);
+
+impl IsahcBlocking {
+    /// A transport with the default settings.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](mstr_core::ErrorKind::Config) if isahc's thread cannot be started.
+    pub fn new() -> Result<Self, mstr_core::Error> {
+        Self::from_builder(IsahcTransportBuilder::new())
+    }
+
+    /// A transport with the settings of `builder`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`IsahcTransportBuilder::build`].
+    pub fn from_builder(builder: IsahcTransportBuilder) -> Result<Self, mstr_core::Error> {
+        Ok(Self(BlockOn::new(builder.build()?)))
+    }
+}
+
+impl BlockingTransport for IsahcBlocking {
+    fn send(&self, request: http::Request<Body>) -> Result<http::Response<Body>, TransportError> {
+        self.0.send(request)
+    }
+
+    fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    fn sleep_until(&self, deadline: Instant) {
+        self.0.sleep_until(deadline);
+    }
+
+    fn send_detached(&self, request: http::Request<Body>) {
+        self.0.send_detached(request);
+    }
+
+    fn info(&self) -> TransportInfo {
+        self.0.info()
+    }
+}

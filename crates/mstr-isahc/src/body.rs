@@ -1,0 +1,106 @@
+//! Bodies on their way through isahc.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes, BytesMut};
+use futures_lite::AsyncRead;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use isahc::AsyncBody;
+use mstr_core::TransportError;
+use mstr_core::toolkit::{Peer, Stage, UploadBody};
+
+use crate::error::classify;
+
+/// How much is read at a time; libcurl's own buffer has this size.
+const CHUNK: usize = 16 * 1024;
+
+/// A request's body as libcurl wants to read it.
+///
+/// Always a reader, never bytes: libcurl repeats a request by itself whose kept connection broke
+/// before an answer, and this is a body that it cannot begin anew.
+pub(crate) fn upload(body: UploadBody) -> AsyncBody {
+    let length = body.remaining();
+    let reader = Upload { body, current: Bytes::new() };
+    match length {
+        Some(length) => AsyncBody::from_reader_sized(reader, length),
+        None => AsyncBody::from_reader(reader),
+    }
+}
+
+struct Upload {
+    body: UploadBody,
+    current: Bytes,
+}
+
+impl AsyncRead for Upload {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        while this.current.is_empty() {
+            match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
+                // Trailers are not sent: libcurl has no way to take them here.
+                Some(Ok(frame)) => this.current = frame.into_data().unwrap_or_default(),
+                Some(Err(error)) => return Poll::Ready(Err(io::Error::other(error))),
+                None => return Poll::Ready(Ok(0)),
+            }
+        }
+        let length = this.current.len().min(buffer.len());
+        this.current.copy_to_slice(&mut buffer[..length]);
+        Poll::Ready(Ok(length))
+    }
+}
+
+/// A response's body, as isahc delivers it.
+pub(crate) struct Download {
+    body: AsyncBody,
+    length: Option<u64>,
+    buffer: BytesMut,
+    peer: Peer,
+}
+
+impl Download {
+    /// `length` is how long the body has to be, if that is known.
+    pub(crate) fn new(body: AsyncBody, length: Option<u64>, peer: Peer) -> Self {
+        Self { body, length, buffer: BytesMut::new(), peer }
+    }
+}
+
+impl HttpBody for Download {
+    type Data = Bytes;
+    type Error = TransportError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
+        let this = &mut *self;
+        if this.buffer.is_empty() {
+            this.buffer.resize(CHUNK, 0);
+        }
+        match ready!(Pin::new(&mut this.body).poll_read(cx, &mut this.buffer)) {
+            Ok(0) => Poll::Ready(None),
+            Ok(length) => {
+                if let Some(left) = &mut this.length {
+                    *left = left.saturating_sub(length as u64);
+                }
+                Poll::Ready(Some(Ok(Frame::data(this.buffer.split_to(length).freeze()))))
+            }
+            Err(error) => {
+                Poll::Ready(Some(Err(classify(Stage::Reading, error.into(), &this.peer, None))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.length.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}

@@ -1,0 +1,206 @@
+//! The settings of a transport.
+
+use std::time::Duration;
+
+use isahc::HttpClient;
+use isahc::config::{Configurable, VersionNegotiation};
+use mstr_core::settings::{Proxies, ProxyScheme};
+use mstr_core::{ProxyConfig, Sent, SharedTimer, TlsConfig, TransportError, TransportErrorKind};
+
+use crate::quiet::Silence;
+use crate::timer::ThreadTimer;
+use crate::tls::Tls;
+use crate::transport::{IsahcTransport, Once, Shared};
+
+/// Builds an [`IsahcTransport`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct IsahcTransportBuilder {
+    tls: TlsConfig,
+    proxy: ProxyConfig,
+    pool: Pool,
+    connect_timeout: Option<Duration>,
+    wire_log: bool,
+}
+
+/// What libcurl is told once, for all requests.
+#[derive(Clone, Copy, Debug)]
+struct Pool {
+    versions: Versions,
+    idle_timeout: Option<Duration>,
+    max_idle: Option<usize>,
+    tcp_keepalive: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Versions {
+    Any,
+    Http1,
+    Http2,
+}
+
+impl IsahcTransportBuilder {
+    /// The default settings.
+    pub fn new() -> Self {
+        Self {
+            tls: TlsConfig::new(),
+            proxy: ProxyConfig::new(),
+            pool: Pool {
+                versions: Versions::Any,
+                // Below the 20 seconds after which Tomcat as it is shipped closes idle
+                // connections: a request that meets such a closing fails and cannot always be
+                // repeated.
+                idle_timeout: Some(Duration::from_secs(15)),
+                max_idle: None,
+                tcp_keepalive: Some(Duration::from_secs(60)),
+            },
+            connect_timeout: Some(Duration::from_secs(10)),
+            wire_log: false,
+        }
+    }
+
+    /// What to trust, who to be. Default: the platform's certificates, no client identity.
+    pub fn tls(mut self, tls: TlsConfig) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Which proxies to use. Default: none, and none from the environment either.
+    pub fn proxy(mut self, proxy: ProxyConfig) -> Self {
+        self.proxy = proxy;
+        self
+    }
+
+    /// Speak HTTP/1.1 only. Default: HTTP/2 over TLS with servers that choose it, HTTP/1.1
+    /// otherwise.
+    pub fn http1_only(mut self) -> Self {
+        self.pool.versions = Versions::Http1;
+        self
+    }
+
+    /// Speak HTTP/2 only, over plain TCP as well. An HTTP/1.1 server cannot be reached then.
+    pub fn http2_only(mut self) -> Self {
+        self.pool.versions = Versions::Http2;
+        self
+    }
+
+    /// How long DNS, TCP and the TLS handshake together may take for a request that does not say.
+    /// Default: 10 seconds. `None` waits as long as the request's deadline, or libcurl's own 5
+    /// minutes.
+    pub fn connect_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.connect_timeout = limit.into();
+        self
+    }
+
+    /// How long an unused connection is kept. Default: 15 seconds. `None` keeps it for libcurl's
+    /// own 118 seconds.
+    pub fn pool_idle_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.pool.idle_timeout = limit.into();
+        self
+    }
+
+    /// How many unused connections are kept, to all hosts together. Default: four times as many
+    /// as there are requests under way, which is libcurl's. With 0 every request makes a
+    /// connection of its own.
+    pub fn pool_max_idle(mut self, limit: impl Into<Option<usize>>) -> Self {
+        self.pool.max_idle = limit.into();
+        self
+    }
+
+    /// How much time lies between two questions of TCP whether the other side is still there.
+    /// Default: 60 seconds. `None` never asks.
+    pub fn tcp_keepalive(mut self, interval: impl Into<Option<Duration>>) -> Self {
+        self.pool.tcp_keepalive = interval.into();
+        self
+    }
+
+    /// Whether isahc may log what goes over the wire, under the target `isahc::wire` at level
+    /// `TRACE`. Default: false. **The log holds passwords, tokens and cookies.**
+    pub fn wire_log(mut self, log: bool) -> Self {
+        self.wire_log = log;
+        self
+    }
+
+    /// Builds the transport and starts its thread. Files are read here; nothing is connected.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](mstr_core::ErrorKind::Config) if the thread cannot be started, and for settings
+    /// that cannot work or that isahc cannot honour: the error names the setting and says why.
+    pub fn build(self) -> Result<IsahcTransport, mstr_core::Error> {
+        let tls = Tls::prepare(&self.tls)?;
+        let proxies = self.proxy.resolve()?;
+        refuse_tls_proxies(&proxies)?;
+        let silence = (!self.wire_log).then(Silence::new);
+        let client = self.pool.client(&tls, silence.as_ref())?;
+        let once = {
+            let (pool, tls, silence) = (self.pool.unkept(), tls, silence.clone());
+            Once::new(move || pool.client(&tls, silence.as_ref()))
+        };
+        Ok(IsahcTransport::from_shared(Shared {
+            client,
+            once,
+            timer: SharedTimer::new(ThreadTimer::new()),
+            proxies,
+            connect_timeout: self.connect_timeout,
+            silence,
+            https: Tls::AVAILABLE,
+        }))
+    }
+}
+
+impl Default for IsahcTransportBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Pool {
+    /// The same without kept connections.
+    fn unkept(self) -> Self {
+        Self { max_idle: Some(0), ..self }
+    }
+
+    fn client(self, tls: &Tls, silence: Option<&Silence>) -> Result<HttpClient, TransportError> {
+        let mut builder = HttpClient::builder().version_negotiation(match self.versions {
+            Versions::Any => VersionNegotiation::latest_compatible(),
+            Versions::Http1 => VersionNegotiation::http11(),
+            Versions::Http2 => VersionNegotiation::http2(),
+        });
+        if let Some(limit) = self.idle_timeout {
+            builder = builder.connection_cache_ttl(limit.max(Duration::from_secs(1)));
+        }
+        if let Some(limit) = self.max_idle {
+            builder = builder.connection_cache_size(limit);
+        }
+        if let Some(interval) = self.tcp_keepalive {
+            builder = builder.tcp_keepalive(interval);
+        }
+        builder = tls.configure(builder);
+        // The thread's own span would make libcurl talkative, too.
+        let built = match silence {
+            Some(silence) => silence.within(|| builder.build()),
+            None => builder.build(),
+        };
+        built.map_err(|error| {
+            TransportError::new(TransportErrorKind::Config)
+                .with_sent(Sent::No)
+                .with_detail("isahc cannot be started")
+                .with_source(error)
+        })
+    }
+}
+
+/// isahc 2.0 checks the certificate of a proxy when told not to and does not when told to, and
+/// without being told trusts nobody. So there is no way to use such a proxy safely.
+fn refuse_tls_proxies(proxies: &Proxies) -> Result<(), TransportError> {
+    match proxies.iter().find(|proxy| proxy.scheme() == ProxyScheme::Https) {
+        None => Ok(()),
+        Some(proxy) => Err(TransportError::new(TransportErrorKind::Config)
+            .with_sent(Sent::No)
+            .with_detail(format!(
+                "ProxyConfig: {proxy}: isahc cannot check the certificate of a proxy; use an \
+                 http:// or socks5h:// proxy, or mstr-hyper"
+            ))),
+    }
+}

@@ -1,0 +1,175 @@
+//! What isahc's and libcurl's errors mean in terms of the transport contract.
+
+use isahc::error::ErrorKind as Theirs;
+use mstr_core::settings::Proxy;
+use mstr_core::toolkit::{Peer, Stage};
+use mstr_core::{BoxError, Sent, TransportError, TransportErrorKind as Kind};
+
+/// libcurl's numbers (`curl/curl.h`) that the `curl` crate has no predicate for.
+mod number {
+    pub(super) const UNSUPPORTED_PROTOCOL: u32 = 1;
+    pub(super) const WEIRD_SERVER_REPLY: u32 = 8;
+    pub(super) const PROXY: u32 = 97;
+    pub(super) const TOO_LARGE: u32 = 100;
+}
+
+/// Turns a failure of the HTTP stack into a transport error. The only place where that is done.
+pub(crate) fn classify(
+    stage: Stage,
+    error: BoxError,
+    peer: &Peer,
+    proxy: Option<&Proxy>,
+) -> TransportError {
+    if let Some(ours) = TransportError::find_source::<TransportError>(&*error) {
+        return ours.clone();
+    }
+    let stage = reached(stage, &*error);
+    let kind = match TransportError::find_source::<curl::Error>(&*error) {
+        Some(numbered) => by_number(numbered),
+        None => by_kind(TransportError::find_source::<isahc::Error>(&*error)),
+    };
+    let mut doing = peer.doing(stage);
+    // libcurl has one number for both, and isahc leaves libcurl's words out.
+    if let (Kind::Connect, Some(proxy)) = (kind, proxy) {
+        doing.push_str(&format!(": the proxy {proxy} cannot be reached, or it refused"));
+    }
+    TransportError::new(kind).with_sent(stage.sent()).with_detail(doing).with_source(error)
+}
+
+/// How far the exchange had come.
+///
+/// libcurl notes the address of the other side when the connection stands, TLS included, and
+/// before it sends anything; without one nothing has been sent. (Versions that note it earlier
+/// lead to `Maybe`, which is never wrong.)
+fn reached(stage: Stage, error: &(dyn std::error::Error + 'static)) -> Stage {
+    let theirs = TransportError::find_source::<isahc::Error>(error);
+    match theirs {
+        Some(theirs) if stage == Stage::Sending && theirs.remote_addr().is_none() => {
+            Stage::Connecting
+        }
+        _ => stage,
+    }
+}
+
+fn by_number(error: &curl::Error) -> Kind {
+    let number = error.code();
+    if error.is_couldnt_resolve_host()
+        || error.is_couldnt_resolve_proxy()
+        || error.is_couldnt_connect()
+        || number == number::PROXY
+    {
+        return Kind::Connect;
+    }
+    if error.is_peer_failed_verification()
+        || error.is_ssl_cacert()
+        || error.is_ssl_certproblem()
+        || error.is_ssl_cipher()
+        || error.is_ssl_connect_error()
+        || error.is_ssl_engine_initfailed()
+        || error.is_ssl_issuer_error()
+    {
+        return Kind::Tls;
+    }
+    if error.is_operation_timedout() {
+        return Kind::Timeout;
+    }
+    if error.is_ssl_cacert_badfile() || error.is_url_malformed() || error.is_interface_failed() {
+        return Kind::Config;
+    }
+    let broken = [number::UNSUPPORTED_PROTOCOL, number::WEIRD_SERVER_REPLY, number::TOO_LARGE];
+    // A header that isahc cannot read ends as a failure to take what was received.
+    if broken.contains(&number) || error.is_write_error() {
+        return Kind::Protocol;
+    }
+    Kind::Interrupted
+}
+
+/// Errors that isahc has made without libcurl.
+fn by_kind(error: Option<&isahc::Error>) -> Kind {
+    match error.map(isahc::Error::kind) {
+        Some(
+            Theirs::ClientInitialization
+            | Theirs::InvalidRequest
+            | Theirs::InvalidTlsConfiguration
+            | Theirs::TlsEngine,
+        ) => Kind::Config,
+        Some(Theirs::ConnectionFailed | Theirs::NameResolution) => Kind::Connect,
+        Some(Theirs::ProtocolViolation) => Kind::Protocol,
+        Some(Theirs::Timeout) => Kind::Timeout,
+        _ => Kind::Interrupted,
+    }
+}
+
+/// The error for a proxy that wants to know who asks: it has passed nothing on.
+pub(crate) fn refused_by(proxy: &Proxy, peer: &Peer) -> TransportError {
+    let doing = peer.doing(Stage::Connecting);
+    TransportError::new(Kind::Connect).with_sent(Sent::No).with_detail(format!(
+        "{doing}: the proxy {proxy} refused: 407 Proxy Authentication Required"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    fn peer() -> Peer {
+        Peer::of(&http::Uri::from_static("https://host/")).unwrap()
+    }
+
+    #[test]
+    fn every_number_has_its_kind() {
+        let table = [
+            (1, Kind::Protocol),
+            (3, Kind::Config),
+            (5, Kind::Connect),
+            (6, Kind::Connect),
+            (7, Kind::Connect),
+            (8, Kind::Protocol),
+            (16, Kind::Interrupted),
+            (18, Kind::Interrupted),
+            (23, Kind::Protocol),
+            (28, Kind::Timeout),
+            (35, Kind::Tls),
+            (42, Kind::Interrupted),
+            (45, Kind::Config),
+            (52, Kind::Interrupted),
+            (55, Kind::Interrupted),
+            (56, Kind::Interrupted),
+            (58, Kind::Tls),
+            (59, Kind::Tls),
+            (60, Kind::Tls),
+            (65, Kind::Interrupted),
+            (77, Kind::Config),
+            (83, Kind::Tls),
+            (92, Kind::Interrupted),
+            (97, Kind::Connect),
+            (100, Kind::Protocol),
+        ];
+        for (number, kind) in table {
+            let error = curl::Error::new(number);
+            // Without isahc's word for it, the request may have left.
+            let error = classify(Stage::Sending, error.into(), &peer(), None);
+            assert_eq!((error.kind(), error.sent()), (kind, Sent::Maybe), "{number}");
+            assert!(error.source().is_some(), "{number}");
+        }
+    }
+
+    #[test]
+    fn without_an_address_nothing_was_sent() {
+        let error = isahc::Error::from(Theirs::Timeout);
+        let early = classify(Stage::Sending, error.clone().into(), &peer(), None);
+        assert_eq!((early.kind(), early.sent()), (Kind::Timeout, Sent::No));
+        assert!(early.to_string().contains("connecting to host:443"), "{early}");
+        let late = classify(Stage::Reading, error.into(), &peer(), None);
+        assert_eq!(late.sent(), Sent::Maybe);
+    }
+
+    #[test]
+    fn an_error_of_ours_is_kept() {
+        let ours = TransportError::new(Kind::Body);
+        let error = classify(Stage::Sending, std::io::Error::other(ours).into(), &peer(), None);
+        assert_eq!(error.kind(), Kind::Body);
+    }
+}

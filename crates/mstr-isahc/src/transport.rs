@@ -1,0 +1,188 @@
+//! The asynchronous transport.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use http::{Method, Request, Response, StatusCode, Uri};
+use isahc::{AsyncBody, HttpClient, http as theirs};
+use mstr_core::settings::Proxies;
+use mstr_core::toolkit::{DownloadBody, Peer, Stage, before};
+use mstr_core::{
+    Body, BoxFuture, RequestContext, Sent, SharedTimer, Transport, TransportError,
+    TransportErrorKind, TransportInfo,
+};
+
+use crate::body::Download;
+use crate::builder::IsahcTransportBuilder;
+use crate::convert::{self, Limits, Outgoing};
+use crate::error::{classify, refused_by};
+use crate::quiet::Silence;
+
+/// A [`Transport`] over isahc, with a connection pool of its own.
+///
+/// Clones share the pool. It runs a thread of its own, so it can be used under any executor and
+/// under none.
+#[derive(Clone)]
+pub struct IsahcTransport(Arc<Shared>);
+
+pub(crate) struct Shared {
+    /// Keeps connections.
+    pub(crate) client: HttpClient,
+    /// Makes a connection for each request.
+    pub(crate) once: Once,
+    pub(crate) timer: SharedTimer,
+    pub(crate) proxies: Proxies,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) silence: Option<Silence>,
+    pub(crate) https: bool,
+}
+
+/// A client that makes a connection for each request, made for the first one that needs it.
+///
+/// On a kept connection that breaks before the first byte of an answer, libcurl sends the request
+/// again by itself, whatever its method. It cannot where a body has been read, and does not where
+/// the connection is new.
+pub(crate) struct Once {
+    pub(crate) make: Box<dyn Fn() -> Result<HttpClient, TransportError> + Send + Sync>,
+    made: OnceLock<Result<HttpClient, TransportError>>,
+}
+
+impl Once {
+    pub(crate) fn new(
+        make: impl Fn() -> Result<HttpClient, TransportError> + Send + Sync + 'static,
+    ) -> Self {
+        Self { make: Box::new(make), made: OnceLock::new() }
+    }
+
+    fn get(&self) -> Result<&HttpClient, TransportError> {
+        self.made.get_or_init(&self.make).as_ref().map_err(Clone::clone)
+    }
+}
+
+impl IsahcTransport {
+    /// A transport with the default settings.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](mstr_core::ErrorKind::Config) if isahc's thread cannot be started.
+    pub fn new() -> Result<Self, mstr_core::Error> {
+        Self::builder().build()
+    }
+
+    /// Starts to choose settings.
+    pub fn builder() -> IsahcTransportBuilder {
+        IsahcTransportBuilder::new()
+    }
+
+    pub(crate) fn from_shared(shared: Shared) -> Self {
+        Self(Arc::new(shared))
+    }
+}
+
+impl Shared {
+    /// The limits of a request that is sent now.
+    fn limits(&self, context: &RequestContext, now: Instant) -> Limits {
+        let left = context.deadline.map(|deadline| deadline.saturating_duration_since(now));
+        let connect = context.connect_timeout.or(self.connect_timeout);
+        Limits {
+            connect: [connect, left].into_iter().flatten().min(),
+            // Only libcurl can end the connection of a request that was dropped while its server
+            // is silent. Nothing happens for longer than this in a request that is still wanted.
+            silence: left.zip(context.body_idle_timeout).map(|(left, idle)| left.max(idle)),
+        }
+    }
+
+    #[allow(unused_qualifications, reason = "with another `http` this is another type")]
+    async fn exchange(
+        &self,
+        outgoing: Outgoing,
+    ) -> Result<Result<theirs::Response<AsyncBody>, isahc::Error>, TransportError> {
+        let client = if outgoing.delicate { self.once.get()? } else { &self.client };
+        Ok(match &self.silence {
+            Some(silence) => {
+                let sending = silence.within(|| client.send_async(outgoing.request));
+                silence.around(sending).await
+            }
+            None => client.send_async(outgoing.request).await,
+        })
+    }
+}
+
+#[async_trait]
+impl Transport for IsahcTransport {
+    async fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
+        let shared = &*self.0;
+        let peer = Peer::of(request.uri())?;
+        if !shared.https && is_https(request.uri()) {
+            return Err(TransportError::new(TransportErrorKind::Config)
+                .with_sent(Sent::No)
+                .with_detail("no TLS: enable the feature `native-tls` or `rustls-tls`"));
+        }
+        let context = request.extensions().get::<RequestContext>().copied().unwrap_or_default();
+        let now = shared.timer.now();
+        if context.deadline.is_some_and(|deadline| deadline <= now) {
+            return Err(peer.failure(TransportErrorKind::Timeout, Stage::Connecting));
+        }
+
+        let proxy = shared.proxies.of(request.uri());
+        let forwarding =
+            proxy.filter(|proxy| !proxy.scheme().is_socks() && !is_https(request.uri()));
+        let head_only = request.method() == Method::HEAD;
+        let outgoing = convert::outgoing(request, &shared.limits(&context, now), proxy)?;
+        let failure = outgoing.failure.clone();
+        let answer = before(context.deadline, &*shared.timer, shared.exchange(outgoing)).await;
+        let Some(answer) = answer else {
+            // Whether a connection stands, isahc does not tell.
+            return Err(peer.failure(TransportErrorKind::Timeout, Stage::Sending));
+        };
+        let response = answer?.map_err(|error| match failure.get() {
+            Some(failure) => failure,
+            None => classify(Stage::Sending, error.into(), &peer, proxy),
+        })?;
+
+        let (head, body) = convert::incoming(response)?;
+        if let (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) =
+            (head.status(), forwarding)
+        {
+            return Err(refused_by(proxy, &peer));
+        }
+        let bare =
+            head_only || matches!(head.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let length = if bare { Some(0) } else { body.len() };
+        let body = Download::new(body, length, peer.clone());
+        let timer = shared.timer.clone();
+        let body = DownloadBody::new(body, peer, context.body_idle_timeout, timer);
+        Ok(head.map(|()| Body::wrap(body)))
+    }
+
+    fn timer(&self) -> SharedTimer {
+        self.0.timer.clone()
+    }
+
+    fn detach(&self, task: BoxFuture<'static, ()>) {
+        // Rare, and short: a logout. A thread of its own needs no executor. If there is none to
+        // be had, the server's idle timeout ends the session instead.
+        let thread = thread::Builder::new().name("mstr-isahc-detached".to_owned());
+        drop(thread.spawn(move || futures_lite::future::block_on(task)));
+    }
+
+    fn info(&self) -> TransportInfo {
+        TransportInfo::new("mstr-isahc", env!("CARGO_PKG_VERSION"))
+    }
+}
+
+impl fmt::Debug for IsahcTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IsahcTransport")
+            .field("connect_timeout", &self.0.connect_timeout)
+            .field("proxies", &self.0.proxies)
+            .finish_non_exhaustive()
+    }
+}
+
+fn is_https(uri: &Uri) -> bool {
+    uri.scheme() == Some(&http::uri::Scheme::HTTPS)
+}
