@@ -6,21 +6,22 @@
 #![allow(missing_docs, reason = "nobody depends on this package")]
 #![expect(clippy::unwrap_used, clippy::exhaustive_enums, reason = "this is test code")]
 
+pub mod stack;
 pub mod suite;
 
-/// Compiles the examples of the migration guide.
 use std::future::Future;
 use std::sync::Arc;
 
 use mstr::{Builder, Connection, Credentials, SharedTransport};
 use mstr_fake::loopback::HttpServer;
 use mstr_fake::{FakeTransport, Server, ServerBuilder, VirtualTime};
+pub use stack::Stack;
 
 /// Where the servers of a test run.
 #[derive(Clone, Debug)]
 pub enum Lab {
     Memory(VirtualTime),
-    Loopback,
+    Loopback(Stack),
 }
 
 impl Lab {
@@ -31,14 +32,14 @@ impl Lab {
         time.run_until_idle();
     }
 
-    /// Runs a test over sockets.
+    /// Runs a test over sockets and mstr-hyper.
     pub fn loopback<F: Future<Output = ()>>(test: impl FnOnce(Self) -> F) {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(test(Self::Loopback));
+        Self::over(Stack::Hyper, test);
+    }
+
+    /// Runs a test over sockets.
+    pub fn over<F: Future<Output = ()>>(stack: Stack, test: impl FnOnce(Self) -> F) {
+        stack.block_on(async { test(Self::Loopback(stack)).await });
     }
 
     /// Starts a server.
@@ -52,13 +53,10 @@ impl Lab {
                     face: Face::Memory(fake),
                 }
             }
-            Self::Loopback => {
-                let running = HttpServer::start(server.build()).unwrap();
-                World {
-                    base_url: running.base_url().to_owned(),
-                    transport: SharedTransport::new(mstr_hyper::HyperTransport::new().unwrap()),
-                    face: Face::Loopback(Arc::new(running)),
-                }
+            Self::Loopback(stack) => {
+                let (running, transport) = stack.start(server);
+                let base_url = running.base_url().to_owned();
+                World { base_url, transport, face: Face::Loopback(running) }
             }
         }
     }

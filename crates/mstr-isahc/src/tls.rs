@@ -3,7 +3,7 @@
 use std::fs;
 
 use isahc::HttpClientBuilder;
-use mstr_core::settings::{LoadedTls, Pem, RootSource};
+use mstr_core::settings::{LoadedTls, RootSource};
 use mstr_core::{Sent, TlsConfig, TransportError, TransportErrorKind};
 use rustls_pki_types::CertificateDer;
 
@@ -65,6 +65,7 @@ mod available {
     use isahc::config::Configurable;
     use isahc::tls::{Identity, PrivateKey, ProtocolVersion, TlsConfig as Theirs, TrustStore};
     use mstr_core::TlsVersion;
+    use mstr_core::settings::Pem;
 
     use super::*;
 

@@ -1,4 +1,4 @@
-//! The end-to-end suite in memory and in virtual time.
+//! In memory and in virtual time.
 
 use mstr_tests::Lab;
 

@@ -1,0 +1,92 @@
+//! The ways over a socket: which transport, with TLS or without, in which version of HTTP.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use mstr::{SharedTransport, TlsConfig};
+use mstr_fake::loopback::{Authority, HttpServer, ServerTls};
+use mstr_fake::{Server, ServerBuilder};
+use mstr_hyper::HyperTransport;
+use mstr_isahc::IsahcTransport;
+
+/// A way over a socket.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stack {
+    Hyper,
+    HyperHttp2,
+    HyperTls,
+    Isahc,
+    IsahcHttp2,
+    IsahcTls,
+}
+
+impl Stack {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Hyper,
+        Self::HyperTls,
+        Self::HyperHttp2,
+        Self::Isahc,
+        Self::IsahcTls,
+        Self::IsahcHttp2,
+    ];
+
+    /// Runs a test to its end, on the runtime that the transport needs, and on none where it needs
+    /// none.
+    pub(crate) fn block_on(self, test: impl Future<Output = ()>) {
+        if self.is_hyper() {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(test);
+        } else {
+            futures_executor::block_on(test);
+        }
+    }
+
+    fn is_hyper(self) -> bool {
+        matches!(self, Self::Hyper | Self::HyperHttp2 | Self::HyperTls)
+    }
+
+    fn is_tls(self) -> bool {
+        !matches!(self, Self::Hyper | Self::Isahc)
+    }
+
+    /// Starts a server and a transport that reaches it.
+    pub fn start(self, server: ServerBuilder) -> (Arc<HttpServer>, SharedTransport) {
+        self.start_server(server.build())
+    }
+
+    fn start_server(self, server: Server) -> (Arc<HttpServer>, SharedTransport) {
+        let mut listening = HttpServer::builder();
+        let mut tls = TlsConfig::new();
+        if self.is_tls() {
+            let authority = Authority::new().unwrap();
+            let identity = authority.issue("127.0.0.1").unwrap();
+            listening = listening.tls(ServerTls::new(&identity).unwrap());
+            tls = tls.add_root_pem(authority.pem());
+        }
+        (Arc::new(listening.start(server).unwrap()), self.transport(tls))
+    }
+
+    /// A transport that trusts as `tls` says.
+    pub fn transport(self, tls: TlsConfig) -> SharedTransport {
+        match self {
+            Self::Hyper | Self::HyperTls => SharedTransport::new(
+                HyperTransport::builder().tls(tls).http1_only().build().unwrap(),
+            ),
+            Self::HyperHttp2 => SharedTransport::new(
+                HyperTransport::builder().tls(tls).http2_only().build().unwrap(),
+            ),
+            Self::Isahc | Self::IsahcTls => SharedTransport::new(
+                IsahcTransport::builder().tls(tls).http1_only().build().unwrap(),
+            ),
+            // Chosen by the server: libcurl's "HTTP/2 only" skips asking.
+            Self::IsahcHttp2 => {
+                SharedTransport::new(IsahcTransport::builder().tls(tls).build().unwrap())
+            }
+        }
+    }
+}
