@@ -33,7 +33,7 @@ impl Stack {
 
     /// Runs a test to its end, on the runtime that the transport needs, and on none where it needs
     /// none.
-    pub(crate) fn block_on(self, test: impl Future<Output = ()>) {
+    pub fn block_on(self, test: impl Future<Output = ()>) {
         if self.is_hyper() {
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(2)

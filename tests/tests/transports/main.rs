@@ -1,0 +1,3 @@
+//! What the transports do alike, and what each does on its own account.
+
+mod parity;
