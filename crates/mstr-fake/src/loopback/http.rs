@@ -5,7 +5,6 @@ use std::future::pending;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Instant;
 
 use http::{Request, Response, StatusCode};
@@ -15,11 +14,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::body::Sending;
+use super::running::Running;
 use super::socket::{Breakable, Breaker};
 use super::tls::ServerTls;
 use crate::server::{Entry, ReplyBody, Server, SocketFault};
@@ -34,8 +33,7 @@ pub struct HttpServer {
     shared: Arc<Shared>,
     address: SocketAddr,
     base_url: String,
-    stop: watch::Sender<bool>,
-    thread: Option<JoinHandle<()>>,
+    _running: Running,
 }
 
 struct Shared {
@@ -85,16 +83,6 @@ impl HttpServer {
     }
 }
 
-impl Drop for HttpServer {
-    fn drop(&mut self) {
-        self.stop.send_replace(true);
-        if let Some(thread) = self.thread.take() {
-            // A panic in there has been printed already.
-            drop(thread.join());
-        }
-    }
-}
-
 impl fmt::Debug for HttpServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpServer").field("base_url", &self.base_url).finish_non_exhaustive()
@@ -141,7 +129,6 @@ impl HttpServerBuilder {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         let listener = StdListener::bind(self.address)?;
-        listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         let base_url = format!("{scheme}://{address}{}", server.base_path());
@@ -152,14 +139,12 @@ impl HttpServerBuilder {
             observer: Mutex::new(self.observer),
             started,
         });
-        let (stop, stopped) = watch::channel(false);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let serving = Arc::clone(&shared);
         let tls = self.tls.map(|tls| TlsAcceptor::from(tls.config()));
-        let thread = std::thread::Builder::new().name("mstr-fake".into()).spawn(move || {
-            runtime.block_on(accept(listener, &serving, tls, stopped));
+        let running = Running::start("mstr-fake", listener, move |stream| {
+            serve(stream, tls.clone(), Arc::clone(&serving))
         })?;
-        Ok(HttpServer { shared, address, base_url, stop, thread: Some(thread) })
+        Ok(HttpServer { shared, address, base_url, _running: running })
     }
 }
 
@@ -185,37 +170,7 @@ impl Shared {
     }
 }
 
-async fn accept(
-    listener: StdListener,
-    shared: &Arc<Shared>,
-    tls: Option<TlsAcceptor>,
-    mut stopped: watch::Receiver<bool>,
-) {
-    let Ok(listener) = TcpListener::from_std(listener) else { return };
-    let local = tokio::task::LocalSet::new();
-    let accepting = async {
-        loop {
-            // A connection that failed before it was accepted is the client's business.
-            if let Ok((stream, _)) = listener.accept().await {
-                let shared = Arc::clone(shared);
-                local.spawn_local(serve(stream, tls.clone(), shared));
-            }
-        }
-    };
-    local
-        .run_until(async {
-            tokio::select! {
-                () = accepting => {}
-                _ = stopped.wait_for(|stopped| *stopped) => {}
-            }
-        })
-        .await;
-    // Dropping the set closes all connections.
-}
-
 async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
-    // Small answers must not wait for the client's acknowledgement.
-    drop(stream.set_nodelay(true));
     let breaker = Breaker::default();
     let stream = Breakable::new(stream, breaker.clone());
     match tls {

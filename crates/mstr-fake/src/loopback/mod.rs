@@ -5,10 +5,13 @@
 
 mod body;
 mod http;
+mod proxy;
 mod raw;
+mod running;
 mod socket;
 mod tls;
 
 pub use self::http::{HttpServer, HttpServerBuilder};
+pub use self::proxy::{ProxyEntry, ProxyKind, ProxyServer, ProxyServerBuilder};
 pub use self::raw::{RawConnection, RawRequest, RawServer};
 pub use self::tls::{Authority, Identity, ServerTls};

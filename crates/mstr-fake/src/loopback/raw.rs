@@ -145,9 +145,8 @@ impl RawConnection {
     /// Those of the socket.
     pub fn read_head(&mut self) -> io::Result<Option<RawRequest>> {
         loop {
-            if let Some(end) = find(&self.ahead, b"\r\n\r\n") {
-                let head = self.ahead.drain(..end + 4).collect();
-                return Ok(Some(RawRequest { head, body: Vec::new() }));
+            if let Some(request) = RawRequest::take_head(&mut self.ahead) {
+                return Ok(Some(request));
             }
             if self.ahead.len() > HEAD_LIMIT {
                 return Err(io::ErrorKind::InvalidData.into());
@@ -165,14 +164,9 @@ impl RawConnection {
     /// Those of the socket.
     pub fn read_request(&mut self) -> io::Result<Option<RawRequest>> {
         let Some(mut request) = self.read_head()? else { return Ok(None) };
-        let chunked = request.values("transfer-encoding").iter().any(|value| value == b"chunked");
-        if chunked {
+        if request.is_chunked() {
             loop {
-                let line = self.read_line()?;
-                let size = std::str::from_utf8(&line).ok().and_then(|line| {
-                    let digits = line.split(';').next().unwrap_or_default().trim();
-                    usize::from_str_radix(digits, 16).ok()
-                });
+                let size = RawRequest::chunk_size(&self.read_line()?);
                 let size = size.ok_or(io::ErrorKind::InvalidData)?;
                 let mut chunk = self.read_exactly(size)?;
                 self.read_line()?;
@@ -305,6 +299,39 @@ pub struct RawRequest {
 }
 
 impl RawRequest {
+    /// Takes a whole head from the front of what has been read.
+    pub(super) fn take_head(ahead: &mut Vec<u8>) -> Option<Self> {
+        let end = find(ahead, b"\r\n\r\n")?;
+        Some(Self { head: ahead.drain(..end + 4).collect(), body: Vec::new() })
+    }
+
+    /// Whether its body comes in chunks.
+    pub(super) fn is_chunked(&self) -> bool {
+        self.values("transfer-encoding").iter().any(|value| value == b"chunked")
+    }
+
+    /// The size that stands in the line before a chunk.
+    pub(super) fn chunk_size(line: &[u8]) -> Option<usize> {
+        let digits = std::str::from_utf8(line).ok()?.split(';').next()?.trim();
+        usize::from_str_radix(digits, 16).ok()
+    }
+
+    /// The head as a proxy passes it on: with only `path` in its first line, and without these
+    /// headers. Everything else is as it came.
+    pub(super) fn for_server(&self, path: &str, without: &[&str]) -> Vec<u8> {
+        let line = self.line();
+        let method = line.split(' ').next().unwrap_or_default();
+        let mut head = format!("{method} {path} HTTP/1.1\r\n").into_bytes();
+        for line in self.head.split_inclusive(|byte| *byte == b'\n').skip(1) {
+            let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+            let own = without.iter().any(|own| name.eq_ignore_ascii_case(own.as_bytes()));
+            if !own {
+                head.extend_from_slice(line);
+            }
+        }
+        head
+    }
+
     /// The request line, for example `GET /a?b HTTP/1.1`.
     #[must_use]
     pub fn line(&self) -> String {

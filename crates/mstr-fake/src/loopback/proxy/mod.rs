@@ -1,0 +1,237 @@
+//! A forward proxy: HTTP (forwarding and tunnels) and SOCKS 5 on one port, with TLS if wanted.
+
+mod client;
+mod http;
+mod socks;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+use self::client::Client;
+use super::raw::RawRequest;
+use super::running::Running;
+use super::tls::ServerTls;
+
+/// Of each direction of a connection no more than this is kept.
+const RECORD_LIMIT: usize = 16 * 1024 * 1024;
+
+/// A proxy on a free port of 127.0.0.1 that keeps a record of what it saw.
+///
+/// It forwards plain requests, opens tunnels (`CONNECT`) and speaks SOCKS 5, whichever a client
+/// begins with. It never leaves this machine: it knows addresses of this machine, `localhost` and
+/// the names it was [told](ProxyServerBuilder::resolve), and everything else cannot be reached.
+///
+/// To what it forwards it adds nothing, and takes away what is meant for itself. Dropping it ends
+/// all connections.
+#[derive(Debug)]
+pub struct ProxyServer {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    _running: Running,
+}
+
+/// Describes a [`ProxyServer`].
+#[derive(Debug, Default)]
+#[must_use]
+pub struct ProxyServerBuilder {
+    credentials: Option<(String, String)>,
+    names: BTreeMap<String, SocketAddr>,
+    tls: Option<ServerTls>,
+}
+
+/// What a client asks of a proxy.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ProxyKind {
+    /// An HTTP tunnel.
+    Connect,
+    /// To pass on one HTTP request.
+    Forward,
+    /// A SOCKS 5 connection.
+    Socks5,
+}
+
+/// One thing a client asked of a [`ProxyServer`].
+///
+/// It shows the password that came: it is for tests, which make theirs up.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ProxyEntry {
+    /// What it was.
+    pub kind: ProxyKind,
+    /// Host and port as they were asked for: a name is still a name. Empty if SOCKS did not come
+    /// that far.
+    pub target: String,
+    /// User and password, if any came.
+    pub credentials: Option<(String, String)>,
+    /// Whether it was let in.
+    pub admitted: bool,
+    /// The request as it came, without its body; `None` for SOCKS.
+    pub request: Option<RawRequest>,
+}
+
+#[derive(Default)]
+struct Shared {
+    credentials: Option<(String, String)>,
+    names: BTreeMap<String, SocketAddr>,
+    seen: Mutex<Vec<ProxyEntry>>,
+    /// One for each direction of each connection.
+    records: Mutex<Vec<Vec<u8>>>,
+}
+
+impl ProxyServer {
+    /// Starts one that lets everybody in.
+    ///
+    /// # Errors
+    ///
+    /// Those of binding a socket and starting a thread.
+    pub fn start() -> io::Result<Self> {
+        Self::builder().start()
+    }
+
+    /// Begins to describe one.
+    pub fn builder() -> ProxyServerBuilder {
+        ProxyServerBuilder::default()
+    }
+
+    /// The socket's address.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The proxy's address for clients, for example `socks5h://127.0.0.1:40001`. Before the host
+    /// stands whatever is given: `http://ann:secret@`.
+    #[must_use]
+    pub fn url(&self, before: &str) -> String {
+        format!("{before}{}", self.address)
+    }
+
+    /// What clients have asked for, in its order.
+    #[must_use]
+    pub fn seen(&self) -> Vec<ProxyEntry> {
+        self.shared.seen().clone()
+    }
+
+    /// Every byte that has passed: for each connection what the client sent, then what it got from
+    /// the servers. TLS with the proxy itself is taken off, other TLS is as it is. Of each
+    /// direction at most 16 MiB are kept.
+    #[must_use]
+    pub fn bytes_seen(&self) -> Vec<u8> {
+        self.shared.records().concat()
+    }
+}
+
+impl ProxyServerBuilder {
+    /// Lets in only who shows these. Default: everybody.
+    pub fn credentials(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.credentials = Some((user.into(), password.into()));
+        self
+    }
+
+    /// Finds this host (a name, or an address without brackets) at `address`, whatever its port.
+    pub fn resolve(mut self, host: impl Into<String>, address: SocketAddr) -> Self {
+        self.names.insert(host.into(), address);
+        self
+    }
+
+    /// Speaks TLS with its clients, and HTTP/1.1 over it.
+    pub fn tls(mut self, tls: ServerTls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Starts the proxy.
+    ///
+    /// # Errors
+    ///
+    /// Those of binding a socket and starting a thread.
+    pub fn start(self) -> io::Result<ProxyServer> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            credentials: self.credentials,
+            names: self.names,
+            ..Shared::default()
+        });
+        let tls = self.tls.map(|tls| {
+            let mut config = ServerConfig::clone(&tls.config());
+            config.alpn_protocols = vec![b"http/1.1".to_vec()];
+            TlsAcceptor::from(Arc::new(config))
+        });
+        let serving = Arc::clone(&shared);
+        let running = Running::start("proxy", listener, move |stream| {
+            serve(stream, tls.clone(), Arc::clone(&serving))
+        })?;
+        Ok(ProxyServer { shared, address, _running: running })
+    }
+}
+
+async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
+    // Each error is one of this client or of its server, and ends the connection.
+    match tls {
+        None => drop(speak(stream, shared).await),
+        Some(tls) => {
+            if let Ok(stream) = tls.accept(stream).await {
+                drop(speak(stream, shared).await);
+            }
+        }
+    }
+}
+
+async fn speak<S>(stream: S, shared: Arc<Shared>) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + 'static,
+{
+    let mut client = Client::new(stream, shared);
+    if client.reader.peek().await? == Some(socks::VERSION) {
+        socks::serve(client).await
+    } else {
+        http::serve(client).await
+    }
+}
+
+impl Shared {
+    fn seen(&self) -> MutexGuard<'_, Vec<ProxyEntry>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn records(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn admits(&self, credentials: Option<&(String, String)>) -> bool {
+        self.credentials.is_none() || self.credentials.as_ref() == credentials
+    }
+
+    /// Connects to a host, which is an address without brackets or a name.
+    async fn dial(&self, host: &str, port: u16) -> io::Result<TcpStream> {
+        let address = match self.names.get(host) {
+            Some(address) => *address,
+            None if host == "localhost" => (Ipv4Addr::LOCALHOST, port).into(),
+            None => match host.parse::<IpAddr>() {
+                Ok(address) if address.is_loopback() => (address, port).into(),
+                _ => return Err(io::ErrorKind::HostUnreachable.into()),
+            },
+        };
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("seen", &self.seen).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,82 @@
+//! A thread that accepts connections until it is told to stop.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::TcpListener as StdListener;
+use std::thread::JoinHandle;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// Dropping it closes the socket and all connections.
+pub(super) struct Running {
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Starts a thread that treats each connection with `serve`, all of them on a runtime there.
+    pub(super) fn start<F>(
+        name: &str,
+        listener: StdListener,
+        serve: impl Fn(TcpStream) -> F + Send + 'static,
+    ) -> io::Result<Self>
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        listener.set_nonblocking(true)?;
+        let (stop, stopped) = watch::channel(false);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            runtime.block_on(accept(listener, serve, stopped));
+        })?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+        if let Some(thread) = self.thread.take() {
+            // A panic in there has been printed already.
+            drop(thread.join());
+        }
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").finish_non_exhaustive()
+    }
+}
+
+async fn accept<F>(
+    listener: StdListener,
+    serve: impl Fn(TcpStream) -> F,
+    mut stopped: watch::Receiver<bool>,
+) where
+    F: Future<Output = ()> + 'static,
+{
+    let Ok(listener) = TcpListener::from_std(listener) else { return };
+    let local = tokio::task::LocalSet::new();
+    let accepting = async {
+        loop {
+            // A connection that failed before it was accepted is the client's business.
+            if let Ok((stream, _)) = listener.accept().await {
+                // Small answers must not wait for the client's acknowledgement.
+                drop(stream.set_nodelay(true));
+                local.spawn_local(serve(stream));
+            }
+        }
+    };
+    local
+        .run_until(async {
+            tokio::select! {
+                () = accepting => {}
+                _ = stopped.wait_for(|stopped| *stopped) => {}
+            }
+        })
+        .await;
+    // Dropping the set closes all connections.
+}
