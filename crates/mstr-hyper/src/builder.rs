@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use mstr_core::TlsConfig;
+use mstr_core::{ProxyConfig, TlsConfig};
 use tokio::runtime::Handle;
 
-use crate::connector::Connector;
+use crate::connector::{Connector, Routes};
 use crate::runtime::Runtime;
 use crate::tls;
 use crate::transport::HyperTransport;
@@ -19,6 +19,7 @@ use crate::transport::HyperTransport;
 #[must_use]
 pub struct HyperTransportBuilder {
     tls: TlsConfig,
+    proxy: ProxyConfig,
     versions: Versions,
     connect_timeout: Option<Duration>,
     pool_idle_timeout: Option<Duration>,
@@ -40,6 +41,7 @@ impl HyperTransportBuilder {
     pub fn new() -> Self {
         Self {
             tls: TlsConfig::new(),
+            proxy: ProxyConfig::new(),
             versions: Versions::Any,
             connect_timeout: Some(Duration::from_secs(10)),
             // Below the 20 seconds after which Tomcat as it is shipped closes idle connections:
@@ -58,6 +60,17 @@ impl HyperTransportBuilder {
         self
     }
 
+    /// Which proxies to use. Default: none, and the environment is not asked:
+    /// [`ProxyConfig::from_env`] does that, if it is given here.
+    ///
+    /// Requests to http servers are passed on by an HTTP proxy, which sees them whole; to https
+    /// servers it opens a tunnel, as a SOCKS proxy does to all. A proxy that is reached over TLS
+    /// is trusted, and shown an identity, as [`tls`](Self::tls) says of servers.
+    pub fn proxy(mut self, proxy: ProxyConfig) -> Self {
+        self.proxy = proxy;
+        self
+    }
+
     /// Speak HTTP/1.1 only. Default: HTTP/2 over TLS with servers that choose it, HTTP/1.1
     /// otherwise.
     pub fn http1_only(mut self) -> Self {
@@ -71,7 +84,7 @@ impl HyperTransportBuilder {
         self
     }
 
-    /// How long DNS, TCP and the TLS handshake together may take for a request that does not say.
+    /// How long DNS, TCP, a proxy and the TLS handshake together may take for a request that does not say.
     /// Default: 10 seconds. `None` waits as long as the request's deadline.
     pub fn connect_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.connect_timeout = limit.into();
@@ -116,7 +129,7 @@ impl HyperTransportBuilder {
     /// # Errors
     ///
     /// [`Config`](mstr_core::ErrorKind::Config) outside a tokio runtime if none was given, and if
-    /// the TLS settings cannot work: the source says which file and why.
+    /// the TLS or proxy settings cannot work: the source says which file or setting, and why.
     pub fn build(self) -> Result<HyperTransport, mstr_core::Error> {
         let handle = match self.runtime {
             Some(handle) => handle,
@@ -128,6 +141,7 @@ impl HyperTransportBuilder {
             Versions::Http2 => &[b"h2"],
         };
         let tls = Arc::new(tls::prepare(&self.tls, protocols)?);
+        let routes = Routes::new(&self.proxy, self.versions == Versions::Http2)?;
 
         let mut http = HttpConnector::new();
         http.enforce_http(false);
@@ -143,8 +157,8 @@ impl HyperTransportBuilder {
             .pool_max_idle_per_host(self.pool_max_idle_per_host)
             .pool_timer(hyper_util::rt::TokioTimer::new())
             .timer(hyper_util::rt::TokioTimer::new())
-            .build(Connector::new(http, tls));
-        Ok(HyperTransport::from_parts(client, runtime, self.connect_timeout))
+            .build(Connector::new(http, tls, routes.clone()));
+        Ok(HyperTransport::from_parts(client, routes, runtime, self.connect_timeout))
     }
 }
 
@@ -158,6 +172,7 @@ impl fmt::Debug for HyperTransportBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HyperTransportBuilder")
             .field("tls", &self.tls)
+            .field("proxy", &self.proxy)
             .field("versions", &self.versions)
             .field("connect_timeout", &self.connect_timeout)
             .field("pool_idle_timeout", &self.pool_idle_timeout)

@@ -1,9 +1,10 @@
 //! What hyper's errors mean in terms of the transport contract.
 
 use std::error::Error as StdError;
-use std::io;
+use std::{fmt, io};
 
 use hyper_util::client::legacy;
+use mstr_core::settings::Proxy;
 use mstr_core::toolkit::{Peer, Stage};
 use mstr_core::{BoxError, Sent, TransportError, TransportErrorKind};
 
@@ -15,6 +16,38 @@ pub(crate) fn classify(stage: Stage, error: BoxError, peer: &Peer) -> TransportE
     }
     let (kind, sent) = diagnose(stage, &*error);
     TransportError::new(kind).with_sent(sent).with_detail(peer.doing(stage)).with_source(error)
+}
+
+/// The same for a failure while connecting, with another way to say what was being done.
+pub(crate) fn explain(error: BoxError, doing: impl FnOnce() -> String) -> TransportError {
+    if let Some(ours) = TransportError::find_source::<TransportError>(&*error) {
+        return ours.clone();
+    }
+    let (kind, sent) = diagnose(Stage::Connecting, &*error);
+    TransportError::new(kind).with_sent(sent).with_detail(doing()).with_source(error)
+}
+
+/// A failure of speaking with a proxy before it had connected to the server.
+pub(crate) fn proxy_failed(proxy: &Proxy, doing: &str, error: BoxError) -> TransportError {
+    use TransportErrorKind as Kind;
+
+    if let Some(ours) = TransportError::find_source::<TransportError>(&*error) {
+        return ours.clone();
+    }
+    let kind = match diagnose(Stage::Connecting, &*error).0 {
+        kind @ (Kind::Timeout | Kind::Tls) => kind,
+        // Whatever a proxy says or leaves out: there is no connection.
+        _ => Kind::Connect,
+    };
+    let detail = format!("{doing} the proxy {proxy}");
+    TransportError::new(kind).with_sent(Sent::No).with_detail(detail).with_source(error)
+}
+
+/// A proxy has said no. The server has seen nothing.
+pub(crate) fn refused(proxy: &Proxy, why: impl fmt::Display) -> TransportError {
+    TransportError::new(TransportErrorKind::Connect)
+        .with_sent(Sent::No)
+        .with_detail(format!("the proxy {proxy} refused: {why}"))
 }
 
 fn diagnose(stage: Stage, error: &(dyn StdError + 'static)) -> (TransportErrorKind, Sent) {

@@ -13,6 +13,6 @@ mod tls;
 mod transport;
 
 pub use builder::HyperTransportBuilder;
-pub use mstr_core::{TlsConfig, TlsVersion};
+pub use mstr_core::{ProxyConfig, TlsConfig, TlsVersion};
 pub use timer::TokioTimer;
 pub use transport::HyperTransport;

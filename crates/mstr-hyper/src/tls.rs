@@ -43,6 +43,7 @@ pub(crate) fn prepare(config: &TlsConfig, protocols: &[&[u8]]) -> Result<Tls, Tr
         accept_any: loaded.accepts_any(),
         protocols: protocols.iter().map(|protocol| protocol.to_vec()).collect(),
         config: OnceLock::new(),
+        proxy_config: OnceLock::new(),
     })
 }
 
@@ -83,12 +84,23 @@ pub(crate) struct Tls {
     accept_any: bool,
     protocols: Vec<Vec<u8>>,
     config: OnceLock<Result<Arc<ClientConfig>, TransportError>>,
+    proxy_config: OnceLock<Result<Arc<ClientConfig>, TransportError>>,
 }
 
 impl Tls {
     /// What every connection shares.
     pub(crate) fn config(&self) -> Result<Arc<ClientConfig>, TransportError> {
         self.config.get_or_init(|| self.assemble().map(Arc::new)).clone()
+    }
+
+    /// The same for proxies, which are spoken to in HTTP/1.1.
+    pub(crate) fn proxy_config(&self) -> Result<Arc<ClientConfig>, TransportError> {
+        let assemble = || {
+            let mut config = ClientConfig::clone(&*self.config()?);
+            config.alpn_protocols = vec![b"http/1.1".to_vec()];
+            Ok(Arc::new(config))
+        };
+        self.proxy_config.get_or_init(assemble).clone()
     }
 
     fn assemble(&self) -> Result<ClientConfig, TransportError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 use mstr_core::toolkit::{DownloadBody, Peer, Stage, UploadBody};
@@ -17,8 +17,8 @@ use mstr_core::{
 use crate::blocking::KeepAlive;
 use crate::body::ResponseBody;
 use crate::builder::HyperTransportBuilder;
-use crate::connector::{CONNECT_TIMEOUT, Connector};
-use crate::error::classify;
+use crate::connector::{CONNECT_TIMEOUT, Connector, Routes, hand_over};
+use crate::error::{classify, refused};
 use crate::runtime::Runtime;
 use crate::timer::TokioTimer;
 
@@ -38,6 +38,7 @@ pub struct HyperTransport {
 
 struct Shared {
     client: Client<Connector, UploadBody>,
+    routes: Routes,
     runtime: Runtime,
     timer: SharedTimer,
     connect_timeout: Option<Duration>,
@@ -60,11 +61,13 @@ impl HyperTransport {
 
     pub(crate) fn from_parts(
         client: Client<Connector, UploadBody>,
+        routes: Routes,
         runtime: Runtime,
         connect_timeout: Option<Duration>,
     ) -> Self {
         let timer = SharedTimer::new(TokioTimer::on(runtime.handle().clone()));
-        Self { shared: Arc::new(Shared { client, runtime, timer, connect_timeout }), keep: None }
+        let shared = Shared { client, routes, runtime, timer, connect_timeout };
+        Self { shared: Arc::new(shared), keep: None }
     }
 
     /// Lets the response bodies hold `keep`.
@@ -84,6 +87,10 @@ impl Transport for HyperTransport {
         }
 
         let mut request = without_extensions(request);
+        let forwarder = shared.routes.forwarder(request.uri());
+        if let Some(proxy) = forwarder {
+            hand_over(&mut request, proxy)?;
+        }
         let failure = request.body().failure();
         let progress = Progress(capture_connection(&mut request));
         let answer = shared.client.request(request);
@@ -97,12 +104,18 @@ impl Transport for HyperTransport {
         let task = shared.runtime.spawn(CONNECT_TIMEOUT.scope(connect_timeout, answer));
 
         match task.await {
-            Ok(Some(Ok(response))) => Ok(response.map(|incoming| {
-                let keep = self.keep.clone();
-                let body = ResponseBody::new(incoming, peer.clone(), keep);
-                let idle = context.body_idle_timeout;
-                Body::wrap(DownloadBody::new(body, peer, idle, shared.timer.clone()))
-            })),
+            Ok(Some(Ok(response))) => match forwarder {
+                // Only a proxy says so, and it has passed on nothing.
+                Some(proxy) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                    Err(refused(proxy, response.status()))
+                }
+                _ => Ok(response.map(|incoming| {
+                    let keep = self.keep.clone();
+                    let body = ResponseBody::new(incoming, peer.clone(), keep);
+                    let idle = context.body_idle_timeout;
+                    Body::wrap(DownloadBody::new(body, peer, idle, shared.timer.clone()))
+                })),
+            },
             Ok(Some(Err(error))) => Err(match failure.get() {
                 Some(failure) => failure,
                 None => classify(progress.stage(), error.into(), &peer),

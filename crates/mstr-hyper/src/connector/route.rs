@@ -1,0 +1,167 @@
+//! Which way requests go, decided by their address alone.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::PROXY_AUTHORIZATION;
+use http::uri::{Authority, Scheme};
+use http::{HeaderValue, Request, Uri};
+use mstr_core::settings::{Proxies, Proxy};
+use mstr_core::{BoxError, ProxyConfig, Sent, TransportError, TransportErrorKind};
+
+/// Longer texts do not fit before the byte that holds their length.
+const SOCKS_LIMIT: usize = 255;
+
+/// The proxies of a transport, and how they are used.
+#[derive(Clone, Debug)]
+pub(crate) struct Routes {
+    proxies: Proxies,
+    http2_only: bool,
+}
+
+/// What a proxy is asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Way {
+    /// To pass on the request.
+    Forward,
+    /// A tunnel, by HTTP.
+    Connect,
+    /// A connection, by SOCKS.
+    Socks,
+}
+
+impl Routes {
+    /// # Errors
+    ///
+    /// `Config` for what cannot work.
+    pub(crate) fn new(config: &ProxyConfig, http2_only: bool) -> Result<Self, TransportError> {
+        let proxies = config.resolve()?;
+        for proxy in proxies.iter().filter(|proxy| proxy.scheme().is_socks()) {
+            let Some((user, password)) = proxy.credentials() else { continue };
+            if user.len().max(password.len()) > SOCKS_LIMIT {
+                return Err(TransportError::new(TransportErrorKind::Config)
+                    .with_sent(Sent::No)
+                    .with_detail(format!(
+                        "the user or the password for the proxy {proxy} is longer than the \
+                         {SOCKS_LIMIT} bytes that SOCKS has room for"
+                    )));
+            }
+        }
+        Ok(Self { proxies, http2_only })
+    }
+
+    /// The proxy for requests to this address, and what it is asked for.
+    pub(crate) fn of(&self, to: &Uri) -> Option<(&Proxy, Way)> {
+        let proxy = self.proxies.of(to)?;
+        let way = if proxy.scheme().is_socks() {
+            Way::Socks
+        } else if to.scheme() == Some(&Scheme::HTTPS) || self.http2_only {
+            // Proxies forward HTTP/1.1. HTTP/2 without TLS needs a tunnel as well.
+            Way::Connect
+        } else {
+            Way::Forward
+        };
+        Some((proxy, way))
+    }
+
+    /// The proxy that passes on requests to this address, and so sees and answers them itself.
+    pub(crate) fn forwarder(&self, to: &Uri) -> Option<&Proxy> {
+        match self.of(to)? {
+            (proxy, Way::Forward) => Some(proxy),
+            _ => None,
+        }
+    }
+}
+
+/// Makes a request one for a proxy that passes it on.
+pub(crate) fn hand_over<B>(request: &mut Request<B>, proxy: &Proxy) -> Result<(), TransportError> {
+    // Without a proxy this part of an address goes nowhere; a proxy would be sent all of it.
+    let uri = without_user(request.uri()).map_err(|error| {
+        TransportError::new(TransportErrorKind::Config)
+            .with_sent(Sent::No)
+            .with_detail("the request's URL cannot be given to a proxy")
+            .with_source(error)
+    })?;
+    if let Some(uri) = uri {
+        *request.uri_mut() = uri;
+    }
+    if let Some(value) = authorization(proxy) {
+        request.headers_mut().insert(PROXY_AUTHORIZATION, value);
+    }
+    Ok(())
+}
+
+fn without_user(uri: &Uri) -> Result<Option<Uri>, BoxError> {
+    let user = uri.authority().and_then(|authority| authority.as_str().rsplit_once('@'));
+    let Some((_, place)) = user else { return Ok(None) };
+    let mut parts = uri.clone().into_parts();
+    parts.authority = Some(place.parse::<Authority>()?);
+    Ok(Some(Uri::from_parts(parts)?))
+}
+
+/// The value of the header with user and password, if the proxy is to be shown any.
+pub(crate) fn authorization(proxy: &Proxy) -> Option<HeaderValue> {
+    let (user, password) = proxy.credentials()?;
+    let encoded = STANDARD.encode(format!("{user}:{password}"));
+    // Letters, digits and `+/=`: always a value.
+    let mut value = HeaderValue::try_from(format!("Basic {encoded}")).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routes(config: ProxyConfig, http2_only: bool) -> Routes {
+        Routes::new(&config, http2_only).unwrap()
+    }
+
+    #[test]
+    fn what_is_asked_for_depends_on_server_and_proxy() {
+        let table = [
+            ("http://proxy", "http://host/", false, Way::Forward),
+            ("https://proxy", "http://host/", false, Way::Forward),
+            ("http://proxy", "https://host/", false, Way::Connect),
+            ("https://proxy", "https://host/", false, Way::Connect),
+            ("http://proxy", "http://host/", true, Way::Connect),
+            ("socks5://proxy", "http://host/", false, Way::Socks),
+            ("socks5h://proxy", "https://host/", true, Way::Socks),
+        ];
+        for (proxy, to, http2_only, expected) in table {
+            let routes = routes(ProxyConfig::new().all(proxy), http2_only);
+            let to = to.parse().unwrap();
+            assert_eq!(routes.of(&to).unwrap().1, expected, "{proxy} {to}");
+            let forwards = expected == Way::Forward;
+            assert_eq!(routes.forwarder(&to).is_some(), forwards, "{proxy} {to}");
+        }
+        let direct = routes(ProxyConfig::new(), false);
+        assert!(direct.of(&"http://host/".parse().unwrap()).is_none());
+    }
+
+    #[test]
+    fn a_proxy_gets_its_own_password_and_not_the_one_in_the_address() {
+        let routes = routes(ProxyConfig::new().all("http://ann:a%3Ab@proxy"), false);
+        let mut request = Request::new(());
+        *request.uri_mut() = "http://bob:hush@host:81/path?query".parse().unwrap();
+        let proxy = routes.forwarder(request.uri()).unwrap();
+        hand_over(&mut request, proxy).unwrap();
+        assert_eq!(request.uri().to_string(), "http://host:81/path?query");
+        let value = &request.headers()[PROXY_AUTHORIZATION];
+        assert_eq!(value.as_bytes(), b"Basic YW5uOmE6Yg==");
+        assert!(value.is_sensitive());
+        assert!(!format!("{routes:?} {request:?}").contains("YW5u"));
+    }
+
+    #[test]
+    fn a_password_that_socks_has_no_room_for_is_refused() {
+        let of = |scheme: &str, length: usize| {
+            let url = format!("{scheme}://ann:{}@proxy", "x".repeat(length));
+            Routes::new(&ProxyConfig::new().http(url), false)
+        };
+        assert!(of("http", 300).is_ok() && of("socks5", 255).is_ok());
+        let error = of("socks5h", 256).unwrap_err();
+        assert_eq!((error.kind(), error.sent()), (TransportErrorKind::Config, Sent::No));
+        let shown = format!("{error} {error:?}");
+        assert!(shown.contains("socks5h://proxy:1080") && !shown.contains("xx"), "{shown}");
+    }
+}
