@@ -32,8 +32,10 @@ impl Backend for Hyper {
         if let Some(identity) = &target.identity_pem {
             tls = tls.client_identity_pem(identity.clone());
         }
+        let proxy = target.proxy.clone().unwrap_or_default();
+        let builder = HyperTransport::builder().tls(tls).proxy(proxy);
         let runtime = self.0.handle().clone();
-        Ok(SharedTransport::new(HyperTransport::builder().tls(tls).runtime(runtime).build()?))
+        Ok(SharedTransport::new(builder.runtime(runtime).build()?))
     }
 
     fn run(&self, case: BoxFuture<'static, ()>) {

@@ -26,6 +26,10 @@ impl Backend for Isahc {
             ),
             (Capability::SingleReads, "libcurl repeats a GET if a kept connection breaks"),
             (
+                Capability::TlsProxy,
+                "isahc 2.0 does not check the certificate of a proxy, so they are refused",
+            ),
+            (
                 Capability::VerbatimPaths,
                 "libcurl writes `%2f` as `%2F` and would resolve `..`, which is refused",
             ),
@@ -40,7 +44,8 @@ impl Backend for Isahc {
         if let Some(identity) = &target.identity_pem {
             tls = tls.client_identity_pem(identity.clone());
         }
-        Ok(SharedTransport::new(IsahcTransport::builder().tls(tls).build()?))
+        let proxy = target.proxy.clone().unwrap_or_default();
+        Ok(SharedTransport::new(IsahcTransport::builder().tls(tls).proxy(proxy).build()?))
     }
 
     fn run(&self, case: BoxFuture<'static, ()>) {

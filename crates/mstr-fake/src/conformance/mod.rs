@@ -22,13 +22,14 @@ mod errors;
 mod extras;
 mod macros;
 mod policy;
+mod proxy;
 mod session;
 mod tls;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use mstr_core::{BoxError, BoxFuture, SharedTransport};
+use mstr_core::{BoxError, BoxFuture, ProxyConfig, SharedTransport};
 
 pub use self::context::Context;
 pub use self::macros::cases;
@@ -64,6 +65,8 @@ pub struct Target {
     pub authority_pem: Option<String>,
     /// Show this certificate to servers that ask (PEM, certificate and key).
     pub identity_pem: Option<String>,
+    /// Use these proxies. Without any, none.
+    pub proxy: Option<ProxyConfig>,
 }
 
 /// What a stack may be unable to do.
@@ -82,6 +85,8 @@ pub enum Capability {
     Every,
     /// Speaks HTTP/2 over TLS with servers that choose it.
     Http2,
+    /// Goes through HTTP proxies, by forwarding and by tunnels.
+    HttpProxy,
     /// Sends header values that are not ASCII.
     OpaqueHeaders,
     /// Notices at once that the server has closed a kept connection. (Others within a second.)
@@ -90,14 +95,18 @@ pub enum Capability {
     SilentPeerCancel,
     /// Repeats no safe request by itself when a kept connection breaks. (Others never.)
     SingleReads,
+    /// Goes through SOCKS 5 proxies.
+    Socks5,
     /// Speaks TLS.
     Tls,
+    /// Speaks TLS with proxies.
+    TlsProxy,
     /// Sends paths letter by letter: `..` is not resolved, `%2f` not written `%2F`.
     VerbatimPaths,
 }
 
 impl Capability {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 15] = [
         Self::Every,
         Self::Tls,
         Self::ClientIdentity,
@@ -110,6 +119,9 @@ impl Capability {
         Self::SilentPeerCancel,
         Self::SingleReads,
         Self::PromptReuse,
+        Self::HttpProxy,
+        Self::Socks5,
+        Self::TlsProxy,
     ];
 
     /// What it is, in a few words.
@@ -122,11 +134,14 @@ impl Capability {
             Self::EarlyHead => "an answer's head before its body begins",
             Self::Every => "the contract",
             Self::Http2 => "HTTP/2",
+            Self::HttpProxy => "HTTP proxies",
             Self::OpaqueHeaders => "header values beyond ASCII",
             Self::SingleReads => "never repeats a GET by itself",
             Self::PromptReuse => "notices a closed connection at once",
             Self::SilentPeerCancel => "ends a silent connection at once when dropped",
+            Self::Socks5 => "SOCKS5 proxies",
             Self::Tls => "TLS",
+            Self::TlsProxy => "proxies spoken to over TLS",
             Self::VerbatimPaths => "paths letter by letter",
         }
     }

@@ -16,7 +16,7 @@ pub(super) async fn a_whole_session_over_tls(mut context: Context) {
     live(&context, HttpServer::builder().tls(tls)).await;
 }
 
-async fn live(context: &Context, builder: HttpServerBuilder) {
+pub(super) async fn live(context: &Context, builder: HttpServerBuilder) {
     let model = Server::builder().user("alice", "secret").build();
     let server = match builder.start(model) {
         Ok(server) => server,

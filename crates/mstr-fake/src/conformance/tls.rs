@@ -15,7 +15,7 @@ use crate::server::Server;
 const HOST: &str = "127.0.0.1";
 
 /// What a case needs to be there; without it the machine is at fault, not the transport.
-fn given<T>(made: io::Result<T>) -> T {
+pub(super) fn given<T>(made: io::Result<T>) -> T {
     match made {
         Ok(made) => made,
         Err(error) => panic!("no certificate or server: {error}"),
@@ -36,7 +36,8 @@ fn start(tls: ServerTls) -> HttpServer {
 /// Aims the context at servers of this authority.
 fn trust(context: &mut Context, authority: &Authority, identity: Option<&Identity>) {
     let identity_pem = identity.map(Identity::pem);
-    context.aim(&Target { authority_pem: Some(authority.pem()), identity_pem });
+    let authority_pem = Some(authority.pem());
+    context.aim(&Target { authority_pem, identity_pem, ..Target::default() });
 }
 
 fn status(server: &HttpServer) -> String {
