@@ -28,6 +28,9 @@ pub(crate) fn classify(
         Some(numbered) => by_number(numbered),
         None => by_kind(TransportError::find_source::<isahc::Error>(&*error)),
     };
+    // Cut off before a connection stood: by a proxy that refused, or during the handshake.
+    let kind =
+        if (kind, stage) == (Kind::Interrupted, Stage::Connecting) { Kind::Connect } else { kind };
     let mut doing = peer.doing(stage);
     // libcurl has one number for both, and isahc leaves libcurl's words out.
     if let (Kind::Connect, Some(proxy)) = (kind, proxy) {
@@ -162,6 +165,8 @@ mod tests {
         let early = classify(Stage::Sending, error.clone().into(), &peer(), None);
         assert_eq!((early.kind(), early.sent()), (Kind::Timeout, Sent::No));
         assert!(early.to_string().contains("connecting to host:443"), "{early}");
+        let cut = classify(Stage::Sending, isahc::Error::from(Theirs::Io).into(), &peer(), None);
+        assert_eq!((cut.kind(), cut.sent()), (Kind::Connect, Sent::No));
         let late = classify(Stage::Reading, error.into(), &peer(), None);
         assert_eq!(late.sent(), Sent::Maybe);
     }

@@ -104,7 +104,7 @@ fn contains(haystack: &[u8], needle: &str) -> bool {
 
 pub(super) async fn a_forwarded_request_arrives_whole_and_with_nothing_added(mut context: Context) {
     let server = mirror(&mut context);
-    let url = server.url("/a/../b%2f?c=%20d&e");
+    let url = server.url("/a//b%2F?c=%20d&e");
     let sent = || {
         let mut sent = request(Method::PUT, &url, Body::from("text"));
         for value in ["one", "two"] {
