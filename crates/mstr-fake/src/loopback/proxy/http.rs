@@ -46,7 +46,7 @@ where
 }
 
 /// An answer after which the connection ends.
-fn last(head: &str) -> String {
+pub(super) fn last(head: &str) -> String {
     format!("HTTP/1.1 {head}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
 }
 

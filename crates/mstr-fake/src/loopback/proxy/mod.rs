@@ -194,10 +194,12 @@ where
     S: AsyncRead + AsyncWrite + 'static,
 {
     let mut client = Client::new(stream, shared);
-    if client.reader.peek().await? == Some(socks::VERSION) {
-        socks::serve(client).await
-    } else {
-        http::serve(client).await
+    match client.reader.peek().await? {
+        Some(socks::VERSION) => socks::serve(client).await,
+        Some(first) if first.is_ascii_alphabetic() => http::serve(client).await,
+        // TLS where none is spoken, for example: its end would never be found.
+        Some(_) => client.dismiss(http::last("400 Bad Request")).await,
+        None => Ok(()),
     }
 }
 

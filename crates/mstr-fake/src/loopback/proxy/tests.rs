@@ -158,6 +158,7 @@ fn what_is_not_on_this_machine_cannot_be_reached() {
         ("GET / HTTP/1.1\r\n\r\n", "400"),
         ("GET https://one.test/ HTTP/1.1\r\n\r\n", "400"),
         ("nonsense\r\n\r\n", "400"),
+        ("\u{16}\u{3}\u{1}", "400"),
     ] {
         let answer = exchange(&mut connect(&proxy), request, "\r\n\r\n");
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {answer}");
