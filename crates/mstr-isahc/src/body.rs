@@ -2,7 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_lite::AsyncRead;
@@ -20,18 +21,56 @@ const CHUNK: usize = 16 * 1024;
 ///
 /// Always a reader, never bytes: libcurl repeats a request by itself whose kept connection broke
 /// before an answer, and this is a body that it cannot begin anew.
-pub(crate) fn upload(body: UploadBody) -> AsyncBody {
+pub(crate) fn upload(body: UploadBody) -> (AsyncBody, Cord) {
     let length = body.remaining();
-    let reader = Upload { body, current: Bytes::new() };
-    match length {
+    let cord = Cord::default();
+    let reader = Upload { body, current: Bytes::new(), end: Arc::clone(&cord.0) };
+    let body = match length {
         Some(length) => AsyncBody::from_reader_sized(reader, length),
         None => AsyncBody::from_reader(reader),
+    };
+    (body, cord)
+}
+
+/// Ends an upload when it is dropped.
+///
+/// libcurl does not notice by itself that nobody waits for the answer any more while it waits for
+/// the body's next piece.
+#[derive(Default)]
+pub(crate) struct Cord(Arc<Mutex<End>>);
+
+#[derive(Default)]
+struct End {
+    cut: bool,
+    reader: Option<Waker>,
+}
+
+impl Drop for Cord {
+    fn drop(&mut self) {
+        let reader = {
+            let mut end = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            end.cut = true;
+            end.reader.take()
+        };
+        if let Some(reader) = reader {
+            reader.wake();
+        }
     }
 }
 
 struct Upload {
     body: UploadBody,
     current: Bytes,
+    end: Arc<Mutex<End>>,
+}
+
+impl Upload {
+    /// Whether nobody waits for the answer; whoever asks is woken when that changes.
+    fn is_cut(&self, cx: &Context<'_>) -> bool {
+        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        end.reader = Some(cx.waker().clone());
+        end.cut
+    }
 }
 
 impl AsyncRead for Upload {
@@ -41,6 +80,9 @@ impl AsyncRead for Upload {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
+        if this.is_cut(cx) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         while this.current.is_empty() {
             match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
                 // Trailers are not sent: libcurl has no way to take them here.
@@ -61,12 +103,19 @@ pub(crate) struct Download {
     length: Option<u64>,
     buffer: BytesMut,
     peer: Peer,
+    /// The server may answer before it has the whole request.
+    _upload: Option<Cord>,
 }
 
 impl Download {
     /// `length` is how long the body has to be, if that is known.
-    pub(crate) fn new(body: AsyncBody, length: Option<u64>, peer: Peer) -> Self {
-        Self { body, length, buffer: BytesMut::new(), peer }
+    pub(crate) fn new(
+        body: AsyncBody,
+        length: Option<u64>,
+        peer: Peer,
+        upload: Option<Cord>,
+    ) -> Self {
+        Self { body, length, buffer: BytesMut::new(), peer, _upload: upload }
     }
 }
 

@@ -19,7 +19,7 @@ use mstr_core::settings::Proxy;
 use mstr_core::toolkit::{BodyFailure, UploadBody};
 use mstr_core::{Body, Sent, TransportError, TransportErrorKind};
 
-use crate::body;
+use crate::body::{self, Cord};
 
 /// What libcurl is told about one request besides what is sent.
 pub(crate) struct Limits {
@@ -33,6 +33,8 @@ pub(crate) struct Outgoing {
     pub(crate) request: theirs::Request<AsyncBody>,
     /// Why its body ended before its end, if it does.
     pub(crate) failure: BodyFailure,
+    /// Ends the body when it is dropped.
+    pub(crate) upload: Option<Cord>,
     /// Whether libcurl could send it twice on its own, and the server would notice.
     pub(crate) delicate: bool,
 }
@@ -89,9 +91,15 @@ pub(crate) fn outgoing(
     for (name, value) in instead_of_theirs(&parts.method, &parts.headers, empty) {
         builder = builder.header(name.as_str(), value);
     }
-    let payload = if empty { AsyncBody::empty() } else { body::upload(payload) };
+    let (payload, upload) = match empty {
+        true => (AsyncBody::empty(), None),
+        false => {
+            let (payload, upload) = body::upload(payload);
+            (payload, Some(upload))
+        }
+    };
     let request = builder.body(payload).map_err(unspeakable("request"))?;
-    Ok(Outgoing { request, failure, delicate: empty && !safe })
+    Ok(Outgoing { request, failure, upload, delicate: empty && !safe })
 }
 
 /// Headers that isahc or libcurl would add if they were not there, each with the value that means

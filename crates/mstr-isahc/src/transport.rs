@@ -131,8 +131,9 @@ impl Transport for IsahcTransport {
         let forwarding =
             proxy.filter(|proxy| !proxy.scheme().is_socks() && !is_https(request.uri()));
         let head_only = request.method() == Method::HEAD;
-        let outgoing = convert::outgoing(request, &shared.limits(&context, now), proxy)?;
+        let mut outgoing = convert::outgoing(request, &shared.limits(&context, now), proxy)?;
         let failure = outgoing.failure.clone();
+        let upload = outgoing.upload.take();
         let answer = before(context.deadline, &*shared.timer, shared.exchange(outgoing)).await;
         let Some(answer) = answer else {
             // Whether a connection stands, isahc does not tell.
@@ -152,7 +153,7 @@ impl Transport for IsahcTransport {
         let bare =
             head_only || matches!(head.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let length = if bare { Some(0) } else { body.len() };
-        let body = Download::new(body, length, peer.clone());
+        let body = Download::new(body, length, peer.clone(), upload);
         let timer = shared.timer.clone();
         let body = DownloadBody::new(body, peer, context.body_idle_timeout, timer);
         Ok(head.map(|()| Body::wrap(body)))

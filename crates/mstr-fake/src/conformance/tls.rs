@@ -29,18 +29,18 @@ pub(super) fn trusted() -> (Authority, ServerTls) {
     (authority, tls)
 }
 
-fn start(tls: ServerTls) -> HttpServer {
+pub(super) fn start(tls: ServerTls) -> HttpServer {
     given(HttpServer::builder().tls(tls).start(Server::builder().build()))
 }
 
 /// Aims the context at servers of this authority.
-fn trust(context: &mut Context, authority: &Authority, identity: Option<&Identity>) {
+pub(super) fn trust(context: &mut Context, authority: &Authority, identity: Option<&Identity>) {
     let identity_pem = identity.map(Identity::pem);
     let authority_pem = Some(authority.pem());
     context.aim(&Target { authority_pem, identity_pem, ..Target::default() });
 }
 
-fn status(server: &HttpServer) -> String {
+pub(super) fn status(server: &HttpServer) -> String {
     format!("{}/api/status", server.base_url())
 }
 
