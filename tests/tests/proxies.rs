@@ -10,12 +10,14 @@ use http::{Request, Version};
 use mstr::hyper::blocking::HyperBlocking;
 use mstr::hyper::{HyperTransport, HyperTransportBuilder};
 use mstr::{
-    Body, Connection, Error, ErrorKind, ProxyConfig, RetryPolicy, TlsConfig, Transport,
-    TransportErrorKind, blocking,
+    BlockingTransport, Body, Connection, Error, ErrorKind, ProxyConfig, RetryPolicy,
+    SharedTransport, TlsConfig, Transport, TransportErrorKind, blocking,
 };
 use mstr_fake::loopback::{Authority, HttpServer, ProxyKind, ProxyServer, ServerTls};
 use mstr_fake::{Purpose, Server};
-use mstr_tests::{Lab, server};
+use mstr_isahc::blocking::IsahcBlocking;
+use mstr_isahc::{IsahcTransport, IsahcTransportBuilder};
+use mstr_tests::{Lab, Stack, server};
 use serde_json::Value;
 
 /// Names and addresses that lead nowhere, except through a proxy that was told where.
@@ -53,10 +55,19 @@ impl World {
         Self { proxy: builder.start().unwrap(), server: running, authority, base_url }
     }
 
-    fn transport(&self, scheme: &str) -> HyperTransportBuilder {
-        let tls = TlsConfig::new().only_given_roots().add_root_pem(self.authority.pem());
+    fn settings(&self, scheme: &str) -> (TlsConfig, ProxyConfig) {
         let proxy = ProxyConfig::new().all(self.proxy.url(&format!("{scheme}://{USER}")));
+        (TlsConfig::new().add_root_pem(self.authority.pem()), proxy)
+    }
+
+    fn transport(&self, scheme: &str) -> HyperTransportBuilder {
+        let (tls, proxy) = self.settings(scheme);
         HyperTransport::builder().tls(tls).proxy(proxy)
+    }
+
+    fn isahc(&self, scheme: &str) -> IsahcTransportBuilder {
+        let (tls, proxy) = self.settings(scheme);
+        IsahcTransport::builder().tls(tls).proxy(proxy)
     }
 
     /// Everything the server has seen came as a whole session, all of it through the proxy.
@@ -108,19 +119,8 @@ async fn lead_a_life(transport: impl Transport, server: &HttpServer, base_url: &
     connection.close().await;
 }
 
-/// A life through one kind of proxy, asynchronous and blocking.
-fn through(scheme: &str, secure: bool, kind: ProxyKind) {
-    // Names that are looked up here have to be addresses.
-    let host = if scheme == "socks5" { NOWHERE } else { NAME };
-    Lab::loopback(async |_| {
-        let world = World::start(scheme == "https", secure, host);
-        let transport = world.transport(scheme).build().unwrap();
-        lead_a_life(transport, &world.server, &world.base_url).await;
-        world.check(kind, host);
-    });
-
-    let world = World::start(scheme == "https", secure, host);
-    let transport = HyperBlocking::from_builder(world.transport(scheme)).unwrap();
+/// The same in blocking code, without a look at what comes back.
+fn lead_a_blocking_life(transport: impl BlockingTransport, world: &World) {
     let connection = blocking::Connection::builder(&world.base_url)
         .standard("alice", "secret")
         .allow_insecure_http()
@@ -130,7 +130,41 @@ fn through(scheme: &str, secure: bool, kind: ProxyKind) {
     world.server.server(Server::expire_all_sessions);
     connection.get("/api/echo").send().unwrap();
     connection.close();
-    world.check(kind, host);
+}
+
+/// A life through one kind of proxy over each transport, asynchronous and blocking.
+fn through(scheme: &str, secure: bool, kind: ProxyKind) {
+    // Names that are looked up here have to be addresses.
+    let host = if scheme == "socks5" { NOWHERE } else { NAME };
+    let world = || World::start(scheme == "https", secure, host);
+    Lab::loopback(async |_| {
+        let world = world();
+        let transport = world.transport(scheme).build().unwrap();
+        lead_a_life(transport, &world.server, &world.base_url).await;
+        world.check(kind, host);
+    });
+    let blocking = world();
+    let transport = HyperBlocking::from_builder(blocking.transport(scheme)).unwrap();
+    lead_a_blocking_life(transport, &blocking);
+    blocking.check(kind, host);
+
+    if scheme == "https" {
+        let error = world().isahc(scheme).build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        let text = all_of(&error);
+        assert!(text.contains("isahc cannot check the certificate of a proxy"), "{text}");
+        return;
+    }
+    Lab::over(Stack::Isahc, async |_| {
+        let world = world();
+        let transport = world.isahc(scheme).build().unwrap();
+        lead_a_life(transport, &world.server, &world.base_url).await;
+        world.check(kind, host);
+    });
+    let blocking = world();
+    let transport = IsahcBlocking::from_builder(blocking.isahc(scheme)).unwrap();
+    lead_a_blocking_life(transport, &blocking);
+    blocking.check(kind, host);
 }
 
 #[test]
@@ -250,6 +284,33 @@ fn what_is_wrong_with_a_proxy_is_said_without_its_password() {
 }
 
 #[test]
+fn a_proxy_that_refuses_isahc_is_named_without_its_password() {
+    Lab::over(Stack::Isahc, async |_| {
+        let world = World::start(false, true, NAME);
+        for (scheme, base_url, expected) in [
+            ("http", &*world.base_url, "cannot be reached, or it refused"),
+            ("http", "http://env.example.test/x", "refused: 407 Proxy Authentication Required"),
+            ("socks5h", &world.base_url, "cannot be reached, or it refused"),
+        ] {
+            let proxy = ProxyConfig::new().all(world.proxy.url(&format!("{scheme}://ann:hush@")));
+            let connecting = Connection::builder(base_url)
+                .standard("alice", "secret")
+                .allow_insecure_http()
+                .retry(RetryPolicy::never())
+                .transport(IsahcTransport::builder().proxy(proxy).build().unwrap())
+                .connect();
+            let error = connecting.await.unwrap_err();
+            let text = all_of(&error);
+            let named = format!("the proxy {scheme}://{} {expected}", world.proxy.address());
+            assert!(text.contains(&named), "{text}");
+            assert!(!text.contains("hush") && !text.contains("secret"), "{text}");
+            assert_eq!(error.kind(), ErrorKind::Connect, "{text}");
+        }
+        assert_eq!(world.server.server(|server| server.journal().len()), 0);
+    });
+}
+
+#[test]
 fn a_proxy_that_cannot_work_is_an_error_when_the_transport_is_built() {
     Lab::loopback(async |_| {
         let long = format!("socks5://ann:{}@proxy", "hush".repeat(100));
@@ -299,25 +360,32 @@ const ASKS: &str = "MSTR_TESTS_ASKS";
 #[expect(clippy::disallowed_methods, reason = "this is how it is told what to do")]
 fn a_session_as_the_environment_says() {
     let Ok(base_url) = std::env::var(BASE_URL) else { return };
-    Lab::loopback(async |_| {
-        let mut tls = TlsConfig::new();
-        if let Ok(authority) = std::env::var(AUTHORITY) {
-            tls = tls.only_given_roots().add_root_pem(authority);
-        }
-        let mut builder = HyperTransport::builder().tls(tls);
-        if std::env::var(ASKS).is_ok() {
-            builder = builder.proxy(ProxyConfig::from_env());
-        }
-        let connection = Connection::builder(&base_url)
-            .standard("alice", "secret")
-            .allow_insecure_http()
-            .transport(builder.build().unwrap())
-            .connect()
-            .await
-            .unwrap();
-        connection.get("/api/echo").send().await.unwrap();
-        connection.close().await;
-    });
+    for stack in [Stack::Hyper, Stack::Isahc] {
+        Lab::over(stack, async |_| {
+            let mut tls = TlsConfig::new();
+            if let Ok(authority) = std::env::var(AUTHORITY) {
+                tls = tls.add_root_pem(authority);
+            }
+            let proxy = std::env::var(ASKS).map(|_| ProxyConfig::from_env()).unwrap_or_default();
+            let transport = match stack {
+                Stack::Isahc => SharedTransport::new(
+                    IsahcTransport::builder().tls(tls).proxy(proxy).build().unwrap(),
+                ),
+                _ => SharedTransport::new(
+                    HyperTransport::builder().tls(tls).proxy(proxy).build().unwrap(),
+                ),
+            };
+            let connection = Connection::builder(&base_url)
+                .standard("alice", "secret")
+                .allow_insecure_http()
+                .transport(transport)
+                .connect()
+                .await
+                .unwrap();
+            connection.get("/api/echo").send().await.unwrap();
+            connection.close().await;
+        });
+    }
 }
 
 const VARIABLES: [&str; 8] = [
@@ -331,7 +399,7 @@ const VARIABLES: [&str; 8] = [
     "no_proxy",
 ];
 
-/// Leads a session in a child process with these variables and no others about proxies.
+/// Leads a session over each transport in a child process with these variables and no others about proxies.
 fn in_a_child(base_url: &str, authority: Option<&Authority>, asks: bool, given: &[(&str, String)]) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "a_session_as_the_environment_says"]);
@@ -382,7 +450,7 @@ fn who_asks_gets_the_proxies_of_the_environment() {
     in_a_child(plain.base_url(), None, true, &given);
     assert_eq!(proxy.seen().len(), 0);
     let logins = |server: &HttpServer| server.server(|model| model.journal().count(Purpose::Login));
-    assert_eq!((logins(&plain), logins(&secure)), (4, 1));
+    assert_eq!((logins(&plain), logins(&secure)), (8, 2), "two transports each");
 }
 
 #[test]
@@ -397,7 +465,7 @@ fn who_does_not_ask_goes_past_the_proxies_of_the_environment() {
     assert_eq!(given.len(), 6);
     in_a_child(plain.base_url(), None, false, &given);
     assert_eq!(proxy.seen().len(), 0);
-    assert_eq!(plain.server(|model| model.journal().count(Purpose::Login)), 1);
+    assert_eq!(plain.server(|model| model.journal().count(Purpose::Login)), 2);
     // The same variables change everything for who does.
     in_a_child(plain.base_url(), None, true, &given);
     assert!(!proxy.seen().is_empty());
