@@ -76,7 +76,12 @@ fn by_number(error: &curl::Error) -> Kind {
     if error.is_operation_timedout() {
         return Kind::Timeout;
     }
-    if error.is_ssl_cacert_badfile() || error.is_url_malformed() || error.is_interface_failed() {
+    // The last one is what libcurl says to a private key that is not its certificate's.
+    if error.is_ssl_cacert_badfile()
+        || error.is_url_malformed()
+        || error.is_interface_failed()
+        || error.is_bad_function_argument()
+    {
         return Kind::Config;
     }
     let broken = [number::UNSUPPORTED_PROTOCOL, number::WEIRD_SERVER_REPLY, number::TOO_LARGE];
@@ -136,6 +141,7 @@ mod tests {
             (28, Kind::Timeout),
             (35, Kind::Tls),
             (42, Kind::Interrupted),
+            (43, Kind::Config),
             (45, Kind::Config),
             (52, Kind::Interrupted),
             (55, Kind::Interrupted),

@@ -1,4 +1,7 @@
 //! What the transports do alike, and what each does on its own account.
 
+#![expect(clippy::unwrap_used, reason = "this is test code")]
+
 mod memory;
 mod parity;
+mod trust;
