@@ -27,7 +27,7 @@ pub(crate) const MEMBERS: &[Member] = &[
     Member {
         name: "mstr",
         published: true,
-        together: Some(&["dangerous", "fake", "isahc", "rustls-ring", "webpki-roots"]),
+        together: Some(&["dangerous", "fake", "isahc", "rustls-ring", "tower", "webpki-roots"]),
     },
     member("mstr-tests", false),
     member("xtask", false),
@@ -55,6 +55,7 @@ pub(crate) fn everything() -> String {
     // out as well.
     let others = [
         "mstr-core/dangerous",
+        "mstr-core/tower",
         "mstr-fake/loopback",
         "mstr-hyper/dangerous",
         "mstr-hyper/rustls-ring",

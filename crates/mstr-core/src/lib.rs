@@ -19,7 +19,8 @@
 //! - [`Connection`] and [`blocking::Connection`] drive it over a transport, for tasks and for
 //!   threads. Neither needs a runtime of its own.
 //! - [`contract`] is what an HTTP stack has to do; [`Transport`] is its trait, [`toolkit`] has parts
-//!   for one, and [`settings`] what all of them are told.
+//!   for one, [`adapter`] makes one of an HTTP client that you have, and [`settings`] is what all
+//!   of them are told.
 //!
 //! What it is not: an HTTP client, and a client for the single endpoints of the API.
 //!
@@ -93,6 +94,7 @@
 //! buffers of their own, and a core dump contains both.
 #![forbid(unsafe_code)]
 
+pub mod adapter;
 pub mod blocking;
 mod builder;
 mod call;

@@ -65,7 +65,8 @@
 //! # }
 //! ```
 //!
-//! Any other HTTP stack takes [`Transport::send`] and its timer; whoever wraps a transport forwards
+//! Any other HTTP stack takes [`Transport::send`] and its timer, and [`adapter`] makes a transport
+//! of a closure or a tower service; whoever wraps a transport forwards
 //! [`detach`](Transport::detach) too, which logs out what is dropped. The contract is in
 //! [`contract`]'s documentation. Tests use the in-memory server of `mstr-fake` (feature `fake`).
 //!
@@ -82,6 +83,7 @@
 //! | `isahc` | | the transport over isahc and libcurl; needs no tokio; TLS by the system's library |
 //! | `isahc-native-tls-static` | | the same with an OpenSSL that is compiled as well |
 //! | `isahc-rustls-tls` | | the same with rustls |
+//! | `tower` | | `adapter::from_service`: any tower service as a transport; not covered by the stability promise |
 //! | `fake` | | the fake server as `mstr::fake` |
 //!
 //! Features only add; none changes what is there. Of the three that begin with `isahc` a program

@@ -20,7 +20,7 @@ impl Wake for Unpark {
 }
 
 /// Parks the thread until `future` is ready.
-pub(super) fn block_on<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let waker = own_waker();
     let mut cx = Context::from_waker(&waker);

@@ -9,14 +9,17 @@
 //! - [`UploadBody`] holds a request's body to the length that was declared, and keeps its failure
 //!   where the exchange can find it;
 //! - [`DownloadBody`] ends a response's body that stalls;
-//! - [`before`] gives up at a deadline.
+//! - [`before`] gives up at a deadline;
+//! - [`UploadReader`] and [`ReadBody`] are for stacks that block.
 
 mod deadline;
 mod download;
 mod peer;
+mod reading;
 mod upload;
 
 pub use deadline::before;
 pub use download::DownloadBody;
 pub use peer::{Peer, Stage};
+pub use reading::{ReadBody, UploadReader};
 pub use upload::{BodyFailure, UploadBody};

@@ -1,0 +1,155 @@
+//! A closure that blocks as a transport.
+
+use std::fmt;
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use http::{Request, Response};
+
+use super::exchange::Exchange;
+use crate::blocking::block_on;
+use crate::contract::{BlockingTransport, Body, SharedTimer, TransportError, TransportInfo};
+
+/// Makes a blocking transport of `send`, a function that sends a request and waits for the
+/// answer.
+///
+/// `send` has to come back by the deadline in the request's
+/// [`RequestContext`](crate::RequestContext), and the body that it returns has to keep the
+/// body idle timeout: nobody can end a call that blocks from outside. The
+/// [module documentation](super) says what is done for it and what it has to do besides.
+/// [`UploadReader`](crate::toolkit::UploadReader) and [`ReadBody`](crate::toolkit::ReadBody) turn
+/// bodies into readers and back.
+///
+/// Its clock is that of the operating system, unlike everywhere else in this crate, where a clock
+/// is always given: threads have this one only, and it is the transport's part to have one. For
+/// virtual time there is [`on_timer`](BlockingFnTransport::on_timer).
+///
+/// ```
+/// use bytes::Bytes;
+/// use mstr_core::adapter::blocking_from_fn;
+/// use mstr_core::{BlockingTransport, Body};
+///
+/// let echo = blocking_from_fn(|request| Ok(http::Response::new(request.into_body())));
+/// let request = http::Request::post("http://host.example/").body(Body::from("hello"));
+/// let response = echo.send(request.unwrap()).unwrap();
+/// assert_eq!(response.body().as_bytes(), Some(&Bytes::from("hello")));
+/// ```
+pub fn blocking_from_fn<F>(send: F) -> BlockingFnTransport<F>
+where
+    F: Fn(Request<Body>) -> Result<Response<Body>, TransportError> + Send + Sync + 'static,
+{
+    BlockingFnTransport {
+        send: Arc::new(send),
+        timer: None,
+        info: TransportInfo::default(),
+        spawn: None,
+    }
+}
+
+/// A [`BlockingTransport`] made of a closure by [`blocking_from_fn`]. Clones share the closure.
+#[must_use]
+pub struct BlockingFnTransport<F> {
+    send: Arc<F>,
+    timer: Option<SharedTimer>,
+    info: TransportInfo,
+    spawn: Option<Spawn>,
+}
+
+type Spawn = Arc<dyn Fn(Box<dyn FnOnce() + Send>) + Send + Sync>;
+
+impl<F> BlockingFnTransport<F> {
+    /// Sends logouts that nobody waits for with `spawn`, which has to return at once: it gets a
+    /// function that blocks, to be run on another thread. Without it, a session whose connection
+    /// is dropped stays open until the server's idle timeout.
+    pub fn detach_with(
+        mut self,
+        spawn: impl Fn(Box<dyn FnOnce() + Send>) + Send + Sync + 'static,
+    ) -> Self {
+        self.spawn = Some(Arc::new(spawn));
+        self
+    }
+
+    /// Names the stack, for the `User-Agent` header and bug reports.
+    pub fn named(mut self, info: TransportInfo) -> Self {
+        self.info = info;
+        self
+    }
+
+    /// Takes the time from `timer` and waits on it, by parking the thread.
+    pub fn on_timer(mut self, timer: SharedTimer) -> Self {
+        self.timer = Some(timer);
+        self
+    }
+}
+
+impl<F> BlockingTransport for BlockingFnTransport<F>
+where
+    F: Fn(Request<Body>) -> Result<Response<Body>, TransportError> + Send + Sync + 'static,
+{
+    fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
+        let (exchange, request) = Exchange::begin(request, self.now())?;
+        (self.send)(request).map_err(|error| exchange.failed(error))
+    }
+
+    fn now(&self) -> Instant {
+        match &self.timer {
+            Some(timer) => timer.now(),
+            None => system_now(),
+        }
+    }
+
+    fn sleep_until(&self, deadline: Instant) {
+        match &self.timer {
+            Some(timer) => block_on(timer.sleep_until(deadline)),
+            None => system_sleep_until(deadline),
+        }
+    }
+
+    fn send_detached(&self, request: Request<Body>) {
+        let Some(spawn) = &self.spawn else { return crate::trace::not_detached() };
+        let transport = self.clone();
+        spawn(Box::new(move || drop(transport.send(request))));
+    }
+
+    fn info(&self) -> TransportInfo {
+        self.info
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the clock of blocking code")]
+fn system_now() -> Instant {
+    Instant::now()
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the clock of blocking code")]
+fn system_sleep_until(deadline: Instant) {
+    // Sleeping may end early on some platforms.
+    while let Some(left) = deadline.checked_duration_since(system_now()) {
+        if left.is_zero() {
+            return;
+        }
+        thread::sleep(left);
+    }
+}
+
+impl<F> Clone for BlockingFnTransport<F> {
+    fn clone(&self) -> Self {
+        Self {
+            send: Arc::clone(&self.send),
+            timer: self.timer.clone(),
+            info: self.info,
+            spawn: self.spawn.clone(),
+        }
+    }
+}
+
+impl<F> fmt::Debug for BlockingFnTransport<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlockingFnTransport")
+            .field("timer", &self.timer)
+            .field("info", &self.info)
+            .field("detaches", &self.spawn.is_some())
+            .finish_non_exhaustive()
+    }
+}
