@@ -220,22 +220,6 @@ async fn version(transport: &HyperTransport, base_url: &str) -> Version {
     transport.send(request).await.unwrap().version()
 }
 
-/// A proxy that would choose HTTP/2 is offered HTTP/1.1 only: what is asked of it would be noise
-/// to it otherwise.
-#[test]
-fn a_proxy_over_tls_is_spoken_to_in_http_1() {
-    Lab::loopback(async |_| {
-        let world = World::start(false, true, "127.0.0.1");
-        let tls = TlsConfig::new().only_given_roots().add_root_pem(world.authority.pem());
-        // No proxy at all, but it understands what it is asked.
-        let proxy = ProxyConfig::new().all(format!("https://{}", world.server.address()));
-        let transport = HyperTransport::builder().tls(tls).proxy(proxy).build().unwrap();
-        let request = Request::get("https://env.example.test/").body(Body::empty()).unwrap();
-        let error = transport.send(request).await.unwrap_err();
-        assert!(error.to_string().contains("refused: 404 Not Found"), "{error}");
-    });
-}
-
 /// Everything an error says, its causes included.
 fn all_of(error: &Error) -> String {
     let mut text = format!("{error} {error:?}");

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use common::{drain, get, now, read_request, serve, with_context};
 use mstr_core::{Body, ErrorKind, Sent, Transport, TransportError, TransportErrorKind};
-use mstr_hyper::{HyperTransport, HyperTransportBuilder, TlsConfig, TlsVersion};
+use mstr_hyper::{HyperTransport, HyperTransportBuilder, ProxyConfig, TlsConfig, TlsVersion};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
 };
@@ -296,6 +296,19 @@ async fn http2_is_chosen_by_alpn_unless_it_is_switched_off() {
     assert_eq!(ask(HyperTransport::builder().http2_only()).await, "HTTP/2.0 hi");
     assert_eq!(ask(HyperTransport::builder().http1_only()).await, "HTTP/1.1 hi");
     server.abort();
+}
+
+/// One that would choose HTTP/2 is offered HTTP/1.1 only; this one could not read anything else.
+#[tokio::test]
+async fn a_proxy_over_tls_is_spoken_to_in_http_1() {
+    let authority = Authority::new();
+    let mut config = config(&authority.issue("localhost", |_| {}), BOTH, None);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let proxy = format!("https://localhost:{}", serve_tls(config).port());
+    let builder = HyperTransport::builder().proxy(ProxyConfig::new().all(proxy));
+    let transport = builder.tls(authority.trusted()).build().unwrap();
+    let response = transport.send(get("http://env.example.test/")).await.unwrap();
+    assert_eq!(response.into_body().collect(100).await.unwrap(), "ok");
 }
 
 #[tokio::test]
