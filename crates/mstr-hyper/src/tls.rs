@@ -77,6 +77,10 @@ fn identity(pem: &Pem, provider: &CryptoProvider) -> Result<CertifiedKey, Transp
 pub(crate) struct Tls {
     provider: Option<Arc<CryptoProvider>>,
     roots: Vec<CertificateDer<'static>>,
+    #[cfg_attr(
+        not(any(feature = "platform-roots", feature = "webpki-roots")),
+        expect(dead_code, reason = "without a source there is nothing to choose from")
+    )]
     source: RootSource,
     identity: Option<Arc<CertifiedKey>>,
     min_version: TlsVersion,
