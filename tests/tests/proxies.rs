@@ -260,7 +260,7 @@ fn what_is_wrong_with_a_proxy_is_said_without_its_password() {
             assert!(text.contains(&format!("the proxy {scheme}://{place}")), "{text}");
             assert!(!text.contains("hush") && !text.contains("secret"), "{text}");
             if expected.starts_with("refused") {
-                assert_eq!(error.kind(), ErrorKind::Connect, "{text}");
+                assert_eq!(error.kind(), ErrorKind::Config, "{text}");
             }
         }
         assert_eq!(world.server.server(|server| server.journal().len()), 0);
@@ -272,9 +272,9 @@ fn a_proxy_that_refuses_isahc_is_named_without_its_password() {
     Lab::over(Stack::Isahc, async |_| {
         let world = World::start(false, true, NAME);
         for (scheme, base_url, expected) in [
-            ("http", &*world.base_url, "cannot be reached, or it refused"),
+            ("http", &*world.base_url, "refused: it said no, or cannot be reached"),
             ("http", "http://env.example.test/x", "refused: 407 Proxy Authentication Required"),
-            ("socks5h", &world.base_url, "cannot be reached, or it refused"),
+            ("socks5h", &world.base_url, "refused: it said no, or cannot be reached"),
         ] {
             let proxy = ProxyConfig::new().all(world.proxy.url(&format!("{scheme}://ann:hush@")));
             let connecting = Connection::builder(base_url)
@@ -288,10 +288,42 @@ fn a_proxy_that_refuses_isahc_is_named_without_its_password() {
             let named = format!("the proxy {scheme}://{} {expected}", world.proxy.address());
             assert!(text.contains(&named), "{text}");
             assert!(!text.contains("hush") && !text.contains("secret"), "{text}");
-            assert_eq!(error.kind(), ErrorKind::Connect, "{text}");
+            assert_eq!(error.kind(), ErrorKind::Config, "{text}");
         }
         assert_eq!(world.server.server(|server| server.journal().len()), 0);
     });
+}
+
+/// The default policy tries three times what can pass by itself. A wrong password cannot, and
+/// locks accounts.
+#[test]
+fn a_password_that_a_proxy_refuses_is_submitted_once() {
+    for stack in [Stack::Hyper, Stack::Isahc] {
+        Lab::over(stack, async |_| {
+            for (scheme, secure) in [("http", false), ("http", true), ("socks5h", true)] {
+                let world = World::start(false, secure, NAME);
+                let proxy = world.proxy.url(&format!("{scheme}://ann:hush@"));
+                let proxy = ProxyConfig::new().all(proxy);
+                let transport = match stack {
+                    Stack::Isahc => SharedTransport::new(
+                        IsahcTransport::builder().proxy(proxy).build().unwrap(),
+                    ),
+                    _ => SharedTransport::new(
+                        HyperTransport::builder().proxy(proxy).build().unwrap(),
+                    ),
+                };
+                let connecting = Connection::builder(&world.base_url)
+                    .standard("alice", "secret")
+                    .allow_insecure_http()
+                    .transport(transport)
+                    .connect();
+                assert_eq!(connecting.await.unwrap_err().kind(), ErrorKind::Config);
+                let submitted = world.proxy.seen().into_iter();
+                let submitted = submitted.filter(|entry| entry.credentials.is_some()).count();
+                assert_eq!(submitted, 1, "{stack:?} {scheme} {secure}");
+            }
+        });
+    }
 }
 
 #[test]

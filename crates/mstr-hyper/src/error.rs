@@ -1,8 +1,9 @@
 //! What hyper's errors mean in terms of the transport contract.
 
 use std::error::Error as StdError;
-use std::{fmt, io};
+use std::io;
 
+use http::StatusCode;
 use hyper_util::client::legacy;
 use mstr_core::settings::Proxy;
 use mstr_core::toolkit::{Peer, Stage};
@@ -43,11 +44,12 @@ pub(crate) fn proxy_failed(proxy: &Proxy, doing: &str, error: BoxError) -> Trans
     TransportError::new(kind).with_sent(Sent::No).with_detail(detail).with_source(error)
 }
 
-/// A proxy has said no. The server has seen nothing.
-pub(crate) fn refused(proxy: &Proxy, why: impl fmt::Display) -> TransportError {
-    TransportError::new(TransportErrorKind::Connect)
-        .with_sent(Sent::No)
-        .with_detail(format!("the proxy {proxy} refused: {why}"))
+/// A proxy has answered with this status instead of passing on. The server has seen nothing.
+pub(crate) fn refused(proxy: &Proxy, status: StatusCode) -> TransportError {
+    match status {
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => proxy.refused_credentials(status),
+        _ => proxy.refused(status),
+    }
 }
 
 fn diagnose(stage: Stage, error: &(dyn StdError + 'static)) -> (TransportErrorKind, Sent) {

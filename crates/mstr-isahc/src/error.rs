@@ -3,7 +3,7 @@
 use isahc::error::ErrorKind as Theirs;
 use mstr_core::settings::Proxy;
 use mstr_core::toolkit::{Peer, Stage};
-use mstr_core::{BoxError, Sent, TransportError, TransportErrorKind as Kind};
+use mstr_core::{BoxError, TransportError, TransportErrorKind as Kind};
 
 /// libcurl's numbers (`curl/curl.h`) that the `curl` crate has no predicate for.
 mod number {
@@ -13,28 +13,45 @@ mod number {
     pub(super) const TOO_LARGE: u32 = 100;
 }
 
+/// The proxy that a request goes through.
+#[derive(Clone, Copy)]
+pub(crate) struct Hop<'a> {
+    pub(crate) proxy: &'a Proxy,
+    /// Whether it is asked to open a connection to the server, rather than to forward a request.
+    pub(crate) opens: bool,
+}
+
 /// Turns a failure of the HTTP stack into a transport error. The only place where that is done.
 pub(crate) fn classify(
     stage: Stage,
     error: BoxError,
     peer: &Peer,
-    proxy: Option<&Proxy>,
+    hop: Option<Hop<'_>>,
 ) -> TransportError {
     if let Some(ours) = TransportError::find_source::<TransportError>(&*error) {
         return ours.clone();
     }
     let stage = reached(stage, &*error);
+    let hop = hop.filter(|_| stage == Stage::Connecting);
+    if let Some(Hop { proxy, .. }) = hop.filter(|hop| hop.opens && may_be_a_refusal(&*error)) {
+        let why = "it said no, or cannot be reached; libcurl does not tell which";
+        return match proxy.credentials() {
+            // If the password is wrong, trying again locks the account.
+            Some(_) => proxy.refused_credentials(format!("{why} (check user and password)")),
+            None => proxy.refused(why),
+        }
+        .with_source(error);
+    }
     let kind = match TransportError::find_source::<curl::Error>(&*error) {
         Some(numbered) => by_number(numbered),
         None => by_kind(TransportError::find_source::<isahc::Error>(&*error)),
     };
-    // Cut off before a connection stood: by a proxy that refused, or during the handshake.
+    // Cut off before a connection stood: during the handshake, say.
     let kind =
         if (kind, stage) == (Kind::Interrupted, Stage::Connecting) { Kind::Connect } else { kind };
     let mut doing = peer.doing(stage);
-    // libcurl has one number for both, and isahc leaves libcurl's words out.
-    if let (Kind::Connect, Some(proxy)) = (kind, proxy) {
-        doing.push_str(&format!(": the proxy {proxy} cannot be reached, or it refused"));
+    if let Some(Hop { proxy, .. }) = hop {
+        doing.push_str(&format!(" through the proxy {proxy}"));
     }
     TransportError::new(kind).with_sent(stage.sent()).with_detail(doing).with_source(error)
 }
@@ -52,6 +69,16 @@ fn reached(stage: Stage, error: &(dyn std::error::Error + 'static)) -> Stage {
         }
         _ => stage,
     }
+}
+
+/// Whether a proxy that was asked to open a connection can be behind an error. libcurl has one
+/// number for a proxy that is not there and one that refuses, and isahc leaves its words out.
+fn may_be_a_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
+    TransportError::find_source::<curl::Error>(error).is_some_and(|numbered| {
+        numbered.is_couldnt_connect()
+            || numbered.is_recv_error()
+            || numbered.code() == number::PROXY
+    })
 }
 
 fn by_number(error: &curl::Error) -> Kind {
@@ -108,17 +135,11 @@ fn by_kind(error: Option<&isahc::Error>) -> Kind {
     }
 }
 
-/// The error for a proxy that wants to know who asks: it has passed nothing on.
-pub(crate) fn refused_by(proxy: &Proxy, peer: &Peer) -> TransportError {
-    let doing = peer.doing(Stage::Connecting);
-    TransportError::new(Kind::Connect).with_sent(Sent::No).with_detail(format!(
-        "{doing}: the proxy {proxy} refused: 407 Proxy Authentication Required"
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use std::error::Error as _;
+
+    use mstr_core::Sent;
 
     use super::*;
 

@@ -18,7 +18,7 @@ use mstr_core::{
 use crate::body::Download;
 use crate::builder::IsahcTransportBuilder;
 use crate::convert::{self, Limits, Outgoing};
-use crate::error::{classify, refused_by};
+use crate::error::{Hop, classify};
 use crate::quiet::Silence;
 
 /// A [`Transport`] over isahc, with a connection pool of its own.
@@ -128,8 +128,8 @@ impl Transport for IsahcTransport {
         }
 
         let proxy = shared.proxies.of(request.uri());
-        let forwarding =
-            proxy.filter(|proxy| !proxy.scheme().is_socks() && !is_https(request.uri()));
+        let secure = is_https(request.uri());
+        let hop = proxy.map(|proxy| Hop { proxy, opens: secure || proxy.scheme().is_socks() });
         let head_only = request.method() == Method::HEAD;
         let mut outgoing = convert::outgoing(request, &shared.limits(&context, now), proxy)?;
         let failure = outgoing.failure.clone();
@@ -141,14 +141,15 @@ impl Transport for IsahcTransport {
         };
         let response = answer?.map_err(|error| match failure.get() {
             Some(failure) => failure,
-            None => classify(Stage::Sending, error.into(), &peer, proxy),
+            None => classify(Stage::Sending, error.into(), &peer, hop),
         })?;
 
         let (head, body) = convert::incoming(response)?;
-        if let (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) =
-            (head.status(), forwarding)
+        if let (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(Hop { proxy, opens: false })) =
+            (head.status(), hop)
         {
-            return Err(refused_by(proxy, &peer));
+            // Only a proxy says so, and it has passed on nothing.
+            return Err(proxy.refused_credentials(head.status()));
         }
         let bare =
             head_only || matches!(head.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::no_proxy::{NoProxy, is_within};
 use super::refuse;
-use crate::contract::TransportError;
+use crate::contract::{Sent, TransportError, TransportErrorKind};
 
 /// Proxy settings of a transport.
 ///
@@ -384,6 +384,22 @@ impl Proxy {
         self.port
     }
 
+    /// The error of a request that this proxy did not pass on; whatever passes by itself is tried
+    /// again.
+    #[must_use]
+    pub fn refused(&self, why: impl fmt::Display) -> TransportError {
+        TransportError::new(TransportErrorKind::Connect)
+            .with_sent(Sent::No)
+            .with_detail(format!("the proxy {self} refused: {why}"))
+    }
+
+    /// The same for a refusal because of user and password. Not tried again, because repeating a
+    /// wrong password locks accounts.
+    #[must_use]
+    pub fn refused_credentials(&self, why: impl fmt::Display) -> TransportError {
+        refuse(format!("the proxy {self} refused: {why}"))
+    }
+
     /// User and password, decoded. A secret: never to be logged, nor put into a URL.
     #[must_use]
     pub fn credentials(&self) -> Option<(&str, &str)> {
@@ -437,7 +453,6 @@ fn masked(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::{Sent, TransportErrorKind};
 
     fn through(config: &ProxyConfig, uri: &str) -> Option<String> {
         let proxies = config.resolve().unwrap();

@@ -13,7 +13,7 @@ use mstr_core::TransportError;
 use mstr_core::settings::Proxy;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::error::{proxy_failed, refused};
+use crate::error::proxy_failed;
 
 const VERSION: u8 = 5;
 const NO_AUTHENTICATION: u8 = 0;
@@ -44,7 +44,8 @@ where
 {
     match ask(hop, proxy.credentials(), host, port).await {
         Ok(()) => Ok(()),
-        Err(Failure::Refused(why)) => Err(refused(proxy, why)),
+        Err(Failure::Refused(why)) => Err(proxy.refused(why)),
+        Err(Failure::RefusedCredentials(why)) => Err(proxy.refused_credentials(why)),
         Err(Failure::Io(error)) => {
             Err(proxy_failed(proxy, "asking for a connection through", error.into()))
         }
@@ -54,6 +55,7 @@ where
 enum Failure {
     Io(io::Error),
     Refused(&'static str),
+    RefusedCredentials(&'static str),
 }
 
 impl From<io::Error> for Failure {
@@ -88,14 +90,16 @@ where
             let mut outcome = [0; 2];
             stream.read_exact(&mut outcome).await?;
             if outcome[1] != 0 {
-                return Err(Failure::Refused("wrong user or password"));
+                return Err(Failure::RefusedCredentials("wrong user or password"));
             }
         }
         ([VERSION, NOTHING_ACCEPTABLE], None) => {
-            return Err(Failure::Refused("it asks for a user and a password, or for more"));
+            return Err(Failure::RefusedCredentials(
+                "it asks for a user and a password, or for more",
+            ));
         }
         ([VERSION, NOTHING_ACCEPTABLE], Some(_)) => {
-            return Err(Failure::Refused("it asks for more than a user and a password"));
+            return Err(Failure::RefusedCredentials("it asks for more than a user and a password"));
         }
         _ => return Err(no_socks()),
     }
@@ -261,7 +265,13 @@ mod tests {
         for (url, answers, expected) in table {
             let (_, outcome) = played(url, Host::Name("env.test".to_owned()), answers).await;
             let error = outcome.expect_err(expected);
-            assert_eq!((error.kind(), error.sent()), (TransportErrorKind::Connect, Sent::No));
+            // What a password has to do with is not tried again.
+            let about_credentials = expected.contains("password");
+            let kind = match about_credentials {
+                true => TransportErrorKind::Config,
+                false => TransportErrorKind::Connect,
+            };
+            assert_eq!((error.kind(), error.sent()), (kind, Sent::No));
             let shown = format!("{error} {error:?}");
             assert!(shown.contains(expected), "{shown}");
             assert!(!shown.contains("hush"), "{shown}");
