@@ -6,6 +6,7 @@
 #![allow(missing_docs, reason = "nobody depends on this package")]
 #![expect(clippy::unwrap_used, clippy::exhaustive_enums, reason = "this is test code")]
 
+pub mod backends;
 pub mod stack;
 pub mod suite;
 

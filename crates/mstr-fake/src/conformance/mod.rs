@@ -10,6 +10,8 @@
 //! singly. [`run_all`] does the same without macros. A case can only be skipped by declaring that
 //! the stack lacks a [`Capability`], with the reason; [`table`] shows who lacks what.
 //!
+//! A [`BlockingTransport`](mstr_core::BlockingTransport) runs the same cases as [`OnThreads`].
+//!
 //! The servers are real sockets on this machine, some of them written byte by byte
 //! ([`RawServer`]), because most of the contract is about servers that misbehave.
 
@@ -24,6 +26,7 @@ mod macros;
 mod policy;
 mod proxy;
 mod session;
+mod threads;
 mod tls;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,6 +36,7 @@ use mstr_core::{BoxError, BoxFuture, ProxyConfig, SharedTransport};
 
 pub use self::context::Context;
 pub use self::macros::cases;
+pub use self::threads::OnThreads;
 #[cfg(doc)]
 use crate::loopback::RawServer;
 

@@ -1,0 +1,167 @@
+//! The transports of this library, as the conformance suite takes them.
+
+use mstr::TlsConfig;
+use mstr_core::{BoxError, BoxFuture, SharedTransport};
+use mstr_fake::conformance::{Backend, Capability, OnThreads, Target};
+use mstr_hyper::blocking::HyperBlocking;
+use mstr_hyper::{HyperTransport, HyperTransportBuilder};
+use mstr_isahc::blocking::IsahcBlocking;
+use mstr_isahc::{IsahcTransport, IsahcTransportBuilder};
+
+type Lacks = &'static [(Capability, &'static str)];
+
+/// mstr-hyper. Each case has a runtime of its own: a transport lives on the one it was built on.
+#[derive(Debug)]
+pub struct Hyper(tokio::runtime::Runtime);
+
+impl Hyper {
+    pub fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        Self(runtime)
+    }
+
+    fn settings(target: &Target) -> HyperTransportBuilder {
+        HyperTransport::builder().tls(tls(target)).proxy(target.proxy.clone().unwrap_or_default())
+    }
+}
+
+impl Default for Hyper {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Backend for Hyper {
+    fn name(&self) -> &'static str {
+        "mstr-hyper"
+    }
+
+    fn transport(&self, target: &Target) -> Result<SharedTransport, BoxError> {
+        let builder = Self::settings(target).runtime(self.0.handle().clone());
+        Ok(SharedTransport::new(builder.build()?))
+    }
+
+    fn run(&self, case: BoxFuture<'static, ()>) {
+        self.0.block_on(case);
+    }
+}
+
+/// mstr-hyper for blocking code, which brings its own runtime.
+#[derive(Debug, Default)]
+pub struct HyperOnThreads;
+
+impl Backend for HyperOnThreads {
+    fn name(&self) -> &'static str {
+        "mstr-hyper, blocking"
+    }
+
+    fn lacks(&self) -> Lacks {
+        &[(Capability::SilentPeerCancel, "a call that blocks cannot be dropped")]
+    }
+
+    fn transport(&self, target: &Target) -> Result<SharedTransport, BoxError> {
+        let transport = HyperBlocking::from_builder(Hyper::settings(target))?;
+        Ok(SharedTransport::new(OnThreads::new(transport)))
+    }
+
+    fn run(&self, case: BoxFuture<'static, ()>) {
+        futures_executor::block_on(case);
+    }
+}
+
+/// mstr-isahc, under an executor that is not tokio's.
+#[derive(Debug, Default)]
+pub struct Isahc;
+
+impl Isahc {
+    fn settings(target: &Target) -> IsahcTransportBuilder {
+        IsahcTransport::builder().tls(tls(target)).proxy(target.proxy.clone().unwrap_or_default())
+    }
+}
+
+impl Backend for Isahc {
+    fn name(&self) -> &'static str {
+        "mstr-isahc"
+    }
+
+    fn lacks(&self) -> Lacks {
+        &[
+            (
+                Capability::BareRequests,
+                "libcurl adds `Accept`, `User-Agent` and a POST's `Content-Type` where none is given",
+            ),
+            (Capability::EarlyHead, "isahc delivers it with the first byte of the body"),
+            (Capability::OpaqueHeaders, "isahc takes ASCII only; others are refused"),
+            (Capability::PromptReuse, "libcurl looks once a second"),
+            (
+                Capability::SilentPeerCancel,
+                "isahc looks when something arrives, or when the request's limits have passed",
+            ),
+            (Capability::SingleReads, "libcurl repeats a GET if a kept connection breaks"),
+            (
+                Capability::TlsProxy,
+                "isahc 2.0 does not check the certificate of a proxy, so they are refused",
+            ),
+            (
+                Capability::VerbatimPaths,
+                "libcurl writes `%2f` as `%2F` and would resolve `..`, which is refused",
+            ),
+        ]
+    }
+
+    fn transport(&self, target: &Target) -> Result<SharedTransport, BoxError> {
+        Ok(SharedTransport::new(Self::settings(target).build()?))
+    }
+
+    fn run(&self, case: BoxFuture<'static, ()>) {
+        futures_executor::block_on(case);
+    }
+}
+
+/// mstr-isahc for blocking code.
+#[derive(Debug, Default)]
+pub struct IsahcOnThreads;
+
+impl Backend for IsahcOnThreads {
+    fn name(&self) -> &'static str {
+        "mstr-isahc, blocking"
+    }
+
+    fn lacks(&self) -> Lacks {
+        Isahc.lacks()
+    }
+
+    fn transport(&self, target: &Target) -> Result<SharedTransport, BoxError> {
+        let transport = IsahcBlocking::from_builder(Isahc::settings(target))?;
+        Ok(SharedTransport::new(OnThreads::new(transport)))
+    }
+
+    fn run(&self, case: BoxFuture<'static, ()>) {
+        futures_executor::block_on(case);
+    }
+}
+
+/// All of them.
+pub fn all() -> Vec<Box<dyn Backend>> {
+    vec![
+        Box::new(Hyper::new()),
+        Box::new(HyperOnThreads),
+        Box::new(Isahc),
+        Box::new(IsahcOnThreads),
+    ]
+}
+
+fn tls(target: &Target) -> TlsConfig {
+    let mut tls = TlsConfig::new();
+    if let Some(authority) = &target.authority_pem {
+        tls = tls.add_root_pem(authority.clone());
+    }
+    if let Some(identity) = &target.identity_pem {
+        tls = tls.client_identity_pem(identity.clone());
+    }
+    tls
+}
