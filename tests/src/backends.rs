@@ -1,5 +1,7 @@
 //! The transports of this library, as the conformance suite takes them.
 
+use std::sync::Arc;
+
 use mstr::TlsConfig;
 use mstr_core::{BoxError, BoxFuture, SharedTransport};
 use mstr_fake::conformance::{Backend, Capability, OnThreads, Target};
@@ -146,12 +148,12 @@ impl Backend for IsahcOnThreads {
 }
 
 /// All of them.
-pub fn all() -> Vec<Box<dyn Backend>> {
+pub fn all() -> Vec<Arc<dyn Backend>> {
     vec![
-        Box::new(Hyper::new()),
-        Box::new(HyperOnThreads),
-        Box::new(Isahc),
-        Box::new(IsahcOnThreads),
+        Arc::new(Hyper::new()),
+        Arc::new(HyperOnThreads),
+        Arc::new(Isahc),
+        Arc::new(IsahcOnThreads),
     ]
 }
 

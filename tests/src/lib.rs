@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, clippy::exhaustive_enums, reason = "this is test code")]
 
 pub mod backends;
+pub mod matrix;
 pub mod stack;
 pub mod suite;
 

@@ -4,37 +4,60 @@ use std::future::Future;
 use std::sync::Arc;
 
 use mstr::{SharedTransport, TlsConfig};
+use mstr_fake::conformance::OnThreads;
 use mstr_fake::loopback::{Authority, HttpServer, ServerTls};
 use mstr_fake::{Server, ServerBuilder};
 use mstr_hyper::HyperTransport;
+use mstr_hyper::blocking::HyperBlocking;
 use mstr_isahc::IsahcTransport;
+use mstr_isahc::blocking::IsahcBlocking;
 
 /// A way over a socket.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Stack {
     Hyper,
     HyperHttp2,
+    /// The transport for blocking code, a thread for each request.
+    HyperOnThreads,
     HyperTls,
     Isahc,
     IsahcHttp2,
+    /// The same over isahc.
+    IsahcOnThreads,
     IsahcTls,
 }
 
 impl Stack {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Hyper,
         Self::HyperTls,
         Self::HyperHttp2,
+        Self::HyperOnThreads,
         Self::Isahc,
         Self::IsahcTls,
         Self::IsahcHttp2,
+        Self::IsahcOnThreads,
     ];
+
+    /// What it is called in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hyper => "hyper",
+            Self::HyperHttp2 => "hyper, HTTP/2",
+            Self::HyperOnThreads => "hyper, blocking",
+            Self::HyperTls => "hyper, TLS",
+            Self::Isahc => "isahc",
+            Self::IsahcHttp2 => "isahc, HTTP/2",
+            Self::IsahcOnThreads => "isahc, blocking",
+            Self::IsahcTls => "isahc, TLS",
+        }
+    }
 
     /// Runs a test to its end, on the runtime that the transport needs, and on none where it needs
     /// none.
     pub fn block_on(self, test: impl Future<Output = ()>) {
-        if self.is_hyper() {
+        if self.needs_tokio() {
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(2)
                 .enable_all()
@@ -46,12 +69,12 @@ impl Stack {
         }
     }
 
-    fn is_hyper(self) -> bool {
+    fn needs_tokio(self) -> bool {
         matches!(self, Self::Hyper | Self::HyperHttp2 | Self::HyperTls)
     }
 
     fn is_tls(self) -> bool {
-        !matches!(self, Self::Hyper | Self::Isahc)
+        matches!(self, Self::HyperHttp2 | Self::HyperTls | Self::IsahcHttp2 | Self::IsahcTls)
     }
 
     /// Starts a server and a transport that reaches it.
@@ -83,6 +106,12 @@ impl Stack {
             Self::Isahc | Self::IsahcTls => SharedTransport::new(
                 IsahcTransport::builder().tls(tls).http1_only().build().unwrap(),
             ),
+            Self::HyperOnThreads => SharedTransport::new(OnThreads::new(
+                HyperBlocking::from_builder(HyperTransport::builder().tls(tls)).unwrap(),
+            )),
+            Self::IsahcOnThreads => SharedTransport::new(OnThreads::new(
+                IsahcBlocking::from_builder(IsahcTransport::builder().tls(tls)).unwrap(),
+            )),
             // Chosen by the server: libcurl's "HTTP/2 only" skips asking.
             Self::IsahcHttp2 => {
                 SharedTransport::new(IsahcTransport::builder().tls(tls).build().unwrap())

@@ -121,6 +121,7 @@ fn clippy() -> Outcome {
         "mstr-isahc --no-default-features",
         "mstr --no-default-features",
         "mstr --no-default-features --features isahc",
+        "mstr --no-default-features --features tower",
     ] {
         run(&mut cargo(&format!("clippy --locked --lib --package {rest} -- -D warnings")))?;
     }

@@ -37,6 +37,9 @@ const STACKS: [&str; 21] = [
     "ureq",
 ];
 
+/// What stands in the tree of nothing that is published.
+const EXAMPLES: [&str; 3] = ["mstr-stacks", "reqwest", "ureq"];
+
 /// Package, options of `cargo tree`, what must not stand in the tree, and why.
 const ABSENT: &[(&str, &str, &[&str], &str)] = &[
     ("mstr-core", "--all-features", &STACKS, "it is used with any HTTP stack"),
@@ -69,6 +72,15 @@ const ABSENT: &[(&str, &str, &[&str], &str)] = &[
     ),
     ("mstr", "--no-default-features", &STACKS, "without features the facade has no transport"),
     ("mstr-fake", "", &STACKS, "in memory it needs no socket"),
+    ("mstr", "--all-features --edges normal,build,dev", &EXAMPLES, "examples of other stacks"),
+    ("mstr-core", "--all-features --edges normal,build,dev", &EXAMPLES, "examples of other stacks"),
+    ("mstr-fake", "--all-features --edges normal,build,dev", &EXAMPLES, "examples of other stacks"),
+    (
+        "mstr-hyper",
+        "--all-features --edges normal,build,dev",
+        &EXAMPLES,
+        "examples of other stacks",
+    ),
 ];
 
 pub(crate) fn check() -> Outcome {

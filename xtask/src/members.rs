@@ -30,6 +30,7 @@ pub(crate) const MEMBERS: &[Member] = &[
         together: Some(&["dangerous", "fake", "isahc", "rustls-ring", "tower", "webpki-roots"]),
     },
     member("mstr-tests", false),
+    member("mstr-stacks", false),
     member("xtask", false),
 ];
 

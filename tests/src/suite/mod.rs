@@ -7,11 +7,25 @@ pub mod projects;
 pub mod recovery;
 pub mod tokens;
 
-/// Makes one test of each case, run by `$face`.
+use futures_util::future::LocalBoxFuture;
+
+use crate::Lab;
+
+/// A case, for whoever runs them one after another.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// Group and name.
+    pub name: &'static str,
+    /// Runs it to its end.
+    pub run: fn(Lab) -> LocalBoxFuture<'static, ()>,
+}
+
+/// Hands the list of cases to a macro, after whatever that macro needs besides.
+#[doc(hidden)]
 #[macro_export]
-macro_rules! suite_on {
-    ($face:expr) => {
-        $crate::suite_on! { @cases $face,
+macro_rules! __with_suite_cases {
+    ($callback:path, $($argument:tt)*) => {
+        $callback! { [$($argument)*]
             calls: a_body_is_streamed_both_ways,
             calls: a_head_request_recovers_too,
             calls: a_post_is_not_repeated_after_a_gateway_s_complaint,
@@ -53,10 +67,35 @@ macro_rules! suite_on {
             tokens: the_user_is_asked_for_once_per_session,
         }
     };
-    (@cases $face:expr, $($module:ident: $case:ident,)+) => {$(
+}
+
+/// Makes one test of each case, run by `$face`.
+#[macro_export]
+macro_rules! suite_on {
+    ($face:expr) => {
+        $crate::__with_suite_cases! { $crate::__suite_tests, $face }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __suite_tests {
+    ([$face:expr] $($module:ident: $case:ident,)+) => {$(
         #[test]
         fn $case() {
             $face($crate::suite::$module::$case);
         }
     )+};
 }
+
+macro_rules! table {
+    ([] $($module:ident: $case:ident,)+) => {
+        /// Every case.
+        pub const CASES: &[Case] = &[$(Case {
+            name: concat!(stringify!($module), "::", stringify!($case)),
+            run: |lab| Box::pin($module::$case(lab)),
+        },)+];
+    };
+}
+
+__with_suite_cases! { table, }

@@ -19,7 +19,9 @@ macro_rules! over {
 
 over!(hyper, Hyper);
 over!(hyper_http2, HyperHttp2);
+over!(hyper_on_threads, HyperOnThreads);
 over!(hyper_tls, HyperTls);
 over!(isahc, Isahc);
 over!(isahc_http2, IsahcHttp2);
+over!(isahc_on_threads, IsahcOnThreads);
 over!(isahc_tls, IsahcTls);

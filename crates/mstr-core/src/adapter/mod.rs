@@ -65,7 +65,8 @@
 //!   request's extensions for that.
 //!
 //! Whether it does is not a matter of opinion: run it through the conformance suite of
-//! `mstr-fake`, one test for each sentence of the contract.
+//! `mstr-fake`, one test for each sentence of the contract. The repository's `tests/stacks`
+//! has a transport over reqwest and one over ureq that run it, written to be copied.
 
 mod blocking;
 mod exchange;
