@@ -59,13 +59,13 @@ impl BlockingTransport for UreqTransport {
         // 1. Refuse what cannot be sent, and what is too late.
         let peer = Peer::of(request.uri())?;
         let context = request.extensions().get::<RequestContext>().copied().unwrap_or_default();
-        let now = self.now();
+        let now = now();
         if context.deadline.is_some_and(|deadline| deadline <= now) {
             return Err(peer.failure(Kind::Timeout, Stage::Connecting));
         }
 
         // 2. Hold the body to its length, and remember where its failure will be found.
-        let (request, failure) = outgoing(request);
+        let (request, failure) = outgoing(request, context.deadline);
 
         // 3. Send it, until the deadline. ureq looks the name up before it asks for a connection,
         //    so that has to be told in ureq's own words.
@@ -89,14 +89,13 @@ impl BlockingTransport for UreqTransport {
         }))
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is the clock of blocking code")]
     fn now(&self) -> Instant {
-        Instant::now()
+        now()
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the clock of blocking code")]
     fn sleep_until(&self, deadline: Instant) {
-        thread::sleep(deadline.saturating_duration_since(Instant::now()));
+        thread::sleep(deadline.saturating_duration_since(now()));
     }
 
     fn send_detached(&self, request: Request<Body>) {
@@ -111,8 +110,16 @@ impl BlockingTransport for UreqTransport {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "this is the clock of blocking code")]
+fn now() -> Instant {
+    Instant::now()
+}
+
 /// The request as ureq wants it: a body to read from, with its length in a header.
-fn outgoing(request: Request<Body>) -> (Request<SendBody<'static>>, BodyFailure) {
+fn outgoing(
+    request: Request<Body>,
+    deadline: Option<Instant>,
+) -> (Request<SendBody<'static>>, BodyFailure) {
     let (mut parts, body) = request.into_parts();
     // It means something to us only.
     parts.extensions.clear();
@@ -125,7 +132,7 @@ fn outgoing(request: Request<Body>) -> (Request<SendBody<'static>>, BodyFailure)
             if let Some(length) = known {
                 parts.headers.entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
             }
-            SendBody::from_owned_reader(UploadReader::new(upload))
+            SendBody::from_owned_reader(UploadReader::new(upload).until(deadline, now))
         }
     };
     (Request::from_parts(parts, body), failure)
@@ -179,13 +186,12 @@ impl Limits {
 }
 
 /// The earlier of what ureq allows, and of an instant or a duration of ours.
-#[expect(clippy::disallowed_methods, reason = "this is the clock of blocking code")]
 fn capped(
     mut timeout: NextTimeout,
     until: Option<Instant>,
     idle: Option<Duration>,
 ) -> Result<NextTimeout, Error> {
-    let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+    let left = until.map(|until| until.saturating_duration_since(now()));
     if let Some(left) = earlier(left, idle) {
         // To ureq, no time is a second.
         if left.is_zero() {

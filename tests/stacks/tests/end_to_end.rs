@@ -2,10 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "this is test code")]
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::Request;
-use mstr_core::{Body, CloseOutcome, Connection, Transport, blocking};
+use mstr_core::{
+    BlockingTransport, Body, CloseOutcome, Connection, RequestContext, Sent, Transport,
+    TransportErrorKind, blocking,
+};
 use mstr_fake::Server;
 use mstr_fake::loopback::{Authority, HttpServer, RawServer, ServerTls};
 use mstr_stacks::reqwest::ReqwestTransport;
@@ -120,6 +126,32 @@ fn reqwest_adds_nothing_but_accept_and_keeps_what_is_encoded() {
         assert_eq!(seen.target(), format!("PUT {address}"));
         assert_eq!(names(seen), ["accept", "content-length", "host"]);
         assert_eq!(seen.text("accept").as_deref(), Some("application/json"));
+    }
+}
+
+#[test]
+fn an_upload_that_never_ends_is_late_over_ureq_too() {
+    let server = RawServer::start(|mut connection| connection.read_request().map(drop)).unwrap();
+    let transport = UreqTransport::new(ureq::Agent::config_builder());
+    let mut context = RequestContext::default();
+    context.deadline = Some(transport.now() + Duration::from_millis(100));
+    let request = Request::post(server.url("/")).extension(context);
+    let error = transport.send(request.body(Body::wrap(Silent)).unwrap()).unwrap_err();
+    assert_eq!((error.kind(), error.sent()), (TransportErrorKind::Timeout, Sent::Maybe));
+}
+
+/// A body that never says anything.
+struct Silent;
+
+impl http_body::Body for Silent {
+    type Data = bytes::Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
+        Poll::Pending
     }
 }
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use http::Method;
 
 pub use adapter::BlockOn;
-pub(crate) use park::block_on;
+pub(crate) use park::{block_on, block_on_until};
 pub use response::Response;
 pub(crate) use shared::Shared;
 

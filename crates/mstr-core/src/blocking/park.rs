@@ -34,7 +34,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
 }
 
 /// Parks the thread until `future` is ready, at most until `deadline`. `None` if it has passed.
-pub(super) fn block_on_until<F: Future>(
+pub(crate) fn block_on_until<F: Future>(
     future: F,
     deadline: Option<Instant>,
     now: impl Fn() -> Instant,

@@ -1,15 +1,17 @@
 //! Bodies for stacks that read and write instead of polling.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io::{self, Read};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::upload::UploadBody;
-use crate::blocking::block_on;
+use crate::blocking::{block_on, block_on_until};
 use crate::contract::TransportError;
 
 /// The largest piece of a body that is read at once.
@@ -19,34 +21,63 @@ const PIECE: usize = 16 * 1024;
 ///
 /// Reading parks the thread until there is data. A failure of the body is an [`io::Error`] around
 /// the [`TransportError`].
-#[derive(Debug)]
 pub struct UploadReader {
     body: UploadBody,
     rest: Bytes,
+    until: Option<(Instant, Clock)>,
 }
+
+type Clock = Box<dyn Fn() -> Instant + Send>;
 
 impl UploadReader {
     /// Reads from `body`.
     #[must_use]
     pub fn new(body: UploadBody) -> Self {
-        Self { body, rest: Bytes::new() }
+        Self { body, rest: Bytes::new(), until: None }
+    }
+
+    /// Stops waiting for data at `deadline`, as `now` tells the time, with
+    /// [`TimedOut`](io::ErrorKind::TimedOut). A body that has nothing to say would hold up its
+    /// thread for ever.
+    #[must_use]
+    pub fn until(
+        mut self,
+        deadline: Option<Instant>,
+        now: impl Fn() -> Instant + Send + 'static,
+    ) -> Self {
+        self.until = deadline.map(|deadline| (deadline, Box::new(now) as Clock));
+        self
+    }
+
+    fn frame(&mut self) -> io::Result<Option<Frame<Bytes>>> {
+        let frame = poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx));
+        let frame = match &self.until {
+            None => block_on(frame),
+            Some((deadline, now)) => block_on_until(frame, Some(*deadline), now)
+                .ok_or_else(|| io::Error::new(io::ErrorKind::TimedOut, "the upload is late"))?,
+        };
+        frame.transpose().map_err(io::Error::other)
     }
 }
 
 impl Read for UploadReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.rest.is_empty() {
-            let frame = std::future::poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx));
-            match block_on(frame) {
+            match self.frame()? {
                 None => return Ok(0),
                 // Trailers have no place in what is read.
-                Some(Ok(frame)) => self.rest = frame.into_data().unwrap_or_default(),
-                Some(Err(error)) => return Err(io::Error::other(error)),
+                Some(frame) => self.rest = frame.into_data().unwrap_or_default(),
             }
         }
         let length = buffer.len().min(self.rest.len());
         self.rest.copy_to_slice(&mut buffer[..length]);
         Ok(length)
+    }
+}
+
+impl fmt::Debug for UploadReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UploadReader").field("body", &self.body).finish_non_exhaustive()
     }
 }
 
@@ -171,6 +202,27 @@ mod tests {
         assert_eq!(&buffer, b"hel");
         assert_eq!(reader.read(&mut buffer).unwrap(), 2);
         assert_eq!(reader.read(&mut buffer).unwrap(), 0);
+    }
+
+    #[test]
+    fn an_upload_that_has_nothing_to_say_is_late() {
+        struct Silent;
+        impl HttpBody for Silent {
+            type Data = Bytes;
+            type Error = io::Error;
+            fn poll_frame(
+                self: Pin<&mut Self>,
+                _: &mut Context<'_>,
+            ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+                Poll::Pending
+            }
+        }
+        #[expect(clippy::disallowed_methods, reason = "an arbitrary origin; it stands still")]
+        let now = Instant::now();
+        let body = UploadBody::new(Body::wrap(Silent), &HeaderMap::new());
+        let mut reader = UploadReader::new(body).until(Some(now), move || now);
+        let error = reader.read(&mut [0]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
     #[test]
