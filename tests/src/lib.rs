@@ -4,7 +4,12 @@
 //! of the fake server.
 #![forbid(unsafe_code)]
 #![allow(missing_docs, reason = "nobody depends on this package")]
-#![expect(clippy::unwrap_used, clippy::exhaustive_enums, reason = "this is test code")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    reason = "this is test code"
+)]
 
 pub mod backends;
 pub mod matrix;
@@ -133,4 +138,7 @@ mod documents {
 
     #[doc = include_str!("../../README.md")]
     struct Readme;
+
+    #[doc = include_str!("../../docs/transports.md")]
+    struct Transports;
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::command::{Outcome, cargo, output, root, run};
 use crate::members::{MEMBERS, everything};
-use crate::tools::{DENY, NEXTEST};
+use crate::tools::{DENY, NEXTEST, openssl};
 use crate::{deps, msrv, tidy};
 
 struct Step {
@@ -107,6 +107,7 @@ fn quickstart() -> Outcome {
 }
 
 fn clippy() -> Outcome {
+    openssl()?;
     for package in MEMBERS {
         let features = package.everything();
         run(&mut cargo(&format!(
@@ -129,6 +130,7 @@ fn clippy() -> Outcome {
 }
 
 fn test() -> Outcome {
+    openssl()?;
     NEXTEST.provide()?;
     run(&mut cargo(&format!("nextest run --locked --workspace {}", everything())))
 }

@@ -18,6 +18,8 @@ cargo xtask <command>
   ci                 everything a change has to pass, in one go
   ci --list          its steps
   ci --step NAME     one of them
+  matrix             every case of the end-to-end suite and of the transport contract on every
+                     backend, as tables, and what each backend can do
   deps               which crates may stand in whose dependency tree
   tidy               the text rules
   msrv               the minimum supported Rust version, as far as this machine can show it
@@ -39,6 +41,9 @@ fn main() -> ExitCode {
             Ok(())
         }
         ["ci", "--step", name] => ci::one(name),
+        ["matrix"] => command::run(&mut command::cargo(
+            "run --locked --quiet --package mstr-stacks --bin matrix",
+        )),
         ["deps"] => deps::check(),
         ["tidy"] => tidy::check(),
         ["msrv"] => msrv::check(),

@@ -65,10 +65,11 @@
 //! # }
 //! ```
 //!
-//! Any other HTTP stack takes [`Transport::send`] and its timer, and [`adapter`] makes a transport
-//! of a closure or a tower service; whoever wraps a transport forwards
-//! [`detach`](Transport::detach) too, which logs out what is dropped. The contract is in
-//! [`contract`]'s documentation. Tests use the in-memory server of `mstr-fake` (feature `fake`).
+//! With the feature `isahc` there is `isahc::IsahcTransport` beside it, over libcurl and without
+//! tokio: the same line with another name. Any other HTTP stack becomes a transport by [`adapter`]
+//! or by implementing [`Transport`] with the parts in [`toolkit`]; the contract is in
+//! [`contract`]'s documentation, and `mstr-fake` has it as a suite of tests. Tests of yours use its
+//! in-memory server (feature `fake`).
 //!
 //! # Features
 //!

@@ -8,10 +8,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use mstr_fake::conformance::{self, Backend};
-use mstr_tests::{backends, matrix};
+use mstr_tests::matrix;
 
 fn main() -> ExitCode {
-    let backends: Vec<Arc<dyn Backend>> = backends::all();
+    let mut backends: Vec<Arc<dyn Backend>> = mstr_tests::backends::all();
+    backends.extend(mstr_stacks::backends::all());
     println!("## End to end\n");
     let suite = matrix::suite();
     println!("{}", suite.text);
