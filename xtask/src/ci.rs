@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::command::{Outcome, cargo, output, root, run};
 use crate::members::{MEMBERS, everything};
 use crate::tools::{DENY, NEXTEST, openssl};
-use crate::{deps, msrv, tidy};
+use crate::{deps, msrv, old_http, tidy};
 
 struct Step {
     name: &'static str,
@@ -23,6 +23,11 @@ const STEPS: &[Step] = &[
     Step { name: "clippy", about: "the lints, for each package and its features", run: clippy },
     Step { name: "test", about: "every test", run: test },
     Step { name: "doc-test", about: "every example in the documentation", run: doc_test },
+    Step {
+        name: "old-http",
+        about: "isahc in a program that keeps http 0.2",
+        run: old_http::check,
+    },
     Step { name: "loom", about: "every interleaving of the shared flight", run: loom },
     Step { name: "docs", about: "the documentation, with warnings denied", run: docs },
     Step { name: "msrv", about: "the minimum supported Rust version", run: msrv::check },

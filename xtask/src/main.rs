@@ -7,6 +7,7 @@ mod command;
 mod deps;
 mod members;
 mod msrv;
+mod old_http;
 mod tidy;
 mod tools;
 
@@ -20,6 +21,7 @@ cargo xtask <command>
   ci --step NAME     one of them
   matrix             every case of the end-to-end suite and of the transport contract on every
                      backend, as tables, and what each backend can do
+  old-http           mstr-isahc in a program that keeps http 0.2
   deps               which crates may stand in whose dependency tree
   tidy               the text rules
   msrv               the minimum supported Rust version, as far as this machine can show it
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         ["matrix"] => command::run(&mut command::cargo(
             "run --locked --quiet --package mstr-stacks --bin matrix",
         )),
+        ["old-http"] => old_http::check(),
         ["deps"] => deps::check(),
         ["tidy"] => tidy::check(),
         ["msrv"] => msrv::check(),
