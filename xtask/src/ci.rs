@@ -19,7 +19,11 @@ const STEPS: &[Step] = &[
     Step { name: "tidy", about: "the text rules", run: tidy::check },
     Step { name: "deps", about: "which crates may stand in whose tree", run: deps::check },
     Step { name: "deny", about: "licences, bans and sources of dependencies", run: deny },
-    Step { name: "quickstart", about: "the main job, as the README runs it", run: quickstart },
+    Step {
+        name: "quickstart",
+        about: "the main job, as the README runs it, and without tokio",
+        run: quickstart,
+    },
     Step { name: "clippy", about: "the lints, for each package and its features", run: clippy },
     Step { name: "test", about: "every test", run: test },
     Step { name: "doc-test", about: "every example in the documentation", run: doc_test },
@@ -100,15 +104,16 @@ fn is_unreachable(errors: &[u8]) -> bool {
 }
 
 fn quickstart() -> Outcome {
-    let mut command = cargo("run --locked --quiet --example quickstart");
-    println!("    cargo run --example quickstart");
-    let text = output(&mut command)?;
-    print!("{text}");
-    if text.lines().any(|line| line == "sessions still open on the server: 0") {
-        Ok(())
-    } else {
-        Err("the quickstart leaves sessions open on the server".into())
+    openssl()?;
+    for example in ["quickstart", "without_tokio --package mstr --features isahc"] {
+        println!("    cargo run --example {example}");
+        let text = output(&mut cargo(&format!("run --locked --quiet --example {example}")))?;
+        print!("{text}");
+        if !text.lines().any(|line| line == "sessions still open on the server: 0") {
+            return Err(format!("{example} leaves sessions open on the server"));
+        }
     }
+    Ok(())
 }
 
 fn clippy() -> Outcome {

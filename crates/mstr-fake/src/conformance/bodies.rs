@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::{Method, StatusCode};
 use mstr_core::{Body, TransportErrorKind};
 
@@ -188,6 +189,93 @@ pub(super) async fn a_slow_reader_holds_the_server_back(mut context: Context) {
     }
     let chunk = body.chunk().await;
     assert!(matches!(chunk, Ok(Some(_))), "and goes on afterwards: {chunk:?}");
+}
+
+pub(super) async fn a_slow_server_holds_the_upload_back(mut context: Context) {
+    let (over, produced) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let (ends, counter) = (Arc::clone(&over), Arc::clone(&produced));
+    let server = context.serve(move |mut connection| {
+        connection.read_head()?;
+        connection.read_some(1)?;
+        while !ends.load(Ordering::SeqCst) {
+            connection.hang(Duration::from_millis(20));
+        }
+        let _ = connection.wait_for_end(PATIENCE);
+        Ok(())
+    });
+    let total: u64 = 1024 * 1024 * 1024;
+    let piece = vec![b'x'; 64 * 1024];
+    let body = Body::wrap(Counted { left: total, piece: piece.into(), counter });
+    let sent = request(Method::PUT, &server.url("/"), body);
+    let sent = limited(&context, sent, PATIENCE, PATIENCE);
+    let mut sending = Box::pin(context.send(sent));
+    // The body is produced until everything between is full, then no more.
+    let mut last = u64::MAX;
+    loop {
+        let wait = context.sleep(Duration::from_millis(200));
+        let mut wait = Box::pin(wait);
+        std::future::poll_fn(|cx| {
+            if let std::task::Poll::Ready(outcome) = sending.as_mut().poll(cx) {
+                panic!("nobody has answered: {outcome:?}");
+            }
+            wait.as_mut().poll(cx)
+        })
+        .await;
+        let now = produced.load(Ordering::SeqCst);
+        assert!(now < BUFFERED, "{now} bytes were produced that nobody has read");
+        if now == last && now > 0 {
+            break;
+        }
+        last = now;
+    }
+    drop(sending);
+    over.store(true, Ordering::SeqCst);
+}
+
+/// Counts what is asked of it.
+struct Counted {
+    left: u64,
+    piece: bytes::Bytes,
+    counter: Arc<AtomicU64>,
+}
+
+impl http_body::Body for Counted {
+    type Data = bytes::Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, std::io::Error>>> {
+        if self.left == 0 {
+            return std::task::Poll::Ready(None);
+        }
+        let length = self.piece.len() as u64;
+        self.left -= length;
+        self.counter.fetch_add(length, Ordering::SeqCst);
+        std::task::Poll::Ready(Some(Ok(http_body::Frame::data(self.piece.clone()))))
+    }
+}
+
+pub(super) async fn a_body_of_another_length_than_declared_is_an_error(mut context: Context) {
+    let complete = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&complete);
+    let server = context.serve(move |mut connection| {
+        while connection.read_request()?.is_some() {
+            counter.fetch_add(1, Ordering::SeqCst);
+            connection.answer("200 OK", "")?;
+        }
+        Ok(())
+    });
+    for declared in ["3", "5000"] {
+        let body = Body::wrap(Pieces::new([vec![b'x'; 1000], vec![b'y'; 500]]));
+        let mut sent = request(Method::POST, &server.url("/"), body);
+        sent.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static(declared));
+        let outcome = context.send(limited(&context, sent, PATIENCE, PATIENCE)).await;
+        let Err(error) = outcome else { panic!("{declared}: it was answered: {outcome:?}") };
+        assert_eq!(error.kind(), TransportErrorKind::Body, "{declared}: {error:?}");
+    }
+    assert_eq!(complete.load(Ordering::SeqCst), 0, "the server must not take it for complete");
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

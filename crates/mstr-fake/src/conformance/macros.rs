@@ -9,6 +9,7 @@ macro_rules! __with_conformance_cases {
     ([$($callback:tt)+] $($argument:tt)*) => {
         $($callback)+! {
             [$($argument)*]
+            bodies: a_body_of_another_length_than_declared_is_an_error [Every],
             bodies: a_body_without_a_length_is_read_to_its_end [Every],
             bodies: a_compressed_body_is_left_as_it_is [Every],
             bodies: a_failing_upload_is_an_error_of_the_body [Every],
@@ -16,6 +17,7 @@ macro_rules! __with_conformance_cases {
             bodies: a_large_download_arrives_intact [Every],
             bodies: a_large_upload_arrives_intact [Every],
             bodies: a_slow_reader_holds_the_server_back [Every],
+            bodies: a_slow_server_holds_the_upload_back [Every],
             bodies: an_answer_before_the_upload_has_ended_is_delivered [EarlyAnswer],
             bodies: an_upload_of_unknown_length_arrives [Every],
             bodies: bodies_of_every_small_size_arrive [Every],
