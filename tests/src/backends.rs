@@ -92,6 +92,8 @@ impl Backend for Isahc {
 
     fn lacks(&self) -> Lacks {
         &[
+            #[cfg(feature = "isahc-rustls-tls")]
+            (Capability::ClientIdentity, "with rustls from a file only"),
             (
                 Capability::BareRequests,
                 "libcurl adds `Accept`, `User-Agent` and a POST's `Content-Type` where none is given",

@@ -32,6 +32,7 @@ const STEPS: &[Step] = &[
         about: "isahc in a program that keeps http 0.2",
         run: old_http::check,
     },
+    Step { name: "isahc-rustls", about: "isahc with rustls instead of OpenSSL", run: isahc_rustls },
     Step { name: "loom", about: "every interleaving of the shared flight", run: loom },
     Step { name: "docs", about: "the documentation, with warnings denied", run: docs },
     Step { name: "msrv", about: "the minimum supported Rust version", run: msrv::check },
@@ -143,6 +144,15 @@ fn test() -> Outcome {
     openssl()?;
     NEXTEST.provide()?;
     run(&mut cargo(&format!("nextest run --locked --workspace {}", everything())))
+}
+
+/// What TLS has to do with, with isahc's other library: no build can have both.
+fn isahc_rustls() -> Outcome {
+    NEXTEST.provide()?;
+    run(&mut cargo(
+        "nextest run --locked --package mstr-tests --no-default-features --features \
+         isahc-rustls-tls --test conformance --test suite --test transports isahc trust",
+    ))
 }
 
 fn doc_test() -> Outcome {

@@ -29,7 +29,7 @@ pub(crate) const MEMBERS: &[Member] = &[
         published: true,
         together: Some(&["dangerous", "fake", "isahc", "rustls-ring", "tower", "webpki-roots"]),
     },
-    member("mstr-tests", false),
+    Member { name: "mstr-tests", published: false, together: Some(&["isahc-native-tls"]) },
     member("mstr-stacks", false),
     member("xtask", false),
 ];

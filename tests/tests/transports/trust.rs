@@ -40,9 +40,15 @@ fn with_other_certificates_on_the_platform() {
         let transport = HyperTransport::builder().tls(less.clone()).build().unwrap();
         assert_eq!(ask(&transport).await, Err(TransportErrorKind::Tls));
     });
-    // libcurl would trust the platform all the same.
-    let error = IsahcTransport::builder().tls(less).build().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Config);
+    let isahc = IsahcTransport::builder().tls(less).build();
+    if cfg!(feature = "isahc-rustls-tls") {
+        let transport = isahc.unwrap();
+        let answer = futures_executor::block_on(ask(&transport));
+        assert_eq!(answer, Err(TransportErrorKind::Tls));
+    } else {
+        // With OpenSSL libcurl would trust the platform all the same.
+        assert_eq!(isahc.unwrap_err().kind(), ErrorKind::Config);
+    }
 }
 
 #[test]
@@ -119,6 +125,28 @@ fn a_mistake_in_the_settings_is_named_by_both_transports_when_they_are_built() {
 }
 
 #[test]
+fn a_client_s_certificate_may_be_in_a_file() {
+    let authority = Authority::new().unwrap();
+    let own = authority.issue("127.0.0.1").unwrap();
+    let tls = ServerTls::for_clients_of(&own, &authority).unwrap();
+    let server = HttpServer::builder().tls(tls).start(mstr_tests::server().build()).unwrap();
+    let file = std::env::temp_dir().join(format!("mstr-tests-{}-id.pem", std::process::id()));
+    std::fs::write(&file, authority.issue("client.example").unwrap().pem()).unwrap();
+    for stack in [Stack::HyperTls, Stack::IsahcTls] {
+        stack.block_on(async {
+            let tls =
+                TlsConfig::new().add_root_pem(authority.pem()).client_identity_pem_file(&file);
+            let url = format!("{}/api/status", server.base_url());
+            let request = Request::get(url).body(Body::empty()).unwrap();
+            let answer = stack.transport(tls).send(request).await;
+            assert_eq!(answer.unwrap().status(), 200, "{stack:?}");
+        });
+    }
+    std::fs::remove_file(&file).unwrap();
+}
+
+#[test]
+#[cfg_attr(feature = "isahc-rustls-tls", ignore = "isahc takes it from a file only")]
 fn a_client_s_key_that_is_not_its_certificate_s_is_an_error() {
     let authority = Authority::new().unwrap();
     let [own, other] = ["one.test", "two.test"].map(|name| authority.issue(name).unwrap().pem());
