@@ -11,6 +11,9 @@ use super::model::Model;
 /// What `PUT /api/sessions` says about a session that has ended.
 const EXPIRED: &str = include_str!("recorded/expired.json");
 
+/// The type of a refusal's body.
+pub(super) const ERROR_TYPE: &str = "application/json;charset=UTF-8";
+
 pub(super) fn empty(status: StatusCode) -> Response<ReplyBody> {
     let mut response = Response::new(ReplyBody::Bytes(Bytes::new()));
     *response.status_mut() = status;
@@ -42,8 +45,7 @@ pub(super) fn ok(value: &Value) -> Response<ReplyBody> {
 
 pub(super) fn json_with(status: StatusCode, value: &Value) -> Response<ReplyBody> {
     // Successful answers were recorded without a charset, errors with one.
-    let content_type =
-        if status.is_success() { "application/json" } else { "application/json;charset=UTF-8" };
+    let content_type = if status.is_success() { "application/json" } else { ERROR_TYPE };
     with_body(status, content_type, value.to_string())
 }
 
@@ -54,12 +56,23 @@ pub(super) fn refuse(
     message: &str,
     i_server_code: Option<i64>,
 ) -> Response<ReplyBody> {
-    let mut body = json!({ "code": code, "message": message, "ticketId": model.new_ticket() });
+    let body = error_body(code, message, &model.new_ticket(), i_server_code);
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    json_with(status, &body)
+}
+
+/// A refusal in the server's format.
+pub(super) fn error_body(
+    code: &str,
+    message: &str,
+    ticket: &str,
+    i_server_code: Option<i64>,
+) -> Value {
+    let mut body = json!({ "code": code, "message": message, "ticketId": ticket });
     if let Some(i_server_code) = i_server_code {
         body["iServerCode"] = i_server_code.into();
     }
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    json_with(status, &body)
+    body
 }
 
 pub(super) fn expired(model: &mut Model) -> Response<ReplyBody> {

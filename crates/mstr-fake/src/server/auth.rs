@@ -20,6 +20,9 @@ impl Model {
         recorded: &mut Recorded,
     ) -> Response<ReplyBody> {
         let fields = incoming.fields();
+        if incoming.is_malformed() {
+            return answers::refuse(self, 400, "ERR006", "Invalid JSON", None);
+        }
         let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
         let number = |name: &str| match fields.get(name) {
             Some(Value::Number(number)) => number.as_i64(),

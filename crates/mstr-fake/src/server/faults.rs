@@ -25,6 +25,8 @@ use super::{ReplyBody, answers};
 /// - `WHEN`: which of the requests that match, counted from 1: `*`, `3`, `3+` or `2-4`.
 /// - `EFFECT`:
 ///   - `status=503`, and optionally `,retry-after=2` (seconds): this answer instead;
+///   - `error=403,ERR017` and optionally `,-2147214568`: a refusal in the server's own format, with
+///     this status, code and `iServerCode`;
 ///   - `page=200`: a web page with this status instead, as a sign-in gateway sends it;
 ///   - `slow=250`: milliseconds later;
 ///   - `expire`: the request's session has just ended;
@@ -92,6 +94,9 @@ pub(super) enum Effect {
     StallMidBody,
     Status { status: StatusCode, retry_after: Option<u64> },
 }
+
+/// The ticket of a refusal that was asked for.
+const FAULT_TICKET: &str = "0123456789abcdef0123456789abcdef";
 
 impl Fault {
     /// Answers every request to `path` (below the base path) with this instead.
@@ -304,6 +309,18 @@ fn parse_effect(text: &str) -> Result<Effect, String> {
             }
             Effect::Status { status: status()?, retry_after }
         }
+        ("error", _) => {
+            let code = words.next().filter(|code| !code.is_empty());
+            let code = code.ok_or("error needs a code: error=STATUS,CODE")?;
+            let i_server_code = match words.next() {
+                Some(word) => {
+                    Some(word.parse().map_err(|_| format!("\"{word}\" is no iServerCode"))?)
+                }
+                None => None,
+            };
+            let body = answers::error_body(code, "as asked for", FAULT_TICKET, i_server_code);
+            answer(status()?.as_u16(), answers::ERROR_TYPE, &body.to_string())
+        }
         ("page", _) => {
             let page = "<!DOCTYPE html><html><body>Please sign in</body></html>";
             answer(status()?.as_u16(), "text/html;charset=utf-8", page)
@@ -320,7 +337,7 @@ fn parse_effect(text: &str) -> Result<Effect, String> {
         ("stall-mid-body", None) => Effect::StallMidBody,
         _ => {
             return Err(format!(
-                "\"{main}\" is not one of status=N, page=N, slow=MS, expire, drop-cookies, \
+                "\"{main}\" is not one of status=N, error=N,CODE, page=N, slow=MS, expire, drop-cookies, \
                  refuse, reset-before, reset-after, reset-mid-body, stall, stall-after, \
                  stall-mid-body"
             ));
@@ -351,6 +368,8 @@ mod tests {
             "api-token:*:drop-cookies",
             "call:*:refuse",
             "*:*:page=200",
+            "call:*:error=403,ERR017,-2147214568",
+            "call:*:error=404,ERR004",
             "path=/api/echo:*:status=500",
         ] {
             rule.parse::<Fault>().unwrap();
@@ -375,6 +394,8 @@ mod tests {
             ("login:1:stall=3", "stall=3"),
             ("login:1:stall,twice", "twice"),
             ("login:1:slow=fast", "fast"),
+            ("call:1:error=403", "error=STATUS,CODE"),
+            ("call:1:error=403,ERR017,x", "\"x\" is no iServerCode"),
         ] {
             let error = rule.parse::<Fault>().unwrap_err().to_string();
             assert!(error.contains(named), "{error}");

@@ -67,12 +67,21 @@ impl Incoming {
             .map(|(_, value)| value.into_owned())
     }
 
+    fn is_form(&self) -> bool {
+        self.header("content-type")
+            .is_some_and(|value| value.starts_with("application/x-www-form-urlencoded"))
+    }
+
+    /// Whether the body is neither a form nor JSON.
+    pub(super) fn is_malformed(&self) -> bool {
+        !self.is_form()
+            && !self.body.is_empty()
+            && serde_json::from_slice::<serde_json::Value>(&self.body).is_err()
+    }
+
     /// A body in JSON or in form encoding, as the server accepts both for a login.
     pub(super) fn fields(&self) -> serde_json::Value {
-        let form = self
-            .header("content-type")
-            .is_some_and(|value| value.starts_with("application/x-www-form-urlencoded"));
-        if form {
+        if self.is_form() {
             let pairs = form_urlencoded::parse(&self.body);
             return pairs
                 .map(|(key, value)| (key.into_owned(), serde_json::Value::from(value.into_owned())))
