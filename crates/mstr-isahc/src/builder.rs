@@ -7,6 +7,7 @@ use isahc::config::{Configurable, VersionNegotiation};
 use mstr_core::settings::{Proxies, ProxyScheme};
 use mstr_core::{ProxyConfig, Sent, SharedTimer, TlsConfig, TransportError, TransportErrorKind};
 
+use crate::convert::LONGEST;
 use crate::quiet::Silence;
 use crate::timer::ThreadTimer;
 use crate::tls::Tls;
@@ -168,13 +169,13 @@ impl Pool {
             Versions::Http2 => VersionNegotiation::http2(),
         });
         if let Some(limit) = self.idle_timeout {
-            builder = builder.connection_cache_ttl(limit.max(Duration::from_secs(1)));
+            builder = builder.connection_cache_ttl(fitting(limit));
         }
         if let Some(limit) = self.max_idle {
             builder = builder.connection_cache_size(limit);
         }
         if let Some(interval) = self.tcp_keepalive {
-            builder = builder.tcp_keepalive(interval);
+            builder = builder.tcp_keepalive(fitting(interval));
         }
         builder = tls.configure(builder);
         // The thread's own span would make libcurl talkative, too.
@@ -189,6 +190,11 @@ impl Pool {
                 .with_source(error)
         })
     }
+}
+
+/// A duration as libcurl takes it, in whole seconds from 1 on.
+fn fitting(limit: Duration) -> Duration {
+    limit.clamp(Duration::from_secs(1), LONGEST)
 }
 
 /// isahc 2.0 checks the certificate of a proxy when told not to and does not when told to, and

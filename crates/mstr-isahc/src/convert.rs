@@ -21,6 +21,12 @@ use mstr_core::{Body, Sent, TransportError, TransportErrorKind};
 
 use crate::body::{self, Cord};
 
+/// A limit that is none, and fits into every number of libcurl's for one.
+pub(crate) const LONGEST: Duration = Duration::from_secs(20 * 24 * 60 * 60);
+
+/// The longest silence that libcurl can be told, 18 hours.
+const LONGEST_SILENCE: Duration = Duration::from_secs(u16::MAX as u64);
+
 /// What libcurl is told about one request besides what is sent.
 pub(crate) struct Limits {
     pub(crate) connect: Option<Duration>,
@@ -75,11 +81,13 @@ pub(crate) fn outgoing(
         }
     };
     if let Some(limit) = limits.connect {
-        // Zero would mean libcurl's own limit.
-        builder = builder.connect_timeout(limit.max(Duration::from_millis(1)));
+        // Zero would mean libcurl's own limit, and what does not fit into its number is refused.
+        let fitting = limit.clamp(Duration::from_millis(1), LONGEST);
+        builder = builder.connect_timeout(fitting);
     }
-    if let Some(limit) = limits.silence {
-        builder = builder.low_speed_timeout(1, in_whole_seconds(limit));
+    // Beyond its largest number libcurl would use that, and end a request that is in time.
+    if let Some(limit) = limits.silence.map(in_whole_seconds).filter(|it| *it <= LONGEST_SILENCE) {
+        builder = builder.low_speed_timeout(1, limit);
     }
     for (name, value) in &parts.headers {
         // libcurl makes the length of a body a header of its own.
@@ -154,8 +162,7 @@ fn in_ascii<'a>(name: &HeaderName, value: &'a HeaderValue) -> Result<&'a str, Tr
 
 fn in_whole_seconds(limit: Duration) -> Duration {
     let up = u64::from(limit.subsec_nanos() > 0);
-    // libcurl counts in 32 bits.
-    Duration::from_secs(limit.as_secs().saturating_add(up).clamp(1, u64::from(u32::MAX / 2)))
+    Duration::from_secs(limit.as_secs().saturating_add(up).max(1))
 }
 
 fn refused(detail: impl Into<Cow<'static, str>>) -> TransportError {
@@ -262,6 +269,6 @@ mod tests {
         assert_eq!(seconds(Duration::ZERO), 1);
         assert_eq!(seconds(Duration::from_millis(1)), 1);
         assert_eq!(seconds(Duration::from_millis(1001)), 2);
-        assert_eq!(seconds(Duration::MAX), u64::from(u32::MAX / 2));
+        assert_eq!(seconds(Duration::MAX), u64::MAX);
     }
 }

@@ -4,4 +4,5 @@
 
 mod memory;
 mod parity;
+mod relay;
 mod trust;
