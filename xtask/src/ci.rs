@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::command::{Outcome, cargo, output, root, run};
 use crate::members::{MEMBERS, everything};
 use crate::tools::{DENY, NEXTEST, openssl};
-use crate::{deps, msrv, old_http, tidy};
+use crate::{deps, interop, msrv, old_http, tidy};
 
 struct Step {
     name: &'static str,
@@ -32,6 +32,7 @@ const STEPS: &[Step] = &[
         about: "isahc in a program that keeps http 0.2",
         run: old_http::check,
     },
+    Step { name: "interop", about: "Python clients against the fake server", run: interop::check },
     Step { name: "isahc-rustls", about: "isahc with rustls instead of OpenSSL", run: isahc_rustls },
     Step { name: "loom", about: "every interleaving of the shared flight", run: loom },
     Step { name: "docs", about: "the documentation, with warnings denied", run: docs },

@@ -5,6 +5,7 @@
 mod ci;
 mod command;
 mod deps;
+mod interop;
 mod members;
 mod msrv;
 mod old_http;
@@ -21,6 +22,7 @@ cargo xtask <command>
   ci --step NAME     one of them
   matrix             every case of the end-to-end suite and of the transport contract on every
                      backend, as tables, and what each backend can do
+  interop            the vendor's Python client and plain requests against the fake server
   old-http           mstr-isahc in a program that keeps http 0.2
   deps               which crates may stand in whose dependency tree
   tidy               the text rules
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         ["matrix"] => command::run(&mut command::cargo(
             "run --locked --quiet --package mstr-stacks --bin matrix",
         )),
+        ["interop"] => interop::check(),
         ["old-http"] => old_http::check(),
         ["deps"] => deps::check(),
         ["tidy"] => tidy::check(),

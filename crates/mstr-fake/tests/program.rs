@@ -166,3 +166,24 @@ fn wrong_arguments_say_what_is_wrong() {
         assert!(text.contains(named), "{text}");
     }
 }
+
+#[test]
+fn it_speaks_https_and_has_a_proxy_if_it_is_told_to() {
+    let file = std::env::temp_dir().join(format!("mstr-fake-{}.pem", std::process::id()));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mstr-fake"))
+        .args(["--user", "alice:secret", "--proxy", "ann:hush", "--tls"])
+        .arg(&file)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (server, proxy) = (lines.next().unwrap().unwrap(), lines.next().unwrap().unwrap());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let authority = std::fs::read_to_string(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    assert!(server.starts_with("listening on https://127.0.0.1:"), "{server}");
+    assert!(proxy.starts_with("proxy on 127.0.0.1:"), "{proxy}");
+    assert!(authority.starts_with("-----BEGIN CERTIFICATE-----"), "{authority}");
+    assert!(!authority.contains("PRIVATE KEY"), "the key stays here");
+}

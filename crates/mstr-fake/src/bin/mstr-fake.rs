@@ -5,12 +5,12 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use mstr_fake::loopback::HttpServer;
+use mstr_fake::loopback::{Authority, HttpServer, ProxyServer, ServerTls};
 use mstr_fake::{Fault, Server};
 
 /// A model of the session part of the Strategy One (MicroStrategy) REST API on a loopback socket.
@@ -72,6 +72,15 @@ struct Arguments {
     /// Write one line of JSON for each request to this file. No secret is written.
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
+
+    /// Speak https, with an authority made for this run whose certificate is written to this file.
+    #[arg(long, value_name = "FILE")]
+    tls: Option<PathBuf>,
+
+    /// Start a forward proxy as well, which asks for this user and password. Its address is in the
+    /// second line of output: "proxy on HOST:PORT".
+    #[arg(long, value_name = "NAME:PASSWORD", value_parser = user)]
+    proxy: Option<(String, String)>,
 }
 
 const FAULTS: &str = "\
@@ -84,6 +93,8 @@ WHEN counts the requests that match, from 1: * (all), 3, 3+ or 2-4.
 
 EFFECT is one of
   status=503[,retry-after=S]  this answer instead, and how many seconds to wait
+  error=403,ERR017[,-2147214568]
+                              a refusal in the server's format: status, code, iServerCode
   page=200                    a web page with this status instead
   slow=250                    so many milliseconds later
   expire                      the request's session has just ended
@@ -125,6 +136,9 @@ fn run(arguments: &Arguments) -> Result<(), String> {
             }
         });
     }
+    if let Some(path) = &arguments.tls {
+        builder = builder.tls(tls(path, arguments.listen)?);
+    }
     // Ready for the signals before anybody learns the address.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -138,13 +152,35 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         let mut stdout = std::io::stdout();
         // Whoever started this may have stopped reading; the server is of use all the same.
         drop(writeln!(stdout, "listening on {}", server.base_url()));
+        let proxy = match &arguments.proxy {
+            None => None,
+            Some((name, password)) => {
+                let proxy = ProxyServer::builder().credentials(name, password).start();
+                let proxy = proxy.map_err(|error| format!("cannot start the proxy: {error}"))?;
+                drop(writeln!(stdout, "proxy on {}", proxy.address()));
+                Some(proxy)
+            }
+        };
         drop(stdout.flush());
         ended.await;
+        if let Some(proxy) = proxy {
+            println!("the proxy passed on {} connections and requests", proxy.seen().len());
+        }
         let (requests, open) =
             server.server(|server| (server.journal().len(), server.open_sessions()));
         println!("ended after {requests} requests, with {open} sessions open");
         Ok(())
     })
+}
+
+/// A certificate for the address, by an authority of this run's own.
+fn tls(path: &Path, listen: SocketAddr) -> Result<ServerTls, String> {
+    let failed = |error: std::io::Error| format!("no certificate: {error}");
+    let authority = Authority::new().map_err(failed)?;
+    std::fs::write(path, authority.pem()).map_err(|error| {
+        format!("the certificate {} cannot be written: {error}", path.display())
+    })?;
+    ServerTls::new(&authority.issue(&listen.ip().to_string()).map_err(failed)?).map_err(failed)
 }
 
 fn model(arguments: &Arguments) -> Result<Server, String> {
