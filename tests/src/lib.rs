@@ -136,6 +136,9 @@ mod documents {
     #[doc = include_str!("../../docs/from-mstrio.md")]
     struct MigrationGuide;
 
+    #[doc = include_str!("../../docs/from-rest.md")]
+    struct FromRest;
+
     #[doc = include_str!("../../README.md")]
     struct Readme;
 
