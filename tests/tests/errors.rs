@@ -127,6 +127,7 @@ fn the_intelligence_server_s_number_says_more_than_the_code() {
         (-2_147_206_497, Timeout),
         // Not in the list, or without a meaning of its own.
         (-2_147_205_069, Broken),
+        (-2_147_212_489, Broken),
         (-2_147_216_373, Broken),
         (0, Broken),
     ];
