@@ -14,6 +14,9 @@ use crate::runtime::Runtime;
 use crate::tls;
 use crate::transport::HyperTransport;
 
+/// The longest that an unused connection can be kept: some hundred years.
+const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
+
 /// Builds a [`HyperTransport`].
 #[derive(Clone)]
 #[must_use]
@@ -153,7 +156,8 @@ impl HyperTransportBuilder {
             // Repeating is decided in one place, and that is not here.
             .retry_canceled_requests(false)
             .http2_only(self.versions == Versions::Http2)
-            .pool_idle_timeout(self.pool_idle_timeout)
+            // hyper-util adds it to the time of day, and panics where that has no end.
+            .pool_idle_timeout(self.pool_idle_timeout.map(|limit| limit.min(LONGEST)))
             .pool_max_idle_per_host(self.pool_max_idle_per_host)
             .pool_timer(hyper_util::rt::TokioTimer::new())
             .timer(hyper_util::rt::TokioTimer::new())

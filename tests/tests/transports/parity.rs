@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::Request;
-use mstr::{ApiTokenRequest, Body, Connection, Credentials, SharedTransport, TlsConfig};
+use mstr::{ApiTokenRequest, Body, Connection, Credentials, SharedTransport, TlsConfig, Transport};
 use mstr_fake::loopback::{RawConnection, RawRequest, RawServer};
 use mstr_fake::{ReplyBody, Server};
+use mstr_hyper::HyperTransport;
 use mstr_tests::Stack;
 
 /// Every call of the main job and of the session's own operations, on every way into a session.
@@ -160,4 +161,49 @@ fn both_transports_send_the_same_bytes() {
         assert_eq!(left, right);
     }
     assert_eq!(hyper.len(), isahc.len());
+}
+
+#[test]
+fn a_pool_that_keeps_for_ever_panics_nowhere() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    static PANICKED: AtomicBool = AtomicBool::new(false);
+    const NAME: &str = "keeps for ever";
+
+    let server = RawServer::start(|mut connection| {
+        while connection.read_request()?.is_some() {
+            connection.answer("200 OK", "fine")?;
+        }
+        Ok(())
+    })
+    .unwrap();
+    // hyper's tasks are its own: nobody else hears of a panic in one.
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if std::thread::current().name() == Some(NAME) {
+            PANICKED.store(true, Ordering::SeqCst);
+        }
+        before(info);
+    }));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name(NAME)
+        .enable_all()
+        .build()
+        .unwrap();
+    let transport = HyperTransport::builder()
+        .connect_timeout(Duration::MAX)
+        .pool_idle_timeout(Duration::MAX)
+        .tcp_keepalive(Duration::MAX)
+        .runtime(runtime.handle().clone())
+        .build()
+        .unwrap();
+    for _ in 0..2 {
+        let request = Request::get(server.url("/")).body(Body::empty()).unwrap();
+        let answer = runtime.block_on(transport.send(request)).unwrap();
+        runtime.block_on(answer.into_body().collect(100)).unwrap();
+        let pause = Duration::from_millis(50);
+        runtime.block_on(async { tokio::time::sleep(pause).await });
+    }
+    assert!(!PANICKED.load(Ordering::SeqCst));
 }
