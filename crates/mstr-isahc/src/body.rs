@@ -1,6 +1,7 @@
 //! Bodies on their way through isahc.
 
 use std::io;
+use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
@@ -13,6 +14,7 @@ use isahc::AsyncBody;
 use mstr_core::toolkit::{Peer, Stage, UploadBody};
 use mstr_core::{Body, TransportError};
 
+use crate::client::{self, Client};
 use crate::error::classify;
 
 /// How much is read at a time; libcurl's own buffer has this size.
@@ -124,6 +126,8 @@ pub(crate) struct Download {
     peer: Peer,
     /// The server may answer before it has the whole request.
     _upload: Option<Cord>,
+    /// Serves nobody else until this has ended.
+    client: Option<Client>,
 }
 
 impl Download {
@@ -133,8 +137,28 @@ impl Download {
         length: Option<u64>,
         peer: Peer,
         upload: Option<Cord>,
+        client: Option<Client>,
     ) -> Self {
-        Self { body, length, buffer: BytesMut::new(), peer, _upload: upload }
+        let mut download =
+            Self { body, length, buffer: BytesMut::new(), peer, _upload: upload, client };
+        // isahc has given out the head at the end of the exchange.
+        if length == Some(0) {
+            download.ended();
+        }
+        download
+    }
+
+    fn ended(&mut self) {
+        if let Some(client) = self.client.take() {
+            client.give_back();
+        }
+    }
+}
+
+impl Drop for Download {
+    fn drop(&mut self) {
+        // It holds a client, and can be part of another request's body.
+        client::end(mem::replace(&mut self.body, AsyncBody::empty()));
     }
 }
 
@@ -151,7 +175,10 @@ impl HttpBody for Download {
             this.buffer.resize(CHUNK, 0);
         }
         match ready!(Pin::new(&mut this.body).poll_read(cx, &mut this.buffer)) {
-            Ok(0) => Poll::Ready(None),
+            Ok(0) => {
+                this.ended();
+                Poll::Ready(None)
+            }
             Ok(length) => {
                 if let Some(left) = &mut this.length {
                     *left = left.saturating_sub(length as u64);

@@ -7,11 +7,12 @@ use isahc::config::{Configurable, VersionNegotiation};
 use mstr_core::settings::{Proxies, ProxyScheme};
 use mstr_core::{ProxyConfig, Sent, SharedTimer, TlsConfig, TransportError, TransportErrorKind};
 
+use crate::client::{Client, Once};
 use crate::convert::LONGEST;
 use crate::quiet::Silence;
 use crate::timer::ThreadTimer;
 use crate::tls::Tls;
-use crate::transport::{IsahcTransport, Once, Shared};
+use crate::transport::{IsahcTransport, Shared};
 
 /// Builds an [`IsahcTransport`].
 #[derive(Clone, Debug)]
@@ -136,10 +137,11 @@ impl IsahcTransportBuilder {
         let client = self.pool.client(&tls, silence.as_ref())?;
         let once = {
             let (pool, tls, silence) = (self.pool.unkept(), tls, silence.clone());
-            Once::new(move || pool.client(&tls, silence.as_ref()))
+            let shared = matches!(pool.versions, Versions::Http1);
+            Once::new(shared, move || pool.client(&tls, silence.as_ref()))
         };
         Ok(IsahcTransport::from_shared(Shared {
-            client,
+            client: Client::new(client),
             once,
             timer: SharedTimer::new(ThreadTimer::new()),
             proxies,

@@ -5,6 +5,7 @@ pub mod blocking;
 
 mod body;
 mod builder;
+mod client;
 mod convert;
 mod error;
 mod quiet;

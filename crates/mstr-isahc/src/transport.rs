@@ -1,13 +1,13 @@
 //! The asynchronous transport.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use http::{Method, Request, Response, StatusCode, Uri};
-use isahc::{AsyncBody, HttpClient, http as theirs};
+use isahc::{AsyncBody, http as theirs};
 use mstr_core::settings::Proxies;
 use mstr_core::toolkit::{DownloadBody, Peer, Stage, before};
 use mstr_core::{
@@ -17,6 +17,7 @@ use mstr_core::{
 
 use crate::body::Download;
 use crate::builder::IsahcTransportBuilder;
+use crate::client::{Client, Once};
 use crate::convert::{self, Limits, Outgoing};
 use crate::error::{Hop, classify};
 use crate::quiet::Silence;
@@ -30,7 +31,7 @@ pub struct IsahcTransport(Arc<Shared>);
 
 pub(crate) struct Shared {
     /// Keeps connections.
-    pub(crate) client: HttpClient,
+    pub(crate) client: Client,
     /// Makes a connection for each request.
     pub(crate) once: Once,
     pub(crate) timer: SharedTimer,
@@ -40,27 +41,8 @@ pub(crate) struct Shared {
     pub(crate) https: bool,
 }
 
-/// A client that makes a connection for each request, made for the first one that needs it.
-///
-/// On a kept connection that breaks before the first byte of an answer, libcurl sends the request
-/// again by itself, whatever its method. It cannot where a body has been read, and does not where
-/// the connection is new.
-pub(crate) struct Once {
-    pub(crate) make: Box<dyn Fn() -> Result<HttpClient, TransportError> + Send + Sync>,
-    made: OnceLock<Result<HttpClient, TransportError>>,
-}
-
-impl Once {
-    pub(crate) fn new(
-        make: impl Fn() -> Result<HttpClient, TransportError> + Send + Sync + 'static,
-    ) -> Self {
-        Self { make: Box::new(make), made: OnceLock::new() }
-    }
-
-    fn get(&self) -> Result<&HttpClient, TransportError> {
-        self.made.get_or_init(&self.make).as_ref().map_err(Clone::clone)
-    }
-}
+#[allow(unused_qualifications, reason = "with another `http` this is another type")]
+type Answer = Result<theirs::Response<AsyncBody>, isahc::Error>;
 
 impl IsahcTransport {
     /// A transport with the default settings.
@@ -95,19 +77,20 @@ impl Shared {
         }
     }
 
-    #[allow(unused_qualifications, reason = "with another `http` this is another type")]
     async fn exchange(
         &self,
         outgoing: Outgoing,
-    ) -> Result<Result<theirs::Response<AsyncBody>, isahc::Error>, TransportError> {
-        let client = if outgoing.delicate { self.once.get()? } else { &self.client };
-        Ok(match &self.silence {
+    ) -> Result<(Answer, Option<Client>), TransportError> {
+        let own = outgoing.delicate.then(|| self.once.take()).transpose()?;
+        let client = own.as_ref().unwrap_or(&self.client).get()?;
+        let answer = match &self.silence {
             Some(silence) => {
                 let sending = silence.within(|| client.send_async(outgoing.request));
                 silence.around(sending).await
             }
             None => client.send_async(outgoing.request).await,
-        })
+        };
+        Ok((answer, own))
     }
 }
 
@@ -139,7 +122,8 @@ impl Transport for IsahcTransport {
             // Whether a connection stands, isahc does not tell.
             return Err(peer.failure(TransportErrorKind::Timeout, Stage::Sending));
         };
-        let response = answer?.map_err(|error| match failure.get() {
+        let (answer, client) = answer?;
+        let response = answer.map_err(|error| match failure.get() {
             Some(failure) => failure,
             None => classify(Stage::Sending, error.into(), &peer, hop),
         })?;
@@ -154,7 +138,7 @@ impl Transport for IsahcTransport {
         let bare =
             head_only || matches!(head.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let length = if bare { Some(0) } else { body.len() };
-        let body = Download::new(body, length, peer.clone(), upload);
+        let body = Download::new(body, length, peer.clone(), upload, client);
         let timer = shared.timer.clone();
         let body = DownloadBody::new(body, peer, context.body_idle_timeout, timer);
         Ok(head.map(|()| Body::wrap(body)))
