@@ -2,6 +2,7 @@
 
 use std::io;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
@@ -12,7 +13,7 @@ use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use isahc::AsyncBody;
 use mstr_core::toolkit::{Peer, Stage, UploadBody};
-use mstr_core::{Body, TransportError};
+use mstr_core::{Body, TransportError, TransportErrorKind};
 
 use crate::client::{self, Client};
 use crate::error::classify;
@@ -105,7 +106,10 @@ impl AsyncRead for Upload {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         while this.current.is_empty() {
-            match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
+            // A panic would end libcurl's thread, and every other request with it.
+            let polled = AssertUnwindSafe(|| Pin::new(&mut this.body).poll_frame(cx));
+            let frame = catch_unwind(polled).unwrap_or_else(|_| Poll::Ready(Some(Err(panicked()))));
+            match ready!(frame) {
                 // Trailers are not sent: libcurl has no way to take them here.
                 Some(Ok(frame)) => this.current = frame.into_data().unwrap_or_default(),
                 Some(Err(error)) => return Poll::Ready(Err(io::Error::other(error))),
@@ -116,6 +120,10 @@ impl AsyncRead for Upload {
         this.current.copy_to_slice(&mut buffer[..length]);
         Poll::Ready(Ok(length))
     }
+}
+
+fn panicked() -> TransportError {
+    TransportError::new(TransportErrorKind::Body).with_detail("the request's body panicked")
 }
 
 /// A response's body, as isahc delivers it.

@@ -11,7 +11,7 @@ use futures_executor::block_on;
 use futures_util::future::join;
 use http::{Method, Request};
 use http_body::Frame;
-use mstr::{Body, Transport};
+use mstr::{Body, Transport, TransportErrorKind};
 use mstr_core::toolkit::before;
 use mstr_fake::loopback::{RawConnection, RawServer};
 use mstr_isahc::IsahcTransport;
@@ -98,6 +98,17 @@ impl<F: FnMut() -> Poll<()> + Unpin> http_body::Body for Doing<F> {
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
         (self.0)().map(|()| None)
     }
+}
+
+#[test]
+fn a_body_that_panics_ends_its_own_request_only() {
+    let server = answering();
+    let transport = IsahcTransport::new().unwrap();
+    let body = Body::wrap(Doing(|| panic!("this is part of the test")));
+    let outcome = block_on(transport.send(request(Method::POST, &server.url("/"), body)));
+    assert_eq!(outcome.unwrap_err().kind(), TransportErrorKind::Body);
+    let outcome = block_on(transport.send(request(Method::GET, &server.url("/"), Body::empty())));
+    assert_eq!(outcome.unwrap().status(), 200);
 }
 
 #[test]
