@@ -8,11 +8,17 @@ use mstr_core::settings::{Proxies, ProxyScheme};
 use mstr_core::{ProxyConfig, Sent, SharedTimer, TlsConfig, TransportError, TransportErrorKind};
 
 use crate::client::{Client, Once};
-use crate::convert::LONGEST;
 use crate::quiet::Silence;
 use crate::timer::ThreadTimer;
 use crate::tls::Tls;
 use crate::transport::{IsahcTransport, Shared};
+
+/// The longest time that libcurl takes in seconds of 32 bits: 68 years.
+const LONGEST: Duration = Duration::from_secs(i32::MAX as u64);
+/// The longest that Linux takes for TCP's questions.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(i16::MAX as u64);
+/// As many connections as libcurl can be told.
+const MOST: usize = i32::MAX as usize;
 
 /// Builds an [`IsahcTransport`].
 #[derive(Clone, Debug)]
@@ -171,13 +177,13 @@ impl Pool {
             Versions::Http2 => VersionNegotiation::http2(),
         });
         if let Some(limit) = self.idle_timeout {
-            builder = builder.connection_cache_ttl(fitting(limit));
+            builder = builder.connection_cache_ttl(limit.clamp(Duration::from_secs(1), LONGEST));
         }
         if let Some(limit) = self.max_idle {
-            builder = builder.connection_cache_size(limit);
+            builder = builder.connection_cache_size(limit.min(MOST));
         }
         if let Some(interval) = self.tcp_keepalive {
-            builder = builder.tcp_keepalive(fitting(interval));
+            builder = builder.tcp_keepalive(interval.clamp(Duration::from_secs(1), LONGEST_INTERVAL));
         }
         builder = tls.configure(builder);
         // The thread's own span would make libcurl talkative, too.
@@ -192,11 +198,6 @@ impl Pool {
                 .with_source(error)
         })
     }
-}
-
-/// A duration as libcurl takes it, in whole seconds from 1 on.
-fn fitting(limit: Duration) -> Duration {
-    limit.clamp(Duration::from_secs(1), LONGEST)
 }
 
 /// isahc 2.0 checks the certificate of a proxy when told not to and does not when told to, and

@@ -22,7 +22,7 @@ use mstr_core::{Body, Sent, TransportError, TransportErrorKind};
 use crate::body::{self, Cord};
 
 /// A limit that is none, and fits into every number of libcurl's for one.
-pub(crate) const LONGEST: Duration = Duration::from_secs(20 * 24 * 60 * 60);
+const LONGEST: Duration = Duration::from_secs(20 * 24 * 60 * 60);
 
 /// The longest silence that libcurl can be told, 18 hours.
 const LONGEST_SILENCE: Duration = Duration::from_secs(u16::MAX as u64);

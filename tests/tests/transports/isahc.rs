@@ -140,3 +140,17 @@ fn a_body_may_hold_the_last_handle_on_its_own_transport() {
     drop(transport);
     assert!(!told.recv_timeout(Duration::from_secs(20)).unwrap());
 }
+
+#[test]
+fn settings_beyond_all_measure_are_as_good_as_none() {
+    let server = answering();
+    let transport = IsahcTransport::builder()
+        .connect_timeout(Duration::MAX)
+        .pool_idle_timeout(Duration::MAX)
+        .pool_max_idle(usize::MAX)
+        .tcp_keepalive(Duration::MAX)
+        .build()
+        .unwrap();
+    let outcome = block_on(transport.send(request(Method::GET, &server.url("/"), Body::empty())));
+    assert_eq!(outcome.unwrap().status(), 200);
+}
