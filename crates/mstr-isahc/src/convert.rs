@@ -9,7 +9,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use http::header::{
-    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
+    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
+    USER_AGENT,
 };
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use isahc::auth::{Authentication, Credentials};
@@ -208,6 +209,25 @@ pub(crate) fn incoming(
         head.headers_mut().append(name, value);
     }
     Ok((head, payload))
+}
+
+/// How long an answer's body has to be, if that is known.
+///
+/// # Errors
+///
+/// [`Protocol`](TransportErrorKind::Protocol) for a length that libcurl cannot count, which it
+/// ignores: the body would not be held to it.
+pub(crate) fn length(head: &HeaderMap) -> Result<Option<u64>, TransportError> {
+    // Counts for more than a length (RFC 9112, 6.3).
+    if head.contains_key(TRANSFER_ENCODING) {
+        return Ok(None);
+    }
+    let Some(value) = head.get(CONTENT_LENGTH) else { return Ok(None) };
+    match value.to_str().ok().and_then(|value| value.parse::<i64>().ok()) {
+        Some(length) => Ok(u64::try_from(length).ok()),
+        None => Err(TransportError::new(TransportErrorKind::Protocol)
+            .with_detail("the answer's length is none")),
+    }
 }
 
 #[cfg(test)]

@@ -137,7 +137,7 @@ impl Transport for IsahcTransport {
         }
         let bare =
             head_only || matches!(head.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        let length = if bare { Some(0) } else { body.len() };
+        let length = if bare { Some(0) } else { convert::length(head.headers())? };
         let body = Download::new(body, length, peer.clone(), upload, client);
         let timer = shared.timer.clone();
         let body = DownloadBody::new(body, peer, context.body_idle_timeout, timer);

@@ -154,3 +154,30 @@ fn settings_beyond_all_measure_are_as_good_as_none() {
     let outcome = block_on(transport.send(request(Method::GET, &server.url("/"), Body::empty())));
     assert_eq!(outcome.unwrap().status(), 200);
 }
+
+#[test]
+fn a_body_is_as_long_as_its_framing_says() {
+    let chunked = "transfer-encoding: chunked\r\ncontent-length: 999\r\n\r\n4\r\nbody\r\n0\r\n\r\n";
+    let table = [
+        (chunked, None),
+        ("content-length: 9223372036854775808\r\n\r\nbody", Some(TransportErrorKind::Protocol)),
+        ("content-length: 99999999999999999999\r\n\r\nbody", Some(TransportErrorKind::Protocol)),
+    ];
+    for (answer, expected) in table {
+        let server = RawServer::start(move |mut connection| {
+            connection.read_request()?;
+            connection.write(format!("HTTP/1.1 200 OK\r\n{answer}"))
+        })
+        .unwrap();
+        let transport = IsahcTransport::new().unwrap();
+        let sent = request(Method::GET, &server.url("/"), Body::empty());
+        match (block_on(transport.send(sent)), expected) {
+            (Ok(answer), None) => {
+                let body = answer.into_body();
+                assert_eq!(body.len_hint(), None);
+                assert_eq!(&block_on(body.collect(10)).unwrap()[..], b"body");
+            }
+            (outcome, expected) => assert_eq!(outcome.err().map(|it| it.kind()), expected),
+        }
+    }
+}
