@@ -1,6 +1,7 @@
 //! Which proxy a request goes through.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use http::Uri;
@@ -8,6 +9,7 @@ use http::uri::{Authority, Scheme};
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
+use super::masked::masked;
 use super::no_proxy::{NoProxy, is_within};
 use super::refuse;
 use crate::contract::{Sent, TransportError, TransportErrorKind};
@@ -131,6 +133,9 @@ impl ProxyConfig {
     #[must_use]
     pub fn host(self, host: impl AsRef<str>, url: impl Into<String>) -> Self {
         let host = host.as_ref().trim_matches('.').to_ascii_lowercase();
+        // As it stands in a URL.
+        let bare = host.parse::<Ipv6Addr>().is_ok();
+        let host = if bare { format!("[{host}]") } else { host };
         self.rule("host", Scope::Host(host), url.into())
     }
 
@@ -438,18 +443,6 @@ impl Credentials {
     }
 }
 
-/// An address without what stands before its host.
-fn masked(url: &str) -> String {
-    match url.rsplit_once('@') {
-        Some((before, place)) => {
-            let scheme = before.split_once("://").map_or("", |(scheme, _)| scheme);
-            let colon = if scheme.is_empty() { "" } else { "://" };
-            format!("{scheme}{colon}***@{place}")
-        }
-        None => url.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -603,5 +596,17 @@ mod tests {
         let shown = format!("{config:?} {proxies:?} {:?}", proxies.iter().next());
         assert!(!shown.contains("hush") && !shown.contains("ann"), "{shown}");
         assert!(shown.contains("http://host:1"), "{shown}");
+    }
+
+    #[test]
+    fn a_host_may_be_an_address() {
+        for host in ["::1", "[::1]"] {
+            let config = ProxyConfig::new().host(host, "http://one:1");
+            assert_eq!(
+                through(&config, "http://[::1]/").as_deref(),
+                Some("http://one:1"),
+                "{host}"
+            );
+        }
     }
 }
