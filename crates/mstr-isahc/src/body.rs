@@ -9,11 +9,10 @@ use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_lite::AsyncRead;
-use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use isahc::AsyncBody;
 use mstr_core::toolkit::{Peer, Stage, UploadBody};
-use mstr_core::{Body, TransportError, TransportErrorKind};
+use mstr_core::{TransportError, TransportErrorKind};
 
 use crate::client::{self, Client};
 use crate::error::classify;
@@ -66,24 +65,6 @@ struct Upload {
     body: UploadBody,
     current: Bytes,
     end: Arc<Mutex<End>>,
-}
-
-impl Drop for Upload {
-    /// A failed request's body is dropped on isahc's own thread. It may hold the last handle to
-    /// the transport (an answer's body that is passed on does), and dropping that waits for the
-    /// thread to end: it would wait for itself.
-    fn drop(&mut self) {
-        let thread = std::thread::current();
-        let at_home = thread.name().is_some_and(|name| name.starts_with("isahc-agent"));
-        if !at_home || http_body::Body::is_end_stream(&self.body) {
-            return;
-        }
-        let nothing = UploadBody::new(Body::empty(), &HeaderMap::new());
-        let body = std::mem::replace(&mut self.body, nothing);
-        let elsewhere = std::thread::Builder::new().name("mstr-isahc-drop".to_owned());
-        // Without a thread it is dropped here after all.
-        drop(elsewhere.spawn(move || drop(body)));
-    }
 }
 
 impl Upload {

@@ -183,7 +183,8 @@ impl Pool {
             builder = builder.connection_cache_size(limit.min(MOST));
         }
         if let Some(interval) = self.tcp_keepalive {
-            builder = builder.tcp_keepalive(interval.clamp(Duration::from_secs(1), LONGEST_INTERVAL));
+            builder =
+                builder.tcp_keepalive(interval.clamp(Duration::from_secs(1), LONGEST_INTERVAL));
         }
         builder = tls.configure(builder);
         // The thread's own span would make libcurl talkative, too.
