@@ -124,6 +124,10 @@ impl IsahcTransportBuilder {
 
     /// Whether isahc may log what goes over the wire, under the target `isahc::wire` at level
     /// `TRACE`. Default: false. **The log holds passwords, tokens and cookies.**
+    ///
+    /// For a program with one subscriber, set for the whole process: isahc begins its spans on the
+    /// caller's thread and goes on with them on its own, and a subscriber of one thread's that is
+    /// not the other's may panic at that.
     pub fn wire_log(mut self, log: bool) -> Self {
         self.wire_log = log;
         self
