@@ -187,3 +187,30 @@ fn it_speaks_https_and_has_a_proxy_if_it_is_told_to() {
     assert!(authority.starts_with("-----BEGIN CERTIFICATE-----"), "{authority}");
     assert!(!authority.contains("PRIVATE KEY"), "the key stays here");
 }
+
+#[cfg(unix)]
+#[test]
+fn what_the_proxy_refused_does_not_count_as_passed_on() {
+    let mut program = Program::start(&["--proxy", "ann:hush"]);
+    let mut line = String::new();
+    program.rest.read_line(&mut line).unwrap();
+    let proxy = line.trim_end().strip_prefix("proxy on ").unwrap();
+    let status = format!("GET http://{}/MicroStrategyLibrary/api/status HTTP/1.1", program.address);
+    // "ann:hush" in base64.
+    for (credentials, expected) in [("", "407"), ("Proxy-Authorization: Basic YW5uOmh1c2g=", "200")]
+    {
+        let mut stream = TcpStream::connect(proxy).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let end = if credentials.is_empty() { "" } else { "\r\n" };
+        let head = format!("{status}\r\nHost: x\r\nConnection: close\r\n{credentials}{end}\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {expected}")), "{answer}");
+    }
+    assert_eq!(
+        program.terminate(),
+        "the proxy passed on 1 connections and requests, and refused 1\n\
+         ended after 1 requests, with 0 sessions open\n"
+    );
+}

@@ -164,7 +164,12 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         drop(stdout.flush());
         ended.await;
         if let Some(proxy) = proxy {
-            println!("the proxy passed on {} connections and requests", proxy.seen().len());
+            let seen = proxy.seen();
+            let passed = seen.iter().filter(|entry| entry.admitted).count();
+            let refused = seen.len() - passed;
+            println!(
+                "the proxy passed on {passed} connections and requests, and refused {refused}"
+            );
         }
         let (requests, open) =
             server.server(|server| (server.journal().len(), server.open_sessions()));
