@@ -63,6 +63,9 @@ fn absent(problem: &str) -> Option<&'static str> {
         }
         return says(&["(os error 2)"]).then_some("there is no python3 here");
     }
+    if says(&["require a different python version"]) {
+        return Some("this python3 has a version that the clients do not support");
+    }
     // Also where an index is there and some package or version is not, pip ends with "No matching
     // distribution"; only a connection that failed shows the difference.
     says(&["connection broken by"]).then_some("the Python package index cannot be reached")
@@ -96,6 +99,13 @@ mod tests {
         assert_eq!(absent(no_python), Some("there is no python3 here"));
         assert_eq!(absent(no_venv), Some("python3 is here without its module venv"));
         assert_eq!(absent(no_index), Some("the Python package index cannot be reached"));
+        let too_old = "python -m pip install failed (exit status: 1)\nERROR: Ignored the following \
+                       versions that require a different python version: 11.5.4.101 \
+                       Requires-Python >=3.10\nERROR: No matching distribution found";
+        assert_eq!(
+            absent(too_old),
+            Some("this python3 has a version that the clients do not support")
+        );
         assert_eq!(absent(wrong), None);
         assert_eq!(absent("python3 -m venv x failed (exit status: 1)\nNo space left"), None);
     }
