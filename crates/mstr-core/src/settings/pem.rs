@@ -80,9 +80,21 @@ impl PemSource {
     }
 
     fn parse<T: PemObject>(&self, text: &[u8]) -> Result<Vec<T>, TransportError> {
-        T::pem_slice_iter(text)
-            .collect::<Result<_, pem::Error>>()
-            .map_err(|error| self.error("it is not valid PEM").with_source(error))
+        T::pem_slice_iter(text).collect::<Result<_, pem::Error>>().map_err(|error| {
+            // In words of our own, and not as the source: the parser's errors hold the text that
+            // it stumbled over, which may be a key.
+            let problem = match error {
+                pem::Error::IllegalSectionStart { .. } => {
+                    ": the first line of a section is broken; PEM needs its line breaks"
+                }
+                pem::Error::MissingSectionEnd { .. } => {
+                    ": a section has no end; PEM needs its line breaks"
+                }
+                pem::Error::Base64Decode(_) => ": what stands in a section is not Base64",
+                _ => "",
+            };
+            self.error(&format!("it is not valid PEM{problem}"))
+        })
     }
 
     fn error(&self, problem: &str) -> TransportError {

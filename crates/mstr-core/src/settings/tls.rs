@@ -288,4 +288,31 @@ mod tests {
         // 115, 101, 99: "sec" as bytes.
         assert!(!shown.contains("115, 101"), "{shown}");
     }
+
+    /// As variables and templates do it. The parser takes such a key for a part of a label, and
+    /// its errors hold that.
+    #[test]
+    fn a_key_that_lost_its_line_breaks_is_not_printed() {
+        let spaced = format!("{CERTIFICATE}{}", KEY.replace('\n', " "));
+        let escaped = format!("{CERTIFICATE}{}", KEY.replace('\n', "\\n"));
+        let cut =
+            format!("{CERTIFICATE}{}", KEY.trim_end().trim_end_matches('-').replace('\n', ""));
+        for (pem, problem) in [
+            (spaced, "it is not valid PEM: a section has no end; PEM needs its line breaks"),
+            (escaped, "it is not valid PEM: the first line of a section is broken; PEM"),
+            (cut, "it is not valid PEM: the first line of a section is broken; PEM"),
+        ] {
+            let config = TlsConfig::new().client_identity_pem(pem);
+            let error = config.load(nothing).expect_err("it is no PEM");
+            let mut shown = format!("{error} {error:?}");
+            let mut cause = error.source();
+            while let Some(inner) = cause {
+                shown += &format!(" {inner} {inner:?}");
+                cause = inner.source();
+            }
+            // 99, 50, 86: "c2V" as bytes.
+            assert!(!shown.contains("c2VjcmV0") && !shown.contains("99, 50, 86"), "{shown}");
+            assert!(shown.contains(problem), "{shown}");
+        }
+    }
 }
