@@ -6,8 +6,6 @@
 //! before anything is sent. What a stack cannot do it refuses then: a setting is honoured or it is
 //! an error, never ignored.
 
-mod masked;
-mod no_proxy;
 mod pem;
 mod proxy;
 mod tls;

@@ -1,18 +1,22 @@
 //! Which proxy a request goes through.
 
+mod address;
+mod masked;
+mod no_proxy;
+
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use http::Uri;
-use http::uri::{Authority, Scheme};
-use percent_encoding::percent_decode_str;
+use http::uri::Scheme;
 use zeroize::Zeroizing;
 
-use super::masked::masked;
-use super::no_proxy::{NoProxy, is_within};
+pub use self::address::{Proxy, ProxyScheme};
+use self::masked::masked;
+use self::no_proxy::{NoProxy, is_within};
 use super::refuse;
-use crate::contract::{Sent, TransportError, TransportErrorKind};
+use crate::contract::TransportError;
 
 /// Proxy settings of a transport.
 ///
@@ -128,11 +132,12 @@ impl ProxyConfig {
         self.rule("https", Scope::Https, url.into())
     }
 
-    /// A proxy for requests to `host` and everything below it. Of several that fit, the longest
-    /// name decides.
+    /// A proxy for requests to `host`, a name or an address as it stands in a URL, and everything
+    /// below it. Of several that fit, the longest name decides.
     #[must_use]
     pub fn host(self, host: impl AsRef<str>, url: impl Into<String>) -> Self {
-        let host = host.as_ref().trim_matches('.').to_ascii_lowercase();
+        let host = host.as_ref().trim();
+        let host = host.strip_prefix("*.").unwrap_or(host).trim_matches('.').to_ascii_lowercase();
         // As it stands in a URL.
         let bare = host.parse::<Ipv6Addr>().is_ok();
         let host = if bare { format!("[{host}]") } else { host };
@@ -200,12 +205,28 @@ impl Layer {
             let proxy = Proxy::parse(&rule.url).map_err(|problem| {
                 refuse(format!("{}: `{}` {problem}", rule.setting, masked(&rule.url)))
             })?;
-            if rule.scope == Scope::Host(String::new()) {
-                return Err(refuse(format!("{}: the name of the host is empty", rule.setting)));
+            if let Scope::Host(host) = &rule.scope
+                && !is_host(host)
+            {
+                return Err(refuse(format!(
+                    "{}: `{}` is no host; write its name or address, without scheme and port",
+                    rule.setting,
+                    masked(host)
+                )));
             }
             Ok((rule.scope.clone(), proxy))
         });
         Ok(ResolvedLayer { rules: rules.collect::<Result<_, TransportError>>()?, no_proxy })
+    }
+}
+
+/// Whether this can be the host of a URL. What cannot would be a setting without effect.
+fn is_host(text: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    let address = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    match address {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => !text.is_empty() && text.bytes().all(letter),
     }
 }
 
@@ -281,171 +302,10 @@ impl ResolvedLayer {
     }
 }
 
-/// How to speak with a proxy.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum ProxyScheme {
-    /// HTTP: forwarding for http servers, a tunnel for https servers.
-    Http,
-    /// The same over TLS.
-    Https,
-    /// SOCKS 5, names looked up here.
-    Socks5,
-    /// SOCKS 5, names looked up by the proxy.
-    Socks5h,
-}
-
-impl ProxyScheme {
-    /// As it stands in an address.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-            Self::Socks5 => "socks5",
-            Self::Socks5h => "socks5h",
-        }
-    }
-
-    const fn default_port(self) -> u16 {
-        match self {
-            Self::Http => 80,
-            Self::Https => 443,
-            Self::Socks5 | Self::Socks5h => 1080,
-        }
-    }
-
-    /// Whether it is one of the two SOCKS schemes.
-    #[must_use]
-    pub const fn is_socks(self) -> bool {
-        matches!(self, Self::Socks5 | Self::Socks5h)
-    }
-}
-
-/// One proxy. [`Display`](fmt::Display) and `Debug` show its scheme, host and port.
-#[derive(Clone)]
-pub struct Proxy {
-    scheme: ProxyScheme,
-    host: String,
-    port: u16,
-    credentials: Option<Credentials>,
-}
-
-#[derive(Clone)]
-struct Credentials {
-    username: Zeroizing<String>,
-    password: Zeroizing<String>,
-}
-
-impl Proxy {
-    fn parse(url: &str) -> Result<Self, &'static str> {
-        let (scheme, rest) = url.trim().split_once("://").unwrap_or_else(|| ("http", url.trim()));
-        let scheme = match &*scheme.to_ascii_lowercase() {
-            "http" => ProxyScheme::Http,
-            "https" => ProxyScheme::Https,
-            "socks5" => ProxyScheme::Socks5,
-            "socks5h" => ProxyScheme::Socks5h,
-            _ => return Err("has a scheme no proxy speaks; write http, https, socks5 or socks5h"),
-        };
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
-        let (user, place) = match rest.rsplit_once('@') {
-            Some((user, place)) => (Some(user), place),
-            None => (None, rest),
-        };
-        let malformed = "is no address of a proxy; write scheme://user:password@host:port";
-        let authority: Authority = place.parse().map_err(|_| malformed)?;
-        if authority.host().is_empty() {
-            return Err(malformed);
-        }
-        // `Authority` takes anything after the colon, and reads a wrong port as none.
-        let port = match authority.as_str().strip_prefix(authority.host()).unwrap_or_default() {
-            "" => scheme.default_port(),
-            port => match port.strip_prefix(':').and_then(|port| port.parse().ok()) {
-                Some(0) | None => {
-                    return Err("has a port that is none; write a number up to 65535");
-                }
-                Some(port) => port,
-            },
-        };
-        let credentials = user.map(Credentials::parse).transpose()?;
-        Ok(Self { scheme, host: authority.host().to_owned(), port, credentials })
-    }
-
-    /// How to speak with it.
-    #[must_use]
-    pub fn scheme(&self) -> ProxyScheme {
-        self.scheme
-    }
-
-    /// Its name or address; an IPv6 address stands in brackets.
-    #[must_use]
-    pub fn host(&self) -> &str {
-        &self.host
-    }
-
-    /// Its port.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// The error of a request that this proxy did not pass on; whatever passes by itself is tried
-    /// again.
-    #[must_use]
-    pub fn refused(&self, why: impl fmt::Display) -> TransportError {
-        TransportError::new(TransportErrorKind::Connect)
-            .with_sent(Sent::No)
-            .with_detail(format!("the proxy {self} refused: {why}"))
-    }
-
-    /// The same for a refusal because of user and password. Not tried again, because repeating a
-    /// wrong password locks accounts.
-    #[must_use]
-    pub fn refused_credentials(&self, why: impl fmt::Display) -> TransportError {
-        refuse(format!("the proxy {self} refused: {why}"))
-    }
-
-    /// User and password, decoded. A secret: never to be logged, nor put into a URL.
-    #[must_use]
-    pub fn credentials(&self) -> Option<(&str, &str)> {
-        self.credentials.as_ref().map(|found| (found.username.as_str(), found.password.as_str()))
-    }
-}
-
-impl fmt::Display for Proxy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}:{}", self.scheme.as_str(), self.host, self.port)
-    }
-}
-
-impl fmt::Debug for Proxy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Proxy({self})")
-    }
-}
-
-impl Credentials {
-    fn parse(user: &str) -> Result<Self, &'static str> {
-        let (username, password) = user.split_once(':').unwrap_or((user, ""));
-        let decode = |text: &str| match percent_decode_str(text).decode_utf8() {
-            // A line break would end the header that carries it.
-            Ok(text) if text.contains(char::is_control) => {
-                Err("has control characters in its user or password")
-            }
-            Ok(text) => Ok(Zeroizing::new(text.into_owned())),
-            Err(_) => Err("has a user or password that is not UTF-8"),
-        };
-        let credentials = Self { username: decode(username)?, password: decode(password)? };
-        if credentials.username.contains(':') {
-            return Err("has a colon in its user, which no proxy can tell from the password's");
-        }
-        Ok(credentials)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::{Sent, TransportErrorKind};
 
     fn through(config: &ProxyConfig, uri: &str) -> Option<String> {
         let proxies = config.resolve().unwrap();
@@ -532,26 +392,6 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_read_with_everything_in_it() {
-        let proxy = |url| Proxy::parse(url).unwrap();
-        let table = [
-            ("http://host", "http://host:80", None),
-            ("HTTPS://host", "https://host:443", None),
-            ("host:3128", "http://host:3128", None),
-            ("socks5://[::1]:1081/", "socks5://[::1]:1081", None),
-            ("socks5h://host", "socks5h://host:1080", None),
-            ("http://ann:secret@host:1", "http://host:1", Some(("ann", "secret"))),
-            ("http://ann@host:1", "http://host:1", Some(("ann", ""))),
-            ("http://d%5Cann:p%40ss%3Aw@host:1", "http://host:1", Some(("d\\ann", "p@ss:w"))),
-            ("ann:p@ss@host:1", "http://host:1", Some(("ann", "p@ss"))),
-        ];
-        for (url, shown, credentials) in table {
-            assert_eq!(proxy(url).to_string(), shown, "{url}");
-            assert_eq!(proxy(url).credentials(), credentials, "{url}");
-        }
-    }
-
-    #[test]
     fn a_mistake_names_the_setting_and_what_was_given_without_a_password() {
         let all = |url: &str| ProxyConfig::new().all(url);
         let table = [
@@ -569,7 +409,16 @@ mod tests {
             (ProxyConfig::new().http("gopher://host"), "ProxyConfig::http: "),
             (ProxyConfig::new().https("gopher://host"), "ProxyConfig::https: "),
             (ProxyConfig::new().host("a.test", "gopher://host"), "ProxyConfig::host: "),
-            (ProxyConfig::new().host("", "http://host"), "the name of the host is empty"),
+            (ProxyConfig::new().host("", "http://host"), "ProxyConfig::host: `` is no host"),
+            (
+                ProxyConfig::new().host("https://env.test/x", "http://host"),
+                "ProxyConfig::host: `https://env.test/x` is no host; write its name",
+            ),
+            (ProxyConfig::new().host("env.test:443", "http://host"), "`env.test:443` is no host"),
+            (ProxyConfig::new().host("[env.test]", "http://host"), "`[env.test]` is no host"),
+            (ProxyConfig::new().host("bücher.test", "http://host"), "`bücher.test` is no host"),
+            // The two the wrong way round.
+            (ProxyConfig::new().host("http://ann:hush@host", "env.test"), "`http://***@host`"),
             (
                 ProxyConfig::new().no_proxy("a.test,10.0.0.0/40"),
                 "ProxyConfig::no_proxy: `10.0.0.0/40`",
@@ -596,6 +445,15 @@ mod tests {
         let shown = format!("{config:?} {proxies:?} {:?}", proxies.iter().next());
         assert!(!shown.contains("hush") && !shown.contains("ann"), "{shown}");
         assert!(shown.contains("http://host:1"), "{shown}");
+    }
+
+    #[test]
+    fn a_host_is_named_in_any_of_the_usual_ways() {
+        for host in ["env.test", ".env.test", "*.env.test", "ENV.test.", " env.test "] {
+            let config = ProxyConfig::new().host(host, "http://one:1");
+            let found = through(&config, "http://www.env.test/");
+            assert_eq!(found.as_deref(), Some("http://one:1"), "{host}");
+        }
     }
 
     #[test]
