@@ -4,9 +4,9 @@ use std::future::Future;
 use std::sync::Arc;
 
 use mstr::{SharedTransport, TlsConfig};
+use mstr_fake::ServerBuilder;
 use mstr_fake::conformance::OnThreads;
 use mstr_fake::loopback::{Authority, HttpServer, ServerTls};
-use mstr_fake::{Server, ServerBuilder};
 use mstr_hyper::HyperTransport;
 use mstr_hyper::blocking::HyperBlocking;
 use mstr_isahc::IsahcTransport;
@@ -79,10 +79,6 @@ impl Stack {
 
     /// Starts a server and a transport that reaches it.
     pub fn start(self, server: ServerBuilder) -> (Arc<HttpServer>, SharedTransport) {
-        self.start_server(server.build())
-    }
-
-    fn start_server(self, server: Server) -> (Arc<HttpServer>, SharedTransport) {
         let mut listening = HttpServer::builder();
         let mut tls = TlsConfig::new();
         if self.is_tls() {
@@ -91,7 +87,7 @@ impl Stack {
             listening = listening.tls(ServerTls::new(&identity).unwrap());
             tls = tls.add_root_pem(authority.pem());
         }
-        (Arc::new(listening.start(server).unwrap()), self.transport(tls))
+        (Arc::new(listening.start(server.build()).unwrap()), self.transport(tls))
     }
 
     /// A transport that trusts as `tls` says.

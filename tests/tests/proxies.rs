@@ -98,6 +98,16 @@ impl World {
     }
 }
 
+/// The transport of hyper, or of isahc.
+fn with_settings(stack: Stack, tls: TlsConfig, proxy: ProxyConfig) -> SharedTransport {
+    match stack {
+        Stack::Isahc => {
+            SharedTransport::new(IsahcTransport::builder().tls(tls).proxy(proxy).build().unwrap())
+        }
+        _ => SharedTransport::new(HyperTransport::builder().tls(tls).proxy(proxy).build().unwrap()),
+    }
+}
+
 /// Connects, calls, loses the session, calls again and closes.
 async fn lead_a_life(transport: impl Transport, server: &HttpServer, base_url: &str) {
     let connection = Connection::builder(base_url)
@@ -304,18 +314,10 @@ fn a_password_that_a_proxy_refuses_is_submitted_once() {
                 let world = World::start(false, secure, NAME);
                 let proxy = world.proxy.url(&format!("{scheme}://ann:hush@"));
                 let proxy = ProxyConfig::new().all(proxy);
-                let transport = match stack {
-                    Stack::Isahc => SharedTransport::new(
-                        IsahcTransport::builder().proxy(proxy).build().unwrap(),
-                    ),
-                    _ => SharedTransport::new(
-                        HyperTransport::builder().proxy(proxy).build().unwrap(),
-                    ),
-                };
                 let connecting = Connection::builder(&world.base_url)
                     .standard("alice", "secret")
                     .allow_insecure_http()
-                    .transport(transport)
+                    .transport(with_settings(stack, TlsConfig::new(), proxy))
                     .connect();
                 assert_eq!(connecting.await.unwrap_err().kind(), ErrorKind::Config);
                 let submitted = world.proxy.seen().into_iter();
@@ -383,18 +385,10 @@ fn a_session_as_the_environment_says() {
                 tls = tls.add_root_pem(authority);
             }
             let proxy = std::env::var(ASKS).map(|_| ProxyConfig::from_env()).unwrap_or_default();
-            let transport = match stack {
-                Stack::Isahc => SharedTransport::new(
-                    IsahcTransport::builder().tls(tls).proxy(proxy).build().unwrap(),
-                ),
-                _ => SharedTransport::new(
-                    HyperTransport::builder().tls(tls).proxy(proxy).build().unwrap(),
-                ),
-            };
             let connection = Connection::builder(&base_url)
                 .standard("alice", "secret")
                 .allow_insecure_http()
-                .transport(transport)
+                .transport(with_settings(stack, tls, proxy))
                 .connect()
                 .await
                 .unwrap();
@@ -415,7 +409,8 @@ const VARIABLES: [&str; 8] = [
     "no_proxy",
 ];
 
-/// Leads a session over each transport in a child process with these variables and no others about proxies.
+/// Leads a session over each transport in a child process with these variables and no others about
+/// proxies.
 fn in_a_child(base_url: &str, authority: Option<&Authority>, asks: bool, given: &[(&str, String)]) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "a_session_as_the_environment_says"]);

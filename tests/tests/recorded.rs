@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mstr::{ErrorKind, SessionStatus, Version};
+use http::HeaderName;
+use mstr::adapter::from_fn;
+use mstr::{CloseOutcome, ErrorKind, SessionStatus, Transport as _, Version};
 use mstr_fake::Fault;
 use mstr_tests::{Lab, World, server};
 use serde_json::Value;
@@ -107,22 +109,41 @@ fn projects_of_other_shapes_are_read_as_far_as_they_go() {
     }
 }
 
-/// Nothing the recorded server said about its answer keeps a client from reading it, but that it
-/// was compressed: nobody asks it for that.
+/// All of them but that the answer was compressed, which nobody here asks for, and its length.
 #[test]
 fn recorded_headers_do_no_harm() {
     let headers: BTreeMap<String, String> = serde_json::from_str(PROJECTS_HEADERS).unwrap();
     assert_eq!(headers["Content-Encoding"], "gzip");
-    Lab::in_memory(async |lab| {
+    Lab::in_memory(async move |lab| {
         let world = answering(&lab, "/api/projects", PROJECTS_11_3);
         let capture = mstr_fake::CaptureTransport::new(world.transport.clone());
+        let inner = capture.clone();
+        let with_headers = from_fn(world.transport.timer(), move |request| {
+            let (inner, headers) = (inner.clone(), headers.clone());
+            async move {
+                let mut response = inner.send(request).await?;
+                for (name, value) in &headers {
+                    if !["Content-Encoding", "Content-Length"].contains(&&**name) {
+                        let name: HeaderName = name.parse().unwrap();
+                        response.headers_mut().insert(name, value.parse().unwrap());
+                    }
+                }
+                Ok(response)
+            }
+        });
         let builder = mstr::Connection::builder(&world.base_url).standard("alice", "secret");
-        let builder = builder.checks(false).transport(capture.clone());
-        let connection = builder.connect().await.unwrap();
-        connection.projects().await.unwrap();
+        let connection = builder.checks(false).transport(with_headers).connect().await.unwrap();
+        let projects = connection.projects().await.unwrap();
+        assert_eq!(
+            projects.len(),
+            serde_json::from_str::<Vec<Value>>(PROJECTS_11_3).unwrap().len()
+        );
+        let raw = connection.get("/api/projects").send().await.unwrap();
+        assert_eq!(raw.headers()["x-mstr-total-count"], "13");
+        assert!(matches!(connection.close().await, CloseOutcome::LoggedOut));
+        assert_eq!(world.open_sessions(), 0);
         let asked = capture.captured();
         assert!(asked.iter().all(|request| !request.headers.contains_key("accept-encoding")));
-        connection.close().await;
     });
 }
 

@@ -81,6 +81,12 @@ const ABSENT: &[(&str, &str, &[&str], &str)] = &[
         &EXAMPLES,
         "examples of other stacks",
     ),
+    (
+        "mstr-isahc",
+        "--all-features --edges normal,build,dev",
+        &EXAMPLES,
+        "examples of other stacks",
+    ),
 ];
 
 pub(crate) fn check() -> Outcome {

@@ -87,8 +87,8 @@ impl HyperTransportBuilder {
         self
     }
 
-    /// How long DNS, TCP, a proxy and the TLS handshake together may take for a request that does not say.
-    /// Default: 10 seconds. `None` waits as long as the request's deadline.
+    /// How long DNS, TCP, a proxy and the TLS handshake together may take for a request that does
+    /// not say. Default: 10 seconds. `None` waits as long as the request's deadline.
     pub fn connect_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.connect_timeout = limit.into();
         self

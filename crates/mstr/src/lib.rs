@@ -88,7 +88,8 @@
 //! | `fake` | | the fake server as `mstr::fake` |
 //!
 //! Features only add; none changes what is there. Of the three that begin with `isahc` a program
-//! takes one, because isahc refuses to build with two TLS libraries; with `hyper` each goes along. The minimum supported Rust version is 1.88.
+//! takes one, because isahc refuses to build with two TLS libraries; with `hyper` each goes along.
+//! The minimum supported Rust version is 1.88.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "hyper")]

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Request, Response};
 use http_body::Body as HttpBody;
 
@@ -14,7 +13,7 @@ use crate::contract::{
     Body, BoxFuture, RequestContext, Sent, SharedTimer, TransportError, TransportErrorKind,
     TransportInfo,
 };
-use crate::toolkit::{BodyFailure, DownloadBody, Peer, Stage, UploadBody, before};
+use crate::toolkit::{BodyFailure, DownloadBody, Peer, Stage, UploadBody, before, declared_length};
 
 /// One exchange: who it is with, how long it may take, and why its upload failed.
 pub(super) struct Exchange {
@@ -73,10 +72,8 @@ fn hold(body: Body, headers: &HeaderMap) -> Result<(Body, BodyFailure), Transpor
         let failure = held.failure();
         return Ok((Body::wrap(held), failure));
     };
-    let declared: Option<u64> =
-        headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let length = bytes.len() as u64;
-    match declared {
+    match declared_length(headers) {
         Some(declared) if declared != length => Err(TransportError::new(TransportErrorKind::Body)
             .with_sent(Sent::No)
             .with_detail(format!("the request's body has {length} bytes and declares {declared}"))),

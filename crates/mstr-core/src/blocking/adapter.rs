@@ -30,6 +30,12 @@ impl<T: Transport> BlockOn<T> {
         let timer = transport.timer();
         Self { transport: Arc::new(transport), timer }
     }
+
+    /// The transport inside.
+    #[must_use]
+    pub fn get_ref(&self) -> &T {
+        &self.transport
+    }
 }
 
 impl<T: Transport> BlockingTransport for BlockOn<T> {

@@ -22,4 +22,5 @@ pub use deadline::before;
 pub use download::DownloadBody;
 pub use peer::{Peer, Stage};
 pub use reading::{ReadBody, UploadReader};
+pub(crate) use upload::declared_length;
 pub use upload::{BodyFailure, UploadBody};

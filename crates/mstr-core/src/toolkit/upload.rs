@@ -44,9 +44,7 @@ impl UploadBody {
     /// is known.
     #[must_use]
     pub fn new(body: Body, headers: &HeaderMap) -> Self {
-        let declared =
-            headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        let remaining = declared.or_else(|| body.len_hint());
+        let remaining = declared_length(headers).or_else(|| body.len_hint());
         Self { body, remaining, next: None, failure: BodyFailure::default() }
     }
 
@@ -103,6 +101,11 @@ impl UploadBody {
         self.check(frame.as_ref())?;
         Poll::Ready(Ok(frame))
     }
+}
+
+/// What the `Content-Length` among `headers` says.
+pub(crate) fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 impl HttpBody for UploadBody {

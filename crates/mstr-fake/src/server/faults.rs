@@ -337,9 +337,9 @@ fn parse_effect(text: &str) -> Result<Effect, String> {
         ("stall-mid-body", None) => Effect::StallMidBody,
         _ => {
             return Err(format!(
-                "\"{main}\" is not one of status=N, error=N,CODE, page=N, slow=MS, expire, drop-cookies, \
-                 refuse, reset-before, reset-after, reset-mid-body, stall, stall-after, \
-                 stall-mid-body"
+                "\"{main}\" is not one of status=N, error=N,CODE, page=N, slow=MS, expire, \
+                 drop-cookies, refuse, reset-before, reset-after, reset-mid-body, stall, \
+                 stall-after, stall-mid-body"
             ));
         }
     };

@@ -4,20 +4,15 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::mpsc as sync_mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mstr_core::blocking::BlockOn;
-use mstr_core::{
-    BlockingTransport, Body, Transport, TransportError, TransportErrorKind, TransportInfo,
-};
+use mstr_core::{BlockingTransport, Body, TransportError, TransportErrorKind, TransportInfo};
 use tokio::runtime::{self, Handle};
 use tokio::sync::mpsc;
 
 use crate::builder::HyperTransportBuilder;
 use crate::transport::HyperTransport;
-
-/// How long a request that nobody waits for may take.
-const DETACHED_LIMIT: Duration = Duration::from_secs(10);
 
 /// What keeps the thread of a [`HyperBlocking`] running while it exists.
 pub(crate) type KeepAlive = mpsc::Sender<Infallible>;
@@ -31,10 +26,7 @@ pub(crate) type KeepAlive = mpsc::Sender<Infallible>;
 ///
 /// The thread ends when the transport, the bodies of its responses and the requests it was told
 /// to send in the background are gone. Dropping the transport does not wait for that.
-pub struct HyperBlocking {
-    transport: BlockOn<HyperTransport>,
-    inner: HyperTransport,
-}
+pub struct HyperBlocking(BlockOn<HyperTransport>);
 
 impl HyperBlocking {
     /// A transport with the default settings.
@@ -54,14 +46,13 @@ impl HyperBlocking {
     pub fn from_builder(builder: HyperTransportBuilder) -> Result<Self, mstr_core::Error> {
         let (keep, kept) = mpsc::channel(1);
         let runtime = start(kept)?;
-        let inner = builder.runtime(runtime).build()?.kept_by(keep);
-        Ok(Self { transport: BlockOn::new(inner.clone()), inner })
+        Ok(Self(BlockOn::new(builder.runtime(runtime).build()?.kept_by(keep))))
     }
 }
 
 impl BlockingTransport for HyperBlocking {
     fn send(&self, request: http::Request<Body>) -> Result<http::Response<Body>, TransportError> {
-        self.transport.send(request)
+        self.0.send(request)
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the timer of blocking code")]
@@ -81,21 +72,18 @@ impl BlockingTransport for HyperBlocking {
     }
 
     fn send_detached(&self, request: http::Request<Body>) {
-        // Holds what keeps the thread, too.
-        let transport = self.inner.clone();
-        self.inner.detach(Box::pin(async move {
-            drop(tokio::time::timeout(DETACHED_LIMIT, transport.send(request)).await);
-        }));
+        // What it holds of the transport keeps the thread, too.
+        self.0.send_detached(request);
     }
 
     fn info(&self) -> TransportInfo {
-        self.inner.info()
+        self.0.info()
     }
 }
 
 impl fmt::Debug for HyperBlocking {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HyperBlocking").field("transport", &self.inner).finish_non_exhaustive()
+        f.debug_struct("HyperBlocking").field("transport", self.0.get_ref()).finish_non_exhaustive()
     }
 }
 
@@ -132,12 +120,16 @@ fn start(mut kept: mpsc::Receiver<Infallible>) -> Result<Handle, TransportError>
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use mstr_core::Transport as _;
+
     use super::*;
 
     #[test]
     fn the_thread_ends_with_the_transport() {
         let transport = HyperBlocking::new().unwrap();
-        let timer = transport.inner.timer();
+        let timer = transport.0.get_ref().timer();
         let waiting = timer.sleep_until(timer.now() + Duration::from_secs(3600));
         let waiting = thread::spawn(move || futures_executor::block_on(waiting));
         drop(transport);
