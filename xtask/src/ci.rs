@@ -3,9 +3,12 @@
 use std::time::{Duration, Instant};
 
 use crate::command::{Outcome, cargo, output, root, run};
+use crate::gates::{
+    deny, deps, external_types, interop, minimal, msrv, old_http, spelling, unused,
+};
 use crate::members::{MEMBERS, everything};
-use crate::tools::{DENY, NEXTEST, openssl};
-use crate::{deps, interop, msrv, old_http, tidy};
+use crate::tidy;
+use crate::tools::{NEXTEST, openssl};
 
 struct Step {
     name: &'static str,
@@ -17,8 +20,10 @@ struct Step {
 const STEPS: &[Step] = &[
     Step { name: "format", about: "rustfmt has nothing to change", run: format },
     Step { name: "tidy", about: "the text rules", run: tidy::check },
+    Step { name: "spelling", about: "spelling, in code and documents", run: spelling::check },
+    Step { name: "unused", about: "dependencies that nothing uses", run: unused::check },
     Step { name: "deps", about: "which crates may stand in whose tree", run: deps::check },
-    Step { name: "deny", about: "licences, bans and sources of dependencies", run: deny },
+    Step { name: "deny", about: "licences, bans and sources of dependencies", run: deny::check },
     Step {
         name: "quickstart",
         about: "the main job, as the README runs it, and without tokio",
@@ -37,6 +42,12 @@ const STEPS: &[Step] = &[
     Step { name: "loom", about: "every interleaving of the shared flight", run: loom },
     Step { name: "docs", about: "the documentation, with warnings denied", run: docs },
     Step { name: "msrv", about: "the minimum supported Rust version", run: msrv::check },
+    Step {
+        name: "external-types",
+        about: "whose types the published crates show",
+        run: external_types::check,
+    },
+    Step { name: "minimal", about: "the oldest dependencies allowed", run: minimal::check },
 ];
 
 /// Runs every step and stops at the first that fails.
@@ -83,26 +94,6 @@ fn timed(step: &Step) -> Outcome<Duration> {
 
 fn format() -> Outcome {
     run(&mut cargo("fmt --all --check"))
-}
-
-fn deny() -> Outcome {
-    DENY.provide()?;
-    run(&mut cargo("deny --all-features --locked check licenses bans sources"))?;
-    // The advisories come from a repository that is not reachable everywhere.
-    let advisories = cargo("deny --all-features --locked check advisories").output();
-    match advisories {
-        Ok(output) if output.status.success() => println!("    advisories: none"),
-        Ok(output) if is_unreachable(&output.stderr) => {
-            println!("    advisories: SKIPPED, their database cannot be reached from here");
-        }
-        Ok(output) => return Err(String::from_utf8_lossy(&output.stderr).into_owned()),
-        Err(error) => return Err(format!("cargo deny: {error}")),
-    }
-    Ok(())
-}
-
-fn is_unreachable(errors: &[u8]) -> bool {
-    String::from_utf8_lossy(errors).contains("failed to fetch advisory database")
 }
 
 fn quickstart() -> Outcome {

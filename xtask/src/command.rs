@@ -12,6 +12,19 @@ pub(crate) fn root() -> PathBuf {
     own.parent().map_or_else(|| own.clone(), PathBuf::from)
 }
 
+/// What cargo says about the workspace's packages.
+pub(crate) fn metadata() -> Outcome<serde_json::Value> {
+    let text = output(&mut cargo("metadata --locked --no-deps --format-version 1"))?;
+    serde_json::from_str(&text).map_err(|error| format!("cargo metadata: {error}"))
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target() -> Outcome<PathBuf> {
+    let metadata = metadata()?;
+    let target = metadata["target_directory"].as_str();
+    target.map(PathBuf::from).ok_or_else(|| "cargo metadata names no target directory".into())
+}
+
 /// `cargo`, with these words, in the root of the workspace.
 pub(crate) fn cargo(words: &str) -> Command {
     // The very cargo that runs this, so that toolchain overrides hold.
@@ -20,6 +33,14 @@ pub(crate) fn cargo(words: &str) -> Command {
     let mut command = Command::new(program);
     command.args(words.split_whitespace()).current_dir(root());
     command
+}
+
+/// Lets cargo and rustc do what is not stable yet.
+///
+/// With a folder of its own: some build scripts look at the variable, and everything that depends
+/// on them would be built anew each time it comes or goes.
+pub(crate) fn unstable(command: &mut Command) -> &mut Command {
+    command.env("RUSTC_BOOTSTRAP", "1").env("CARGO_TARGET_DIR", root().join("target/unstable"))
 }
 
 /// Runs a program and shows what it prints.

@@ -34,6 +34,11 @@ pub(crate) const MEMBERS: &[Member] = &[
     member("xtask", false),
 ];
 
+/// Those that go to the registry.
+pub(crate) fn published() -> impl Iterator<Item = &'static Member> {
+    MEMBERS.iter().filter(|member| member.published)
+}
+
 impl Member {
     /// The options of cargo that enable what can be enabled together in this package.
     pub(crate) fn everything(&self) -> String {
@@ -52,6 +57,10 @@ impl fmt::Display for Member {
 
 /// The same for the whole workspace at once.
 pub(crate) fn everything() -> String {
+    together(|_| true)
+}
+
+fn together(wanted: impl Fn(&Member) -> bool) -> String {
     // Cargo has no "all features but these", so the packages that take all of theirs are spelled
     // out as well.
     let others = [
@@ -62,7 +71,7 @@ pub(crate) fn everything() -> String {
         "mstr-hyper/rustls-ring",
         "mstr-hyper/webpki-roots",
     ];
-    let named = MEMBERS.iter().flat_map(|member| {
+    let named = MEMBERS.iter().filter(|member| wanted(member)).flat_map(|member| {
         let features = member.together.unwrap_or_default();
         features.iter().map(move |feature| format!("{member}/{feature}"))
     });

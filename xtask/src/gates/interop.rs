@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::command::{Outcome, cargo, output, root, run};
+use crate::command::{Outcome, cargo, output, root, run, target};
 
 const REQUIREMENTS: &str = "tests/interop/requirements.txt";
 const SCENARIOS: &str = "tests/interop/scenarios.py";
@@ -36,7 +36,11 @@ pub(crate) fn check() -> Outcome {
     ))?;
     let mut scenarios = Command::new(&python);
     // Without a buffer, so that each line is there when its scenario ends.
-    scenarios.arg("-u").arg(root().join(SCENARIOS)).arg(program()?).arg(&folder);
+    scenarios
+        .arg("-u")
+        .arg(root().join(SCENARIOS))
+        .arg(target()?.join("debug/mstr-fake"))
+        .arg(&folder);
     run(&mut scenarios)
 }
 
@@ -69,16 +73,6 @@ fn absent(problem: &str) -> Option<&'static str> {
     // Also where an index is there and some package or version is not, pip ends with "No matching
     // distribution"; only a connection that failed shows the difference.
     says(&["connection broken by"]).then_some("the Python package index cannot be reached")
-}
-
-/// Where cargo has put the program.
-fn program() -> Outcome<PathBuf> {
-    let metadata = output(&mut cargo("metadata --locked --no-deps --format-version 1"))?;
-    let metadata: serde_json::Value =
-        serde_json::from_str(&metadata).map_err(|error| format!("cargo metadata: {error}"))?;
-    let target = metadata["target_directory"].as_str();
-    let target = target.ok_or("cargo metadata names no target directory")?;
-    Ok(Path::new(target).join("debug/mstr-fake"))
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub(crate) fn check() -> Outcome {
     Ok(())
 }
 
-fn declared() -> Outcome<String> {
+pub(crate) fn declared() -> Outcome<String> {
     let manifest = crate::command::root().join("Cargo.toml");
     let text = std::fs::read_to_string(manifest).map_err(|error| error.to_string())?;
     let line = text.lines().find_map(|line| line.strip_prefix("rust-version = \""));
@@ -59,7 +59,7 @@ fn newer_than(metadata: &str, limit: &str) -> Outcome<Vec<String>> {
     Ok(newer.collect())
 }
 
-fn parts(version: &str) -> Vec<u32> {
+pub(crate) fn parts(version: &str) -> Vec<u32> {
     let mut parts: Vec<u32> =
         version.split('.').map(|part| part.parse().unwrap_or_default()).collect();
     parts.resize(3, 0);

@@ -1,0 +1,26 @@
+//! Whose types stand in the public signatures of the published crates.
+//!
+//! A type of another crate ties our versions to that crate's: its next major version is one of
+//! ours. Each crate's list of those that are wanted is in `external-types/`.
+
+use crate::command::{Outcome, cargo, root, run, unstable};
+use crate::members::published;
+use crate::tools::{EXTERNAL_TYPES, openssl};
+
+pub(crate) fn check() -> Outcome {
+    openssl()?;
+    EXTERNAL_TYPES.provide()?;
+    for member in published() {
+        let mut command = cargo(&format!("check-external-types {}", member.everything()));
+        command.arg("--manifest-path").arg(root().join(format!("crates/{member}/Cargo.toml")));
+        command.arg("--config").arg(root().join(format!("xtask/external-types/{member}.toml")));
+        // It reads what rustdoc writes for programs, which is not stable yet.
+        run(unstable(&mut command)).map_err(|error| {
+            format!(
+                "{error}\n{member} shows a type of another crate: see above. Wrap it, or add it to \
+                 xtask/external-types/{member}.toml with a reason"
+            )
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! Checks that keep the promises of the published crates, one file each.
+
+mod copy;
+pub(crate) mod deny;
+pub(crate) mod deps;
+pub(crate) mod external_types;
+pub(crate) mod interop;
+pub(crate) mod minimal;
+pub(crate) mod msrv;
+pub(crate) mod old_http;
+pub(crate) mod powerset;
+pub(crate) mod spelling;
+pub(crate) mod unused;

@@ -1,0 +1,11 @@
+//! Spelling, in code and documents; `typos.toml` has the exceptions.
+
+use std::process::Command;
+
+use crate::command::{Outcome, root, run};
+use crate::tools::TYPOS;
+
+pub(crate) fn check() -> Outcome {
+    TYPOS.provide()?;
+    run(Command::new("typos").current_dir(root()).args(["--format", "brief"]))
+}
