@@ -2,8 +2,10 @@
 
 use clap::{Args, Parser, Subcommand};
 
-/// The project's automation. `ci` is what a change has to pass; the rest are its steps, and the
-/// checks that take longer.
+use crate::release::Next;
+
+/// The project's automation. `ci` is what a change has to pass; the rest are its steps, the checks
+/// that take longer, and releases.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", version = None, after_help = AFTER)]
 pub(crate) struct Cli {
@@ -14,6 +16,7 @@ pub(crate) struct Cli {
 const AFTER: &str = "\
 Every day:       cargo xtask ci
 Something is missing:  cargo xtask doctor
+A release:       RELEASING.md
 
 What a step needs and this machine lacks is installed by the step, at a pinned version.";
 
@@ -23,6 +26,10 @@ pub(crate) enum Command {
     Ci(Ci),
     /// What this machine lacks, what it is for, and how to get it
     Doctor,
+    /// Prepares, checks, publishes and rehearses a release of all crates
+    #[command(subcommand)]
+    Release(Release),
+
     /// Advisories, bans, licences and sources of dependencies (cargo-deny)
     Deny,
     /// Which crates may stand in whose dependency tree
@@ -45,6 +52,12 @@ pub(crate) enum Command {
         #[arg(long, value_name = "CRATE")]
         package: Option<String>,
     },
+    /// Breaking changes of each published crate since the last release (cargo-semver-checks)
+    Semver {
+        /// Compares with this tag or commit instead of the last release
+        #[arg(long, value_name = "REVISION")]
+        baseline: Option<String>,
+    },
     /// Spelling (typos)
     Spelling,
     /// The text rules: layout, links, what has to agree
@@ -61,4 +74,53 @@ pub(crate) struct Ci {
     /// Only this step
     #[arg(long, value_name = "NAME")]
     pub(crate) step: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Release {
+    /// Checks that a release may be made, and makes its commit: version, changelog, READMEs
+    Prepare(Prepare),
+    /// Packages every crate and builds and tests them from the archives alone
+    Check,
+    /// Publishes what is not published yet, in dependency order, and tags the commit
+    Publish(Publish),
+    /// Prepares, publishes, interrupts and resumes releases of a copy, against a registry on
+    /// this machine
+    Rehearse,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Prepare {
+    #[command(flatten)]
+    pub(crate) next: NextArgs,
+    /// The day of the release, for the changelog: 2026-11-24
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub(crate) date: String,
+}
+
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+pub(crate) struct NextArgs {
+    /// Which number of the version goes up
+    #[arg(long)]
+    bump: Option<crate::release::Bump>,
+    /// The version itself; the way to make the first release
+    #[arg(long, value_name = "X.Y.Z")]
+    version: Option<semver::Version>,
+}
+
+impl NextArgs {
+    pub(crate) fn next(self) -> Option<Next> {
+        self.version.map(Next::Version).or_else(|| self.bump.map(Next::Bump))
+    }
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Publish {
+    /// Does everything but the upload and the tag
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// A registry of cargo's configuration instead of the public one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) registry: Option<String>,
 }

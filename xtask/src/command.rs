@@ -12,6 +12,11 @@ pub(crate) fn root() -> PathBuf {
     own.parent().map_or_else(|| own.clone(), PathBuf::from)
 }
 
+/// A file of the workspace.
+pub(crate) fn read(path: &str) -> Outcome<String> {
+    std::fs::read_to_string(root().join(path)).map_err(|error| format!("{path}: {error}"))
+}
+
 /// What cargo says about the workspace's packages.
 pub(crate) fn metadata() -> Outcome<serde_json::Value> {
     let text = output(&mut cargo("metadata --locked --no-deps --format-version 1"))?;

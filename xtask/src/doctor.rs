@@ -31,6 +31,7 @@ pub(crate) fn run() -> Outcome {
         component("clippy", "clippy"),
         compiler(),
         headers(),
+        program("tar", &["tar", "--version"], "release check", "your system's package tar"),
     ];
     findings.extend(ALL.into_iter().map(tool));
     findings.push(python());

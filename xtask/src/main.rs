@@ -8,6 +8,8 @@ mod command;
 mod doctor;
 mod gates;
 mod members;
+mod passed;
+mod release;
 mod tidy;
 mod tools;
 
@@ -48,6 +50,8 @@ fn run(command: Command) -> Outcome {
         Command::Msrv => gates::msrv::check(),
         Command::OldHttp => gates::old_http::check(),
         Command::Powerset { package } => gates::powerset::check(package.as_deref()),
+        Command::Release(command) => release::run(command),
+        Command::Semver { baseline } => gates::semver::check(baseline.as_deref()),
         Command::Spelling => gates::spelling::check(),
         Command::Tidy => tidy::check(),
         Command::Unused => gates::unused::check(),

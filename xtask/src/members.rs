@@ -60,6 +60,11 @@ pub(crate) fn everything() -> String {
     together(|_| true)
 }
 
+/// The same for what is published.
+pub(crate) fn published_features() -> String {
+    together(|member| member.published)
+}
+
 fn together(wanted: impl Fn(&Member) -> bool) -> String {
     // Cargo has no "all features but these", so the packages that take all of theirs are spelled
     // out as well.

@@ -35,6 +35,12 @@ pub(crate) const HACK: Tool = Tool {
     probe: &["cargo-hack", "hack", "--version"],
     needed_by: "powerset",
 };
+pub(crate) const HTTP_REGISTRY: Tool = Tool {
+    name: "cargo-http-registry",
+    version: "0.1.8",
+    probe: &["cargo-http-registry", "--version"],
+    needed_by: "release rehearse",
+};
 pub(crate) const MACHETE: Tool = Tool {
     name: "cargo-machete",
     version: "0.9.2",
@@ -47,6 +53,12 @@ pub(crate) const NEXTEST: Tool = Tool {
     probe: &["cargo-nextest", "nextest", "--version"],
     needed_by: "ci, old-http",
 };
+pub(crate) const SEMVER: Tool = Tool {
+    name: "cargo-semver-checks",
+    version: "0.51.0",
+    probe: &["cargo-semver-checks", "semver-checks", "--version"],
+    needed_by: "semver, release prepare, release rehearse",
+};
 pub(crate) const TYPOS: Tool = Tool {
     name: "typos-cli",
     version: "1.52.0",
@@ -54,7 +66,8 @@ pub(crate) const TYPOS: Tool = Tool {
     needed_by: "ci, spelling",
 };
 
-pub(crate) const ALL: [&Tool; 6] = [&DENY, &EXTERNAL_TYPES, &HACK, &MACHETE, &NEXTEST, &TYPOS];
+pub(crate) const ALL: [&Tool; 8] =
+    [&DENY, &EXTERNAL_TYPES, &HACK, &HTTP_REGISTRY, &MACHETE, &NEXTEST, &SEMVER, &TYPOS];
 
 impl Tool {
     /// Installs it unless some version of it is there.

@@ -9,5 +9,6 @@ pub(crate) mod minimal;
 pub(crate) mod msrv;
 pub(crate) mod old_http;
 pub(crate) mod powerset;
+pub(crate) mod semver;
 pub(crate) mod spelling;
 pub(crate) mod unused;

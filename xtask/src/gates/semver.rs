@@ -1,0 +1,49 @@
+//! Whether a published crate breaks what its last release promised.
+//!
+//! The facade re-exports what the core has, so a break in the core is one of the facade; the crates
+//! share one version for that reason.
+
+use crate::command::{Outcome, cargo, run};
+use crate::members::published;
+use crate::release::git;
+use crate::tools::{SEMVER, openssl};
+
+/// `cargo xtask semver`: any change is compared as if it were a patch.
+pub(crate) fn check(baseline: Option<&str>) -> Outcome {
+    let baseline = match (baseline, git::last_release()?) {
+        (Some(revision), _) => git::commit(revision)?,
+        (None, Some(last)) => git::tag(&last),
+        (None, None) => {
+            println!("    SKIPPED: nothing has been released that could be broken");
+            return Ok(());
+        }
+    };
+    compare(&baseline, "minor")
+}
+
+/// Compares with a revision; `allowed` is what the version may change, in the tool's words.
+pub(crate) fn compare(baseline: &str, allowed: &str) -> Outcome {
+    openssl()?;
+    SEMVER.provide()?;
+    let mut broken = Vec::new();
+    for member in published() {
+        // Explicit features, because the tool's choice would be all of them.
+        let features =
+            member.everything().replace("--features", "--only-explicit-features --features");
+        let words = format!(
+            "semver-checks check-release --package {member} --baseline-rev {baseline} \
+             --release-type {allowed} {features}"
+        );
+        if let Err(error) = run(&mut cargo(&words)) {
+            broken.push(error);
+        }
+    }
+    if broken.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "since {baseline} something has changed that a version of this kind may not change; it is \
+         named above. Take it back or release with a higher bump (before 1.0: minor)\n{}",
+        broken.join("\n")
+    ))
+}

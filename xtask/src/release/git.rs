@@ -1,0 +1,105 @@
+//! What a release asks git.
+
+use std::process::Command;
+
+use semver::Version;
+
+use crate::command::{Outcome, output, root, run};
+
+/// `git` in the root of the workspace.
+pub(super) fn git(words: &[&str]) -> Command {
+    let mut command = Command::new("git");
+    command.current_dir(root()).args(words);
+    command
+}
+
+/// Fails if a file is changed or new.
+pub(crate) fn clean() -> Outcome {
+    let changes = output(&mut git(&["status", "--porcelain"]))?;
+    if changes.is_empty() {
+        return Ok(());
+    }
+    Err(format!("there are changes that are not committed: commit or discard them\n{changes}"))
+}
+
+pub(super) fn on_main() -> Outcome {
+    let branch = output(&mut git(&["branch", "--show-current"]))?;
+    match branch.trim() {
+        "main" => Ok(()),
+        "" => Err("releases are made on the branch main, and no branch is checked out".into()),
+        other => Err(format!("releases are made on the branch main, this is {other}")),
+    }
+}
+
+/// The commit that is checked out.
+pub(crate) fn head() -> Outcome<String> {
+    commit("HEAD")
+}
+
+/// The first line of its message.
+pub(super) fn subject() -> Outcome<String> {
+    Ok(output(&mut git(&["log", "-1", "--format=%s"]))?.trim().to_owned())
+}
+
+/// What the first line is of the commit that is released as this version.
+pub(super) fn release_subject(version: &Version) -> String {
+    format!("Release {version}")
+}
+
+/// The commit that this revision names.
+pub(crate) fn commit(revision: &str) -> Outcome<String> {
+    let name = format!("{revision}^{{commit}}");
+    let commit = output(&mut git(&["rev-parse", "--verify", "--quiet", &name]));
+    let commit = commit.map_err(|_| format!("git knows no \"{revision}\""))?;
+    Ok(commit.trim().to_owned())
+}
+
+pub(crate) fn tag(version: &Version) -> String {
+    format!("v{version}")
+}
+
+/// The commit of this version's tag.
+pub(super) fn tagged(version: &Version) -> Option<String> {
+    commit(&format!("refs/tags/{}", tag(version))).ok()
+}
+
+/// The highest version whose tag leads here.
+pub(crate) fn last_release() -> Outcome<Option<Version>> {
+    let tags = output(&mut git(&["tag", "--list", "v*", "--merged", "HEAD"]))?;
+    Ok(highest(&tags))
+}
+
+fn highest(tags: &str) -> Option<Version> {
+    tags.lines().filter_map(|tag| tag.trim().strip_prefix('v')?.parse().ok()).max()
+}
+
+/// Commits these files and nothing else.
+pub(super) fn commit_files(message: &str, files: &[String]) -> Outcome {
+    let mut command = git(&["commit", "--quiet", "--message", message, "--"]);
+    run(command.args(files))
+}
+
+/// Undoes what is not committed, in these files.
+pub(super) fn restore(files: &[String]) -> Outcome {
+    run(git(&["restore", "--"]).args(files))
+}
+
+/// An annotated tag of the commit that is checked out.
+pub(super) fn annotate(version: &Version, message: &str) -> Outcome {
+    let name = tag(version);
+    // Headings of the changelog begin with what git takes for comments.
+    let words = ["tag", "--annotate", &name, "--cleanup", "verbatim", "--message", message];
+    output(&mut git(&words)).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_release_is_the_highest_and_not_the_last_in_the_list() {
+        let last = highest("v0.10.0\nv0.2.0\nv0.9.1\nvolatile\n").unwrap();
+        assert_eq!(last, Version::new(0, 10, 0));
+        assert_eq!(highest(""), None);
+    }
+}

@@ -1,0 +1,120 @@
+//! A registry on loopback that nobody here wrote.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use semver::Version;
+
+use crate::command::{Outcome, output};
+
+/// Its name in cargo's configuration.
+pub(super) const NAME: &str = "rehearsal";
+const POLL: Duration = Duration::from_millis(20);
+/// A cold build of a crate and all it depends on, on a slow machine.
+const LONGEST_BUILD: Duration = Duration::from_secs(900);
+const LONGEST_START: Duration = Duration::from_secs(20);
+
+/// Variables and their values.
+pub(super) type Environment = Vec<(&'static str, String)>;
+
+#[derive(Debug)]
+pub(super) struct Registry {
+    folder: PathBuf,
+    address: SocketAddr,
+    server: Option<Child>,
+}
+
+impl Registry {
+    pub(super) fn start(folder: &Path) -> Outcome<Self> {
+        fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        // Any free port; the registry takes it again after a restart, so it is not left to it.
+        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .and_then(|listener| listener.local_addr())
+            .map_err(|error| format!("no port is free: {error}"))?;
+        let mut registry = Self { folder: folder.to_owned(), address, server: None };
+        registry.restart()?;
+        Ok(registry)
+    }
+
+    pub(super) fn restart(&mut self) -> Outcome {
+        let mut server = Command::new("cargo-http-registry");
+        server.arg("--addr").arg(self.address.to_string()).arg(&self.folder);
+        let server = server.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+        self.server = Some(server.map_err(|error| format!("cargo-http-registry: {error}"))?);
+        let ready = wait(LONGEST_START, || Ok(TcpStream::connect(self.address).is_ok()))?;
+        if ready { Ok(()) } else { Err("the registry does not answer".into()) }
+    }
+
+    /// Cargo's configuration, in variables: it holds for programs of cargo's programs, too.
+    pub(super) fn environment(&self) -> Environment {
+        vec![
+            ("CARGO_REGISTRIES_REHEARSAL_INDEX", format!("http://{}/git", self.address)),
+            ("CARGO_REGISTRIES_REHEARSAL_TOKEN", "none is needed".to_owned()),
+            // It speaks the simplest of git's protocols, which cargo's own git does not.
+            ("CARGO_NET_GIT_FETCH_WITH_CLI", "true".to_owned()),
+        ]
+    }
+
+    /// The versions of a package in the index, in the order in which they were published.
+    pub(super) fn versions(&self, package: &str) -> Outcome<Vec<String>> {
+        // What it has committed: a file that is being written proves nothing.
+        let file = format!("HEAD:ms/tr/{package}");
+        let mut git = Command::new("git");
+        let Ok(text) = output(git.current_dir(&self.folder).args(["show", &file])) else {
+            return Ok(Vec::new());
+        };
+        let entries = text.lines().filter(|line| !line.trim().is_empty());
+        let versions = entries.map(|line| {
+            let entry: serde_json::Value =
+                serde_json::from_str(line).map_err(|error| format!("{file}: {error}"))?;
+            Ok(entry["vers"].as_str().unwrap_or_default().to_owned())
+        });
+        versions.collect()
+    }
+
+    pub(super) fn is_empty(&self) -> Outcome<bool> {
+        let mut packages = crate::members::published();
+        packages.try_fold(true, |empty, package| {
+            Ok(empty && self.versions(&package.to_string())?.is_empty())
+        })
+    }
+
+    /// Ends the registry as soon as this package is in it.
+    pub(super) fn stop_when_it_has(&mut self, package: &str, version: &Version) -> Outcome {
+        let version = version.to_string();
+        if !wait(LONGEST_BUILD, || Ok(self.versions(package)?.contains(&version)))? {
+            return Err(format!("{package} {version} has not been published"));
+        }
+        self.stop();
+        Ok(())
+    }
+
+    fn stop(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            drop(server.kill());
+            drop(server.wait());
+        }
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Whether it holds before the time is over.
+fn wait(longest: Duration, holds: impl Fn() -> Outcome<bool>) -> Outcome<bool> {
+    for _ in 0..longest.as_millis() / POLL.as_millis() {
+        if holds()? {
+            return Ok(true);
+        }
+        #[expect(clippy::disallowed_methods, reason = "another process tells nobody")]
+        thread::sleep(POLL);
+    }
+    Ok(false)
+}

@@ -1,0 +1,190 @@
+//! A copy of the repository in which releases may be made.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use semver::Version;
+use toml_edit::{DocumentMut, Item, value};
+
+use super::build_folder;
+use super::registry::{Environment, NAME, Registry};
+use crate::command::{Outcome, cargo, output, root};
+use crate::members::published;
+use crate::release::{changelog, git, manifest};
+
+const CORE: &str = "crates/mstr-core/src/lib.rs";
+const DATE: &str = "2026-01-31";
+
+pub(super) struct Repository {
+    folder: PathBuf,
+    environment: Environment,
+}
+
+/// A publication under way.
+pub(super) struct Publishing(Child);
+
+impl Repository {
+    /// Copies what is committed, and sends it to another registry.
+    pub(super) fn copy(folder: &Path, registry: &Registry) -> Outcome<Self> {
+        let mut clone = Command::new("git");
+        clone.args(["clone", "--quiet", "--no-hardlinks"]).arg(root()).arg(folder);
+        output(&mut clone)?;
+        let repository = Self { folder: folder.to_owned(), environment: registry.environment() };
+        // Whatever is checked out here is the main branch there.
+        repository.git(&["checkout", "--quiet", "-B", "main"])?;
+        repository.git(&["config", "user.name", "Rehearsal"])?;
+        repository.git(&["config", "user.email", "rehearsal@localhost"])?;
+        let text = repository.read(manifest::PATH)?;
+        repository.write(manifest::PATH, &elsewhere(&text)?)?;
+        repository.note("Rehearse a release.")?;
+        repository.commit("Release to a registry on this machine")?;
+        Ok(repository)
+    }
+
+    /// The version that is the next to be released: the one that stands in the manifest, unless
+    /// that has been released.
+    pub(super) fn next_release(&self) -> Outcome<Version> {
+        let version = manifest::version(&self.read(manifest::PATH)?)?;
+        Ok(match git::last_release()? {
+            Some(last) if last >= version => Version::new(last.major, last.minor + 1, 0),
+            _ => version,
+        })
+    }
+
+    pub(super) fn prepare(&self, words: &[&str]) -> Outcome {
+        self.passed("ci")?;
+        let text = output(&mut self.release("prepare", &[words, &["--date", DATE]].concat()))?;
+        println!("{text}");
+        Ok(())
+    }
+
+    /// Expects a refusal and returns what it says.
+    pub(super) fn prepare_fails(&self, words: &[&str]) -> Outcome<String> {
+        self.passed("ci")?;
+        match output(&mut self.release("prepare", &[words, &["--date", DATE]].concat())) {
+            Ok(text) => Err(format!("this was to be refused:\n{text}")),
+            Err(error) => Ok(error),
+        }
+    }
+
+    pub(super) fn publish(&self, words: &[&str]) -> Outcome<String> {
+        self.passed("packages")?;
+        let text = output(&mut self.release("publish", &[words, &["--registry", NAME]].concat()))?;
+        println!("{text}");
+        Ok(text)
+    }
+
+    pub(super) fn begin_publishing(&self) -> Outcome<Publishing> {
+        self.passed("packages")?;
+        let mut command = self.release("publish", &["--registry", NAME]);
+        // The registry will be gone, which need not be tried three times.
+        command.env("CARGO_NET_RETRY", "0");
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().map(Publishing).map_err(|error| format!("cargo xtask: {error}"))
+    }
+
+    /// Adds a public function to the core.
+    pub(super) fn add(&self, name: &str) -> Outcome {
+        let text = self.read(CORE)?;
+        self.write(CORE, &format!("{text}{}", function(name)))?;
+        self.note(&format!("`{name}` is there."))?;
+        self.commit(&format!("Add {name}"))
+    }
+
+    /// Takes it away again.
+    pub(super) fn remove(&self, name: &str) -> Outcome {
+        let text = self.read(CORE)?;
+        self.write(CORE, &text.replace(&function(name), ""))?;
+        self.note(&format!("`{name}` is gone."))?;
+        self.commit(&format!("Remove {name}"))
+    }
+
+    pub(super) fn head(&self) -> Outcome<String> {
+        self.git(&["rev-parse", "HEAD"])
+    }
+
+    pub(super) fn is_clean(&self) -> Outcome<bool> {
+        Ok(self.git(&["status", "--porcelain"])?.is_empty())
+    }
+
+    /// Whether the commit that is checked out has this version's annotated tag.
+    pub(super) fn is_tagged(&self, version: &Version) -> Outcome<bool> {
+        let tags = self.git(&["tag", "--list", "--points-at", "HEAD", &git::tag(version)])?;
+        if tags.trim().is_empty() {
+            return Ok(false);
+        }
+        let kind = self.git(&["cat-file", "-t", &git::tag(version)])?;
+        Ok(kind.trim() == "tag")
+    }
+
+    /// Says that a check has passed which would take long, and which is not what is rehearsed.
+    fn passed(&self, check: &str) -> Outcome {
+        self.write(&format!("target/passed/{check}"), &self.head()?)
+    }
+
+    fn release(&self, command: &str, words: &[&str]) -> Command {
+        let mut xtask = cargo("run --locked --quiet --package xtask -- release");
+        xtask.arg(command).args(words).current_dir(&self.folder);
+        xtask.envs(self.environment.clone());
+        xtask.env("CARGO_TARGET_DIR", build_folder());
+        xtask
+    }
+
+    /// A line about what is not released yet.
+    fn note(&self, line: &str) -> Outcome {
+        let heading = "## Unreleased\n";
+        let text = self.read(changelog::PATH)?;
+        let text = text.replacen(heading, &format!("{heading}\n- {line}\n"), 1);
+        self.write(changelog::PATH, &text)
+    }
+
+    fn commit(&self, message: &str) -> Outcome {
+        self.git(&["commit", "--quiet", "--all", "--message", message]).map(drop)
+    }
+
+    fn git(&self, words: &[&str]) -> Outcome<String> {
+        output(git::git(words).current_dir(&self.folder))
+    }
+
+    fn read(&self, path: &str) -> Outcome<String> {
+        fs::read_to_string(self.folder.join(path)).map_err(|error| format!("{path}: {error}"))
+    }
+
+    fn write(&self, path: &str, text: &str) -> Outcome {
+        let file = self.folder.join(path);
+        let written = file.parent().map_or(Ok(()), fs::create_dir_all);
+        written.and_then(|()| fs::write(&file, text)).map_err(|error| format!("{path}: {error}"))
+    }
+}
+
+impl Publishing {
+    /// Waits for its end and returns what it says about its failure.
+    pub(super) fn fails(self) -> Outcome<String> {
+        let ended = self.0.wait_with_output().map_err(|error| error.to_string())?;
+        let errors = String::from_utf8_lossy(&ended.stderr).into_owned();
+        if ended.status.success() { Err("the publication was to stop".into()) } else { Ok(errors) }
+    }
+}
+
+fn function(name: &str) -> String {
+    format!("\n/// Rehearsed.\npub fn {name}() -> u32 {{\n    7\n}}\n")
+}
+
+/// The manifest with its published members in the rehearsal's registry.
+fn elsewhere(text: &str) -> Outcome<String> {
+    let mut document: DocumentMut =
+        text.parse().map_err(|error| format!("{}: {error}", manifest::PATH))?;
+    let dependencies = document
+        .get_mut("workspace")
+        .and_then(|workspace| workspace.get_mut("dependencies"))
+        .and_then(Item::as_table_like_mut)
+        .ok_or("no workspace.dependencies")?;
+    for member in published() {
+        let dependency = dependencies.get_mut(&member.to_string());
+        let dependency = dependency.and_then(Item::as_table_like_mut);
+        let dependency = dependency.ok_or_else(|| format!("no {member} to depend on"))?;
+        dependency.insert("registry", value(NAME));
+    }
+    Ok(document.to_string())
+}
