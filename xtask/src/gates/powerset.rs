@@ -21,7 +21,7 @@ pub(crate) fn check(only: Option<&str>) -> Outcome {
         return Err(format!("\"{only}\" is none of the published crates: {}", names.join(", ")));
     }
     for member in members {
-        let mut command = cargo("hack clippy --locked --lib --feature-powerset --no-dev-deps");
+        let mut command = cargo("hack clippy --locked --lib --feature-powerset");
         command.args(["--package", &member]);
         match member.as_str() {
             "mstr-isahc" => {
