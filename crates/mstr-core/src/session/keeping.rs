@@ -234,15 +234,16 @@ impl Session {
     }
 
     fn replace_credentials(&mut self, credentials: Option<Credentials>) {
-        let Some(credentials) = credentials else { return self.forget_supplied() };
+        self.forget_supplied();
+        let Some(credentials) = credentials else { return };
         // They keep the rules of the first ones: nothing empty, nothing in clear.
         let checked = credentials.check().and_then(|()| self.config.check(Some(&credentials)));
         match (checked, &mut self.state) {
-            (Ok(()), _) => {}
+            (Ok(()), _) => self.credentials = Source::Held(credentials),
+            // They are not kept: once the refusal is lifted, they must not be sent after all.
             (Err(error), State::Leaving { after, .. }) => *after = After::Refuse(error),
             (Err(error), state) => *state = State::Refused(error),
         }
-        self.credentials = Source::Held(credentials);
     }
 }
 

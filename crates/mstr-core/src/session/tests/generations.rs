@@ -161,3 +161,16 @@ fn credentials_that_cannot_be_used_are_refused_once_the_session_is_left() {
     rig.answer(Purpose::Logout, ok(204, ""));
     assert_eq!(rig.denied().kind(), ErrorKind::Config);
 }
+
+#[test]
+fn credentials_that_cannot_be_used_are_never_logged_in_with() {
+    let mut rig = Rig::new(config(), None);
+    rig.command(Command::Reset(Some(Credentials::standard("bob", ""))));
+    assert_eq!(rig.denied().kind(), ErrorKind::Config);
+    // The refusal is lifted: what was there before is used, here the provider.
+    rig.command(Command::Reset(None));
+    rig.pending();
+    rig.nothing_sent();
+    rig.supply(alice());
+    rig.take(Purpose::Login);
+}
