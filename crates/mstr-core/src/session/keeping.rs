@@ -235,6 +235,10 @@ impl Session {
 
     fn replace_credentials(&mut self, credentials: Option<Credentials>) {
         self.forget_supplied();
+        if let State::Leaving { after: after @ After::Refuse(_), .. } = &mut self.state {
+            // What was refused before is no longer what is asked for.
+            *after = After::LogInAgain;
+        }
         let Some(credentials) = credentials else { return };
         // They keep the rules of the first ones: nothing empty, nothing in clear.
         let checked = credentials.check().and_then(|()| self.config.check(Some(&credentials)));

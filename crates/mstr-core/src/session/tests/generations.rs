@@ -174,3 +174,18 @@ fn credentials_that_cannot_be_used_are_never_logged_in_with() {
     rig.supply(alice());
     rig.take(Purpose::Login);
 }
+
+#[test]
+fn good_credentials_lift_the_refusal_of_bad_ones_while_a_session_is_left() {
+    for good in [Some(Credentials::standard("bob", "hidden")), None] {
+        let mut rig = Rig::new(config().checks(true), Some(alice()));
+        rig.pending();
+        rig.answer(Purpose::Login, opened("t1"));
+        rig.answer(Purpose::Inspect, ok(500, ""));
+        rig.command(Command::Reset(Some(Credentials::standard("bob", ""))));
+        rig.command(Command::Reset(good));
+        rig.answer(Purpose::Logout, ok(204, ""));
+        rig.pending();
+        rig.take(Purpose::Login);
+    }
+}
