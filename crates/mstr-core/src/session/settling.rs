@@ -234,11 +234,8 @@ impl Session {
             Server::unknown()
         };
         let version = server.iserver_version.clone();
-        self.server = Some(server);
-        let Some(version) = version else {
-            return Ok(());
-        };
-        if !version.is_at_least(&Version::OLDEST) {
+        if let Some(version) = version.as_ref().filter(|it| !it.is_at_least(&Version::OLDEST)) {
+            // Not kept: the next session would otherwise be opened without asking.
             let [major, minor, update] = Version::OLDEST;
             return Err(Error::new(
                 ErrorKind::UnsupportedServer,
@@ -248,6 +245,10 @@ impl Session {
                 ),
             ));
         }
+        self.server = Some(server);
+        let Some(version) = version else {
+            return Ok(());
+        };
         if !version.is_at_least(&Version::KNOWS_APPLICATION_ID)
             && self.config.options.application_id.take().is_some()
         {

@@ -175,3 +175,16 @@ fn an_absurd_idle_timeout_is_no_reason_to_panic() {
     let grant = rig.granted();
     assert_eq!(rig.observe(&grant, 200, &[], ""), Verdict::Deliver);
 }
+
+#[test]
+fn a_server_that_is_too_old_is_refused_each_time() {
+    let mut rig = Rig::new(config().checks(true), Some(alice()));
+    for token in ["t1", "t2"] {
+        rig.pending();
+        rig.answer(Purpose::Login, opened(token));
+        rig.sent.retain(|exchange| exchange.purpose != Purpose::Inspect);
+        rig.answer(Purpose::Status, ok(200, r#"{"iServerVersion":"11.1.0300.00001"}"#));
+        rig.answer(Purpose::Logout, ok(204, ""));
+        assert_eq!(rig.failure().kind(), ErrorKind::UnsupportedServer);
+    }
+}
