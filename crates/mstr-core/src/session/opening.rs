@@ -46,6 +46,10 @@ impl Session {
 
     /// Sends the login or delegation.
     pub(super) fn log_in(&mut self, now: Instant) {
+        if self.needs_web_application() {
+            // Known to be old since a session was borrowed from it.
+            self.application_type = WEB_APPLICATION;
+        }
         let Some(credentials) = self.current_credentials() else {
             // Only reachable if a provider's answer has been forgotten between two attempts.
             self.state = State::Idle;

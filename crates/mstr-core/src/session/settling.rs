@@ -292,7 +292,7 @@ impl Session {
 
     /// Servers before 11.5.0600 accept application type 76 at login and do not know it
     /// afterwards.
-    fn needs_web_application(&self) -> bool {
+    pub(super) fn needs_web_application(&self) -> bool {
         let version = self.server.as_ref().and_then(|server| server.iserver_version.as_ref());
         let old = version
             .is_some_and(|version| !version.is_at_least(&Version::KNOWS_APPLICATION_TYPE_76));

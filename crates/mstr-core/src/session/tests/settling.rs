@@ -188,3 +188,16 @@ fn a_server_that_is_too_old_is_refused_each_time() {
         assert_eq!(rig.failure().kind(), ErrorKind::UnsupportedServer);
     }
 }
+
+#[test]
+fn who_borrowed_first_logs_in_as_35_on_a_server_before_11_5_0600() {
+    let mut rig = Rig::new(config().checks(true), Some(borrowed()));
+    rig.pending();
+    rig.answer(Purpose::Delegate, opened("t1"));
+    rig.answer(Purpose::Inspect, ok(200, r#"{"timeout":600}"#));
+    rig.answer(Purpose::Status, ok(200, OLD_BUT_SUPPORTED));
+    rig.granted();
+    rig.command(Command::Reset(Some(alice())));
+    rig.pending();
+    assert!(written(&rig.take(Purpose::Login)).contains(r#""applicationType":35"#));
+}
