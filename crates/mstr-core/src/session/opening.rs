@@ -86,7 +86,10 @@ impl Session {
 
     fn on_login_refused(&mut self, response: &Response<Bytes>, now: Instant) {
         let body = parse_error_body(response.body());
-        let type_refused = body.is_some_and(|error| error.is_application_type_refused());
+        // A delegation has no application type: it would be the same request once more.
+        let delegated = self.current_credentials().is_some_and(Credentials::is_delegated);
+        let type_refused =
+            !delegated && body.is_some_and(|error| error.is_application_type_refused());
         if type_refused && self.config.may_fall_back(self.application_type) {
             self.application_type = WEB_APPLICATION;
             self.attempts = 0;

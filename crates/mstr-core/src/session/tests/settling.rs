@@ -201,3 +201,13 @@ fn who_borrowed_first_logs_in_as_35_on_a_server_before_11_5_0600() {
     rig.pending();
     assert!(written(&rig.take(Purpose::Login)).contains(r#""applicationType":35"#));
 }
+
+#[test]
+fn a_refused_delegation_is_not_repeated_as_another_application() {
+    let mut rig = Rig::new(config(), Some(borrowed()));
+    rig.pending();
+    let violations = r#"{"code":"ERR001","message":"Constraint violations: identityToken"}"#;
+    rig.answer(Purpose::Delegate, ok(400, violations));
+    rig.nothing_sent();
+    assert_eq!(rig.failure().kind(), ErrorKind::Request);
+}
