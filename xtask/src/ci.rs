@@ -8,8 +8,9 @@ use crate::gates::{
 };
 use crate::members::{MEMBERS, everything};
 use crate::passed::Check;
-use crate::tidy;
+
 use crate::tools::{NEXTEST, openssl};
+use crate::{generate, tidy};
 
 struct Step {
     name: &'static str,
@@ -23,6 +24,11 @@ const STEPS: &[Step] = &[
     Step { name: "tidy", about: "the text rules", run: tidy::check },
     Step { name: "spelling", about: "spelling, in code and documents", run: spelling::check },
     Step { name: "unused", about: "dependencies that nothing uses", run: unused::check },
+    Step {
+        name: "generated",
+        about: "files that are written from others have not drifted",
+        run: generate::check,
+    },
     Step { name: "deps", about: "which crates may stand in whose tree", run: deps::check },
     Step { name: "deny", about: "licences, bans and sources of dependencies", run: deny::check },
     Step {
@@ -41,7 +47,11 @@ const STEPS: &[Step] = &[
     Step { name: "interop", about: "Python clients against the fake server", run: interop::check },
     Step { name: "isahc-rustls", about: "isahc with rustls instead of OpenSSL", run: isahc_rustls },
     Step { name: "loom", about: "every interleaving of the shared flight", run: loom },
-    Step { name: "docs", about: "the documentation, with warnings denied", run: docs },
+    Step {
+        name: "docs",
+        about: "the documentation, with warnings denied, and the links to it",
+        run: docs,
+    },
     Step { name: "msrv", about: "the minimum supported Rust version", run: msrv::check },
     Step {
         name: "external-types",
@@ -172,5 +182,6 @@ fn loom() -> Outcome {
 
 fn docs() -> Outcome {
     let mut command = cargo(&format!("doc --locked --workspace --no-deps {}", everything()));
-    run(command.env("RUSTDOCFLAGS", "-D warnings"))
+    run(command.env("RUSTDOCFLAGS", "-D warnings"))?;
+    generate::addresses()
 }

@@ -26,6 +26,12 @@ pub(crate) enum Command {
     Ci(Ci),
     /// What this machine lacks, what it is for, and how to get it
     Doctor,
+    /// Writes what is generated: feature tables, READMEs, licences, the session machine's table
+    Generate {
+        /// Only says what has drifted
+        #[arg(long)]
+        check: bool,
+    },
     /// Prepares, checks, publishes and rehearses a release of all crates
     #[command(subcommand)]
     Release(Release),

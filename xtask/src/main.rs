@@ -7,7 +7,9 @@ mod cli;
 mod command;
 mod doctor;
 mod gates;
+mod generate;
 mod members;
+mod packages;
 mod passed;
 mod release;
 mod tidy;
@@ -42,6 +44,8 @@ fn run(command: Command) -> Outcome {
         Command::Deps => gates::deps::check(),
         Command::Doctor => doctor::run(),
         Command::ExternalTypes => gates::external_types::check(),
+        Command::Generate { check: true } => generate::check(),
+        Command::Generate { check: false } => generate::write(),
         Command::Interop => gates::interop::check(),
         Command::Matrix => command::run(&mut command::cargo(
             "run --locked --quiet --package mstr-stacks --bin matrix",

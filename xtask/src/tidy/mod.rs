@@ -2,13 +2,15 @@
 
 mod agreement;
 mod documents;
+mod manifests;
 mod sources;
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::command::{Outcome, output, root};
+use crate::command::{Outcome, cargo, output, root};
+use crate::packages::workspace;
 
 /// One text file of the repository.
 pub(crate) struct File {
@@ -41,16 +43,21 @@ impl File {
 
 pub(crate) fn check() -> Outcome {
     let files = files()?;
+    let packages = workspace()?.packages;
+    let find = |path: &str| files.iter().find(|file| file.path == path);
     let mut complaints: Vec<String> = Vec::new();
+    for package in &packages {
+        complaints.extend(manifests::check(package));
+        let list = format!("package --locked --allow-dirty --list --package {}", package.name);
+        complaints.extend(manifests::contents(package, &output(&mut cargo(&list))?));
+    }
     for file in &files {
         complaints.extend(documents::check(file, &|path| root().join(path).exists()));
         if file.is_source() {
             complaints.extend(sources::check(file));
         }
     }
-    complaints.extend(agreement::check(&|path| {
-        files.iter().find(|file| file.path == path).map(|file| file.text.as_str())
-    }));
+    complaints.extend(agreement::check(&|path| Some(find(path)?.text.as_str())));
     if complaints.is_empty() {
         println!("    {} files, nothing to complain about", files.len());
         Ok(())
@@ -61,7 +68,7 @@ pub(crate) fn check() -> Outcome {
 }
 
 /// The files git tracks or would track.
-fn files() -> Outcome<Vec<File>> {
+pub(crate) fn files() -> Outcome<Vec<File>> {
     let mut git = Command::new("git");
     git.current_dir(root()).args(["ls-files", "--cached", "--others", "--exclude-standard"]);
     let list = output(&mut git)?;

@@ -1,0 +1,154 @@
+//! Files and parts of files that are written from others, so that nothing is said twice.
+//!
+//! - the table of features in each crate's documentation, from its manifest;
+//! - each crate's README, from its documentation;
+//! - the licence texts beside each crate, from those at the root;
+//! - `docs/session-machine.md`, from the machine itself, by a test.
+
+mod addresses;
+mod api;
+mod features;
+mod licences;
+mod readme;
+
+use std::fs;
+
+use api::Api;
+
+pub(crate) use addresses::check as addresses;
+
+use crate::command::{Outcome, cargo, root, run};
+use crate::packages::workspace;
+
+/// The folder of the test that writes `docs/session-machine.md` if it is told to.
+const MACHINE: &str = "tests/tests/machine";
+
+/// A file as it should be.
+#[derive(Debug)]
+struct Document {
+    /// Relative to the root, with `/`.
+    path: String,
+    text: String,
+}
+
+/// Writes what has changed.
+pub(crate) fn write() -> Outcome {
+    let mut written = 0;
+    for Document { path, text } in documents()? {
+        if read(&path).ok().as_ref() != Some(&text) {
+            fs::write(root().join(&path), text).map_err(|error| format!("{path}: {error}"))?;
+            println!("    written: {path}");
+            written += 1;
+        }
+    }
+    println!("    {written} files had to be written");
+    if root().join(MACHINE).exists() {
+        let mut test = cargo("test --locked --package mstr-tests --test machine");
+        run(test.env("MSTR_GENERATE", "1"))?;
+    }
+    Ok(())
+}
+
+/// Complains about each file that is not as `write` would leave it.
+///
+/// `docs/session-machine.md` is not among them: the test that writes it also compares it.
+pub(crate) fn check() -> Outcome {
+    let documents = documents()?;
+    let drifts: Vec<String> = documents
+        .iter()
+        .filter_map(|document| drift(document, read(&document.path).ok()))
+        .collect();
+    if drifts.is_empty() {
+        println!("    {} files, as `cargo xtask generate` writes them", documents.len());
+        return Ok(());
+    }
+    Err(format!("{}\nrun `cargo xtask generate`", drifts.join("\n")))
+}
+
+/// Every file that is written here, as it should be.
+fn documents() -> Outcome<Vec<Document>> {
+    let packages = workspace()?.packages;
+    let mut api = Api::default();
+    for package in &packages {
+        let folder = &package.folder;
+        api.add(&package.name, &|path| read(&format!("{folder}/{}", path.display())))?;
+    }
+    let mut documents = Vec::new();
+    for package in &packages {
+        let library = format!("{}/src/lib.rs", package.folder);
+        let manifest = format!("{}/Cargo.toml", package.folder);
+        let text = features::fill(&library, &read(&library)?, &manifest, &read(&manifest)?)?;
+        let address = |link: &str| api.address(&package.crate_name(), link);
+        let readme = readme::text(package, &text, &address)?;
+        documents.push(Document { path: library, text });
+        documents.push(Document { path: format!("{}/README.md", package.folder), text: readme });
+        for name in licences::TEXTS {
+            documents.push(licences::copies(package, name, &read(name)?));
+        }
+    }
+    Ok(documents)
+}
+
+fn read(path: &str) -> Outcome<String> {
+    let text = fs::read_to_string(root().join(path)).map_err(|error| format!("{path}: {error}"))?;
+    // As git keeps it, whatever it makes of line breaks on this system.
+    Ok(text.replace("\r\n", "\n"))
+}
+
+/// The first line in which a file differs from what it should be.
+fn drift(should: &Document, is: Option<String>) -> Option<String> {
+    let path = &should.path;
+    let Some(is) = is else { return Some(format!("{path} is missing")) };
+    if is == should.text {
+        return None;
+    }
+    let (mut old, mut new) = (is.lines(), should.text.lines());
+    for number in 1.. {
+        let (is, should) = (old.next(), new.next());
+        if is.is_none() && should.is_none() {
+            break;
+        }
+        if is != should {
+            return Some(format!(
+                "{path}:{number}: has drifted\n    is:        {}\n    should be: {}",
+                quoted(is),
+                quoted(should)
+            ));
+        }
+    }
+    Some(format!("{path}: has drifted in how it ends"))
+}
+
+fn quoted(line: Option<&str>) -> String {
+    line.map_or_else(|| "nothing".to_owned(), |line| format!("\"{line}\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drift_shows_the_first_line_that_differs() {
+        let should = Document { path: "a.md".into(), text: "one\ntwo\n".into() };
+        assert_eq!(drift(&should, Some("one\ntwo\n".into())), None);
+        let line = |is: &str| drift(&should, Some(is.into())).unwrap();
+        let told = line("one\nzwei\n");
+        assert!(told.starts_with("a.md:2: has drifted"), "{told}");
+        assert!(told.contains("\"zwei\"") && told.contains("\"two\""), "{told}");
+        assert!(line("one\n").contains("is:        nothing"));
+        assert!(line("one\ntwo\nthree\n").contains("should be: nothing"));
+        assert!(line("one\ntwo").contains("how it ends"));
+        assert_eq!(drift(&should, None).unwrap(), "a.md is missing");
+    }
+
+    #[test]
+    fn every_published_crate_has_a_readme_and_licences() {
+        let documents = documents().unwrap();
+        for member in crate::members::MEMBERS.iter().filter(|member| member.published) {
+            for name in ["README.md", "LICENSE-APACHE", "LICENSE-MIT", "src/lib.rs"] {
+                let path = format!("crates/{member}/{name}");
+                assert!(documents.iter().any(|document| document.path == path), "{path}");
+            }
+        }
+    }
+}

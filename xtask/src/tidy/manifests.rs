@@ -1,0 +1,153 @@
+//! What a registry and docs.rs are told about each published package.
+
+use crate::packages::Package;
+
+pub(super) fn check(package: &Package) -> Vec<String> {
+    let mut complaints = fields(package);
+    complaints.extend(docs_rs(package));
+    complaints
+        .into_iter()
+        .map(|complaint| format!("{}/Cargo.toml: {complaint}", package.folder))
+        .collect()
+}
+
+fn fields(package: &Package) -> Vec<String> {
+    let texts = ["description", "documentation", "license", "readme", "rust_version"];
+    let lists = ["authors", "categories", "keywords"];
+    let missing = texts.iter().filter(|field| package.says(field).trim().is_empty());
+    let missing = missing.chain(lists.iter().filter(|field| package.lists(field).is_empty()));
+    let mut complaints: Vec<String> =
+        missing.map(|field| format!("{} is missing", field.replace('_', "-"))).collect();
+    let documentation = format!("https://docs.rs/{}", package.name);
+    if !["", &documentation].contains(&package.says("documentation")) {
+        complaints.push(format!("documentation is not {documentation}"));
+    }
+    // What registries refuse, and say so only when a version is published.
+    for field in ["categories", "keywords"] {
+        if package.lists(field).len() > 5 {
+            complaints.push(format!("more than five {field}"));
+        }
+    }
+    let long = package.lists("keywords").into_iter().filter(|keyword| keyword.len() > 20);
+    complaints.extend(long.map(|keyword| format!("the keyword {keyword} is too long")));
+    complaints
+}
+
+/// docs.rs shows what is behind features, and is asked for features that there are.
+fn docs_rs(package: &Package) -> Vec<String> {
+    let settings = package.docs_rs();
+    if settings["all-features"] == true || package.features().is_empty() {
+        return Vec::new();
+    }
+    let Some(named) = settings["features"].as_array() else {
+        return vec!["[package.metadata.docs.rs] names no features".into()];
+    };
+    let features = package.features();
+    let unknown = named.iter().filter_map(|name| name.as_str());
+    let unknown = unknown.filter(|name| !features.contains(name));
+    unknown.map(|name| format!("docs.rs is asked for the feature {name}, which is none")).collect()
+}
+
+/// Complains about what `cargo package --list` shows and nobody who builds the package needs, and
+/// about what is missing there.
+pub(super) fn contents(package: &Package, list: &str) -> Vec<String> {
+    let files: Vec<String> = list.lines().map(|path| path.replace('\\', "/")).collect();
+    let made_by_cargo = [".cargo_vcs_info.json", "Cargo.lock", "Cargo.toml", "Cargo.toml.orig"];
+    let texts = ["LICENSE-APACHE", "LICENSE-MIT", "README.md"];
+    let is_wanted = |path: &&String| {
+        let folder = path.split_once('/').map(|(folder, _)| folder);
+        match folder {
+            Some(folder) => ["examples", "src", "tests"].contains(&folder),
+            None => made_by_cargo.contains(&path.as_str()) || texts.contains(&path.as_str()),
+        }
+    };
+    let superfluous = files.iter().filter(|path| !is_wanted(path));
+    let superfluous =
+        superfluous.map(|path| format!("{}/{path}: would be published", package.folder));
+    let missing = texts.iter().filter(|text| !files.iter().any(|path| path == *text));
+    let missing = missing.map(|text| {
+        format!("{}/Cargo.toml: the package would not hold {text}: see `include`", package.folder)
+    });
+    superfluous.chain(missing).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn complete() -> Value {
+        json!({
+            "description": "d", "documentation": "https://docs.rs/a", "license": "MIT",
+            "readme": "README.md", "rust_version": "1.88", "authors": ["x"],
+            "categories": ["c"], "keywords": ["k"], "features": {"f": []},
+            "metadata": {"docs": {"rs": {"all-features": true}}}
+        })
+    }
+
+    fn with(field: &str, value: Value) -> Vec<String> {
+        let mut manifest = complete();
+        manifest[field] = value;
+        check(&Package::new("a", manifest))
+    }
+
+    #[test]
+    fn a_missing_field_is_named() {
+        assert!(check(&Package::new("a", complete())).is_empty());
+        for field in [
+            "description",
+            "documentation",
+            "license",
+            "readme",
+            "authors",
+            "categories",
+            "keywords",
+        ] {
+            assert_eq!(
+                with(field, Value::Null),
+                [format!("crates/a/Cargo.toml: {field} is missing")]
+            );
+        }
+        assert_eq!(
+            with("rust_version", Value::Null),
+            ["crates/a/Cargo.toml: rust-version is missing"]
+        );
+        assert_eq!(with("keywords", json!([])).len(), 1);
+    }
+
+    #[test]
+    fn what_a_registry_refuses_is_found() {
+        assert!(
+            with("documentation", json!("https://docs.rs/b"))[0]
+                .contains("is not https://docs.rs/a")
+        );
+        assert_eq!(with("keywords", json!(["a", "b", "c", "d", "e", "f"])).len(), 1);
+        assert_eq!(with("keywords", json!(["a-keyword-that-is-too-long"])).len(), 1);
+    }
+
+    #[test]
+    fn docs_rs_is_asked_for_features_that_there_are() {
+        let features =
+            |names: Value| with("metadata", json!({"docs": {"rs": {"features": names}}}));
+        assert!(features(json!(["f"])).is_empty());
+        assert!(features(json!(["g"]))[0].contains("the feature g"));
+        assert!(with("metadata", Value::Null)[0].contains("names no features"));
+        assert!(with("features", json!({})).is_empty());
+    }
+
+    #[test]
+    fn a_package_holds_its_sources_and_texts_and_nothing_else() {
+        let package = Package::new("a", json!({}));
+        let list = "Cargo.lock\nCargo.toml\nLICENSE-APACHE\nLICENSE-MIT\nREADME.md\nsrc/lib.rs\n";
+        assert!(contents(&package, list).is_empty());
+        let more = format!("{list}notes.md\nscratch/x.rs\ntests\\a.rs\n");
+        let found = contents(&package, &more);
+        assert_eq!(
+            found,
+            ["crates/a/notes.md: would be published", "crates/a/scratch/x.rs: would be published"]
+        );
+        let less = contents(&package, "Cargo.toml\nsrc/lib.rs\n");
+        assert!(less.len() == 3 && less[0].contains("LICENSE-APACHE"), "{less:?}");
+    }
+}
