@@ -2,6 +2,7 @@
 
 mod agreement;
 mod documents;
+mod examples;
 mod manifests;
 mod sources;
 
@@ -45,6 +46,9 @@ pub(crate) fn check() -> Outcome {
     let files = files()?;
     let packages = workspace()?.packages;
     let find = |path: &str| files.iter().find(|file| file.path == path);
+    let tests = find(examples::TESTED).ok_or_else(|| format!("{} is missing", examples::TESTED))?;
+    let is_generated =
+        |path: &str| packages.iter().any(|package| path == format!("{}/README.md", package.folder));
     let mut complaints: Vec<String> = Vec::new();
     for package in &packages {
         complaints.extend(manifests::check(package));
@@ -52,6 +56,7 @@ pub(crate) fn check() -> Outcome {
         complaints.extend(manifests::contents(package, &output(&mut cargo(&list))?));
     }
     for file in &files {
+        complaints.extend(examples::check(file, &tests.text, &is_generated));
         complaints.extend(documents::check(file, &|path| root().join(path).exists()));
         if file.is_source() {
             complaints.extend(sources::check(file));

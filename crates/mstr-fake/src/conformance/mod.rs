@@ -1,9 +1,35 @@
 //! The transport contract, sentence by sentence, as tests that any transport can run.
 //!
-//! Implement [`Backend`] for yours (about fifteen lines) and write one line:
+//! Implement [`Backend`] for yours and write one line:
 //!
-//! ```ignore
-//! mstr_fake::conformance!(MyBackend::new());
+//! ```
+//! use mstr_core::{BoxError, BoxFuture, SharedTransport};
+//! use mstr_fake::conformance::{Backend, Target};
+//! # use mstr_fake::{NeverTransport, VirtualTime};
+//! # struct MyTransport;
+//! # impl MyTransport {
+//! #     fn new(_: &Target) -> Result<NeverTransport, BoxError> {
+//! #         Ok(NeverTransport::new(VirtualTime::new()))
+//! #     }
+//! # }
+//!
+//! struct MyBackend;
+//!
+//! impl Backend for MyBackend {
+//!     fn name(&self) -> &'static str {
+//!         "mine"
+//!     }
+//!
+//!     fn transport(&self, target: &Target) -> Result<SharedTransport, BoxError> {
+//!         Ok(SharedTransport::new(MyTransport::new(target)?))
+//!     }
+//!
+//!     fn run(&self, case: BoxFuture<'static, ()>) {
+//!         futures_executor::block_on(case);
+//!     }
+//! }
+//!
+//! mstr_fake::conformance!(MyBackend);
 //! ```
 //!
 //! That makes one `#[test]` of each case, so that a test runner lists, filters and repeats them
