@@ -1,6 +1,6 @@
 //! Running other programs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Why a task failed, for a person to read.
@@ -14,18 +14,22 @@ pub(crate) fn root() -> PathBuf {
 
 /// A file of the workspace.
 pub(crate) fn read(path: &str) -> Outcome<String> {
-    std::fs::read_to_string(root().join(path)).map_err(|error| format!("{path}: {error}"))
+    let text = std::fs::read_to_string(root().join(path));
+    let text = text.map_err(|error| format!("{path}: {error}"))?;
+    // As git keeps it, whatever it makes of line breaks on this system.
+    Ok(text.replace("\r\n", "\n"))
 }
 
-/// What cargo says about the workspace's packages.
-pub(crate) fn metadata() -> Outcome<serde_json::Value> {
-    let text = output(&mut cargo("metadata --locked --no-deps --format-version 1"))?;
+/// What cargo says about the packages of the workspace in this folder.
+pub(crate) fn metadata(folder: &Path) -> Outcome<serde_json::Value> {
+    let mut command = cargo("metadata --locked --no-deps --format-version 1");
+    let text = output(command.current_dir(folder))?;
     serde_json::from_str(&text).map_err(|error| format!("cargo metadata: {error}"))
 }
 
 /// Where cargo puts what it builds.
 pub(crate) fn target() -> Outcome<PathBuf> {
-    let metadata = metadata()?;
+    let metadata = metadata(&root())?;
     let target = metadata["target_directory"].as_str();
     target.map(PathBuf::from).ok_or_else(|| "cargo metadata names no target directory".into())
 }

@@ -1,10 +1,10 @@
 //! The published packages, as cargo reads their manifests.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
-use crate::command::{Outcome, cargo, output, root};
+use crate::command::{Outcome, metadata, root};
 
 /// A package that goes to the registry.
 pub(crate) struct Package {
@@ -32,6 +32,15 @@ impl Package {
         self.manifest[field].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
     }
 
+    /// The other packages of this workspace that it depends on without naming a version.
+    pub(crate) fn unversioned(&self) -> Vec<&str> {
+        let dependencies = self.manifest["dependencies"].as_array().into_iter().flatten();
+        dependencies
+            .filter(|dependency| !dependency["path"].is_null() && dependency["req"] == "*")
+            .filter_map(|dependency| dependency["name"].as_str())
+            .collect()
+    }
+
     /// The settings of docs.rs in the manifest.
     pub(crate) fn docs_rs(&self) -> &Value {
         &self.manifest["metadata"]["docs"]["rs"]
@@ -53,21 +62,17 @@ impl Package {
     }
 }
 
-/// The published packages and the folder that cargo builds into.
-pub(crate) struct Workspace {
-    pub(crate) packages: Vec<Package>,
-    pub(crate) target: PathBuf,
+/// The published packages of this workspace.
+pub(crate) fn packages() -> Outcome<Vec<Package>> {
+    packages_in(&root())
 }
 
-/// Asks cargo.
-pub(crate) fn workspace() -> Outcome<Workspace> {
-    read(&output(&mut cargo("metadata --locked --no-deps --format-version 1"))?, &root())
+/// Those of the workspace in this folder.
+pub(crate) fn packages_in(folder: &Path) -> Outcome<Vec<Package>> {
+    read(&metadata(folder)?, folder)
 }
 
-fn read(metadata: &str, root: &Path) -> Outcome<Workspace> {
-    let metadata: Value =
-        serde_json::from_str(metadata).map_err(|error| format!("cargo metadata: {error}"))?;
-    let target = metadata["target_directory"].as_str().unwrap_or("target").into();
+fn read(metadata: &Value, root: &Path) -> Outcome<Vec<Package>> {
     let mut packages = Vec::new();
     for manifest in metadata["packages"].as_array().into_iter().flatten() {
         // `publish = false` is an empty list of registries.
@@ -84,21 +89,26 @@ fn read(metadata: &str, root: &Path) -> Outcome<Workspace> {
     if packages.is_empty() {
         return Err("cargo metadata names no package that is published".into());
     }
-    Ok(Workspace { packages, target })
+    Ok(packages)
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
     fn packages_that_are_not_published_are_left_out() {
-        let metadata = r#"{"target_directory":"/w/target","packages":[
-{"name":"mstr-a","manifest_path":"/w/crates/mstr-a/Cargo.toml","publish":null,"license":"MIT",
- "keywords":["x"],"features":{"b":[]},"metadata":{"docs":{"rs":{"all-features":true}}}},
-{"name":"tests","manifest_path":"/w/tests/Cargo.toml","publish":[]}]}"#;
-        let Workspace { packages, target } = read(metadata, Path::new("/w")).unwrap();
-        assert_eq!(target, Path::new("/w/target"));
+        let metadata = json!({ "packages": [
+            {
+                "name": "mstr-a", "manifest_path": "/w/crates/mstr-a/Cargo.toml",
+                "publish": null, "license": "MIT", "keywords": ["x"], "features": { "b": [] },
+                "metadata": { "docs": { "rs": { "all-features": true } } },
+            },
+            { "name": "tests", "manifest_path": "/w/tests/Cargo.toml", "publish": [] },
+        ] });
+        let packages = read(&metadata, Path::new("/w")).unwrap();
         let [package] = packages.as_slice() else { panic!("there are {}", packages.len()) };
         assert_eq!((&*package.name, &*package.folder), ("mstr-a", "crates/mstr-a"));
         assert_eq!(package.crate_name(), "mstr_a");
@@ -109,9 +119,9 @@ mod tests {
 
     #[test]
     fn metadata_that_makes_no_sense_is_an_error() {
-        assert!(read("", Path::new("/w")).is_err());
-        assert!(read(r#"{"packages":[]}"#, Path::new("/w")).is_err());
-        let outside = r#"{"packages":[{"name":"a","manifest_path":"/x/Cargo.toml"}]}"#;
-        assert!(read(outside, Path::new("/w")).is_err());
+        assert!(read(&Value::Null, Path::new("/w")).is_err());
+        assert!(read(&json!({ "packages": [] }), Path::new("/w")).is_err());
+        let outside = json!({ "packages": [{ "name": "a", "manifest_path": "/x/Cargo.toml" }] });
+        assert!(read(&outside, Path::new("/w")).is_err());
     }
 }

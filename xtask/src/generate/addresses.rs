@@ -3,24 +3,24 @@
 use std::fs;
 use std::path::Path;
 
-use crate::command::Outcome;
-use crate::packages::{Workspace, workspace};
+use crate::command::{Outcome, target};
+use crate::packages::packages;
 use crate::tidy::{self, File};
 
 /// Complains about each link to a page or anchor of this project that is not there.
 ///
 /// Needs `cargo doc` to have run.
 pub(crate) fn check() -> Outcome {
-    let Workspace { packages, target } = workspace()?;
+    let pages = target()?.join("doc");
     let documents = tidy::files()?;
     let mut complaints = Vec::new();
     let mut count = 0;
-    for package in &packages {
+    for package in packages()? {
         let start = format!("https://docs.rs/{}/latest/", package.name);
         for File { path, text } in documents.iter().filter(|file| file.path.ends_with(".md")) {
             for (line, page) in links(text, &start) {
                 count += 1;
-                if let Some(problem) = problem(&target.join("doc"), page) {
+                if let Some(problem) = problem(&pages, page) {
                     complaints.push(format!("{path}:{line}: {start}{page}: {problem}"));
                 }
             }

@@ -17,11 +17,8 @@ use api::Api;
 
 pub(crate) use addresses::check as addresses;
 
-use crate::command::{Outcome, cargo, root, run};
-use crate::packages::workspace;
-
-/// The folder of the test that writes `docs/session-machine.md` if it is told to.
-const MACHINE: &str = "tests/tests/machine";
+use crate::command::{Outcome, cargo, read, root, run};
+use crate::packages::packages;
 
 /// A file as it should be.
 #[derive(Debug)]
@@ -33,6 +30,14 @@ struct Document {
 
 /// Writes what has changed.
 pub(crate) fn write() -> Outcome {
+    write_texts()?;
+    // What the machine does, only the machine can tell.
+    let mut test = cargo("test --locked --package mstr-tests --test machine");
+    run(test.env("MSTR_GENERATE", "1"))
+}
+
+/// Writes what is made of other texts, which takes no time.
+pub(crate) fn write_texts() -> Outcome {
     let mut written = 0;
     for Document { path, text } in documents()? {
         if read(&path).ok().as_ref() != Some(&text) {
@@ -42,10 +47,6 @@ pub(crate) fn write() -> Outcome {
         }
     }
     println!("    {written} files had to be written");
-    if root().join(MACHINE).exists() {
-        let mut test = cargo("test --locked --package mstr-tests --test machine");
-        run(test.env("MSTR_GENERATE", "1"))?;
-    }
     Ok(())
 }
 
@@ -67,7 +68,7 @@ pub(crate) fn check() -> Outcome {
 
 /// Every file that is written here, as it should be.
 fn documents() -> Outcome<Vec<Document>> {
-    let packages = workspace()?.packages;
+    let packages = packages()?;
     let mut api = Api::default();
     for package in &packages {
         let folder = &package.folder;
@@ -87,12 +88,6 @@ fn documents() -> Outcome<Vec<Document>> {
         }
     }
     Ok(documents)
-}
-
-fn read(path: &str) -> Outcome<String> {
-    let text = fs::read_to_string(root().join(path)).map_err(|error| format!("{path}: {error}"))?;
-    // As git keeps it, whatever it makes of line breaks on this system.
-    Ok(text.replace("\r\n", "\n"))
 }
 
 /// The first line in which a file differs from what it should be.
@@ -144,7 +139,7 @@ mod tests {
     #[test]
     fn every_published_crate_has_a_readme_and_licences() {
         let documents = documents().unwrap();
-        for member in crate::members::MEMBERS.iter().filter(|member| member.published) {
+        for member in crate::members::published() {
             for name in ["README.md", "LICENSE-APACHE", "LICENSE-MIT", "src/lib.rs"] {
                 let path = format!("crates/{member}/{name}");
                 assert!(documents.iter().any(|document| document.path == path), "{path}");

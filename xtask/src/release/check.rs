@@ -1,15 +1,15 @@
 //! `cargo xtask release check`: the archives that would be published, built and tested alone.
 
-mod archive;
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use super::manifest;
-use crate::command::{Outcome, cargo, metadata, output, read, root, run as run_command, target};
+use crate::command::{Outcome, cargo, output, read, root, run as run_command, target};
 use crate::members::{MEMBERS, published, published_features};
+use crate::packages::{packages, packages_in};
 use crate::passed::Check;
+use crate::tidy::manifests;
 use crate::tools::openssl;
 
 pub(super) fn run() -> Outcome {
@@ -18,9 +18,8 @@ pub(super) fn run() -> Outcome {
 }
 
 fn check() -> Outcome {
-    let version = manifest::version(&read(manifest::PATH)?)?;
-    complain(archive::unversioned(&metadata()?))?;
-
+    let version = manifest::version(&read(manifest::PATH)?)?.to_string();
+    complain(packages()?.iter().flat_map(manifests::check).collect())?;
     let mut package = cargo("package --locked --workspace --no-verify --quiet");
     for member in MEMBERS.iter().filter(|member| !member.published) {
         package.args(["--exclude", &member.to_string()]);
@@ -30,21 +29,24 @@ fn check() -> Outcome {
     // Built and tested below, from the archives alone and all at once, which is more than the
     // verification that was left out above.
     let folder = root().join("target/unpacked");
-    let missing = |error: std::io::Error| format!("{}: {error}", folder.display());
+    let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
     if folder.exists() {
-        fs::remove_dir_all(&folder).map_err(missing)?;
+        fs::remove_dir_all(&folder).map_err(failed)?;
     }
-    fs::create_dir_all(&folder).map_err(missing)?;
-    let mut complaints = Vec::new();
+    fs::create_dir_all(&folder).map_err(failed)?;
     for member in published() {
-        let name = format!("{member}-{version}");
-        unpack(&target()?.join("package").join(format!("{name}.crate")), &folder)?;
-        complaints.extend(archive::check(&member.to_string(), &folder.join(&name))?);
+        let archive = format!("package/{member}-{version}.crate");
+        unpack(&target()?.join(archive), &folder)?;
+    }
+    workspace(&folder, &version)?;
+    let mut complaints = Vec::new();
+    for package in packages_in(&folder)? {
+        complaints.extend(manifests::check(&package));
+        complaints.extend(manifests::contents(&package, &list(&folder.join(&package.folder), "")?));
     }
     complain(complaints)?;
     println!("    the archives hold what they should and nothing else");
 
-    workspace(&folder, &version.to_string())?;
     let within = |words: String| {
         let mut command = cargo(&words);
         command.current_dir(&folder);
@@ -66,6 +68,24 @@ fn check() -> Outcome {
 
 fn complain(complaints: Vec<String>) -> Outcome {
     if complaints.is_empty() { Ok(()) } else { Err(complaints.join("\n")) }
+}
+
+/// The files below a folder, a line each.
+fn list(root: &Path, below: &str) -> Outcome<String> {
+    let folder = root.join(below);
+    let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
+    let mut files = String::new();
+    for entry in fs::read_dir(&folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let path = if below.is_empty() { name } else { format!("{below}/{name}") };
+        if entry.file_type().map_err(failed)?.is_dir() {
+            files.push_str(&list(root, &path)?);
+        } else {
+            files.push_str(&format!("{path}\n"));
+        }
+    }
+    Ok(files)
 }
 
 fn unpack(archive: &Path, folder: &Path) -> Outcome {
@@ -91,4 +111,16 @@ fn workspace(folder: &Path, version: &str) -> Outcome {
     fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock"))
         .map(drop)
         .map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_of_an_archive_are_listed_with_their_folders() {
+        let files = list(Path::new(env!("CARGO_MANIFEST_DIR")), "").unwrap();
+        assert!(files.lines().any(|file| file == "src/release/check.rs"), "{files}");
+        assert!(list(Path::new("nowhere"), "").is_err());
+    }
 }

@@ -8,7 +8,7 @@ use super::version::{Next, allows};
 use super::{changelog, git, manifest};
 use crate::command::{Outcome, cargo, output, read, root};
 use crate::passed::Check;
-use crate::{ci, gates};
+use crate::{ci, gates, generate};
 
 const LOCK: &str = "Cargo.lock";
 
@@ -64,7 +64,7 @@ fn write(next: &Version, changelog: &str) -> Outcome {
     if manifest::locked(&before) != manifest::locked(&read(LOCK)?) {
         return Err(format!("{LOCK} would change by more than the version of the members"));
     }
-    Ok(())
+    generate::write_texts()
 }
 
 fn commit(next: &Version) -> Outcome {

@@ -2,7 +2,7 @@
 
 use crate::packages::Package;
 
-pub(super) fn check(package: &Package) -> Vec<String> {
+pub(crate) fn check(package: &Package) -> Vec<String> {
     let mut complaints = fields(package);
     complaints.extend(docs_rs(package));
     complaints
@@ -18,6 +18,9 @@ fn fields(package: &Package) -> Vec<String> {
     let missing = missing.chain(lists.iter().filter(|field| package.lists(field).is_empty()));
     let mut complaints: Vec<String> =
         missing.map(|field| format!("{} is missing", field.replace('_', "-"))).collect();
+    // From development dependencies cargo strips them without a word.
+    let unversioned = package.unversioned();
+    complaints.extend(unversioned.iter().map(|name| format!("{name} has a path and no version")));
     let documentation = format!("https://docs.rs/{}", package.name);
     if !["", &documentation].contains(&package.says("documentation")) {
         complaints.push(format!("documentation is not {documentation}"));
@@ -50,14 +53,16 @@ fn docs_rs(package: &Package) -> Vec<String> {
 
 /// Complains about what `cargo package --list` shows and nobody who builds the package needs, and
 /// about what is missing there.
-pub(super) fn contents(package: &Package, list: &str) -> Vec<String> {
+pub(crate) fn contents(package: &Package, list: &str) -> Vec<String> {
     let files: Vec<String> = list.lines().map(|path| path.replace('\\', "/")).collect();
     let made_by_cargo = [".cargo_vcs_info.json", "Cargo.lock", "Cargo.toml", "Cargo.toml.orig"];
     let texts = ["LICENSE-APACHE", "LICENSE-MIT", "README.md"];
+    // Code, and what it includes.
+    let is_source = |path: &str| [".rs", ".json"].iter().any(|ending| path.ends_with(ending));
     let is_wanted = |path: &&String| {
         let folder = path.split_once('/').map(|(folder, _)| folder);
         match folder {
-            Some(folder) => ["examples", "src", "tests"].contains(&folder),
+            Some(folder) => ["examples", "src", "tests"].contains(&folder) && is_source(path),
             None => made_by_cargo.contains(&path.as_str()) || texts.contains(&path.as_str()),
         }
     };
@@ -127,6 +132,19 @@ mod tests {
     }
 
     #[test]
+    fn a_path_without_a_version_is_found() {
+        let dependencies = json!([
+            { "name": "b", "path": "/b", "req": "*" },
+            { "name": "c", "path": "/c", "req": "^0.1" },
+            { "name": "d", "path": null, "req": "*" },
+        ]);
+        assert_eq!(
+            with("dependencies", dependencies),
+            ["crates/a/Cargo.toml: b has a path and no version"]
+        );
+    }
+
+    #[test]
     fn docs_rs_is_asked_for_features_that_there_are() {
         let features =
             |names: Value| with("metadata", json!({"docs": {"rs": {"features": names}}}));
@@ -141,12 +159,10 @@ mod tests {
         let package = Package::new("a", json!({}));
         let list = "Cargo.lock\nCargo.toml\nLICENSE-APACHE\nLICENSE-MIT\nREADME.md\nsrc/lib.rs\n";
         assert!(contents(&package, list).is_empty());
-        let more = format!("{list}notes.md\nscratch/x.rs\ntests\\a.rs\n");
+        let more = format!("{list}notes.md\nscratch/x.rs\ntests\\a.rs\ntests/key.pem\nsrc/.env\n");
         let found = contents(&package, &more);
-        assert_eq!(
-            found,
-            ["crates/a/notes.md: would be published", "crates/a/scratch/x.rs: would be published"]
-        );
+        let stray = ["notes.md", "scratch/x.rs", "tests/key.pem", "src/.env"];
+        assert_eq!(found, stray.map(|path| format!("crates/a/{path}: would be published")));
         let less = contents(&package, "Cargo.toml\nsrc/lib.rs\n");
         assert!(less.len() == 3 && less[0].contains("LICENSE-APACHE"), "{less:?}");
     }

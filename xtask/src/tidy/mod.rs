@@ -3,7 +3,7 @@
 mod agreement;
 mod documents;
 mod examples;
-mod manifests;
+pub(crate) mod manifests;
 mod sources;
 
 use std::fs;
@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::command::{Outcome, cargo, output, root};
-use crate::packages::workspace;
+use crate::packages::packages;
 
 /// One text file of the repository.
 pub(crate) struct File {
@@ -44,7 +44,7 @@ impl File {
 
 pub(crate) fn check() -> Outcome {
     let files = files()?;
-    let packages = workspace()?.packages;
+    let packages = packages()?;
     let find = |path: &str| files.iter().find(|file| file.path == path);
     let tests = find(examples::TESTED).ok_or_else(|| format!("{} is missing", examples::TESTED))?;
     let is_generated =
