@@ -10,7 +10,7 @@ use crate::members::{MEMBERS, everything};
 use crate::passed::Check;
 
 use crate::tools::{NEXTEST, openssl};
-use crate::{generate, tidy};
+use crate::{generate, release, tidy};
 
 struct Step {
     name: &'static str,
@@ -59,6 +59,16 @@ const STEPS: &[Step] = &[
         run: external_types::check,
     },
     Step { name: "minimal", about: "the oldest dependencies allowed", run: minimal::check },
+    Step {
+        name: "archives",
+        about: "what would be published builds and passes its tests alone",
+        run: release::archives,
+    },
+    Step {
+        name: "rehearsal",
+        about: "releases to a registry on this machine, interrupted and refused ones too",
+        run: release::run_if_equipped,
+    },
 ];
 
 /// Runs every step and stops at the first that fails.
@@ -71,19 +81,19 @@ fn steps() -> Outcome {
     for step in STEPS {
         table.push((step.name, timed(step)?));
     }
-    println!("\n{:<12} {:>8}", "step", "seconds");
+    println!("\n{:<14} {:>8}", "step", "seconds");
     let mut total = Duration::ZERO;
     for (name, took) in table {
         total += took;
-        println!("{name:<12} {:>8.1}", took.as_secs_f64());
+        println!("{name:<14} {:>8.1}", took.as_secs_f64());
     }
-    println!("{:<12} {:>8.1}\nall steps passed", "total", total.as_secs_f64());
+    println!("{:<14} {:>8.1}\nall steps passed", "total", total.as_secs_f64());
     Ok(())
 }
 
 pub(crate) fn list() {
     for Step { name, about, .. } in STEPS {
-        println!("{name:<12} {about}");
+        println!("{name:<14} {about}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::manifest;
+use super::{git, manifest};
 use crate::command::{Outcome, cargo, output, read, root, run as run_command, target};
 use crate::members::{MEMBERS, published, published_features};
 use crate::packages::{packages, packages_in};
@@ -13,14 +13,16 @@ use crate::tidy::manifests;
 use crate::tools::openssl;
 
 pub(super) fn run() -> Outcome {
-    openssl()?;
-    Check::Packages.remember(check)
+    git::clean()?;
+    Check::Packages.remember(archives)
 }
 
-fn check() -> Outcome {
+/// The same for whatever is in the folder, committed or not.
+pub(crate) fn archives() -> Outcome {
+    openssl()?;
     let version = manifest::version(&read(manifest::PATH)?)?.to_string();
     complain(packages()?.iter().flat_map(manifests::check).collect())?;
-    let mut package = cargo("package --locked --workspace --no-verify --quiet");
+    let mut package = cargo("package --locked --workspace --no-verify --quiet --allow-dirty");
     for member in MEMBERS.iter().filter(|member| !member.published) {
         package.args(["--exclude", &member.to_string()]);
     }

@@ -22,6 +22,7 @@
 mod closing;
 mod config;
 mod keeping;
+mod messages;
 mod observe;
 mod opening;
 mod settling;
@@ -30,13 +31,13 @@ mod state;
 mod tests;
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::time::Instant;
 
 use bytes::Bytes;
 use http::{Request, Response};
 
 pub use config::SessionConfig;
+pub use messages::{Access, Command, Event, Exchange, ExchangeId, Output, Purpose};
 pub use observe::Verdict;
 pub(crate) use observe::is_session_gone;
 pub use state::{CloseOutcome, LossReason};
@@ -85,160 +86,6 @@ enum Source {
     Asked {
         current: Option<Credentials>,
     },
-}
-
-/// Whether an application request may be sent.
-#[derive(Clone, Debug)]
-#[expect(clippy::exhaustive_enums, reason = "a driver has to handle each")]
-pub enum Access {
-    /// No: this is why. It stays so until the credentials are reset.
-    Denied(Error),
-    /// Yes, with this.
-    Granted(Grant),
-    /// Not yet: drive the machine, then ask again.
-    Pending,
-}
-
-/// What the machine wants from its driver.
-#[derive(Debug)]
-#[expect(clippy::exhaustive_enums, reason = "a driver has to handle each")]
-pub enum Output {
-    /// Something happened that users may want to know.
-    Event(Event),
-    /// Ask the credential provider and answer with
-    /// [`supply_credentials`](Session::supply_credentials).
-    NeedCredentials(ExchangeId),
-    /// Send this request and answer with [`handle_response`](Session::handle_response).
-    Send(Box<Exchange>),
-    /// Nothing more now; call [`handle_timeout`](Session::handle_timeout) at this instant. With
-    /// `None`, nothing is under way.
-    Wait(Option<Instant>),
-}
-
-/// A request of the session's own.
-#[non_exhaustive]
-pub struct Exchange {
-    /// Names it in [`Session::handle_response`].
-    pub id: ExchangeId,
-    /// The request.
-    pub request: Request<Bytes>,
-    /// After this the machine no longer awaits the answer.
-    pub deadline: Instant,
-    /// What it is for.
-    pub purpose: Purpose,
-    /// Nobody waits for the answer: it may be sent in the background.
-    pub detached: bool,
-}
-
-impl fmt::Debug for Exchange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Neither headers nor body: they hold tokens, cookies and, in a login, the password.
-        f.debug_struct("Exchange")
-            .field("id", &self.id)
-            .field("purpose", &self.purpose)
-            .field("method", self.request.method())
-            .field("path", &self.request.uri().path())
-            .field("deadline", &self.deadline)
-            .field("detached", &self.detached)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Names one exchange of one session.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct ExchangeId(u64);
-
-/// What an exchange of the session's own is for.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum Purpose {
-    /// Borrow a session with an identity token.
-    Delegate,
-    /// Learn the session's idle timeout.
-    Inspect,
-    /// Find the project that was asked for.
-    ListProjects,
-    /// Open a session.
-    Login,
-    /// End a session.
-    Logout,
-    /// Extend an idle session.
-    Renew,
-    /// Learn the server's version.
-    Status,
-}
-
-impl Purpose {
-    /// The name in log events and errors.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Delegate => "delegate",
-            Self::Inspect => "session info",
-            Self::ListProjects => "project list",
-            Self::Login => "login",
-            Self::Logout => "logout",
-            Self::Renew => "renew",
-            Self::Status => "server status",
-        }
-    }
-
-    /// Whether a success opens a session on the server.
-    #[must_use]
-    pub const fn opens_session(self) -> bool {
-        matches!(self, Self::Delegate | Self::Login)
-    }
-}
-
-/// What has happened to a session.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Event {
-    /// The server is too old to be told the application's id, which is left out from now on.
-    ApplicationIdDropped,
-    /// The connection has been closed.
-    Closed(CloseOutcome),
-    /// A session has ended and will be replaced if it can be.
-    Lost {
-        /// Which.
-        generation: Generation,
-        /// Why.
-        reason: LossReason,
-    },
-    /// A session has been opened.
-    Opened {
-        /// Which.
-        generation: Generation,
-    },
-    /// The server refuses the credentials.
-    Rejected(Error),
-    /// An idle session has been extended.
-    Renewed {
-        /// Which.
-        generation: Generation,
-    },
-    /// A session has been given up for another one.
-    Replaced {
-        /// The one given up.
-        generation: Generation,
-    },
-    /// The server does not tell how long a session may be idle; this is assumed.
-    TimeoutAssumed(std::time::Duration),
-}
-
-/// What a driver's user can ask for.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Command {
-    /// End the session for good.
-    Logout {
-        /// Also a session that was borrowed with an identity token.
-        even_if_borrowed: bool,
-    },
-    /// Extend the session now, or open one.
-    Renew,
-    /// Forget a refusal and log in with these from now on; `None` to ask the provider again.
-    Reset(Option<Credentials>),
 }
 
 impl Session {
