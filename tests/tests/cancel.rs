@@ -65,7 +65,7 @@ where
 }
 
 #[test]
-fn connecting() {
+fn connecting_may_be_dropped_at_any_poll() {
     let dropped = sweep(|world, _, polls| async move {
         let connecting = world.builder().project_name("MicroStrategy Tutorial").connect();
         match impatient(polls, connecting).await {
@@ -182,7 +182,7 @@ fn opening_with_the_last_handle_dropped_in_the_middle() {
 }
 
 #[test]
-fn closing() {
+fn closing_may_be_dropped_at_any_poll() {
     let dropped = sweep(|world, _, polls| async move {
         let connection = world.connect().await;
         let completed = impatient(polls, connection.close()).await.is_some();

@@ -7,10 +7,10 @@ use super::File;
 /// Whether a file (relative to the root) exists.
 type Exists<'a> = &'a dyn Fn(&Path) -> bool;
 
-pub(super) fn check(file: &File, exists: Exists<'_>) -> Vec<String> {
+pub(super) fn check(file: &File, files: &[File], exists: Exists<'_>) -> Vec<String> {
     let mut complaints = spaces(file);
     complaints.extend(unfinished(file));
-    complaints.extend(links(file, exists));
+    complaints.extend(links(file, files, exists));
     complaints
 }
 
@@ -34,8 +34,8 @@ fn unfinished(file: &File) -> Vec<String> {
     })
 }
 
-/// Relative links lead somewhere.
-fn links(file: &File, exists: Exists<'_>) -> Vec<String> {
+/// Relative links lead to a file and, where they name one, to a heading in it.
+fn links(file: &File, files: &[File], exists: Exists<'_>) -> Vec<String> {
     if !file.path.ends_with(".md") {
         return Vec::new();
     }
@@ -43,16 +43,32 @@ fn links(file: &File, exists: Exists<'_>) -> Vec<String> {
     let mut complaints = Vec::new();
     for (index, line) in file.text.lines().enumerate() {
         for link in line.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let target = link.split('#').next().unwrap_or_default();
-            if target.is_empty() || target.contains("://") {
+            if link.contains("://") {
                 continue;
             }
-            if !exists(&normal(&folder.join(target))) {
+            let (target, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = match target {
+                "" => PathBuf::from(&file.path),
+                target => normal(&folder.join(target)),
+            };
+            let mut texts = files.iter().filter(|file| Path::new(&file.path) == target);
+            let heading_found = heading.is_empty()
+                || texts.any(|file| anchors(&file.text).any(|anchor| anchor == heading));
+            if !exists(&target) || !heading_found {
                 complaints.push(file.at(index + 1, &format!("the link to {link} leads nowhere")));
             }
         }
     }
     complaints
+}
+
+/// What links to the headings of a document look like.
+fn anchors(text: &str) -> impl Iterator<Item = String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    headings.map(|line| {
+        let words = line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+        words.chars().filter(|letter| letter.is_alphanumeric() || "-_".contains(*letter)).collect()
+    })
 }
 
 fn normal(path: &Path) -> PathBuf {
@@ -89,9 +105,17 @@ mod tests {
 
     #[test]
     fn links_that_lead_nowhere_are_found() {
-        let text = "[a](b.md) [c](../d) [e](https://example.com/x) [f](#g) [h](gone.md#i)\n";
-        let file = File::new("docs/x.md", text);
-        let exists = |path: &Path| path == Path::new("docs/b.md") || path == Path::new("d");
-        assert_eq!(links(&file, &exists), ["docs/x.md:1: the link to gone.md#i leads nowhere"]);
+        let text = "# A B, c!\n[a](b.md) [c](../d) [e](https://example.com/x) [f](#a-b-c)\n\
+                    [g](gone.md#i) [h](b.md#gone)\n[j](b.md#there)\n";
+        let files = [File::new("docs/x.md", text), File::new("docs/b.md", "## There\n")];
+        let known = ["docs/b.md", "docs/x.md", "d"];
+        let exists = |path: &Path| known.iter().any(|known| path == Path::new(known));
+        assert_eq!(
+            links(&files[0], &files, &exists),
+            [
+                "docs/x.md:3: the link to gone.md#i leads nowhere",
+                "docs/x.md:3: the link to b.md#gone leads nowhere"
+            ]
+        );
     }
 }

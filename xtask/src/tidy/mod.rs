@@ -57,7 +57,7 @@ pub(crate) fn check() -> Outcome {
     }
     for file in &files {
         complaints.extend(examples::check(file, &tests.text, &is_generated));
-        complaints.extend(documents::check(file, &|path| root().join(path).exists()));
+        complaints.extend(documents::check(file, &files, &|path| root().join(path).exists()));
         if file.is_source() {
             complaints.extend(sources::check(file));
         }

@@ -18,6 +18,7 @@ pub(super) fn check(file: &File) -> Vec<String> {
     complaints.extend(machine(file));
     complaints.extend(secrets(file));
     complaints.extend(enums(file));
+    complaints.extend(tests(file));
     complaints
 }
 
@@ -93,6 +94,28 @@ fn enums(file: &File) -> Vec<String> {
     complaints
 }
 
+/// A test is named after what holds, which takes more than a word or two.
+fn tests(file: &File) -> Vec<String> {
+    let mut is_test = false;
+    let mut complaints = Vec::new();
+    for (index, line) in file.text.lines().enumerate() {
+        let line = line.trim_start();
+        if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
+            is_test = true;
+        } else if is_test && let Some((_, rest)) = line.split_once("fn ") {
+            is_test = false;
+            let name = rest.split('(').next().unwrap_or_default();
+            // In a macro the name comes from elsewhere.
+            let named = name.starts_with('$') || name.split('_').count() > 2;
+            if name.starts_with("test_") || !named {
+                let what = format!("the test {name} is named after what holds, as a sentence");
+                complaints.push(file.at(index + 1, &what));
+            }
+        }
+    }
+    complaints
+}
+
 fn words(code: &str) -> impl Iterator<Item = &str> {
     code.split(|character: char| !(character.is_alphanumeric() || character == '_'))
 }
@@ -130,6 +153,18 @@ mod tests {
         assert_eq!(enums(&File::new("crates/a/src/lib.rs", open)).len(), 0);
         let reasoned = "#[expect(clippy::exhaustive_enums, reason = \"two\")]\npub enum A {}\n";
         assert_eq!(enums(&File::new("crates/a/src/lib.rs", reasoned)).len(), 0);
+    }
+
+    #[test]
+    fn a_test_is_named_by_a_sentence() {
+        let named = |name: &str| tests(&File::new("a.rs", &format!("#[test]\nfn {name}() {{}}\n")));
+        assert!(named("closed_stays_closed").is_empty());
+        assert_eq!(named("closing").len(), 1);
+        assert_eq!(named("test_that_it_works").len(), 1);
+        let asynchronous =
+            "#[tokio::test(start_paused = true)]\n#[should_panic]\nasync fn x() {}\n";
+        assert_eq!(tests(&File::new("a.rs", asynchronous)).len(), 1);
+        assert!(tests(&File::new("a.rs", "fn helper() {}\n")).is_empty());
     }
 
     #[test]
