@@ -317,6 +317,9 @@ pub(crate) fn refusal(response: &Response<Bytes>) -> Error {
     if status.is_redirection() {
         return redirected(status, response.headers());
     }
+    if status.is_success() {
+        return unexpected(response, "confirmation");
+    }
     let body: Option<ServerError> = parse_error_body(response.body());
     let error = Error::from_response(status, body.as_ref(), retry_after(response.headers()));
     if body.is_none() && status.is_client_error() && looks_like_html(response.body()) {
@@ -335,6 +338,12 @@ pub(crate) fn redirected(status: StatusCode, headers: &HeaderMap) -> Error {
     let shown = location.split(['?', '#']).next().unwrap_or_default();
     Error::from_response(status, None, None)
         .with_message(format!("redirected to {shown}, which is not followed: check the base URL"))
+}
+
+/// Whether the server itself has done what was asked of it. A sign-in page in front of it comes
+/// with a status of success as well.
+pub(crate) fn is_done(response: &Response<Bytes>) -> bool {
+    response.status().is_success() && !looks_like_html(response.body())
 }
 
 /// A successful answer that is not what the API promises.

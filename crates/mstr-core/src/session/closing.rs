@@ -67,7 +67,7 @@ impl Session {
         now: Instant,
     ) {
         let outcome = match result {
-            Ok(response) if response.status().is_success() => CloseOutcome::LoggedOut,
+            Ok(response) if wire::is_done(&response) => CloseOutcome::LoggedOut,
             Ok(response) if is_gone(&response) => CloseOutcome::AlreadyEnded,
             Ok(response) if is_passing_status(response.status()) => {
                 return self.log_out_again(wire::refusal(&response), now);

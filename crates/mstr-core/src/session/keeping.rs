@@ -97,7 +97,7 @@ impl Session {
             Err(error) => return self.on_renewal_failed(Error::from_transport(error), now),
         };
         self.merge_cookies_if_alive(&response);
-        if response.status().is_success() {
+        if wire::is_done(&response) {
             if let Some(held) = &mut self.held {
                 held.touch(now);
                 held.confirmed = true;

@@ -152,3 +152,24 @@ fn the_same_holds_for_a_delegation_that_is_still_under_way() {
         }
     }
 }
+
+#[test]
+fn a_sign_in_page_confirms_neither_a_logout_nor_a_renewal() {
+    let page = || ok(200, "<!DOCTYPE html><html>Please sign in</html>");
+    let mut rig = Rig::open();
+    rig.command(Command::Renew);
+    rig.answer(Purpose::Renew, page());
+    assert_eq!(rig.failure().kind(), ErrorKind::Decode);
+    assert_eq!(rig.events(), "opened1", "not renewed");
+    rig.granted();
+
+    rig.log_out();
+    rig.answer(Purpose::Logout, page());
+    match rig.session.close_outcome() {
+        Some(CloseOutcome::Failed(error)) => {
+            assert_eq!(error.kind(), ErrorKind::Decode);
+            assert!(error.to_string().contains("sign-in page"), "{error}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
