@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::command::{Outcome, cargo, output, root, run};
 use crate::gates::{
-    deny, deps, external_types, interop, minimal, msrv, old_http, spelling, unused,
+    deny, deps, docs, external_types, interop, minimal, msrv, old_http, spelling, unused,
 };
 use crate::members::{MEMBERS, everything};
 use crate::passed::Check;
@@ -50,7 +50,7 @@ const STEPS: &[Step] = &[
     Step {
         name: "docs",
         about: "the documentation, with warnings denied, and the links to it",
-        run: docs,
+        run: docs::check,
     },
     Step { name: "msrv", about: "the minimum supported Rust version", run: msrv::check },
     Step {
@@ -188,10 +188,4 @@ fn loom() -> Outcome {
         return Err("no test has \"loom\" in its name".into());
     }
     Ok(())
-}
-
-fn docs() -> Outcome {
-    let mut command = cargo(&format!("doc --locked --workspace --no-deps {}", everything()));
-    run(command.env("RUSTDOCFLAGS", "-D warnings"))?;
-    generate::addresses()
 }

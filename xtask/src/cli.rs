@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Deny,
     /// Which crates may stand in whose dependency tree
     Deps,
+    /// The documentation, with warnings denied, and the links to it
+    Docs,
     /// Whose types the published crates show, against an allow-list
     ExternalTypes,
     /// Python clients against the fake server: the vendor's and plain requests
@@ -66,7 +68,7 @@ pub(crate) enum Command {
     },
     /// Spelling (typos)
     Spelling,
-    /// The text rules: layout, links, what has to agree
+    /// The text rules: layout, links, names, what has to agree
     Tidy,
     /// Dependencies that nothing uses (cargo-machete)
     Unused,

@@ -42,6 +42,7 @@ fn run(command: Command) -> Outcome {
         Command::Ci(_) => ci::all(),
         Command::Deny => gates::deny::check(),
         Command::Deps => gates::deps::check(),
+        Command::Docs => gates::docs::check(),
         Command::Doctor => doctor::run(),
         Command::ExternalTypes => gates::external_types::check(),
         Command::Generate { check: true } => generate::check(),

@@ -3,6 +3,7 @@
 mod copy;
 pub(crate) mod deny;
 pub(crate) mod deps;
+pub(crate) mod docs;
 pub(crate) mod external_types;
 pub(crate) mod interop;
 pub(crate) mod minimal;
