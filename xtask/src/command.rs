@@ -12,6 +12,34 @@ pub(crate) fn root() -> PathBuf {
     own.parent().map_or_else(|| own.clone(), PathBuf::from)
 }
 
+/// Fails if this program was built from another copy of the repository.
+///
+/// Cargo takes two copies with one target folder for the same workspace, and may then run the
+/// program of one in the other.
+pub(crate) fn at_home() -> Outcome {
+    let built = env!("CARGO_MANIFEST_DIR");
+    #[expect(clippy::disallowed_methods, reason = "cargo sets it for programs it runs")]
+    match std::env::var("CARGO_MANIFEST_DIR") {
+        Ok(run) if Path::new(&run) != Path::new(built) => Err(format!(
+            "this program was built from {built} and is run in {run}: they share a target folder, \
+             which cargo cannot tell apart. Give each its own (CARGO_TARGET_DIR), or run `cargo \
+             clean --package xtask` first"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// `git`, with these words, in the root of the workspace.
+pub(crate) fn git(words: &[&str]) -> Command {
+    let mut command = Command::new("git");
+    // In a hook git says by variables which repository is meant, whatever the folder.
+    for name in ["GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_WORK_TREE"] {
+        command.env_remove(name);
+    }
+    command.current_dir(root()).args(words);
+    command
+}
+
 /// A file of the workspace.
 pub(crate) fn read(path: &str) -> Outcome<String> {
     let text = std::fs::read_to_string(root().join(path));

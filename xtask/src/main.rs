@@ -23,7 +23,8 @@ use cli::{Cli, Command};
 use command::Outcome;
 
 fn main() -> ExitCode {
-    match run(Cli::parse().command) {
+    let command = Cli::parse().command;
+    match command::at_home().and_then(|()| run(command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("xtask: {message}");

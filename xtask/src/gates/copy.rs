@@ -2,9 +2,8 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 
-use crate::command::{Outcome, output, root};
+use crate::command::{Outcome, git, output, root};
 
 /// Copies the files git tracks or would track, and returns the folder.
 pub(super) fn workspace(name: &str) -> Outcome<PathBuf> {
@@ -13,9 +12,8 @@ pub(super) fn workspace(name: &str) -> Outcome<PathBuf> {
     if folder.exists() {
         fs::remove_dir_all(&folder).map_err(|error| failed(name, error))?;
     }
-    let mut git = Command::new("git");
-    git.current_dir(root()).args(["ls-files", "--cached", "--others", "--exclude-standard"]);
-    for path in output(&mut git)?.lines() {
+    let words = ["ls-files", "--cached", "--others", "--exclude-standard"];
+    for path in output(&mut git(&words))?.lines() {
         let from = root().join(path);
         // A file that was removed but not yet committed is still listed.
         if from.is_file() {

@@ -5,7 +5,7 @@
 
 use crate::command::{Outcome, cargo, run};
 use crate::members::published;
-use crate::release::git;
+use crate::release::{self, git};
 use crate::tools::{SEMVER, openssl};
 
 /// `cargo xtask semver`: any change is compared as if it were a patch.
@@ -14,6 +14,7 @@ pub(crate) fn check(baseline: Option<&str>) -> Outcome {
         (Some(revision), _) => git::commit(revision)?,
         (None, Some(last)) => git::tag(&last),
         (None, None) => {
+            release::all_tagged()?;
             println!("    SKIPPED: nothing has been released that could be broken");
             return Ok(());
         }
@@ -27,9 +28,12 @@ pub(crate) fn compare(baseline: &str, allowed: &str) -> Outcome {
     SEMVER.provide()?;
     let mut broken = Vec::new();
     for member in published() {
-        // Explicit features, because the tool's choice would be all of them.
-        let features =
-            member.everything().replace("--features", "--only-explicit-features --features");
+        if !git::holds(baseline, &format!("crates/{member}/Cargo.toml")) {
+            println!("    {member} is new");
+            continue;
+        }
+        // The tool's own choice would be all of them.
+        let features = member.everything().replace("--features", "--default-features --features");
         let words = format!(
             "semver-checks check-release --package {member} --baseline-rev {baseline} \
              --release-type {allowed} {features}"
@@ -42,8 +46,9 @@ pub(crate) fn compare(baseline: &str, allowed: &str) -> Outcome {
         return Ok(());
     }
     Err(format!(
-        "since {baseline} something has changed that a version of this kind may not change; it is \
-         named above. Take it back or release with a higher bump (before 1.0: minor)\n{}",
+        "compared with {baseline}, a crate breaks what a version of this kind may not break, or could \
+         not be compared; see above. Take the change back or release with a higher bump (before \
+         1.0: minor)\n{}",
         broken.join("\n")
     ))
 }

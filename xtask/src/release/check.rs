@@ -92,7 +92,9 @@ fn list(root: &Path, below: &str) -> Outcome<String> {
 
 fn unpack(archive: &Path, folder: &Path) -> Outcome {
     let mut tar = Command::new("tar");
-    tar.arg("-xzf").arg(archive).arg("-C").arg(folder);
+    // With the time of unpacking: all archives have the same old one, by which cargo would take
+    // what it has built of the last one for this one.
+    tar.arg("-xmzf").arg(archive).arg("-C").arg(folder);
     output(&mut tar).map(drop)
 }
 

@@ -1,25 +1,34 @@
 //! What a release asks git.
 
-use std::process::Command;
-
 use semver::Version;
 
-use crate::command::{Outcome, output, root, run};
-
-/// `git` in the root of the workspace.
-pub(super) fn git(words: &[&str]) -> Command {
-    let mut command = Command::new("git");
-    command.current_dir(root()).args(words);
-    command
-}
+use crate::command::{Outcome, git, output, run};
 
 /// Fails if a file is changed or new.
 pub(crate) fn clean() -> Outcome {
-    let changes = output(&mut git(&["status", "--porcelain"]))?;
+    let changes = output(&mut git(&["status", "--porcelain", "--untracked-files=normal"]))?;
     if changes.is_empty() {
         return Ok(());
     }
     Err(format!("there are changes that are not committed: commit or discard them\n{changes}"))
+}
+
+/// The tracked files that differ from the commit.
+pub(super) fn changed() -> Outcome<Vec<String>> {
+    let files = output(&mut git(&["diff", "--name-only", "HEAD"]))?;
+    Ok(files.lines().map(str::to_owned).collect())
+}
+
+/// Fails if a file is changed or new that is not one of these.
+pub(super) fn clean_but(wanted: &dyn Fn(&str) -> bool) -> Outcome {
+    let words = ["ls-files", "--others", "--exclude-standard"];
+    let new = output(&mut git(&words))?;
+    let foreign = changed()?.into_iter().chain(new.lines().map(str::to_owned));
+    let foreign: Vec<String> = foreign.filter(|path| !wanted(path)).collect();
+    if foreign.is_empty() {
+        return Ok(());
+    }
+    Err(format!("a release does not change {}", foreign.join(", ")))
 }
 
 pub(super) fn on_main() -> Outcome {
@@ -29,6 +38,32 @@ pub(super) fn on_main() -> Outcome {
         "" => Err("releases are made on the branch main, and no branch is checked out".into()),
         other => Err(format!("releases are made on the branch main, this is {other}")),
     }
+}
+
+/// Fails if this commit is not part of main.
+pub(super) fn part_of_main() -> Outcome {
+    let ancestry = git(&["merge-base", "--is-ancestor", "HEAD", "main"]).status();
+    match ancestry {
+        Ok(status) if status.success() => Ok(()),
+        _ => Err("releases are commits of the branch main, and this is none".into()),
+    }
+}
+
+/// Fails if git does not know who commits and tags.
+pub(super) fn identity() -> Outcome {
+    output(&mut git(&["var", "GIT_COMMITTER_IDENT"])).map(drop)
+}
+
+/// The files in which this commit differs from the one before.
+pub(super) fn changed_by_head() -> Outcome<Vec<String>> {
+    let words = ["diff-tree", "--no-commit-id", "--name-only", "-r", "--root", "HEAD"];
+    Ok(output(&mut git(&words))?.lines().map(str::to_owned).collect())
+}
+
+/// Whether this commit holds the file.
+pub(crate) fn holds(revision: &str, path: &str) -> bool {
+    let status = git(&["cat-file", "-e", &format!("{revision}:{path}")]).output();
+    status.is_ok_and(|output| output.status.success())
 }
 
 /// The commit that is checked out.
@@ -69,7 +104,8 @@ pub(crate) fn last_release() -> Outcome<Option<Version>> {
     Ok(highest(&tags))
 }
 
-fn highest(tags: &str) -> Option<Version> {
+/// The highest version among the names of tags.
+pub(super) fn highest(tags: &str) -> Option<Version> {
     tags.lines().filter_map(|tag| tag.trim().strip_prefix('v')?.parse().ok()).max()
 }
 

@@ -15,7 +15,21 @@ pub(crate) use rehearse::run_if_equipped;
 pub(crate) use version::{Bump, Next};
 
 use crate::cli::Release;
-use crate::command::Outcome;
+use crate::command::{Outcome, read};
+
+/// Fails if the changelog has the manifest's version and git has no tag of it.
+pub(crate) fn all_tagged() -> Outcome {
+    let current = manifest::version(&read(manifest::PATH)?)?;
+    let released = changelog::section(&read(changelog::PATH)?, &current).is_some();
+    if !released || git::tagged(&current).is_some() {
+        return Ok(());
+    }
+    Err(format!(
+        "{current} is in the changelog and has no tag here. If it has been published, this copy has \
+         not got the tags: git fetch --tags. If it is prepared, go on with `cargo xtask release \
+         publish`. If it cannot be completed, name the version that takes its place: --version X.Y.Z"
+    ))
+}
 
 pub(crate) fn run(command: Release) -> Outcome {
     match command {

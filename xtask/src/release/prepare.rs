@@ -5,7 +5,7 @@ use std::fs;
 use semver::Version;
 
 use super::version::{Next, allows};
-use super::{changelog, git, manifest};
+use super::{all_tagged, changelog, git, manifest};
 use crate::command::{Outcome, cargo, output, read, root};
 use crate::passed::Check;
 use crate::{ci, gates, generate};
@@ -15,19 +15,18 @@ const LOCK: &str = "Cargo.lock";
 pub(super) fn run(next: Next, date: &str) -> Outcome {
     git::on_main()?;
     git::clean()?;
+    git::identity()?;
+    let current = manifest::version(&read(manifest::PATH)?)?;
+    // Whoever names a higher version gives up one that could not be completed.
+    if !matches!(&next, Next::Version(version) if *version > current) {
+        all_tagged()?;
+    }
     let last = git::last_release()?;
     let next = next.after(last.as_ref())?;
     if git::tagged(&next).is_some() {
         return Err(format!("the tag {} exists, on another branch", git::tag(&next)));
     }
     let written = read(changelog::PATH)?;
-    let current = manifest::version(&read(manifest::PATH)?)?;
-    if changelog::section(&written, &current).is_some() && git::tagged(&current).is_none() {
-        return Err(format!(
-            "{current} is prepared and has not been published: go on with `cargo xtask release \
-             publish`, or take its commit back"
-        ));
-    }
     let changelog = changelog::release(&written, &next, date)?;
     println!(
         "    {} -> {next}",
@@ -45,9 +44,12 @@ pub(super) fn run(next: Next, date: &str) -> Outcome {
     }
     git::clean()?;
 
-    write(&next, &changelog).and_then(|()| commit(&next)).inspect_err(|_| {
-        // Half a preparation is worse than none. What cannot be undone, git shows.
-        drop(changed().and_then(|files| git::restore(&files)));
+    write(&next, &changelog).and_then(|()| commit(&next)).map_err(|error| {
+        // Half a preparation is worse than none.
+        match changed().and_then(|files| git::restore(&files)) {
+            Ok(()) => error,
+            Err(problem) => format!("{error}\nand what was written could not be undone: {problem}"),
+        }
     })
 }
 
@@ -68,12 +70,8 @@ fn write(next: &Version, changelog: &str) -> Outcome {
 }
 
 fn commit(next: &Version) -> Outcome {
+    git::clean_but(&belongs)?;
     let files = changed()?;
-    let foreign: Vec<&str> =
-        files.iter().map(String::as_str).filter(|path| !belongs(path)).collect();
-    if !foreign.is_empty() {
-        return Err(format!("a release does not change {}", foreign.join(", ")));
-    }
     git::commit_files(&git::release_subject(next), &files)?;
     println!(
         "\n{next} is prepared. Next:\n    \
@@ -84,14 +82,13 @@ fn commit(next: &Version) -> Outcome {
     Ok(())
 }
 
-/// The files that differ from the commit, and those it has not.
+/// The files of a release that differ from the commit.
 fn changed() -> Outcome<Vec<String>> {
-    let words = ["ls-files", "--modified", "--others", "--exclude-standard", "--deduplicate"];
-    Ok(output(&mut git::git(&words))?.lines().map(str::to_owned).collect())
+    Ok(git::changed()?.into_iter().filter(|path| belongs(path)).collect())
 }
 
 /// Whether a release may change this file.
-fn belongs(path: &str) -> bool {
+pub(super) fn belongs(path: &str) -> bool {
     [manifest::PATH, LOCK, changelog::PATH].contains(&path) || path.ends_with("README.md")
 }
 

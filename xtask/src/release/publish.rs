@@ -2,7 +2,7 @@
 
 use semver::Version;
 
-use super::{changelog, check, git, manifest, registry};
+use super::{changelog, check, git, manifest, prepare, registry};
 use crate::command::{Outcome, cargo, read, run as run_command};
 use crate::members::published;
 use crate::passed::Check;
@@ -18,12 +18,17 @@ pub(super) fn run(dry_run: bool, name: Option<&str>) -> Outcome {
             changelog::PATH
         )
     })?;
-    if git::subject()? != git::release_subject(&version) {
+    let changed = git::changed_by_head()?;
+    if git::subject()? != git::release_subject(&version)
+        || !changed.iter().all(|path| prepare::belongs(path))
+    {
         return Err(format!(
             "this is not the commit that `cargo xtask release prepare` made for {version}, and \
              nothing else is published under that version"
         ));
     }
+    git::part_of_main()?;
+    git::identity()?;
     let tagged = git::tagged(&version);
     if tagged.as_ref().is_some_and(|commit| git::head().as_ref() != Ok(commit)) {
         return Err(format!(
@@ -45,16 +50,18 @@ pub(super) fn run(dry_run: bool, name: Option<&str>) -> Outcome {
     if dry_run {
         return rehearse(&rest, &options);
     }
-    git::on_main()?;
+    let again =
+        |stopped: String| format!("{stopped}\n\nto go on: cargo xtask release publish{options}");
     upload(&version, done, &rest, |package| {
         run_command(&mut cargo(&format!("publish --locked --package {package}{options}")))
     })
-    .map_err(|stopped| format!("{stopped}\n\nto go on: cargo xtask release publish{options}"))?;
+    .map_err(again)?;
     if tagged.is_none() {
-        git::annotate(&version, &format!("Release {version}\n\n{changes}\n"))?;
+        let tag = git::annotate(&version, &format!("Release {version}\n\n{changes}\n"));
+        tag.map_err(|error| again(format!("{version} is published and not tagged: {error}")))?;
     }
     let tag = git::tag(&version);
-    println!("\n{version} is published and tagged. Last: git push origin main {tag}");
+    println!("\n{version} is published and tagged. Last: git push origin {tag}");
     Ok(())
 }
 

@@ -8,9 +8,8 @@ mod sources;
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
-use crate::command::{Outcome, cargo, output, root};
+use crate::command::{Outcome, cargo, git, output, root};
 use crate::packages::packages;
 
 /// One text file of the repository.
@@ -74,9 +73,8 @@ pub(crate) fn check() -> Outcome {
 
 /// The files git tracks or would track.
 pub(crate) fn files() -> Outcome<Vec<File>> {
-    let mut git = Command::new("git");
-    git.current_dir(root()).args(["ls-files", "--cached", "--others", "--exclude-standard"]);
-    let list = output(&mut git)?;
+    let words = ["ls-files", "--cached", "--others", "--exclude-standard"];
+    let list = output(&mut git(&words))?;
     let mut files = Vec::new();
     for path in list.lines().filter(|path| is_text(path)) {
         // A file that was removed but not yet committed is still listed.

@@ -16,6 +16,7 @@ use semver::Version;
 use self::program::Program;
 use self::registry::Registry;
 use self::repository::Repository;
+use super::git;
 use super::version::{Bump, Next};
 use crate::command::{Outcome, root};
 use crate::tools::{HTTP_REGISTRY, SEMVER, openssl};
@@ -23,6 +24,7 @@ use crate::tools::{HTTP_REGISTRY, SEMVER, openssl};
 /// What the rehearsed changes add to the core's public interface, and take away again.
 const FIRST_ADDITION: &str = "rehearsed_once";
 const SECOND_ADDITION: &str = "rehearsed_twice";
+const THIRD_ADDITION: &str = "rehearsed_thrice";
 
 /// As a step of `ci`: the tools take longer to install than the rest of it takes.
 pub(crate) fn run_if_equipped() -> Outcome {
@@ -89,7 +91,9 @@ fn first(repository: &Repository, registry: &Registry, program: &Program) -> Out
     }
     program.quickstart(&version)?;
 
+    repository.check_out(&git::tag(&version))?;
     let again = repository.publish(&[])?;
+    repository.check_out("main")?;
     expect(again.matches("is there already").count() == 5, "publishing again changes nothing")?;
     Ok(version)
 }
@@ -156,7 +160,14 @@ fn refused(repository: &Repository, last: &Version) -> Outcome {
     expect(repository.is_clean()?, "a refused release leaves no change")?;
     let version = Next::Bump(Bump::Minor).after(Some(last))?;
     repository.prepare(&["--bump", "minor"])?;
-    expect(repository.head()? != before, &format!("{version} may break what {last} had"))
+    expect(repository.head()? != before, &format!("{version} may break what {last} had"))?;
+
+    // That version cannot be completed, say, because its archives do not build.
+    repository.add(THIRD_ADDITION)?;
+    let error = repository.prepare_fails(&["--bump", "patch"])?;
+    expect(error.contains("--version X.Y.Z"), "it says how to give up a prepared version")?;
+    let version = Next::Bump(Bump::Patch).after(Some(&version))?;
+    repository.prepare(&["--version", &version.to_string()])
 }
 
 fn expect(holds: bool, what: &str) -> Outcome {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use semver::Version;
 
-use crate::command::{Outcome, output};
+use crate::command::{Outcome, git, output};
 
 /// Its name in cargo's configuration.
 pub(super) const NAME: &str = "rehearsal";
@@ -26,6 +26,8 @@ pub(super) struct Registry {
     folder: PathBuf,
     address: SocketAddr,
     server: Option<Child>,
+    /// What cargo keeps of other registries at such addresses.
+    kept: Vec<PathBuf>,
 }
 
 impl Registry {
@@ -35,7 +37,7 @@ impl Registry {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .and_then(|listener| listener.local_addr())
             .map_err(|error| format!("no port is free: {error}"))?;
-        let mut registry = Self { folder: folder.to_owned(), address, server: None };
+        let mut registry = Self { folder: folder.to_owned(), address, server: None, kept: kept() };
         registry.restart()?;
         Ok(registry)
     }
@@ -63,8 +65,7 @@ impl Registry {
     pub(super) fn versions(&self, package: &str) -> Outcome<Vec<String>> {
         // What it has committed: a file that is being written proves nothing.
         let file = format!("HEAD:ms/tr/{package}");
-        let mut git = Command::new("git");
-        let Ok(text) = output(git.current_dir(&self.folder).args(["show", &file])) else {
+        let Ok(text) = output(git(&["show", &file]).current_dir(&self.folder)) else {
             return Ok(Vec::new());
         };
         let entries = text.lines().filter(|line| !line.trim().is_empty());
@@ -104,7 +105,25 @@ impl Registry {
 impl Drop for Registry {
     fn drop(&mut self) {
         self.stop();
+        // The address is never used again, so neither is what cargo keeps under it.
+        for folder in kept().into_iter().filter(|folder| !self.kept.contains(folder)) {
+            drop(fs::remove_dir_all(folder));
+        }
     }
+}
+
+/// The folders that cargo keeps for registries on this machine.
+fn kept() -> Vec<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "that is where cargo looks")]
+    let home = std::env::var("CARGO_HOME").map(PathBuf::from).ok();
+    let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo"))).unwrap_or_default();
+    let places = ["git/db", "git/checkouts", "registry/cache", "registry/index", "registry/src"];
+    let entries = places.iter().filter_map(|place| fs::read_dir(home.join(place)).ok()).flatten();
+    let folders = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let is_local = |folder: &PathBuf| {
+        folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with("127.0.0.1-"))
+    };
+    folders.filter(is_local).collect()
 }
 
 /// Whether it holds before the time is over.

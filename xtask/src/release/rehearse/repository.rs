@@ -1,6 +1,6 @@
 //! A copy of the repository in which releases may be made.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -9,9 +9,10 @@ use toml_edit::{DocumentMut, Item, value};
 
 use super::build_folder;
 use super::registry::{Environment, NAME, Registry};
-use crate::command::{Outcome, cargo, output, root};
-use crate::members::published;
-use crate::release::{changelog, git, manifest};
+use crate::command::{Outcome, cargo, git, output, root};
+use crate::members::{MEMBERS, published};
+use crate::release::git::{highest, tag};
+use crate::release::{changelog, manifest};
 
 const CORE: &str = "crates/mstr-core/src/lib.rs";
 const DATE: &str = "2026-01-31";
@@ -22,21 +23,34 @@ pub(super) struct Repository {
 }
 
 /// A publication under way.
-pub(super) struct Publishing(Child);
+pub(super) struct Publishing {
+    process: Child,
+    /// What it says about its failure. A file, because nobody reads while it runs.
+    log: PathBuf,
+}
 
 impl Repository {
     /// Copies what is committed, and sends it to another registry.
     pub(super) fn copy(folder: &Path, registry: &Registry) -> Outcome<Self> {
-        let mut clone = Command::new("git");
-        clone.args(["clone", "--quiet", "--no-hardlinks"]).arg(root()).arg(folder);
-        output(&mut clone)?;
+        output(git(&["clone", "--quiet", "--no-hardlinks"]).arg(root()).arg(folder))?;
         let repository = Self { folder: folder.to_owned(), environment: registry.environment() };
         // Whatever is checked out here is the main branch there.
         repository.git(&["checkout", "--quiet", "-B", "main"])?;
         repository.git(&["config", "user.name", "Rehearsal"])?;
         repository.git(&["config", "user.email", "rehearsal@localhost"])?;
         let text = repository.read(manifest::PATH)?;
+        let version = manifest::version(&text)?;
+        let written = repository.read(changelog::PATH)?;
+        if changelog::section(&written, &version).is_some() && !repository.has_tag(&version)? {
+            // A release that is being made, or a copy without tags.
+            repository.git(&["tag", &tag(&version)])?;
+        }
         repository.write(manifest::PATH, &elsewhere(&text)?)?;
+        let mut clean = cargo("clean --quiet");
+        clean.args(MEMBERS.iter().map(|member| format!("--package={member}"))).current_dir(folder);
+        clean.envs(repository.environment.clone()).env("CARGO_TARGET_DIR", build_folder());
+        // What an earlier rehearsal has built of its copy, which nobody can use.
+        output(&mut clean)?;
         repository.note("Rehearse a release.")?;
         repository.commit("Release to a registry on this machine")?;
         Ok(repository)
@@ -46,7 +60,8 @@ impl Repository {
     /// that has been released.
     pub(super) fn next_release(&self) -> Outcome<Version> {
         let version = manifest::version(&self.read(manifest::PATH)?)?;
-        Ok(match git::last_release()? {
+        let tags = self.git(&["tag", "--list", "v*", "--merged", "HEAD"])?;
+        Ok(match highest(&tags) {
             Some(last) if last >= version => Version::new(last.major, last.minor + 1, 0),
             _ => version,
         })
@@ -77,11 +92,14 @@ impl Repository {
 
     pub(super) fn begin_publishing(&self) -> Outcome<Publishing> {
         self.passed("packages")?;
+        let log = build_folder().join("publishing.log");
+        let file = File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
         let mut command = self.release("publish", &["--registry", NAME]);
         // The registry will be gone, which need not be tried three times.
         command.env("CARGO_NET_RETRY", "0");
-        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.spawn().map(Publishing).map_err(|error| format!("cargo xtask: {error}"))
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
+        let process = command.spawn().map_err(|error| format!("cargo xtask: {error}"))?;
+        Ok(Publishing { process, log })
     }
 
     /// Adds a public function to the core.
@@ -100,6 +118,11 @@ impl Repository {
         self.commit(&format!("Remove {name}"))
     }
 
+    /// Checks a commit out, and not its branch.
+    pub(super) fn check_out(&self, revision: &str) -> Outcome {
+        self.git(&["checkout", "--quiet", revision]).map(drop)
+    }
+
     pub(super) fn head(&self) -> Outcome<String> {
         self.git(&["rev-parse", "HEAD"])
     }
@@ -110,12 +133,16 @@ impl Repository {
 
     /// Whether the commit that is checked out has this version's annotated tag.
     pub(super) fn is_tagged(&self, version: &Version) -> Outcome<bool> {
-        let tags = self.git(&["tag", "--list", "--points-at", "HEAD", &git::tag(version)])?;
+        let tags = self.git(&["tag", "--list", "--points-at", "HEAD", &tag(version)])?;
         if tags.trim().is_empty() {
             return Ok(false);
         }
-        let kind = self.git(&["cat-file", "-t", &git::tag(version)])?;
+        let kind = self.git(&["cat-file", "-t", &tag(version)])?;
         Ok(kind.trim() == "tag")
+    }
+
+    fn has_tag(&self, version: &Version) -> Outcome<bool> {
+        Ok(!self.git(&["tag", "--list", &tag(version)])?.trim().is_empty())
     }
 
     /// Says that a check has passed which would take long, and which is not what is rehearsed.
@@ -144,7 +171,7 @@ impl Repository {
     }
 
     fn git(&self, words: &[&str]) -> Outcome<String> {
-        output(git::git(words).current_dir(&self.folder))
+        output(git(words).current_dir(&self.folder))
     }
 
     fn read(&self, path: &str) -> Outcome<String> {
@@ -160,10 +187,19 @@ impl Repository {
 
 impl Publishing {
     /// Waits for its end and returns what it says about its failure.
-    pub(super) fn fails(self) -> Outcome<String> {
-        let ended = self.0.wait_with_output().map_err(|error| error.to_string())?;
-        let errors = String::from_utf8_lossy(&ended.stderr).into_owned();
-        if ended.status.success() { Err("the publication was to stop".into()) } else { Ok(errors) }
+    pub(super) fn fails(mut self) -> Outcome<String> {
+        let status = self.process.wait().map_err(|error| error.to_string())?;
+        if status.success() {
+            return Err("the publication was to stop".into());
+        }
+        fs::read_to_string(&self.log).map_err(|error| format!("{}: {error}", self.log.display()))
+    }
+}
+
+impl Drop for Publishing {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
     }
 }
 
