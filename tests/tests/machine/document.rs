@@ -57,7 +57,9 @@ fn introduction(text: &mut String) {
 
 A test does to machines everything that can happen to them, in every situation that it finds, until
 it finds no further one. What the machines did is below, and a test fails where they do something
-else. An arrow says that a state *can* change for this reason; the tables say when.
+else. An arrow says that a state *can* change for this reason; the tables say when. Logins that were
+given up and may still succeed are followed for one kind at a time, own or borrowed, and not while a new
+session is being checked.
 
 In the tables, `if` has what tells the situations apart, and is empty where the row always holds. A
 logout *in the background* is one whose answer nobody waits for. A *failure* is told to the callers who

@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use mstr_core::session::{
     Access, CloseOutcome, Command, Event, Exchange, ExchangeId, LossReason, Output, Session,
     SessionConfig, Verdict,
 };
-use mstr_core::{BaseUrl, Credentials, ErrorKind, Grant, RetryPolicy};
+use mstr_core::{BaseUrl, Credentials, ErrorKind, Generation, Grant, RetryPolicy};
 
 use super::inputs::{EXPIRED, Exchanged, Given, Input, Observed, PROJECT, Possible, Reply};
 use super::situation::{Situation, Track};
@@ -65,6 +65,8 @@ pub(crate) struct Driver {
     tokens: u32,
     /// The tokens of sessions that nobody has ended yet and that are ours to end.
     alive: BTreeSet<String>,
+    /// Of these, those of logins that nobody awaited any more when they succeeded just now.
+    late: Vec<String>,
     refused: BTreeSet<Vec<u8>>,
     track: Track,
     done: Done,
@@ -93,6 +95,7 @@ impl Driver {
             before: None,
             tokens: 0,
             alive: BTreeSet::new(),
+            late: Vec::new(),
             refused: BTreeSet::new(),
             track: Track::new(given),
             done: Done::default(),
@@ -146,6 +149,7 @@ impl Driver {
     /// Gives the machine an input, and returns what it did.
     pub(crate) fn apply(&mut self, input: Input) -> Done {
         self.done = Done::default();
+        self.late.clear();
         let from = self.state();
         let generation = self.session.generation();
         match input {
@@ -249,7 +253,7 @@ impl Driver {
     fn observe(&mut self, observed: Observed) {
         let about = if observed == Observed::GoneBefore { &self.before } else { &self.grant };
         let grant = about.clone().unwrap();
-        let mut headers = http::HeaderMap::new();
+        let mut headers = HeaderMap::new();
         if observed == Observed::NewCookie {
             self.tokens += 1;
             let cookie = format!("JSESSIONID=n{}; Path=/", self.tokens);
@@ -296,6 +300,7 @@ impl Driver {
             let token = format!("t{}", self.tokens);
             if !borrowed {
                 self.alive.insert(token.clone());
+                self.late.push(token.clone());
             }
             let answer = Reply::Success.to(Exchanged::Login, &token);
             self.session.handle_response(id, answer, self.now);
@@ -316,8 +321,8 @@ impl Driver {
             match self.session.poll_output() {
                 Output::Event(event) => {
                     // The server has said so, or is asked to end it all the same.
-                    if matches!(event, Event::Lost { .. }) {
-                        self.alive.clear();
+                    if let Event::Lost { generation, .. } = event {
+                        self.lose(generation);
                     }
                     self.done.events.push(name(&event));
                 }
@@ -331,6 +336,19 @@ impl Driver {
                     return;
                 }
             }
+        }
+    }
+
+    fn lose(&mut self, generation: Generation) {
+        match self.grant.as_ref().filter(|grant| grant.generation() == generation) {
+            Some(grant) => {
+                let mut headers = HeaderMap::new();
+                grant.apply(&mut headers, None);
+                let token = headers.get("x-mstr-authtoken").unwrap();
+                self.alive.remove(token.to_str().unwrap());
+            }
+            // It was never granted, so there is no other.
+            None => self.alive.clear(),
         }
     }
 
@@ -374,7 +392,7 @@ impl Driver {
     }
 
     /// The laws that hold after every input, whatever came before.
-    fn check(&mut self, from: &'static str, generation: Option<mstr_core::Generation>) {
+    fn check(&mut self, from: &'static str, generation: Option<Generation>) {
         let mut broken = Vec::new();
         let establishing = self
             .awaited()
@@ -399,6 +417,9 @@ impl Driver {
         let between = ["closing", "leaving a session", "checking the session"];
         if idle && !between.contains(&self.state()) && !self.alive.is_empty() {
             broken.push("a session of ours is left on the server");
+        }
+        if self.late.iter().any(|token| self.alive.contains(token)) {
+            broken.push("a session that nobody awaited any more is left on the server");
         }
         if self.done.told.iter().any(|told| told == "granted")
             && self.session.current_grant().is_none()

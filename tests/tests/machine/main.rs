@@ -12,11 +12,12 @@ mod rules;
 mod situation;
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use self::explore::Graph;
 use self::inputs::{Exchanged, Input};
+use self::rules::End;
 
 /// Says that the document is to be written instead of compared.
 const GENERATE: &str = "MSTR_GENERATE";
@@ -26,7 +27,10 @@ static GRAPH: LazyLock<Graph> = LazyLock::new(Graph::explore);
 
 #[test]
 fn the_document_says_what_the_machine_does() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/session-machine.md");
+    // Of the run and not of the build: two copies of the repository may share what they build.
+    #[expect(clippy::disallowed_methods, reason = "cargo sets it for tests")]
+    let root = std::env::var("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap();
+    let path = root.join("../docs/session-machine.md");
     let generated = document::write(&GRAPH);
     #[expect(clippy::disallowed_methods, reason = "set by `cargo xtask generate` for this test")]
     if std::env::var(GENERATE).is_ok_and(|value| value == "1") {
@@ -95,14 +99,22 @@ fn only_those_answers_are_awaited_that_can_change_something() {
 
 #[test]
 fn whatever_is_under_way_ends_though_nothing_is_answered() {
+    let (mut known, mut unknown) = (0, 0);
     for (index, situation) in GRAPH.situations.iter().enumerate() {
         if GRAPH.edge(index, Input::Deadline).is_some() {
-            let end = rules::after_deadlines(&GRAPH, index, Input::Deadline);
-            assert!(end.is_some(), "waits for ever: {situation:?}");
+            match rules::after_deadlines(&GRAPH, index, Input::Deadline) {
+                End::In(_) => known += 1,
+                End::Never => panic!("waits for ever: {situation:?}"),
+                End::NotExplored => unknown += 1,
+            }
         }
-        let end = rules::after_deadlines(&GRAPH, index, Input::Logout);
-        assert_eq!(end, Some("closed"), "is never closed: {situation:?}");
+        match rules::after_deadlines(&GRAPH, index, Input::Logout) {
+            End::In("closed") => known += 1,
+            End::NotExplored => unknown += 1,
+            end => panic!("is never closed but {end:?}: {situation:?}"),
+        }
     }
+    assert!(unknown * 10 < known, "{unknown} ends are not explored, {known} are");
 }
 
 #[test]

@@ -27,16 +27,27 @@ pub(crate) fn ways_out(graph: &Graph, state: &str, allowed: impl Fn(Input) -> bo
         .collect()
 }
 
-/// The state to which an input and then deadlines alone lead; `None` if that never ends.
-pub(crate) fn after_deadlines(graph: &Graph, at: usize, first: Input) -> Option<&'static str> {
-    let mut edge = graph.edge(at, first)?;
+/// Where an input and then deadlines alone lead.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) enum End {
+    /// To a state that waits for nothing.
+    In(&'static str),
+    /// Nowhere.
+    Never,
+    /// To a situation whose inputs were not tried.
+    NotExplored,
+}
+
+pub(crate) fn after_deadlines(graph: &Graph, at: usize, first: Input) -> End {
+    let Some(mut edge) = graph.edge(at, first) else { return End::NotExplored };
     for _ in 0..PATIENCE {
-        match edge.to.and_then(|at| graph.edge(at, Input::Deadline)) {
+        let Some(at) = edge.to else { return End::NotExplored };
+        match graph.edge(at, Input::Deadline) {
             Some(next) => edge = next,
-            None => return Some(edge.done.state),
+            None => return End::In(edge.done.state),
         }
     }
-    None
+    End::Never
 }
 
 /// Walks at random and compares each step with what the graph says about it.
