@@ -3,6 +3,7 @@
 mod agreement;
 mod documents;
 mod examples;
+mod lists;
 pub(crate) mod manifests;
 mod sources;
 
@@ -59,6 +60,7 @@ pub(crate) fn check() -> Outcome {
         complaints.extend(documents::check(file, &files, &|path| root().join(path).exists()));
         if file.is_source() {
             complaints.extend(sources::check(file));
+            complaints.extend(lists::check(file));
         }
     }
     complaints.extend(agreement::check(&|path| Some(find(path)?.text.as_str())));
