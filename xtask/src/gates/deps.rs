@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use crate::command::{Outcome, cargo, output, root};
+use crate::members::published;
 
 /// How many packages `mstr-core`'s tree may have, itself included.
 const LIMIT: usize = 45;
@@ -38,10 +39,14 @@ const STACKS: [&str; 21] = [
 ];
 
 /// What stands in the tree of nothing that is published.
-const EXAMPLES: [&str; 3] = ["mstr-stacks", "reqwest", "ureq"];
+const EXAMPLES: &[&str] = &["mstr-stacks", "reqwest", "ureq"];
+const EXAMPLE: &str = "it is there as an example";
+const EVERYTHING: &str = "--all-features --edges normal,build,dev";
 
 /// Package, options of `cargo tree`, what must not stand in the tree, and why.
-const ABSENT: &[(&str, &str, &[&str], &str)] = &[
+type Absence<'a> = (&'a str, &'a str, &'a [&'a str], &'a str);
+
+const ABSENT: &[Absence<'static>] = &[
     ("mstr-core", "--all-features", &STACKS, "it is used with any HTTP stack"),
     ("mstr-core", "--all-features", &["futures-executor"], "whoever awaits drives"),
     (
@@ -72,26 +77,14 @@ const ABSENT: &[(&str, &str, &[&str], &str)] = &[
     ),
     ("mstr", "--no-default-features", &STACKS, "without features the facade has no transport"),
     ("mstr-fake", "", &STACKS, "in memory it needs no socket"),
-    ("mstr", "--all-features --edges normal,build,dev", &EXAMPLES, "examples of other stacks"),
-    ("mstr-core", "--all-features --edges normal,build,dev", &EXAMPLES, "examples of other stacks"),
-    ("mstr-fake", "--all-features --edges normal,build,dev", &EXAMPLES, "examples of other stacks"),
-    (
-        "mstr-hyper",
-        "--all-features --edges normal,build,dev",
-        &EXAMPLES,
-        "examples of other stacks",
-    ),
-    (
-        "mstr-isahc",
-        "--all-features --edges normal,build,dev",
-        &EXAMPLES,
-        "examples of other stacks",
-    ),
 ];
 
 pub(crate) fn check() -> Outcome {
     let mut complaints = Vec::new();
-    for (package, options, absent, why) in ABSENT {
+    let published: Vec<String> = published().map(ToString::to_string).collect();
+    let everywhere = published.iter().map(|name| (&**name, EVERYTHING, EXAMPLES, EXAMPLE));
+    let everywhere: Vec<Absence<'_>> = everywhere.collect();
+    for (package, options, absent, why) in ABSENT.iter().chain(&everywhere) {
         let packages = tree(package, options)?;
         for name in absent.iter().filter(|name| packages.contains(**name)) {
             let how = if options.is_empty() { "default features" } else { options };
