@@ -1,7 +1,6 @@
 //! Things that stand in several places and have to agree.
 
-/// The text of a file.
-type Read<'a> = &'a dyn Fn(&str) -> Option<&'a str>;
+use super::Read;
 
 /// Where the minimum supported Rust version is stated for people, and after which words. The crates'
 /// READMEs are not here: theirs is generated.

@@ -1,6 +1,7 @@
 //! The text rules: what a machine can check by reading.
 
 mod agreement;
+mod crates;
 mod documents;
 mod examples;
 mod lists;
@@ -10,8 +11,11 @@ mod sources;
 use std::fs;
 use std::path::Path;
 
-use crate::command::{Outcome, cargo, git, output, root};
-use crate::packages::packages;
+use crate::command::{Outcome, cargo, git, metadata, output, root};
+use crate::packages::{names, packages};
+
+/// The text of a file.
+type Read<'a> = &'a dyn Fn(&str) -> Option<&'a str>;
 
 /// One text file of the repository.
 pub(crate) struct File {
@@ -63,7 +67,9 @@ pub(crate) fn check() -> Outcome {
             complaints.extend(lists::check(file));
         }
     }
-    complaints.extend(agreement::check(&|path| Some(find(path)?.text.as_str())));
+    let read: Read<'_> = &|path| Some(find(path)?.text.as_str());
+    complaints.extend(agreement::check(read));
+    complaints.extend(crates::check(&packages, &names(&metadata(&root())?), read));
     if complaints.is_empty() {
         println!("    {} files, nothing to complain about", files.len());
         Ok(())
