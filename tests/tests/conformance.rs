@@ -1,19 +1,32 @@
 //! The transport contract over the transports that come with this library.
 
-mod hyper {
-    mstr_fake::conformance!(mstr_tests::backends::Hyper::new());
+use mstr_fake::conformance::Backend;
+
+/// A module with the suite for each backend, and their names.
+macro_rules! suites {
+    ($($module:ident: $backend:expr,)+) => {
+        $(mod $module {
+            mstr_fake::conformance!($backend);
+        })+
+
+        fn names() -> Vec<&'static str> {
+            vec![$($backend.name()),+]
+        }
+    };
 }
 
-mod hyper_blocking {
-    mstr_fake::conformance!(mstr_tests::backends::HyperOnThreads);
+suites! {
+    hyper: mstr_tests::backends::Hyper::new(),
+    hyper_blocking: mstr_tests::backends::HyperOnThreads,
+    isahc: mstr_tests::backends::Isahc,
+    isahc_blocking: mstr_tests::backends::IsahcOnThreads,
 }
 
-mod isahc {
-    mstr_fake::conformance!(mstr_tests::backends::Isahc);
-}
-
-mod isahc_blocking {
-    mstr_fake::conformance!(mstr_tests::backends::IsahcOnThreads);
+#[test]
+fn no_backend_is_forgotten() {
+    let all = mstr_tests::backends::all();
+    let all: Vec<&str> = all.iter().map(|backend| backend.name()).collect();
+    assert_eq!(names(), all, "what this file runs, and what mstr_tests::backends has");
 }
 
 /// The document shows what the backends themselves say.
@@ -24,8 +37,7 @@ fn the_document_has_the_table_of_capabilities() {
     let (begin, end) = ("<!-- begin: capabilities -->\n", "<!-- end: capabilities -->");
     let shown = text.split(begin).nth(1).and_then(|rest| rest.split(end).next());
     let backends = mstr_tests::backends::all();
-    let backends: Vec<&dyn mstr_fake::conformance::Backend> =
-        backends.iter().map(|backend| &**backend).collect();
+    let backends: Vec<&dyn Backend> = backends.iter().map(|backend| &**backend).collect();
     let table = mstr_fake::conformance::table(&backends);
     assert_eq!(shown, Some(&*table), "replace what stands there by this:\n{table}");
 }

@@ -2,10 +2,13 @@
 
 mod memory;
 
-/// A module with the whole suite over one stack.
+use mstr_tests::Stack;
+use mstr_tests::suite::CASES;
+
+/// A module with the whole suite for each stack, and those stacks.
 macro_rules! over {
-    ($name:ident, $stack:ident) => {
-        mod $name {
+    ($($name:ident: $stack:ident,)+) => {
+        $(mod $name {
             use mstr_tests::{Lab, Stack};
 
             fn lab<F: Future<Output = ()>>(test: impl FnOnce(Lab) -> F) {
@@ -13,15 +16,43 @@ macro_rules! over {
             }
 
             mstr_tests::suite_on!(lab);
-        }
+        })+
+
+        const STACKS: &[Stack] = &[$(Stack::$stack),+];
     };
 }
 
-over!(hyper, Hyper);
-over!(hyper_http2, HyperHttp2);
-over!(hyper_on_threads, HyperOnThreads);
-over!(hyper_tls, HyperTls);
-over!(isahc, Isahc);
-over!(isahc_http2, IsahcHttp2);
-over!(isahc_on_threads, IsahcOnThreads);
-over!(isahc_tls, IsahcTls);
+over! {
+    hyper: Hyper,
+    hyper_tls: HyperTls,
+    hyper_http2: HyperHttp2,
+    hyper_on_threads: HyperOnThreads,
+    isahc: Isahc,
+    isahc_tls: IsahcTls,
+    isahc_http2: IsahcHttp2,
+    isahc_on_threads: IsahcOnThreads,
+}
+
+#[test]
+fn no_stack_is_forgotten() {
+    assert_eq!(STACKS, Stack::ALL, "what this file runs, and what mstr_tests::Stack has");
+}
+
+/// A case is a public function, so the compiler says nothing about one that is not in the list.
+#[test]
+fn no_case_is_forgotten() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/suite");
+    let mut written = Vec::new();
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let module = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let names = text.lines().filter_map(|line| line.strip_prefix("pub async fn "));
+        let names = names.filter_map(|rest| rest.strip_suffix("(lab: Lab) {"));
+        written.extend(names.map(|name| format!("{module}::{name}")));
+    }
+    written.sort();
+    let mut listed: Vec<&str> = CASES.iter().map(|case| case.name).collect();
+    listed.sort_unstable();
+    assert_eq!(written, listed, "what src/suite has, and the list in src/suite/mod.rs");
+}
