@@ -19,7 +19,7 @@ pub mod suite;
 use std::future::Future;
 use std::sync::Arc;
 
-use mstr::{Builder, Connection, Credentials, SharedTransport};
+use mstr::{Builder, Connection, Credentials, LoginMode, SharedTransport};
 use mstr_fake::loopback::HttpServer;
 use mstr_fake::{FakeTransport, Server, ServerBuilder, VirtualTime};
 pub use stack::Stack;
@@ -128,6 +128,19 @@ impl World {
 /// A server where alice's password is "secret".
 pub fn server() -> ServerBuilder {
     Server::builder().user("alice", "secret")
+}
+
+/// Every mode there is: the numbers of the REST API are powers of two.
+pub fn login_modes() -> Vec<LoginMode> {
+    (0..u32::BITS).filter_map(|bit| LoginMode::try_from(1 << bit).ok()).collect()
+}
+
+/// Fails for a list of credentials that a login mode is missing in.
+pub fn assert_every_login_mode(credentials: &[Credentials]) {
+    for mode in login_modes() {
+        let found = credentials.iter().any(|one| one.login_mode() == Some(mode));
+        assert!(found, "no credentials in this list log in as \"{mode}\"");
+    }
 }
 
 /// The examples of the documents are compiled, and run where they say so.

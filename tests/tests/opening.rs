@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mstr::{ErrorKind, RetryPolicy, Timeouts};
 use mstr_fake::{Fault, Purpose};
-use mstr_tests::{Lab, server};
+use mstr_tests::{Lab, login_modes, server};
 
 #[test]
 fn connecting_takes_two_round_trips_and_one_without_checks() {
@@ -204,4 +204,26 @@ fn a_login_whose_answer_loses_its_body_has_opened_a_session_all_the_same() {
         connection.close().await;
         assert_eq!(world.open_sessions(), 0);
     });
+}
+
+/// A mode that nobody can find is as good as none.
+#[test]
+fn the_documents_name_every_login_mode() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let read = |path: &str| std::fs::read_to_string(format!("{root}/{path}")).unwrap();
+    for mode in login_modes() {
+        let (name, number) = (format!("`{mode}`"), u32::from(mode).to_string());
+        for path in [
+            "README.md",
+            "crates/mstr-core/src/protocol/credentials.rs",
+            "crates/mstr/examples/quickstart.rs",
+        ] {
+            assert!(read(path).contains(&name), "{path} does not name {name}");
+        }
+        let guide = read("docs/from-mstrio.md");
+        let row = guide.lines().find(|line| line.starts_with("| `login_mode` as a number"));
+        let numbers = row.unwrap().split(|character: char| !character.is_ascii_digit());
+        let found = numbers.into_iter().any(|word| word == number);
+        assert!(found, "docs/from-mstrio.md: the row of `login_mode` does not list {number}");
+    }
 }

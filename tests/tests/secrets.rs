@@ -20,7 +20,7 @@ use mstr::{
     TransportErrorKind, WorkstationData,
 };
 use mstr_fake::{CaptureTransport, Fault, Server};
-use mstr_tests::{Lab, Stack, World};
+use mstr_tests::{Lab, Stack, World, assert_every_login_mode};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -341,12 +341,15 @@ impl Life {
         let shown = &mut self.shown;
         shown.debug("Password", &Password::from(PASSWORD));
         shown.debug("ApiToken", &ApiToken::from(API_TOKEN));
-        for credentials in [
+        let every = [
             Credentials::standard("alice", PASSWORD),
             Credentials::ldap("alice", PASSWORD),
+            Credentials::anonymous(),
             Credentials::api_token(API_TOKEN),
             Credentials::identity_token(IdentityToken::new(self.secrets[0].clone())),
-        ] {
+        ];
+        assert_every_login_mode(&every);
+        for credentials in every {
             shown.debug("Credentials", &credentials);
         }
         let document = serde_json::json!({ "defaultEnvironment": {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use mstr::{BoxError, CredentialProvider, Credentials, ErrorKind, LoginMode};
 use mstr_fake::{Fault, Purpose, Server};
 
-use crate::{Lab, server};
+use crate::{Lab, assert_every_login_mode, server};
 
 pub async fn the_main_job(lab: Lab) {
     let world = lab.start(server());
@@ -37,32 +37,28 @@ pub async fn the_main_job(lab: Lab) {
     });
 }
 
-pub async fn anonymous_ldap_and_standard_log_in(lab: Lab) {
-    let world = lab.start(server().ldap_user("bob", "hidden"));
-    for credentials in [
+pub async fn every_login_mode_logs_in(lab: Lab) {
+    let world = lab.start(server().ldap_user("bob", "hidden").api_token("APITOKEN-0001", "alice"));
+    let every = [
         Credentials::standard("alice", "secret"),
         Credentials::ldap("bob", "hidden"),
         Credentials::anonymous(),
-    ] {
+        Credentials::api_token("APITOKEN-0001"),
+    ];
+    assert_every_login_mode(&every);
+    for credentials in every {
+        let mode = credentials.login_mode();
         let connection = world.builder_for(credentials).connect().await.unwrap();
+        assert_eq!(connection.login_mode(), mode);
         connection.get("/api/echo").send().await.unwrap();
         connection.close().await;
     }
     // The mode is part of who logs in.
-    let error = world.builder_for(Credentials::ldap("alice", "secret")).connect().await;
-    assert_eq!(error.unwrap_err().kind(), ErrorKind::Credentials);
+    for wrong in [Credentials::ldap("alice", "secret"), Credentials::api_token("other")] {
+        let error = world.builder_for(wrong).connect().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Credentials);
+    }
     assert_eq!(world.open_sessions(), 0);
-}
-
-pub async fn an_api_token_logs_in(lab: Lab) {
-    let world = lab.start(server().api_token("APITOKEN-0001", "alice"));
-    let connection =
-        world.builder_for(Credentials::api_token("APITOKEN-0001")).connect().await.unwrap();
-    assert_eq!(connection.login_mode(), Some(LoginMode::ApiToken));
-    connection.get("/api/echo").send().await.unwrap();
-    connection.close().await;
-    let error = world.builder_for(Credentials::api_token("other")).connect().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Credentials);
 }
 
 pub async fn an_identity_token_borrows_a_session(lab: Lab) {

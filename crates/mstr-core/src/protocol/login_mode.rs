@@ -26,7 +26,7 @@ pub enum LoginMode {
 }
 
 impl LoginMode {
-    const ALL: [Self; 4] = [Self::Standard, Self::Anonymous, Self::Ldap, Self::ApiToken];
+    pub(crate) const ALL: [Self; 4] = [Self::Standard, Self::Anonymous, Self::Ldap, Self::ApiToken];
 
     const fn name(self) -> &'static str {
         match self {

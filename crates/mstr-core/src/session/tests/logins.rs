@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::contract::TransportInfo;
-use crate::protocol::Locale;
+use crate::protocol::{Locale, LoginMode};
 
 const OWN: &str = concat!("mstr/", env!("CARGO_PKG_VERSION"));
 const BASE: &str = "https://env.example.com/MicroStrategyLibrary";
@@ -23,7 +23,7 @@ fn expected_login(path: &str, body: &str) -> String {
 
 #[test]
 fn every_login_mode_sends_its_golden_request() {
-    for (credentials, body) in [
+    let golden = [
         (alice(), r#"{"loginMode":1,"applicationType":76,"username":"alice","password":"secret"}"#),
         (
             Credentials::ldap("cn=älice", "p\"w\\\n"),
@@ -34,7 +34,12 @@ fn every_login_mode_sends_its_golden_request() {
             Credentials::api_token("apitoken"),
             r#"{"loginMode":4096,"applicationType":76,"username":"apitoken"}"#,
         ),
-    ] {
+    ];
+    for mode in LoginMode::ALL {
+        let found = golden.iter().any(|(credentials, _)| credentials.login_mode() == Some(mode));
+        assert!(found, "the golden request of a login as \"{mode}\" is missing");
+    }
+    for (credentials, body) in golden {
         let login = login_of(config(), credentials);
         assert_eq!(login.purpose, Purpose::Login);
         assert!(!login.detached);
