@@ -168,6 +168,25 @@ fn wrong_arguments_say_what_is_wrong() {
 }
 
 #[test]
+fn the_help_has_every_effect() {
+    let (_, error) = refused(&["--fault", "login:1:explode"]);
+    let words = error.lines().find_map(|line| line.split_once(" is not one of ")).unwrap().1;
+    let help = Command::new(env!("CARGO_BIN_EXE_mstr-fake")).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let effects = help.split("EFFECT is one of").nth(1).unwrap();
+    let effects = effects.split("Examples:").next().unwrap();
+    let shown: Vec<&str> = effects
+        .lines()
+        .filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')))
+        .flat_map(|line| line.split("  ").next().unwrap().split(", "))
+        .map(|word| word.split('=').next().unwrap())
+        .collect();
+    let known: Vec<&str> =
+        words.split(", ").map(|word| word.split(['=', ',']).next().unwrap()).collect();
+    assert_eq!(shown, known, "what --help shows, and what a rule may say");
+}
+
+#[test]
 fn it_speaks_https_and_has_a_proxy_if_it_is_told_to() {
     let file = std::env::temp_dir().join(format!("mstr-fake-{}.pem", std::process::id()));
     let mut child = Command::new(env!("CARGO_BIN_EXE_mstr-fake"))

@@ -95,6 +95,23 @@ pub(super) enum Effect {
     Status { status: StatusCode, retry_after: Option<u64> },
 }
 
+/// The words for effects, as the error for another word lists them.
+const WORDS: [&str; 13] = [
+    "status=N",
+    "error=N,CODE",
+    "page=N",
+    "slow=MS",
+    "expire",
+    "drop-cookies",
+    "refuse",
+    "reset-before",
+    "reset-after",
+    "reset-mid-body",
+    "stall",
+    "stall-after",
+    "stall-mid-body",
+];
+
 /// The ticket of a refusal that was asked for.
 const FAULT_TICKET: &str = "0123456789abcdef0123456789abcdef";
 
@@ -286,6 +303,10 @@ fn parse_effect(text: &str) -> Result<Effect, String> {
         Some((name, value)) => (name, Some(value)),
         None => (main, None),
     };
+    let unknown = || format!("\"{main}\" is not one of {}", WORDS.join(", "));
+    if !WORDS.iter().any(|word| word.split('=').next() == Some(name)) {
+        return Err(unknown());
+    }
     let number = || {
         let value = value.ok_or_else(|| format!("{name} needs a number: {name}=N"))?;
         value.parse::<u64>().map_err(|_| format!("\"{value}\" is no number"))
@@ -335,13 +356,7 @@ fn parse_effect(text: &str) -> Result<Effect, String> {
         ("stall", None) => Effect::Stall,
         ("stall-after", None) => Effect::StallAfter,
         ("stall-mid-body", None) => Effect::StallMidBody,
-        _ => {
-            return Err(format!(
-                "\"{main}\" is not one of status=N, error=N,CODE, page=N, slow=MS, expire, \
-                 drop-cookies, refuse, reset-before, reset-after, reset-mid-body, stall, \
-                 stall-after, stall-mid-body"
-            ));
-        }
+        _ => return Err(unknown()),
     };
     match words.next() {
         Some(rest) => Err(format!("\"{rest}\" is not understood")),
@@ -353,27 +368,53 @@ fn parse_effect(text: &str) -> Result<Effect, String> {
 mod tests {
     use super::*;
 
+    /// A rule with each word.
+    const RULES: [&str; 15] = [
+        "login:*:status=503,retry-after=2",
+        "logout:1:reset-before",
+        "delegate:2+:reset-after",
+        "inspect:2-4:reset-mid-body",
+        "renew:*:stall",
+        "status:*:stall-after",
+        "projects:*:stall-mid-body",
+        "user-info:*:slow=250",
+        "identity-token:*:expire",
+        "api-token:*:drop-cookies",
+        "call:*:refuse",
+        "*:*:page=200",
+        "call:*:error=403,ERR017,-2147214568",
+        "call:*:error=404,ERR004",
+        "path=/api/echo:*:status=500",
+    ];
+
+    /// The name before `=`, in a word or in the effect of a rule.
+    fn name(word: &str) -> &str {
+        let effect = word.rsplit(':').next().unwrap_or_default();
+        effect.split(['=', ',']).next().unwrap_or_default()
+    }
+
     #[test]
     fn every_word_of_a_rule_is_understood() {
-        for rule in [
-            "login:*:status=503,retry-after=2",
-            "logout:1:reset-before",
-            "delegate:2+:reset-after",
-            "inspect:2-4:reset-mid-body",
-            "renew:*:stall",
-            "status:*:stall-after",
-            "projects:*:stall-mid-body",
-            "user-info:*:slow=250",
-            "identity-token:*:expire",
-            "api-token:*:drop-cookies",
-            "call:*:refuse",
-            "*:*:page=200",
-            "call:*:error=403,ERR017,-2147214568",
-            "call:*:error=404,ERR004",
-            "path=/api/echo:*:status=500",
-        ] {
-            rule.parse::<Fault>().unwrap();
+        for rule in RULES {
+            let fault = rule.parse::<Fault>().unwrap();
+            let answers = ["error", "page"].contains(&name(rule));
+            let expected = if answers { "answer" } else { name(rule) };
+            assert_eq!(fault.effect.name(), expected, "{rule}");
         }
+    }
+
+    #[test]
+    fn every_word_is_listed_documented_and_tried() {
+        let own = include_str!("faults.rs");
+        let documented: Vec<&str> = own
+            .lines()
+            .filter_map(|line| line.strip_prefix("///   - `"))
+            .filter_map(|line| line.split(['`', '=', ',']).next())
+            .collect();
+        assert_eq!(documented, WORDS.map(name), "the documentation of `Fault`, and `WORDS`");
+        let tried = |word: &&str| RULES.iter().any(|rule| name(rule) == name(word));
+        let untried: Vec<&str> = WORDS.into_iter().filter(|word| !tried(word)).collect();
+        assert!(untried.is_empty(), "no rule in this test has {untried:?}");
     }
 
     #[test]
