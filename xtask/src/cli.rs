@@ -26,7 +26,7 @@ pub(crate) enum Command {
     Ci(Ci),
     /// What this machine lacks, what it is for, and how to get it
     Doctor,
-    /// Writes what is generated: feature tables, READMEs, licences, the session machine's table
+    /// Writes what is generated: feature tables, READMEs, licences, two tables by tests
     Generate {
         /// Only says what has drifted
         #[arg(long)]

@@ -3,7 +3,9 @@
 //! - the table of features in each crate's documentation, from its manifest;
 //! - each crate's README, from its documentation;
 //! - the licence texts beside each crate, from those at the root;
-//! - `docs/session-machine.md`, from the machine itself, by a test.
+//! - `docs/session-machine.md`, from the machine itself, by a test;
+//! - the table of capabilities in `docs/transports.md`, from the backends of the conformance suite, by
+//!   a test.
 
 mod addresses;
 mod api;
@@ -31,8 +33,10 @@ struct Document {
 /// Writes what has changed.
 pub(crate) fn write() -> Outcome {
     write_texts()?;
-    // What the machine does, only the machine can tell.
-    let mut test = cargo("test --locked --package mstr-tests --no-default-features --test machine");
+    // What the machine does, only the machine can tell, and so it is with the transports.
+    let mut test = cargo(
+        "test --locked --package mstr-tests --test machine --test conformance -- the_document",
+    );
     run(test.env("MSTR_GENERATE", "1"))
 }
 
@@ -52,7 +56,7 @@ pub(crate) fn write_texts() -> Outcome {
 
 /// Complains about each file that is not as `write` would leave it.
 ///
-/// `docs/session-machine.md` is not among them: the test that writes it also compares it.
+/// What the tests write is not among them: they also compare it.
 pub(crate) fn check() -> Outcome {
     let documents = documents()?;
     let drifts: Vec<String> = documents
