@@ -212,13 +212,28 @@ fn the_documents_name_every_login_mode() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     let read = |path: &str| std::fs::read_to_string(format!("{root}/{path}")).unwrap();
     for mode in login_modes() {
-        let (name, number) = (format!("`{mode}`"), u32::from(mode).to_string());
-        for path in [
-            "README.md",
-            "crates/mstr-core/src/protocol/credentials.rs",
-            "crates/mstr/examples/quickstart.rs",
+        let (text, number) = (format!("`{mode}`"), u32::from(mode).to_string());
+        let name = mode.to_string();
+        let (method, words) = (name.replace('-', "_"), name.replace('-', " "));
+        let call = format!(".{method}(");
+        for (path, named) in [
+            ("README.md", &text),
+            ("crates/mstr-core/src/builder.rs", &format!("pub fn {method}(")),
+            ("crates/mstr-core/src/protocol/credentials.rs", &text),
+            ("crates/mstr/examples/quickstart.rs", &text),
+            ("docs/from-rest.md", &call),
         ] {
-            assert!(read(path).contains(&name), "{path} does not name {name}");
+            assert!(read(path).contains(named), "{path} does not have {named}");
+        }
+        for (path, begin) in [
+            ("README.md", "Logging in: "),
+            ("crates/mstr/src/lib.rs", "`mstr` logs in ("),
+            ("crates/mstr-core/src/builder.rs", "no credentials were given: "),
+        ] {
+            let file = read(path);
+            let list = file.split_once(begin).unwrap().1.split('.').next().unwrap();
+            let list = list.to_lowercase().replace('_', " ");
+            assert!(list.contains(&words), "{path}: \"{begin}…\" does not list {words}");
         }
         let guide = read("docs/from-mstrio.md");
         let row = guide.lines().find(|line| line.starts_with("| `login_mode` as a number"));
