@@ -51,8 +51,7 @@ fn no_case_is_forgotten() {
         let names = names.filter_map(|rest| rest.strip_suffix("(lab: Lab) {"));
         written.extend(names.map(|name| format!("{module}::{name}")));
     }
-    written.sort();
-    let mut listed: Vec<&str> = CASES.iter().map(|case| case.name).collect();
-    listed.sort_unstable();
-    assert_eq!(written, listed, "what src/suite has, and the list in src/suite/mod.rs");
+    assert!(written.len() >= CASES.len(), "a case is written in another way: {written:?}");
+    written.retain(|name| CASES.iter().all(|case| case.name != name));
+    assert!(written.is_empty(), "not in the list of src/suite/mod.rs: {written:?}");
 }
