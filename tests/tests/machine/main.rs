@@ -22,7 +22,7 @@ use self::rules::End;
 /// Says that the document is to be written instead of compared.
 const GENERATE: &str = "MSTR_GENERATE";
 
-/// Explored once for all tests.
+/// Explored once for each of the two tests.
 static GRAPH: LazyLock<Graph> = LazyLock::new(Graph::explore);
 
 #[test]
@@ -54,14 +54,24 @@ fn the_document_says_what_the_machine_does() {
     }
 }
 
+/// One test, because each is a process of its own for nextest and would explore anew.
 #[test]
+fn the_machine_keeps_its_rules_in_every_situation() {
+    every_state_of_the_machine_is_reached_and_no_other();
+    no_law_is_broken_by_any_input_in_any_situation();
+    closed_is_never_left();
+    refused_is_left_by_a_reset_or_a_logout_only();
+    only_those_answers_are_awaited_that_can_change_something();
+    whatever_is_under_way_ends_though_nothing_is_answered();
+    any_walk_goes_as_the_exploration_says();
+}
+
 fn every_state_of_the_machine_is_reached_and_no_other() {
     let reached: BTreeSet<&str> =
         GRAPH.situations.iter().map(|situation| situation.state).collect();
     assert_eq!(reached, rules::names().into_iter().collect());
 }
 
-#[test]
 fn no_law_is_broken_by_any_input_in_any_situation() {
     for edge in &GRAPH.edges {
         let from = &GRAPH.situations[edge.from];
@@ -69,13 +79,11 @@ fn no_law_is_broken_by_any_input_in_any_situation() {
     }
 }
 
-#[test]
 fn closed_is_never_left() {
     let out = rules::ways_out(&GRAPH, "closed", |_| false);
     assert!(out.is_empty(), "{out:?}");
 }
 
-#[test]
 fn refused_is_left_by_a_reset_or_a_logout_only() {
     let allowed =
         |input| matches!(input, Input::Reset(_) | Input::Logout | Input::LogoutEvenIfBorrowed);
@@ -83,7 +91,6 @@ fn refused_is_left_by_a_reset_or_a_logout_only() {
     assert!(out.is_empty(), "{out:?}");
 }
 
-#[test]
 fn only_those_answers_are_awaited_that_can_change_something() {
     for edge in &GRAPH.edges {
         if matches!(edge.input, Input::Stale | Input::LateLogin { .. }) {
@@ -97,7 +104,6 @@ fn only_those_answers_are_awaited_that_can_change_something() {
     }
 }
 
-#[test]
 fn whatever_is_under_way_ends_though_nothing_is_answered() {
     let (mut known, mut unknown) = (0, 0);
     for (index, situation) in GRAPH.situations.iter().enumerate() {
@@ -117,7 +123,6 @@ fn whatever_is_under_way_ends_though_nothing_is_answered() {
     assert!(unknown * 10 < known, "{unknown} ends are not explored, {known} are");
 }
 
-#[test]
 fn any_walk_goes_as_the_exploration_says() {
     for seed in 0..400 {
         rules::walk(&GRAPH, seed, 60).unwrap();
