@@ -18,6 +18,14 @@ pub(super) fn run(dry_run: bool, name: Option<&str>) -> Outcome {
             changelog::PATH
         )
     })?;
+    let tagged = git::tagged(&version);
+    if tagged.as_ref().is_some_and(|commit| git::head().as_ref() != Ok(commit)) {
+        return Err(format!(
+            "{} is the tag of another commit: {version} has been released. Check that commit out \
+             to go on with it, or prepare the next version",
+            git::tag(&version)
+        ));
+    }
     let changed = git::changed_by_head()?;
     if git::subject()? != git::release_subject(&version)
         || !changed.iter().all(|path| prepare::belongs(path))
@@ -29,18 +37,6 @@ pub(super) fn run(dry_run: bool, name: Option<&str>) -> Outcome {
     }
     git::part_of_main()?;
     git::identity()?;
-    let tagged = git::tagged(&version);
-    if tagged.as_ref().is_some_and(|commit| git::head().as_ref() != Ok(commit)) {
-        return Err(format!(
-            "{} is the tag of another commit: {version} has been released. Check that commit out \
-             to go on with it, or prepare the next version",
-            git::tag(&version)
-        ));
-    }
-    if !dry_run && !Check::Packages.has_passed()? {
-        println!("    this commit has not passed `cargo xtask release check` here yet");
-        check::run()?;
-    }
 
     let (done, rest) = split(&version, name)?;
     for package in &done {
@@ -49,6 +45,10 @@ pub(super) fn run(dry_run: bool, name: Option<&str>) -> Outcome {
     let options = name.map(|name| format!(" --registry {name}")).unwrap_or_default();
     if dry_run {
         return rehearse(&rest, &options);
+    }
+    if !Check::Packages.has_passed()? {
+        println!("    this commit has not passed `cargo xtask release check` here yet");
+        check::run()?;
     }
     let again =
         |stopped: String| format!("{stopped}\n\nto go on: cargo xtask release publish{options}");
