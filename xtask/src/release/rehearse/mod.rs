@@ -19,6 +19,7 @@ use self::repository::Repository;
 use super::git;
 use super::version::{Bump, Next};
 use crate::command::{Outcome, root};
+use crate::members::published;
 use crate::tools::{HTTP_REGISTRY, SEMVER, openssl};
 
 /// What the rehearsed changes add to the core's public interface, and take away again.
@@ -85,7 +86,7 @@ fn first(repository: &Repository, registry: &Registry, program: &Program) -> Out
 
     repository.publish(&[])?;
     expect(repository.is_tagged(&version)?, "a release ends with an annotated tag")?;
-    for package in crate::members::published() {
+    for package in published() {
         let versions = registry.versions(&package.to_string())?;
         expect(versions == [version.to_string()], &format!("{package} {version} is published"))?;
     }
@@ -94,7 +95,8 @@ fn first(repository: &Repository, registry: &Registry, program: &Program) -> Out
     repository.check_out(&git::tag(&version))?;
     let again = repository.publish(&[])?;
     repository.check_out("main")?;
-    expect(again.matches("is there already").count() == 5, "publishing again changes nothing")?;
+    let skipped = again.matches("is there already").count();
+    expect(skipped == published().count(), "publishing again changes nothing")?;
     Ok(version)
 }
 
@@ -127,7 +129,7 @@ fn interrupted(
         line.unwrap_or_default().to_owned()
     };
     expect(list("published:").contains("mstr-core"), "it says what is published")?;
-    expect(list("not published:").contains("mstr-isahc, mstr"), "it says what is not")?;
+    expect(list("not published:").ends_with(", mstr"), "it says what is not")?;
     expect(
         stopped.contains("to go on: cargo xtask release publish --registry rehearsal"),
         "it says how to go on",
@@ -141,7 +143,7 @@ fn interrupted(
         "what is published is not published again",
     )?;
     expect(repository.is_tagged(&version)?, "a resumed release ends with the tag")?;
-    for package in crate::members::published() {
+    for package in published() {
         let versions = registry.versions(&package.to_string())?;
         let count = versions.iter().filter(|other| **other == version.to_string()).count();
         expect(count == 1, &format!("{package} {version} is published once"))?;
