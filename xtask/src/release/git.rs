@@ -117,6 +117,9 @@ pub(super) fn commit_files(message: &str, files: &[String]) -> Outcome {
 
 /// Undoes what is not committed, in these files.
 pub(super) fn restore(files: &[String]) -> Outcome {
+    if files.is_empty() {
+        return Ok(());
+    }
     run(git(&["restore", "--"]).args(files))
 }
 

@@ -77,6 +77,7 @@ fn commit(next: &Version) -> Outcome {
         "\n{next} is prepared. Next:\n    \
          cargo xtask release check\n    \
          cargo xtask release publish --dry-run\n    \
+         git push origin main\n    \
          cargo xtask release publish"
     );
     Ok(())
