@@ -160,7 +160,10 @@ fn take_outputs(session: &mut Session, now: Instant, shown: &mut Shown) {
                 session.handle_response(exchange.id, Ok(answer), now);
             }
             Output::Wait(_) => return,
-            Output::Event(_) | Output::NeedCredentials(_) => {}
+            Output::Event(_)
+            | Output::FrontHeaders(_)
+            | Output::NeedCredentials(_)
+            | Output::Store(_) => {}
         }
     }
 }

@@ -8,13 +8,11 @@ use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 
-use crate::blocking;
-use crate::call::{RetryPolicy, Timeouts};
-use crate::connection::{Connection, Shared};
 use crate::contract::{
     BlockingTransport, SharedBlockingTransport, SharedTransport, Transport, TransportInfo,
 };
 use crate::error::{Error, ErrorKind};
+use crate::policy::{RetryPolicy, Timeouts};
 use crate::protocol::{
     ApiToken, BaseUrl, CredentialProvider, Credentials, IdentityToken, Locale, Password, ProjectRef,
 };
@@ -48,7 +46,7 @@ pub struct Builder<T = NoTransport> {
     allow_insecure: bool,
     user_agent: Option<String>,
     seed: Option<u64>,
-    transport: T,
+    pub(crate) transport: T,
 }
 
 enum Source {
@@ -263,7 +261,12 @@ impl<T> Builder<T> {
         self
     }
 
-    fn prepare(&self, info: TransportInfo, now: Instant) -> Result<(Session, u64), Error> {
+    /// Puts together what a driver is made of.
+    pub(crate) fn prepare(self, info: TransportInfo, now: Instant) -> Result<Prepared<T>, Error>
+    where
+        T: Clone,
+        Borrowing<T>: CredentialProvider,
+    {
         let base = BaseUrl::parse(&self.base)?;
         if let Some(name) = self.timeouts.zero() {
             return Err(config_error(name));
@@ -274,7 +277,7 @@ impl<T> Builder<T> {
             .locale(self.locale.clone())
             .exchange_timeout(self.timeouts.attempt)
             .logout_timeout(self.timeouts.attempt.min(LONGEST_LOGOUT))
-            .retry(self.retry.clone())
+            .retry(self.retry)
             .seed(seed);
         let application = match &self.user_agent {
             None => None,
@@ -301,9 +304,14 @@ impl<T> Builder<T> {
         if self.allow_insecure {
             config = config.allow_insecure_http();
         }
-        let credentials = match &self.source {
-            Source::Credentials(credentials) => Some(credentials.clone()),
-            Source::Provider(_) | Source::Workstation(_) => None,
+        let (credentials, provider): (_, Option<Arc<dyn CredentialProvider>>) = match self.source {
+            Source::Credentials(credentials) => (Some(credentials), None),
+            Source::Provider(provider) => (None, Some(provider)),
+            Source::Workstation(data) => {
+                let endpoint = Arc::clone(config.endpoint());
+                let borrowing = Borrowing::new(data, endpoint, self.transport.clone());
+                (None, Some(Arc::new(borrowing)))
+            }
             Source::None => {
                 return Err(config_error(
                     "no credentials were given: call standard, ldap, anonymous, api_token, \
@@ -311,7 +319,9 @@ impl<T> Builder<T> {
                 ));
             }
         };
-        Ok((Session::new(config, credentials)?, seed))
+        let session = Session::new(config, credentials)?;
+        let Self { transport, timeouts, retry, .. } = self;
+        Ok(Prepared { session, transport, provider, timeouts, retry, seed })
     }
 
     /// Differs between connections and processes; nothing depends on its being unpredictable.
@@ -324,84 +334,14 @@ impl<T> Builder<T> {
     }
 }
 
-impl Builder<SharedTransport> {
-    /// Opens the connection: logs in, and finds the project if one is given. Everything is asked
-    /// side by side after the login, so this takes two round trips.
-    ///
-    /// If anything fails, the session is logged out before the error is returned.
-    ///
-    /// # Errors
-    ///
-    /// [`Config`](ErrorKind::Config) for a setting that cannot work,
-    /// [`ProjectUnavailable`](ErrorKind::ProjectUnavailable), and those of
-    /// [`Connection::open`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future logs out, in the background, what it has opened.
-    pub async fn connect(self) -> Result<Connection, Error> {
-        let connection = self.build()?;
-        connection.open().await?;
-        Ok(connection)
-    }
-
-    /// Builds the connection without opening it: the first request logs in.
-    ///
-    /// # Errors
-    ///
-    /// [`Config`](ErrorKind::Config) for a setting that cannot work.
-    pub fn build(self) -> Result<Connection, Error> {
-        let timer = self.transport.timer();
-        let (session, seed) = self.prepare(self.transport.info(), timer.now())?;
-        let provider = match self.source {
-            Source::Provider(provider) => Some(provider),
-            Source::Workstation(data) => {
-                let borrowing = Borrowing::new(data, &session, self.transport.clone());
-                Some(Arc::new(borrowing) as Arc<dyn CredentialProvider>)
-            }
-            Source::Credentials(_) | Source::None => None,
-        };
-        let Self { transport, timeouts, retry, .. } = self;
-        let shared = Shared::new(session, transport, timer, provider, timeouts, retry, seed);
-        Ok(Connection::from_shared(shared))
-    }
-}
-
-impl Builder<SharedBlockingTransport> {
-    /// Opens the connection: logs in, and finds the project if one is given.
-    ///
-    /// If anything fails, the session is logged out before the error is returned.
-    ///
-    /// # Errors
-    ///
-    /// [`Config`](ErrorKind::Config) for a setting that cannot work,
-    /// [`ProjectUnavailable`](ErrorKind::ProjectUnavailable), and those of
-    /// [`blocking::Connection::open`].
-    pub fn connect(self) -> Result<blocking::Connection, Error> {
-        let connection = self.build()?;
-        connection.open()?;
-        Ok(connection)
-    }
-
-    /// Builds the connection without opening it: the first request logs in.
-    ///
-    /// # Errors
-    ///
-    /// [`Config`](ErrorKind::Config) for a setting that cannot work.
-    pub fn build(self) -> Result<blocking::Connection, Error> {
-        let (session, seed) = self.prepare(self.transport.info(), self.transport.now())?;
-        let provider = match self.source {
-            Source::Provider(provider) => Some(provider),
-            Source::Workstation(data) => {
-                let borrowing = Borrowing::new(data, &session, self.transport.clone());
-                Some(Arc::new(borrowing) as Arc<dyn CredentialProvider>)
-            }
-            Source::Credentials(_) | Source::None => None,
-        };
-        let Self { transport, timeouts, retry, .. } = self;
-        let shared = blocking::Shared::new(session, transport, provider, timeouts, retry, seed);
-        Ok(blocking::Connection::from_shared(shared))
-    }
+/// What a driver is made of.
+pub(crate) struct Prepared<T> {
+    pub(crate) session: Session,
+    pub(crate) transport: T,
+    pub(crate) provider: Option<Arc<dyn CredentialProvider>>,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) seed: u64,
 }
 
 fn config_error(message: &'static str) -> Error {

@@ -10,14 +10,15 @@
 //!  Connection (async) / blocking::Connection      drivers: carry out
 //!       │        ▲
 //!       ▼        │ Output: send this, wait until then, this has happened
-//!  session::Session                               machine: decides
+//!  call::Call  ─►  session::Session               machines: decide
 //!       │
 //!  Transport / BlockingTransport, Timer           yours, or mstr-hyper, or mstr-fake
 //! ```
 //!
-//! - [`session`] is the machine: it decides when to log in, renew and log out, and what an answer
-//!   means. It does no I/O, reads no clock and starts nothing.
-//! - [`Connection`] and [`blocking::Connection`] drive it over a transport, for tasks and for
+//! - [`session`] is the machine of a session: it decides when to log in, renew and log out, and what
+//!   an answer means. [`call`] is the machine of one request: it decides whether it is repeated, and
+//!   tells the session what its answer says. They do no I/O, read no clock and start nothing.
+//! - [`Connection`] and [`blocking::Connection`] drive them over a transport, for tasks and for
 //!   threads. Neither needs a runtime of its own.
 //! - [`contract`] is what an HTTP stack has to do; [`Transport`] is its trait, [`toolkit`] has parts
 //!   for one, [`adapter`] makes one of an HTTP client that you have, and [`settings`] is what all
@@ -25,9 +26,9 @@
 //!
 //! What it is not: an HTTP client, or a client for the single endpoints of the API.
 //!
-//! # Driving the machine yourself
+//! # Driving the session yourself
 //!
-//! Both drivers are this loop, with concurrency around it:
+//! Both drivers are this loop, with concurrency around it; a call's is in [`call`]:
 //!
 //! ```
 //! use std::time::Instant;
@@ -59,7 +60,9 @@
 //!                 Output::NeedCredentials(id) => {
 //!                     session.supply_credentials(id, Credentials::from_env(), now());
 //!                 }
-//!                 Output::Event(_) => {} // for whoever wants to know
+//!                 Output::Event(_) => {} // for those who want to know
+//!                 // Only if the settings ask for it.
+//!                 Output::FrontHeaders(_) | Output::Store(_) => {}
 //!                 Output::Wait(Some(until)) => {
 //!                     sleep_until(until);
 //!                     session.handle_timeout(now());
@@ -107,35 +110,47 @@
 #![forbid(unsafe_code)]
 
 pub mod adapter;
-pub mod blocking;
 mod builder;
-mod call;
-mod connection;
+pub mod call;
 pub mod contract;
+mod driver;
 mod error;
+mod generation;
+mod park;
+mod policy;
 mod protocol;
 mod request;
 pub mod session;
 pub mod settings;
 mod sync;
 pub mod toolkit;
-mod trace;
 pub mod workstation;
 
+/// The blocking connection: the second driver over the same machines.
+///
+/// No executor and no hidden runtime. The first thread that needs a session drives the machine (it
+/// leads); the others wait for it and receive the same outcome. It may be used inside asynchronous
+/// code, although it blocks the thread there.
+pub mod blocking {
+    pub use crate::adapter::BlockOn;
+    pub use crate::driver::threads::{Connection, Response};
+}
+
 pub use builder::{Builder, NoTransport};
-pub use call::{RetryPolicy, Timeouts};
-pub use connection::{Connection, Events, ProjectScope, Response};
 pub use contract::{
     BlockingTransport, Body, BoxError, BoxFuture, RequestContext, Sent, SharedBlockingTransport,
     SharedTimer, SharedTransport, Sleep, Timer, Transport, TransportError, TransportErrorKind,
     TransportInfo,
 };
+pub use driver::Events;
+pub use driver::tasks::{Connection, ProjectScope, Response};
 pub use error::{Error, ErrorKind, ServerCode, ServerError, TicketId};
+pub use generation::Generation;
+pub use policy::{RetryPolicy, Timeouts};
 pub use protocol::{
-    ApiToken, ApiTokenRequest, BaseUrl, CreatedApiToken, CredentialProvider, Credentials,
-    Generation, Grant, IdentityToken, Locale, LoginMode, ParseLoginModeError, ParseVersionError,
-    Password, Project, ProjectId, ProjectRef, Server, SessionInfo, SessionStatus, User, UserId,
-    Version,
+    ApiToken, ApiTokenRequest, BaseUrl, CreatedApiToken, CredentialProvider, Credentials, Grant,
+    IdentityToken, Locale, LoginMode, ParseLoginModeError, ParseVersionError, Password, Project,
+    ProjectId, ProjectRef, Server, SessionInfo, SessionStatus, User, UserId, Version,
 };
 pub use request::RequestBuilder;
 pub use session::{CloseOutcome, Event, LossReason};

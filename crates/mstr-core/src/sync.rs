@@ -2,9 +2,9 @@
 //! being explored.
 
 #[cfg(loom)]
-pub(crate) use loom::sync::{Mutex, MutexGuard};
+pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
 #[cfg(not(loom))]
-pub(crate) use std::sync::{Mutex, MutexGuard};
+pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
 
 /// Locks, also after a panic elsewhere: what is behind our locks is consistent between any two
 /// statements, and a panic in a user's transport must not take the connection with it.

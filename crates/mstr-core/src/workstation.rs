@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,12 +14,10 @@ use http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response};
 use serde::Deserialize;
 
-use crate::call::ERROR_BODY_LIMIT;
 use crate::contract::{Body, BoxError, SharedBlockingTransport, SharedTransport, TransportError};
 use crate::error::{Error, ErrorKind};
-use crate::protocol::wire::{self, Fixed};
-use crate::protocol::{BaseUrl, CookieJar, CredentialProvider, Credentials};
-use crate::session::Session;
+use crate::protocol::wire::{self, ERROR_BODY_LIMIT, Endpoint};
+use crate::protocol::{CookieJar, CredentialProvider, Credentials};
 
 /// The environment variable in which a program started from Workstation finds its document. It
 /// is a convention of this library: Workstation itself only knows scripts.
@@ -143,9 +142,9 @@ impl WorkstationData {
     }
 
     /// The request that asks for an identity token in Workstation's own session.
-    fn request(&self, base: &BaseUrl, fixed: &Fixed) -> Result<Request<Body>, Error> {
+    fn request(&self, endpoint: &Endpoint) -> Result<Request<Body>, Error> {
         let mut headers = HeaderMap::new();
-        fixed.apply(&mut headers);
+        endpoint.apply(&mut headers);
         for (name, value) in &self.environment.headers {
             let refuse = || {
                 let message = format!("the Workstation document has an unusable header \"{name}\"");
@@ -166,7 +165,7 @@ impl WorkstationData {
         wire::declare_empty_body(&Method::POST, &mut headers);
         let mut request = Request::new(Body::empty());
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = base.target("/api/auth/identityToken", "")?.uri;
+        *request.uri_mut() = endpoint.base.target("/api/auth/identityToken", "")?.uri;
         *request.headers_mut() = headers;
         Ok(request)
     }
@@ -181,16 +180,13 @@ impl fmt::Debug for WorkstationData {
 /// Asks for an identity token in Workstation's session at each login.
 pub(crate) struct Borrowing<T> {
     data: WorkstationData,
-    base: BaseUrl,
-    fixed: Fixed,
+    endpoint: Arc<Endpoint>,
     transport: T,
 }
 
 impl<T> Borrowing<T> {
-    pub(crate) fn new(data: WorkstationData, session: &Session, transport: T) -> Self {
-        let config = session.config();
-        let (base, fixed) = (config.base_url().clone(), config.fixed().clone());
-        Self { data, base, fixed, transport }
+    pub(crate) const fn new(data: WorkstationData, endpoint: Arc<Endpoint>, transport: T) -> Self {
+        Self { data, endpoint, transport }
     }
 
     fn read(response: Response<Bytes>) -> Result<Credentials, Error> {
@@ -205,7 +201,7 @@ impl<T> Borrowing<T> {
 
 impl<T> fmt::Debug for Borrowing<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Borrowing").field("base", &self.base).finish_non_exhaustive()
+        f.debug_struct("Borrowing").field("base", &self.endpoint.base).finish_non_exhaustive()
     }
 }
 
@@ -217,7 +213,7 @@ async fn collect(response: Response<Body>) -> Result<Response<Bytes>, TransportE
 #[async_trait]
 impl CredentialProvider for Borrowing<SharedTransport> {
     async fn credentials(&self) -> Result<Credentials, BoxError> {
-        let request = self.data.request(&self.base, &self.fixed)?;
+        let request = self.data.request(&self.endpoint)?;
         let response = collect(self.transport.send(request).await?).await?;
         Ok(Self::read(response)?)
     }
@@ -226,7 +222,7 @@ impl CredentialProvider for Borrowing<SharedTransport> {
 #[async_trait]
 impl CredentialProvider for Borrowing<SharedBlockingTransport> {
     async fn credentials(&self) -> Result<Credentials, BoxError> {
-        let request = self.data.request(&self.base, &self.fixed)?;
+        let request = self.data.request(&self.endpoint)?;
         let response = collect(self.transport.send(request)?).await?;
         Ok(Self::read(response)?)
     }

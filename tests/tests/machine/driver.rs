@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use mstr_core::session::{
     Access, CloseOutcome, Command, Event, Exchange, ExchangeId, LossReason, Output, Session,
     SessionConfig, Verdict,
@@ -253,11 +253,11 @@ impl Driver {
     fn observe(&mut self, observed: Observed) {
         let about = if observed == Observed::GoneBefore { &self.before } else { &self.grant };
         let grant = about.clone().unwrap();
-        let mut headers = HeaderMap::new();
+        let mut head = Response::new(()).into_parts().0;
         if observed == Observed::NewCookie {
             self.tokens += 1;
             let cookie = format!("JSESSIONID=n{}; Path=/", self.tokens);
-            headers.insert("set-cookie", cookie.parse().unwrap());
+            head.headers.insert("set-cookie", cookie.parse().unwrap());
         }
         let (status, body) = match observed {
             Observed::Success | Observed::NewCookie => (StatusCode::OK, None),
@@ -265,15 +265,15 @@ impl Driver {
             Observed::ServerError => (StatusCode::INTERNAL_SERVER_ERROR, None),
         };
         let body = body.map(str::as_bytes);
-        let verdict = self.session.observe(&grant, status, &headers, body, self.now);
-        let gone = matches!(verdict, Verdict::Reauthenticate | Verdict::Uncertain);
+        head.status = status;
+        let verdict = self.session.observe(&grant, &head, body, self.now, self.now);
         self.done.told.push(match verdict {
-            Verdict::Deliver => "delivered".into(),
-            Verdict::Resend => "send again".into(),
-            Verdict::Reauthenticate => "log in and send again".into(),
+            Verdict::Sound => "delivered".into(),
+            Verdict::Outdated => "send again".into(),
+            Verdict::Gone => "log in and send again".into(),
             Verdict::Uncertain => "send again in a moment, then log in".into(),
         });
-        if gone {
+        if verdict == Verdict::Uncertain {
             self.session.revoke(grant.generation(), self.now);
         }
     }
@@ -331,6 +331,7 @@ impl Driver {
                     self.done.sent.push("asks the provider".into());
                 }
                 Output::Send(exchange) => self.send(&exchange, from),
+                Output::FrontHeaders(_) | Output::Store(_) => panic!("not asked for here"),
                 Output::Wait(until) => {
                     self.track.until = until;
                     return;

@@ -62,7 +62,6 @@ pub(crate) struct Track {
     asked_for: bool,
     crossed: bool,
     then: &'static str,
-    stray: bool,
     refusal: &'static str,
 }
 
@@ -86,7 +85,6 @@ impl Track {
             asked_for: false,
             crossed: false,
             then: "",
-            stray: false,
             refusal: "",
         }
     }
@@ -203,12 +201,6 @@ impl Track {
                     _ => "the credentials cannot be used",
                 };
             }
-            "closing" if entered => self.stray = false,
-            "closing" => {
-                let opened = Input::Answer(Exchanged::Login, Reply::Success);
-                let borrowed = Input::Answer(Exchanged::Delegate, Reply::Success);
-                self.stray |= input == opened || input == borrowed;
-            }
             _ => {}
         }
     }
@@ -253,7 +245,7 @@ impl Track {
             add("attempt", choose(left, "an attempt is left", "no attempt is left"));
         }
         if closing || leaving {
-            let left = self.logout_attempt < MAX_ATTEMPTS && !self.stray;
+            let left = self.logout_attempt < MAX_ATTEMPTS;
             add("logout", choose(left, "an attempt is left", "no attempt is left"));
         }
         if state == "refused" {

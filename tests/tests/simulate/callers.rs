@@ -33,7 +33,7 @@ impl Simulation {
             What::Call { caller, grant, sent_at } => {
                 let Caller::Sent(sends) = self.callers[caller] else { return };
                 self.callers[caller] = match answer {
-                    Ok(response) => self.answered(&grant, &response, sent_at, sends),
+                    Ok(response) => self.answered(&grant, response, sent_at, sends),
                     Err(_) => self.ended(Ended::Interrupted),
                 };
             }
@@ -43,27 +43,31 @@ impl Simulation {
     fn answered(
         &mut self,
         grant: &Grant,
-        response: &Response<Bytes>,
+        response: Response<Bytes>,
         sent_at: Instant,
         sends: u32,
     ) -> Caller {
-        let status = response.status();
+        let (head, body) = response.into_parts();
+        let status = head.status;
         let failed = status.is_client_error() || status.is_server_error();
-        let body = failed.then_some(&**response.body());
-        let verdict = self.session.observe(grant, status, response.headers(), body, sent_at);
+        let body = failed.then_some(&*body);
+        let verdict = self.session.observe(grant, &head, body, sent_at, self.now);
+        if verdict == Verdict::Gone {
+            self.excuse_renewals();
+        }
         match verdict {
-            Verdict::Deliver => {
+            Verdict::Sound => {
                 if status.is_success() && self.used.is_none_or(|used| used.1 < sent_at) {
                     self.used = Some((grant.generation(), sent_at));
                 }
                 self.ended(Ended::Answered(status))
             }
             _ if sends >= SENDS => self.ended(Ended::Answered(status)),
-            Verdict::Resend => Caller::Wants(sends),
-            Verdict::Reauthenticate | Verdict::Uncertain => {
+            Verdict::Outdated => Caller::Wants(sends),
+            Verdict::Gone | Verdict::Uncertain => {
                 let at = self.now + Duration::from_millis(self.chance.below(800));
-                let passing = verdict == Verdict::Uncertain && sends <= PATIENCE;
-                let revoke = (!passing).then(|| grant.generation());
+                let doubtful = verdict == Verdict::Uncertain && sends > PATIENCE;
+                let revoke = doubtful.then(|| grant.generation());
                 Caller::Pauses { revoke, at, sends }
             }
         }
@@ -154,6 +158,7 @@ impl Simulation {
                     };
                     self.depart(what, exchange.request);
                 }
+                Output::FrontHeaders(_) | Output::Store(_) => panic!("not asked for here"),
                 Output::Wait(_) => return,
             }
         }

@@ -401,6 +401,15 @@ impl Simulation {
         }
     }
 
+    /// A session that is given up is no longer renewed, whatever is still under way.
+    fn excuse_renewals(&mut self) {
+        for flight in &mut self.flights {
+            if let What::Own { purpose: Purpose::Renew, excused, .. } = &mut flight.what {
+                *excused = true;
+            }
+        }
+    }
+
     fn reset(&mut self) {
         self.known_password = self.password;
         self.refused.clear();
@@ -471,21 +480,16 @@ impl Simulation {
             }
             self.settle();
         }
-        for caller in &mut self.callers {
-            if let Caller::Pauses { revoke, at, sends } = *caller
-                && at <= now
-            {
-                if let Some(generation) = revoke {
-                    for flight in &mut self.flights {
-                        if let What::Own { purpose: Purpose::Renew, excused, .. } = &mut flight.what
-                        {
-                            *excused = true;
-                        }
-                    }
-                    self.session.revoke(generation, now);
-                }
-                *caller = Caller::Wants(sends);
+        for index in 0..self.callers.len() {
+            let Caller::Pauses { revoke, at, sends } = self.callers[index] else { continue };
+            if at > now {
+                continue;
             }
+            if let Some(generation) = revoke {
+                self.excuse_renewals();
+                self.session.revoke(generation, now);
+            }
+            self.callers[index] = Caller::Wants(sends);
         }
         self.session.handle_timeout(now);
         self.settle();

@@ -106,7 +106,7 @@ impl Surroundings {
     pub(super) fn detach(&self, task: BoxFuture<'static, ()>) {
         match &self.spawn {
             Some(spawn) => spawn(task),
-            None => crate::trace::not_detached(),
+            None => crate::contract::not_detached(),
         }
     }
 }

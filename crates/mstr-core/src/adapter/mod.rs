@@ -68,13 +68,15 @@
 //! `mstr-fake`, one test for each sentence of the contract. The repository's `tests/stacks`
 //! has a transport over reqwest and one over ureq that run it, written to be copied.
 
-mod blocking;
+mod blocking_fn;
 mod exchange;
 mod function;
+mod parked;
 #[cfg(feature = "tower")]
 mod service;
 
-pub use blocking::{BlockingFnTransport, blocking_from_fn};
+pub use blocking_fn::{BlockingFnTransport, blocking_from_fn};
 pub use function::{FnTransport, from_fn};
+pub use parked::BlockOn;
 #[cfg(feature = "tower")]
 pub use service::{TowerTransport, from_service};

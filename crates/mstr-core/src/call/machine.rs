@@ -1,267 +1,622 @@
-//! The sans-IO machine of one application request. Both drivers use it, so they repeat alike.
+//! The machine: its inputs and outputs.
 
-use std::time::{Duration, Instant};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
 
-use http::StatusCode;
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use http::response::Parts;
+use http::{Method, Request, StatusCode, Uri};
 
-use super::{Backoff, RetryPolicy, later};
-use crate::contract::{Sent, TransportError, TransportErrorKind};
-use crate::session::Verdict;
+use super::repeats::Repeats;
+use super::spec::{ProjectChoice, Spec};
+use crate::contract::{Body, RequestContext, Sent, TransportError, TransportErrorKind};
+use crate::error::{Error, ErrorKind, parse_error_body};
+use crate::policy::{is_passing_status, later};
+use crate::protocol::Grant;
+use crate::protocol::wire::{self, ERROR_BODY_LIMIT, Endpoint};
+use crate::session::{Access, Session, SessionConfig, Verdict};
 
-/// How often a request is sent again because the cookies it carried had been replaced while it
-/// was under way. The server has not processed it, so repeating costs nothing but time.
-const STALE_COOKIES_LIMIT: u32 = 64;
-/// How often in a row a refusal is put down to a cookie that is still on its way, and how long
-/// the first wait for it is. Each further one is twice as long: 70 ms in all, a few round trips.
-const UNCERTAIN_LIMIT: u32 = 3;
-const UNCERTAIN_WAIT: Duration = Duration::from_millis(10);
+/// How many redirects are followed.
+const REDIRECT_LIMIT: u32 = 10;
 
-/// The statuses that pass by themselves: timeout, too many requests, and a gateway's complaints.
-/// A plain 500 is not among them: this server answers 500 for errors that stay.
-pub(crate) fn is_passing_status(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 408 | 429 | 502..=504)
-}
-
-/// One application request and its attempts.
+/// What the machine wants from its driver.
 #[derive(Debug)]
-pub(crate) struct Call {
-    policy: RetryPolicy,
-    backoff: Backoff,
-    idempotent: bool,
-    replayable: bool,
-    attempt: u32,
-    stale: u32,
-    uncertain: u32,
-    reauthenticated: bool,
-    deadline: Option<Instant>,
+#[expect(clippy::exhaustive_enums, reason = "a driver has to handle each")]
+#[expect(clippy::large_enum_variant, reason = "the request is handed on at once, and boxes cost")]
+pub enum Output {
+    /// Read what others have stored about the session, then call
+    /// [`handle_consulted`](Call::handle_consulted).
+    ConsultStore,
+    /// Hand the response over: it is what the caller wants.
+    Deliver,
+    /// Tell the caller this.
+    Fail(Error),
+    /// Ask for the headers that something in front of the server wants, then call
+    /// [`handle_front_headers`](Call::handle_front_headers).
+    FrontHeaders,
+    /// [`ask`](Call::ask) for access, and call [`handle_access`](Call::handle_access) when it is
+    /// granted or denied.
+    NeedGrant,
+    /// Read so much of the error's body, and call [`handle_head`](Call::handle_head) with it.
+    ReadError {
+        /// In bytes.
+        limit: usize,
+    },
+    /// Send this, then call [`handle_head`](Call::handle_head) or
+    /// [`handle_failure`](Call::handle_failure).
+    Send(Request<Body>),
+    /// Take a place among the calls in flight, then call [`handle_place`](Call::handle_place).
+    TakePlace,
+    /// Take a turn: the server accepts one request at a time. Then call
+    /// [`handle_turn`](Call::handle_turn).
+    TakeTurn,
+    /// Give place and turn back, wait until then, and [`begin`](Call::begin) again.
+    Wait(Instant),
 }
 
-/// What to do with the outcome of an attempt.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Step {
-    /// Hand it to the caller.
-    Deliver,
-    /// Revoke the grant's generation, then send again.
-    Reauthenticate,
-    /// Send again at this instant.
-    Resend(Instant),
+/// What a connection wants of each of its calls beyond a grant.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Wants {
+    /// There is a limit of calls in flight.
+    pub place: bool,
+    /// The session is shared with others through a store.
+    pub store: bool,
+    /// Something in front of the server wants headers of its own.
+    pub front_headers: bool,
+}
+
+impl Wants {
+    /// What sessions with these settings want of the calls in them.
+    pub(crate) const fn of(config: &SessionConfig) -> Self {
+        Self { place: false, store: config.records, front_headers: config.front_headers }
+    }
+}
+
+/// One application request: what it needs, its attempts, its redirects, its deadline. The
+/// [module documentation](crate::call) has an example.
+pub struct Call {
+    spec: Spec,
+    endpoint: Arc<Endpoint>,
+    wants: Wants,
+    stage: Stage,
+    deadline: Option<Instant>,
+    /// The address of the next attempt, if it has been worked out.
+    uri: Option<Uri>,
+    /// Where a redirect has led.
+    redirected: Option<Uri>,
+    redirects: u32,
+    idempotent: bool,
+    repeats: Repeats,
+    /// Of the attempt under way.
+    grant: Option<Grant>,
+    project: Option<HeaderValue>,
+    has_turn: bool,
+    consulted: bool,
+    /// It goes to the origin of the connection.
+    at_home: bool,
+    sent_at: Instant,
+    /// How often the request has been sent, whatever for.
+    sends: u32,
+    /// The body has been handed to the transport and cannot be produced again.
+    spent: bool,
+}
+
+/// What is awaited.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    /// The head of an answer.
+    Answer,
+    /// The beginning of an error's body.
+    Body,
+    FrontHeaders,
+    Grant,
+    /// To be begun: at first, or when a wait is over.
+    New,
+    Over,
+    Place,
+    Store,
+    Turn,
 }
 
 impl Call {
-    pub(crate) fn new(
-        policy: RetryPolicy,
-        idempotent: bool,
-        replayable: bool,
-        deadline: Option<Instant>,
+    /// A call of the connection that `config` describes. `seed` spreads its waits.
+    ///
+    /// # Errors
+    ///
+    /// [`Usage`](ErrorKind::Usage) for a request that cannot be sent: a mistake in describing it,
+    /// a timeout of zero, an address that is none or that the session's token must not reach.
+    pub fn new(spec: Spec, config: &SessionConfig, seed: u64, now: Instant) -> Result<Self, Error> {
+        Self::with(spec, config.endpoint(), Wants::of(config), seed, now)
+    }
+
+    pub(crate) fn with(
+        mut spec: Spec,
+        endpoint: &Arc<Endpoint>,
+        wants: Wants,
         seed: u64,
-    ) -> Self {
-        let backoff = Backoff::new(seed);
-        Self {
-            policy,
-            backoff,
-            idempotent,
-            replayable,
-            attempt: 1,
-            stale: 0,
-            uncertain: 0,
-            reauthenticated: false,
-            deadline,
+        now: Instant,
+    ) -> Result<Self, Error> {
+        if let Some(mistake) = spec.mistake.take() {
+            return Err(mistake);
         }
+        if let Some(message) = spec.timeouts.zero() {
+            return Err(Error::new(ErrorKind::Usage, message));
+        }
+        let target = endpoint.base.target(&spec.path, &spec.query)?;
+        if spec.authenticated && !target.same_origin {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!(
+                    "\"{}\" is not on {}: the session's token is not sent there; call \
+                     without_auth() to send the request without it",
+                    spec.path.split('?').next().unwrap_or_default(),
+                    endpoint.base.origin()
+                ),
+            ));
+        }
+        // DELETE and PUT are idempotent by definition, but a repetition after a lost answer
+        // reports "not found" or overwrites what came in between, so only reading is.
+        let idempotent = spec.idempotent.unwrap_or_else(|| spec.method.is_safe());
+        let replayable = spec.body.is_replayable() && !spec.existing_only;
+        Ok(Self {
+            endpoint: Arc::clone(endpoint),
+            wants,
+            stage: Stage::New,
+            deadline: spec.timeouts.total.map(|total| later(now, total)),
+            uri: Some(target.uri),
+            redirected: None,
+            redirects: 0,
+            idempotent,
+            repeats: Repeats::new(spec.retry, replayable, seed),
+            grant: None,
+            project: None,
+            has_turn: false,
+            consulted: false,
+            at_home: target.same_origin,
+            sent_at: now,
+            sends: 0,
+            spent: false,
+            spec,
+        })
     }
 
-    /// Which attempt this is, from 1.
-    pub(crate) const fn attempt(&self) -> u32 {
-        self.attempt
+    /// Says what the connection wants of its calls, where that is not what its settings say.
+    #[must_use]
+    pub const fn wants(mut self, wants: Wants) -> Self {
+        self.wants = wants;
+        self
     }
 
-    /// When the whole call has to be over.
-    pub(crate) const fn deadline(&self) -> Option<Instant> {
+    /// When the whole call has to be over. A driver that waits for something until then calls
+    /// [`handle_late`](Self::handle_late).
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
-    /// A response has arrived; `verdict` is what the session makes of it.
-    pub(crate) fn on_response(
-        &mut self,
-        status: StatusCode,
-        verdict: Verdict,
-        retry_after: Option<Duration>,
-        now: Instant,
-    ) -> Step {
-        match verdict {
-            // A session that is gone has not processed the request, whatever its method.
-            Verdict::Reauthenticate if self.replayable && !self.reauthenticated => {
-                self.reauthenticated = true;
-                Step::Reauthenticate
-            }
-            Verdict::Resend if self.replayable && self.stale < STALE_COOKIES_LIMIT => {
-                self.stale += 1;
-                self.uncertain = 0;
-                Step::Resend(now)
-            }
-            Verdict::Uncertain if self.replayable && self.uncertain < UNCERTAIN_LIMIT => {
-                let wait = UNCERTAIN_WAIT * 2_u32.pow(self.uncertain);
-                self.uncertain += 1;
-                Step::Resend(now + wait)
-            }
-            // A limit is reached: treat it as the loss it may be.
-            Verdict::Resend | Verdict::Uncertain if self.replayable && !self.reauthenticated => {
-                self.reauthenticated = true;
-                Step::Reauthenticate
-            }
-            Verdict::Reauthenticate | Verdict::Resend | Verdict::Uncertain => Step::Deliver,
-            Verdict::Deliver if is_passing_status(status) => {
-                // 429 says that nothing was processed; the gateways' statuses say nothing.
-                let repeatable = self.idempotent || status == StatusCode::TOO_MANY_REQUESTS;
-                self.repeat(repeatable, retry_after, now)
-            }
-            Verdict::Deliver => Step::Deliver,
+    /// What the call is for, in log events and errors.
+    #[must_use]
+    pub const fn operation(&self) -> &'static str {
+        self.spec.operation
+    }
+
+    /// How often the request has been sent.
+    #[must_use]
+    pub const fn sends(&self) -> u32 {
+        self.sends
+    }
+
+    /// What the machine waits for, for diagnosis.
+    #[must_use]
+    pub const fn describe(&self) -> &'static str {
+        match self.stage {
+            Stage::Answer => "sent",
+            Stage::Body => "reading an error",
+            Stage::FrontHeaders => "asking for front headers",
+            Stage::Grant => "waiting for a grant",
+            Stage::New => "to be begun",
+            Stage::Over => "over",
+            Stage::Place => "taking a place",
+            Stage::Store => "consulting the store",
+            Stage::Turn => "taking a turn",
         }
     }
 
-    /// The attempt failed below HTTP.
-    pub(crate) fn on_failure(&mut self, error: &TransportError, now: Instant) -> Step {
+    /// Begins, and begins again when an [`Output::Wait`] is over.
+    pub fn begin(&mut self, now: Instant) -> Output {
+        if self.stage != Stage::New {
+            return self.unexpected();
+        }
+        if self.wants.place {
+            self.stage = Stage::Place;
+            return Output::TakePlace;
+        }
+        self.placed(now)
+    }
+
+    /// A place among the calls in flight has been taken.
+    pub fn handle_place(&mut self, now: Instant) -> Output {
+        if self.stage != Stage::Place {
+            return self.unexpected();
+        }
+        self.placed(now)
+    }
+
+    fn placed(&mut self, now: Instant) -> Output {
+        // What others have stored is read once: afterwards it is this call that knows better.
+        if self.wants.store && self.spec.authenticated && !self.consulted {
+            self.stage = Stage::Store;
+            return Output::ConsultStore;
+        }
+        self.need_grant(now)
+    }
+
+    /// What others have stored about the session has been read.
+    pub fn handle_consulted(&mut self, now: Instant) -> Output {
+        if self.stage != Stage::Store {
+            return self.unexpected();
+        }
+        self.consulted = true;
+        self.need_grant(now)
+    }
+
+    fn need_grant(&mut self, now: Instant) -> Output {
+        if !self.spec.authenticated {
+            return self.front(now);
+        }
+        self.stage = Stage::Grant;
+        Output::NeedGrant
+    }
+
+    /// Asks the session for access, in the way of this call: one about the session in use opens
+    /// none.
+    pub fn ask(&self, session: &mut Session, now: Instant) -> Access {
+        if !self.spec.existing_only {
+            return session.request_access(now);
+        }
+        match session.current_grant() {
+            Some(grant) => Access::Granted(grant),
+            None => Access::Denied(Error::new(ErrorKind::SessionLost, "no session is open")),
+        }
+    }
+
+    /// Access has been granted or denied. `project` is the header of the project that the
+    /// connection was opened for.
+    pub fn handle_access(
+        &mut self,
+        access: Result<Grant, Error>,
+        project: Option<&HeaderValue>,
+        now: Instant,
+    ) -> Output {
+        if self.stage != Stage::Grant {
+            return self.unexpected();
+        }
+        match access {
+            Err(error) => {
+                let error = self.describe_error(error);
+                self.fail(error)
+            }
+            // The cookies may be replaced until there is a turn.
+            Ok(grant) if grant.takes_turns() && !self.has_turn => {
+                self.stage = Stage::Turn;
+                Output::TakeTurn
+            }
+            Ok(grant) => {
+                self.grant = Some(grant);
+                self.project = match &self.spec.project {
+                    ProjectChoice::Default => project.cloned(),
+                    ProjectChoice::Header(header) => Some(header.clone()),
+                    ProjectChoice::None => None,
+                };
+                self.front(now)
+            }
+        }
+    }
+
+    /// A turn has been taken.
+    pub fn handle_turn(&mut self) -> Output {
+        if self.stage != Stage::Turn {
+            return self.unexpected();
+        }
+        self.has_turn = true;
+        self.stage = Stage::Grant;
+        Output::NeedGrant
+    }
+
+    fn front(&mut self, now: Instant) -> Output {
+        // They are for what stands in front of this server, and for nobody else.
+        if self.wants.front_headers && self.at_home {
+            self.stage = Stage::FrontHeaders;
+            return Output::FrontHeaders;
+        }
+        self.send(HeaderMap::new(), now)
+    }
+
+    /// The headers that something in front of the server wants have come, or not. They are marked
+    /// sensitive, and those that the request has already stay as they are.
+    pub fn handle_front_headers(
+        &mut self,
+        front: Result<HeaderMap, Error>,
+        now: Instant,
+    ) -> Output {
+        if self.stage != Stage::FrontHeaders {
+            return self.unexpected();
+        }
+        match front {
+            Ok(front) => self.send(front, now),
+            Err(error) => {
+                let error = self.describe_error(error);
+                self.fail(error)
+            }
+        }
+    }
+
+    fn send(&mut self, front: HeaderMap, now: Instant) -> Output {
+        if self.deadline.is_some_and(|deadline| now >= deadline) {
+            return self.handle_late();
+        }
+        match self.request(front, now) {
+            Ok(request) => {
+                self.sent_at = now;
+                self.stage = Stage::Answer;
+                Output::Send(request)
+            }
+            Err(error) => self.fail(error),
+        }
+    }
+
+    fn request(&mut self, front: HeaderMap, now: Instant) -> Result<Request<Body>, Error> {
+        let uri = self.take_uri()?;
+        // Two of every request, three of the session, and perhaps the length of no body.
+        let mut headers = HeaderMap::with_capacity(6 + self.spec.headers.len());
+        self.endpoint.apply(&mut headers);
+        for name in self.spec.headers.keys() {
+            // The caller's own choice replaces a default, and may have several values.
+            headers.remove(name);
+            for value in self.spec.headers.get_all(name) {
+                headers.append(name.clone(), value.clone());
+            }
+        }
+        if let Some(grant) = &self.grant {
+            grant.wire.apply(&mut headers);
+            if let Some(project) = self.project.take() {
+                headers.insert(wire::PROJECT_ID, project);
+            }
+        }
+        wire::add_front_headers(&mut headers, front);
+        let body = match self.spec.body.try_clone() {
+            Some(body) => body,
+            None => {
+                self.spent = true;
+                std::mem::take(&mut self.spec.body)
+            }
+        };
+        if body.as_bytes().is_some_and(Bytes::is_empty) && !headers.contains_key(CONTENT_LENGTH) {
+            wire::declare_empty_body(&self.spec.method, &mut headers);
+        }
+        self.sends += 1;
+        let attempt = later(now, self.spec.timeouts.attempt);
+        let context = RequestContext {
+            deadline: Some(self.deadline.map_or(attempt, |total| total.min(attempt))),
+            connect_timeout: Some(self.spec.timeouts.connect),
+            body_idle_timeout: Some(self.spec.timeouts.idle_body),
+            operation: self.spec.operation,
+            attempt: self.sends,
+        };
+        let mut request = Request::new(body);
+        *request.method_mut() = self.spec.method.clone();
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
+        request.extensions_mut().insert(context);
+        Ok(request)
+    }
+
+    /// The address to send to. It is worked out anew for a repetition: that is cheaper than a
+    /// copy for each request, of which most are sent once.
+    fn take_uri(&mut self) -> Result<Uri, Error> {
+        match self.uri.take() {
+            Some(uri) => Ok(uri),
+            None => self.current_uri(),
+        }
+    }
+
+    fn current_uri(&self) -> Result<Uri, Error> {
+        match &self.redirected {
+            Some(uri) => Ok(uri.clone()),
+            None => Ok(self.endpoint.base.target(&self.spec.path, &self.spec.query)?.uri),
+        }
+    }
+
+    /// The head of the answer has arrived, and for an error the beginning of its body: without
+    /// that, an error is answered with [`Output::ReadError`]. The session is told here what the
+    /// response says about it.
+    pub fn handle_head(
+        &mut self,
+        head: &Parts,
+        error_body: Option<&[u8]>,
+        session: &mut Session,
+        now: Instant,
+    ) -> Output {
+        let status = head.status;
+        let expected = if error_body.is_some() { Stage::Body } else { Stage::Answer };
+        if self.stage != expected {
+            return self.unexpected();
+        }
+        if error_body.is_none() && (status.is_client_error() || status.is_server_error()) {
+            self.stage = Stage::Body;
+            return Output::ReadError { limit: ERROR_BODY_LIMIT };
+        }
+        let grant = self.grant.take();
+        let verdict = match &grant {
+            Some(grant) => session.observe(grant, head, error_body, self.sent_at, now),
+            None => Verdict::Sound,
+        };
+        if is_redirect(status) && head.headers.contains_key(LOCATION) {
+            return match self.redirect(head) {
+                Ok(()) => self.again(now),
+                Err(error) => self.fail(error),
+            };
+        }
+        let repeats = &mut self.repeats;
+        let again = match verdict {
+            Verdict::Sound if is_passing_status(status) => {
+                // 429 says that nothing was processed; the gateways' statuses say nothing.
+                let repeatable = self.idempotent || status == StatusCode::TOO_MANY_REQUESTS;
+                let asked = wire::retry_after(&head.headers);
+                repeatable.then(|| repeats.after_failure(asked, self.deadline, now)).flatten()
+            }
+            Verdict::Sound => None,
+            Verdict::Gone => repeats.in_new_session(now),
+            Verdict::Outdated | Verdict::Uncertain => {
+                let cookies = match verdict {
+                    Verdict::Outdated => repeats.with_new_cookies(now),
+                    _ => repeats.with_cookies_to_come(now),
+                };
+                cookies.or_else(|| {
+                    // A limit is reached: it is taken for the loss that it may be.
+                    if let Some(grant) = &grant {
+                        session.revoke(grant.generation(), now);
+                    }
+                    repeats.in_new_session(now)
+                })
+            }
+        };
+        match again {
+            Some(at) => self.again(at),
+            None if status.is_success() || (self.spec.accepts)(status) => {
+                self.stage = Stage::Over;
+                Output::Deliver
+            }
+            None => {
+                let server = parse_error_body(error_body.unwrap_or_default());
+                let retry_after = wire::retry_after(&head.headers);
+                let mut error = Error::from_response(status, server.as_ref(), retry_after);
+                if let Some(grant) = &grant {
+                    error = error.with_generation(grant.generation());
+                }
+                let error = self.describe_error(error);
+                self.fail(error)
+            }
+        }
+    }
+
+    /// The attempt failed below HTTP, before its head or in an error's body.
+    pub fn handle_failure(&mut self, error: &TransportError, now: Instant) -> Output {
+        if !matches!(self.stage, Stage::Answer | Stage::Body) {
+            return self.unexpected();
+        }
+        let unsent = error.sent() == Sent::No;
         let passing = matches!(
             error.kind(),
             TransportErrorKind::Connect
                 | TransportErrorKind::Interrupted
                 | TransportErrorKind::Timeout
-        ) || (error.kind() == TransportErrorKind::Canceled
-            && error.sent() == Sent::No);
-        let repeatable = passing && (self.idempotent || error.sent() == Sent::No);
-        self.repeat(repeatable, None, now)
+        ) || (error.kind() == TransportErrorKind::Canceled && unsent);
+        let again = if passing && (self.idempotent || unsent) {
+            self.repeats.after_failure(None, self.deadline, now)
+        } else {
+            None
+        };
+        match again {
+            Some(at) => self.again(at),
+            None => {
+                let error = self.describe_error(Error::from_transport(error.clone()));
+                self.fail(error)
+            }
+        }
     }
 
-    fn repeat(&mut self, repeatable: bool, retry_after: Option<Duration>, now: Instant) -> Step {
-        if !repeatable || !self.replayable || self.attempt >= self.policy.max_attempts {
-            return Step::Deliver;
+    /// The [`deadline`](Self::deadline) has passed.
+    pub fn handle_late(&mut self) -> Output {
+        let late = Error::new(ErrorKind::Timeout, "the call took longer than its total timeout");
+        let error = self.describe_error(late);
+        self.fail(error)
+    }
+
+    fn again(&mut self, at: Instant) -> Output {
+        self.stage = Stage::New;
+        // Others need not wait while this one does.
+        self.has_turn = false;
+        Output::Wait(at)
+    }
+
+    fn fail(&mut self, error: Error) -> Output {
+        self.stage = Stage::Over;
+        Output::Fail(error)
+    }
+
+    /// Says which call failed, unless the error is a login's: then that is what failed, after
+    /// attempts of its own.
+    fn describe_error(&self, error: Error) -> Error {
+        if error.operation().is_some() {
+            return error;
         }
-        let wait = self.backoff.next(&self.policy).max(retry_after.unwrap_or_default());
-        let at = later(now, wait);
-        // Waiting past the deadline would only hide what the server said.
-        if self.deadline.is_some_and(|deadline| at >= deadline) {
-            return Step::Deliver;
+        error.with_operation(self.spec.operation).with_attempts(self.repeats.attempt())
+    }
+
+    /// A driver's mistake ends the call: going on could send a request twice.
+    fn unexpected(&mut self) -> Output {
+        let message = format!("the call is {}, and something else was reported", self.describe());
+        self.fail(Error::new(ErrorKind::Usage, message))
+    }
+
+    /// Follows a redirect within the origin. A redirect to another origin is an error: the
+    /// request carries the session's token.
+    fn redirect(&mut self, head: &Parts) -> Result<(), Error> {
+        let (status, headers) = (head.status, &head.headers);
+        let refuse = |why: &str| {
+            Err(self.describe_error(wire::redirected(status, headers).with_message(why.to_owned())))
+        };
+        let Some(location) = headers.get(LOCATION).and_then(|value| value.to_str().ok()) else {
+            return refuse("the redirect says nowhere to go");
+        };
+        if self.redirects >= REDIRECT_LIMIT {
+            return refuse("the server keeps redirecting: stopped after 10 times");
         }
-        self.attempt += 1;
-        Step::Resend(at)
+        let from = self.current_uri()?;
+        let Ok(target) = self.endpoint.base.redirect(&from, location) else {
+            return refuse("the redirect leads to no valid address");
+        };
+        // Without the session's token, the origin to stay on is the one that was asked.
+        let stays = target.same_origin
+            || (!self.spec.authenticated
+                && target.uri.scheme() == from.scheme()
+                && target.uri.authority() == from.authority());
+        if !stays {
+            return Err(self.describe_error(wire::redirected(status, headers)));
+        }
+        let rewritten = match status.as_u16() {
+            303 => self.spec.method != Method::HEAD,
+            301 | 302 => self.spec.method == Method::POST,
+            _ => false,
+        };
+        if rewritten {
+            self.spec.method = Method::GET;
+            self.spec.body = Body::empty();
+            self.spec.headers.remove(CONTENT_TYPE);
+            self.spec.headers.remove(CONTENT_LENGTH);
+        } else if self.spent {
+            return refuse("the redirect asks for the body again, which can be sent only once");
+        }
+        self.redirects += 1;
+        self.redirected = Some(target.uri);
+        Ok(())
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const OK: StatusCode = StatusCode::OK;
-    const BUSY: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
-
-    fn now() -> Instant {
-        #[expect(clippy::disallowed_methods, reason = "an arbitrary origin for virtual time")]
-        Instant::now()
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("operation", &self.spec.operation)
+            .field("state", &self.describe())
+            .field("sends", &self.sends)
+            .finish_non_exhaustive()
     }
+}
 
-    fn call(idempotent: bool, replayable: bool) -> Call {
-        Call::new(RetryPolicy::new(), idempotent, replayable, None, 7)
-    }
-
-    #[test]
-    fn only_what_may_be_repeated_is_repeated() {
-        let now = now();
-        let maybe = TransportError::new(TransportErrorKind::Interrupted);
-        let unsent = TransportError::new(TransportErrorKind::Connect).with_sent(Sent::No);
-        // (idempotent, replayable, failure, repeated)
-        for (idempotent, replayable, failure, repeated) in [
-            (true, true, &maybe, true),
-            (false, true, &maybe, false),
-            (false, true, &unsent, true),
-            (true, false, &maybe, false),
-            (false, false, &unsent, false),
-        ] {
-            let step = call(idempotent, replayable).on_failure(failure, now);
-            assert_eq!(step != Step::Deliver, repeated, "{idempotent} {replayable} {failure}");
-        }
-        let tls = TransportError::new(TransportErrorKind::Tls).with_sent(Sent::No);
-        assert_eq!(call(true, true).on_failure(&tls, now), Step::Deliver);
-    }
-
-    #[test]
-    fn statuses_that_stay_are_delivered_at_once() {
-        let now = now();
-        for status in [200, 400, 404, 409, 413, 500, 501] {
-            let status = StatusCode::from_u16(status).expect("a status");
-            let step = call(true, true).on_response(status, Verdict::Deliver, None, now);
-            assert_eq!(step, Step::Deliver, "{status}");
-        }
-        for status in [408, 429, 502, 503, 504] {
-            let status = StatusCode::from_u16(status).expect("a status");
-            let step = call(true, true).on_response(status, Verdict::Deliver, None, now);
-            assert!(matches!(step, Step::Resend(_)), "{status}");
-            let post = call(false, true).on_response(status, Verdict::Deliver, None, now);
-            assert_eq!(post != Step::Deliver, status.as_u16() == 429, "{status}");
-        }
-    }
-
-    #[test]
-    fn attempts_are_counted_and_the_server_s_wait_is_honoured() {
-        let now = now();
-        let mut call = call(true, true);
-        let asked = Duration::from_secs(9);
-        let Step::Resend(at) = call.on_response(BUSY, Verdict::Deliver, Some(asked), now) else {
-            panic!("the first refusal is waited out");
-        };
-        assert!(at >= now + asked);
-        assert!(matches!(call.on_response(BUSY, Verdict::Deliver, None, now), Step::Resend(_)));
-        assert_eq!(call.on_response(BUSY, Verdict::Deliver, None, now), Step::Deliver);
-        assert_eq!(call.attempt(), 3);
-    }
-
-    #[test]
-    fn a_wait_past_the_deadline_is_not_begun() {
-        let now = now();
-        let deadline = Some(now + Duration::from_secs(1));
-        let mut call = Call::new(RetryPolicy::new(), true, true, deadline, 7);
-        let asked = Some(Duration::from_secs(2));
-        assert_eq!(call.on_response(BUSY, Verdict::Deliver, asked, now), Step::Deliver);
-    }
-
-    #[test]
-    fn a_lost_session_costs_one_repetition_even_for_a_post() {
-        let now = now();
-        let unauthorized = StatusCode::UNAUTHORIZED;
-        let mut post = call(false, true);
-        let lost = Verdict::Reauthenticate;
-        assert_eq!(post.on_response(unauthorized, lost, None, now), Step::Reauthenticate);
-        assert_eq!(post.on_response(unauthorized, lost, None, now), Step::Deliver);
-        let mut stream = call(false, false);
-        assert_eq!(stream.on_response(unauthorized, lost, None, now), Step::Deliver);
-        assert_eq!(stream.on_response(OK, Verdict::Deliver, None, now), Step::Deliver);
-    }
-
-    #[test]
-    fn stale_cookies_are_retried_a_bounded_number_of_times() {
-        let now = now();
-        let mut call = call(false, true);
-        for _ in 0..STALE_COOKIES_LIMIT {
-            let step = call.on_response(StatusCode::UNAUTHORIZED, Verdict::Resend, None, now);
-            assert_eq!(step, Step::Resend(now));
-        }
-        let step = call.on_response(StatusCode::UNAUTHORIZED, Verdict::Resend, None, now);
-        assert_eq!(step, Step::Reauthenticate);
-    }
-
-    #[test]
-    fn a_cookie_that_may_be_on_its_way_is_waited_for_a_moment() {
-        let now = now();
-        let mut call = call(false, true);
-        let mut refused = |verdict| call.on_response(StatusCode::UNAUTHORIZED, verdict, None, now);
-        for wait in [10, 20, 40] {
-            let step = refused(Verdict::Uncertain);
-            assert_eq!(step, Step::Resend(now + Duration::from_millis(wait)));
-        }
-        // A cookie has arrived: that was it, and it may be so again.
-        assert_eq!(refused(Verdict::Resend), Step::Resend(now));
-        for _ in 0..3 {
-            assert!(matches!(refused(Verdict::Uncertain), Step::Resend(_)));
-        }
-        assert_eq!(refused(Verdict::Uncertain), Step::Reauthenticate);
-        assert_eq!(refused(Verdict::Uncertain), Step::Deliver, "one new session for a call");
-    }
+const fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }

@@ -1,10 +1,89 @@
-//! One application request: when it is repeated, how long it may take.
+//! The sans-IO machine of one application request.
+//!
+//! # Responsibilities
+//!
+//! Decides what one request needs before it may be sent, what its answer means, whether it is sent
+//! again and when, which redirects are followed, and how long all of it may take. What a response
+//! says about the session is told to the session in the same step. It does no I/O and reads no
+//! clock.
+//!
+//! # An attempt
+//!
+//! ```text
+//!   begin ──► a place? ──► the store? ──► a grant ──► a turn? ──► front headers? ──► send
+//!     ▲                                    ▲  └──────────┘                            │
+//!     │ wait                               asked again with the turn                  ▼
+//!     └───────────────── again? ◄──────────────────────────── the head, an error's beginning
+//!                          │ no
+//!                          ▼
+//!                  the response, or an error
+//! ```
+//!
+//! What has a question mark is passed over where it is not wanted. What each input does in each
+//! state is generated from the machine: `docs/call-machine.md` in the repository.
+//!
+//! # Driving it
+//!
+//! Each input returns the next [`Output`]; carry it out, give the machine the input that it names,
+//! and so on until [`Output::Deliver`] or [`Output::Fail`]. An input that was not asked for ends
+//! the call with [`Usage`](crate::ErrorKind::Usage).
+//!
+//! ```
+//! use std::time::{Duration, Instant};
+//!
+//! use bytes::Bytes;
+//! use mstr_core::call::{Call, Output, Spec};
+//! use mstr_core::session::{Access, Session, SessionConfig};
+//! use mstr_core::{BaseUrl, Body, Credentials, Error};
+//!
+//! # fn send(request: &http::Request<Body>) -> http::response::Parts {
+//! #     assert_eq!(request.headers()["x-mstr-authtoken"], "t0k3n");
+//! #     http::Response::new(()).into_parts().0
+//! # }
+//! # fn open(session: &mut Session, now: Instant) {
+//! #     use mstr_core::session::Output;
+//! #     let Output::Send(login) = session.poll_output() else { panic!() };
+//! #     let answer = http::Response::builder().status(204).header("X-MSTR-AuthToken", "t0k3n");
+//! #     session.handle_response(login.id, Ok(answer.body(Bytes::new()).unwrap()), now);
+//! # }
+//! let base = BaseUrl::parse("https://env.example.com/MicroStrategyLibrary")?;
+//! let config = SessionConfig::new(base).checks(false);
+//! let mut session = Session::new(config.clone(), Some(Credentials::standard("alice", "secret")))?;
+//! let now = Instant::now();
+//!
+//! let mut call = Call::new(Spec::new(http::Method::GET, "/api/projects"), &config, 7, now)?;
+//! let mut output = call.begin(now);
+//! let head = loop {
+//!     output = match output {
+//!         Output::NeedGrant => match call.ask(&mut session, now) {
+//!             Access::Granted(grant) => call.handle_access(Ok(grant), None, now),
+//!             Access::Denied(error) => call.handle_access(Err(error), None, now),
+//!             Access::Pending => {
+//!                 open(&mut session, now); // drive the session, then ask again
+//!                 Output::NeedGrant
+//!             }
+//!         },
+//!         Output::Send(request) => {
+//!             let head = send(&request);
+//!             match call.handle_head(&head, None, &mut session, now) {
+//!                 Output::Deliver => break head,
+//!                 other => other,
+//!             }
+//!         }
+//!         Output::Fail(error) => return Err(error),
+//!         other => unreachable!("not needed here: {other:?}"),
+//!     };
+//! };
+//! assert_eq!(head.status, 200);
+//! # Ok::<(), Error>(())
+//! ```
 
 mod machine;
-mod policy;
+mod repeats;
 mod spec;
+#[cfg(test)]
+mod tests;
 
-pub(crate) use machine::{Call, Step, is_passing_status};
-pub(crate) use policy::{Backoff, later};
-pub use policy::{RetryPolicy, Timeouts};
-pub(crate) use spec::{ERROR_BODY_LIMIT, Next, Plan, ProjectChoice, Spec};
+pub use machine::{Call, Output, Wants};
+pub(crate) use spec::ProjectChoice;
+pub use spec::Spec;

@@ -5,7 +5,6 @@
 //! in needs to be `Send` only.
 
 use std::collections::VecDeque;
-use std::error::Error as StdError;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -16,10 +15,7 @@ use bytes::{Buf, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use sync_wrapper::SyncWrapper;
 
-use super::{TransportError, TransportErrorKind};
-
-/// Any error, as bodies and sources carry it.
-pub type BoxError = Box<dyn StdError + Send + Sync>;
+use super::transport_error::{BoxError, TransportError, TransportErrorKind};
 
 /// The largest buffer that [`Body::collect`] allocates on the word of a `Content-Length`.
 ///

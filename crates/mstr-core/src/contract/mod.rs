@@ -48,10 +48,11 @@ mod transport;
 mod transport_error;
 
 pub(crate) use body::Collected;
-pub use body::{Body, BoxError, COLLECT_PREALLOCATION_LIMIT};
+pub use body::{Body, COLLECT_PREALLOCATION_LIMIT};
 pub use timer::{SharedTimer, Sleep, Timer};
+pub(crate) use transport::not_detached;
 pub use transport::{
     BlockingTransport, BoxFuture, RequestContext, SharedBlockingTransport, SharedTransport,
     Transport, TransportInfo,
 };
-pub use transport_error::{Sent, TransportError, TransportErrorKind};
+pub use transport_error::{BoxError, Sent, TransportError, TransportErrorKind};

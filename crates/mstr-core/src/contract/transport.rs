@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::{Body, SharedTimer, TransportError};
+use super::body::Body;
+use super::timer::SharedTimer;
+use super::transport_error::TransportError;
 
 /// A boxed future that may move between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -46,7 +48,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// opening was canceled, so that nothing stays open on the server. The default gives the
     /// task up and the server's idle timeout ends the session instead.
     fn detach(&self, task: BoxFuture<'static, ()>) {
-        crate::trace::not_detached();
+        not_detached();
         drop(task);
     }
 
@@ -54,6 +56,14 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     fn info(&self) -> TransportInfo {
         TransportInfo::default()
     }
+}
+
+/// Warns that a transport runs nothing in the background.
+pub(crate) fn not_detached() {
+    tracing::warn!(
+        target: "mstr::session",
+        "the transport does not implement `detach`: a session may stay open until it expires"
+    );
 }
 
 /// A synchronous HTTP stack, for the blocking driver. The same contract as [`Transport`].

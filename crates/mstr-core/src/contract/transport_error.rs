@@ -6,7 +6,8 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use super::BoxError;
+/// Any error, as bodies and sources carry it.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Why an exchange failed below HTTP.
 ///

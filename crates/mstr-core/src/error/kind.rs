@@ -1,8 +1,4 @@
-//! What can go wrong, and how a refusal is classified.
-
-use http::StatusCode;
-
-use super::ServerError;
+//! What can go wrong.
 
 macro_rules! error_kinds {
     ($($(#[doc = $doc:literal])+ $name:ident => $refusal:literal,)+) => {
@@ -95,25 +91,5 @@ impl ErrorKind {
             self,
             Self::Connect | Self::Interrupted | Self::RateLimited | Self::Server | Self::Timeout
         )
-    }
-}
-
-/// Server codes come before the status: a session limit answers 500 and must not be repeated.
-pub(super) fn classify(status: StatusCode, body: Option<&ServerError>) -> ErrorKind {
-    if let Some(kind) = body.and_then(ServerError::classify) {
-        return kind;
-    }
-    match status {
-        StatusCode::UNAUTHORIZED => ErrorKind::Credentials,
-        StatusCode::FORBIDDEN => ErrorKind::Forbidden,
-        StatusCode::NOT_FOUND | StatusCode::GONE => ErrorKind::NotFound,
-        StatusCode::REQUEST_TIMEOUT => ErrorKind::Timeout,
-        StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED | StatusCode::LOCKED => {
-            ErrorKind::Conflict
-        }
-        StatusCode::TOO_MANY_REQUESTS => ErrorKind::RateLimited,
-        _ if status.is_redirection() => ErrorKind::Redirect,
-        _ if status.is_server_error() => ErrorKind::Server,
-        _ => ErrorKind::Request,
     }
 }

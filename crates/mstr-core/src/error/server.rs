@@ -6,9 +6,10 @@
 
 use std::fmt;
 
+use http::StatusCode;
 use serde_json::{Map, Value};
 
-use super::ErrorKind;
+use super::kind::ErrorKind;
 
 /// The longest message kept from an error body, in bytes: enough to understand it, not enough
 /// for a page of HTML.
@@ -218,11 +219,30 @@ fn kind_of_i_server_code(code: i64) -> Option<ErrorKind> {
     })
 }
 
+/// Server codes come before the status: a session limit answers 500 and must not be repeated.
+pub(super) fn classify(status: StatusCode, body: Option<&ServerError>) -> ErrorKind {
+    if let Some(kind) = body.and_then(ServerError::classify) {
+        return kind;
+    }
+    match status {
+        StatusCode::UNAUTHORIZED => ErrorKind::Credentials,
+        StatusCode::FORBIDDEN => ErrorKind::Forbidden,
+        StatusCode::NOT_FOUND | StatusCode::GONE => ErrorKind::NotFound,
+        StatusCode::REQUEST_TIMEOUT => ErrorKind::Timeout,
+        StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED | StatusCode::LOCKED => {
+            ErrorKind::Conflict
+        }
+        StatusCode::TOO_MANY_REQUESTS => ErrorKind::RateLimited,
+        _ if status.is_redirection() => ErrorKind::Redirect,
+        _ if status.is_server_error() => ErrorKind::Server,
+        _ => ErrorKind::Request,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use http::StatusCode;
 
-    use super::super::kind::classify;
     use super::*;
 
     fn kind(status: u16, body: &str) -> ErrorKind {

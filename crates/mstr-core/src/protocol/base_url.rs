@@ -5,7 +5,9 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use bytes::Bytes;
 use http::Uri;
+use http::uri::{Authority, PathAndQuery, Scheme};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::error::{Error, ErrorKind};
@@ -23,6 +25,9 @@ const NOT_IN_A_TARGET: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
+/// The longest address there is, which is what the crate `http` can hold.
+const LONGEST_ADDRESS: usize = u16::MAX as usize - 1;
+
 /// The address of a Strategy Library, for example
 /// `https://env.example.com/MicroStrategyLibrary`.
 ///
@@ -35,6 +40,9 @@ pub struct BaseUrl {
     prefix: String,
     /// Length of scheme and authority within `prefix`.
     origin: usize,
+    /// The same two, as every request's address has them.
+    scheme: Scheme,
+    authority: Authority,
 }
 
 /// A parsed request address.
@@ -95,7 +103,11 @@ impl BaseUrl {
         {
             return Err(refuse("the port is no number from 0 to 65535"));
         }
-        Ok(Self { prefix, origin })
+        let parts = uri.into_parts();
+        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
+            return Err(refuse("the host is missing"));
+        };
+        Ok(Self { prefix, origin, scheme, authority })
     }
 
     /// The address, without a trailing slash.
@@ -159,14 +171,34 @@ impl BaseUrl {
             )));
         }
         let encoded: Cow<'_, str> = utf8_percent_encode(path, NOT_IN_A_TARGET).into();
-        let mut text = String::with_capacity(self.prefix.len() + encoded.len() + query.len() + 2);
-        text.push_str(&self.prefix);
-        if !encoded.starts_with(['/', '?']) {
+        let folder = &self.prefix[self.origin..];
+        // An address is never without a path, even if it is only the query that is given.
+        let slash = !encoded.starts_with('/') && (folder.is_empty() || !encoded.starts_with('?'));
+        // Filled exactly: what is made of it then needs no second allocation.
+        let length = folder.len() + usize::from(slash) + encoded.len();
+        let separated = usize::from(!query.is_empty());
+        let mut text = String::with_capacity(length + separated + query.len());
+        text.push_str(folder);
+        if slash {
             text.push('/');
         }
         text.push_str(&encoded);
         push_query(&mut text, query);
-        Ok(Target { uri: parse_uri(text)?, same_origin: true })
+        let invalid = || {
+            let shown = path.split('?').next().unwrap_or_default();
+            usage(format!("\"{shown}\" makes no valid address below {self}"))
+        };
+        if self.origin + text.len() > LONGEST_ADDRESS {
+            return Err(invalid());
+        }
+        let path_and_query = PathAndQuery::from_maybe_shared(Bytes::from(text))
+            .map_err(|error| invalid().with_source(error))?;
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(path_and_query);
+        let uri = Uri::from_parts(parts).map_err(|error| invalid().with_source(error))?;
+        Ok(Target { uri, same_origin: true })
     }
 
     fn absolute(&self, url: &str, query: &str) -> Result<Target, Error> {
@@ -181,13 +213,11 @@ impl BaseUrl {
     }
 
     fn is_same_origin(&self, other: &Uri) -> bool {
-        let Ok(own) = self.origin().parse::<Uri>() else {
-            return false;
-        };
-        let default_port = |uri: &Uri| if uri.scheme_str() == Some("https") { 443 } else { 80 };
-        let port = |uri: &Uri| uri.port_u16().unwrap_or_else(|| default_port(uri));
-        let host = |uri: &Uri| uri.host().unwrap_or_default().to_ascii_lowercase();
-        own.scheme() == other.scheme() && host(&own) == host(other) && port(&own) == port(other)
+        let default_port = if self.is_https() { 443 } else { 80 };
+        let port = self.authority.port_u16().unwrap_or(default_port);
+        other.scheme() == Some(&self.scheme)
+            && other.host().is_some_and(|host| host.eq_ignore_ascii_case(self.authority.host()))
+            && other.port_u16().unwrap_or(default_port) == port
     }
 
     /// The address a `Location` header points to, seen from `from`.

@@ -18,7 +18,7 @@ const LIMIT: usize = 64;
 /// The cookie of the servlet container, which names the session.
 const SESSION_COOKIE: &str = "JSESSIONID";
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct CookieJar {
     /// In the order they were first set.
     cookies: Vec<(String, Zeroizing<String>)>,
@@ -73,6 +73,11 @@ impl CookieJar {
     /// Adds a cookie that did not come from a response.
     pub(crate) fn insert(&mut self, name: &str, value: &str) {
         self.store_one(&Cookie::new(name, value));
+    }
+
+    /// Names and values, in the order they were first set.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.cookies.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The `Cookie` header, marked sensitive; `None` without cookies.

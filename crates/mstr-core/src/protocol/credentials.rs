@@ -173,7 +173,15 @@ impl Credentials {
 
     /// Refuses what the server would take for another login mode.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let Some(missing) = super::wire::missing_credential(self) else { return Ok(()) };
+        let missing = match &self.0 {
+            Kind::ApiToken(token) if token.is_empty() => "API token",
+            Kind::IdentityToken(token) if token.is_empty() => "identity token",
+            Kind::User { username, .. } if username.is_empty() => "user name",
+            Kind::User { password, .. } if password.is_empty() => "password",
+            Kind::Anonymous | Kind::ApiToken(_) | Kind::IdentityToken(_) | Kind::User { .. } => {
+                return Ok(());
+            }
+        };
         Err(config(format!(
             "the {missing} is empty: give one, or choose anonymous login explicitly"
         )))

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
 
-use super::ProjectId;
+use super::project::ProjectId;
+use crate::generation::Generation;
 
 /// The header that carries a session's token, both ways.
 pub(crate) const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-mstr-authtoken");
@@ -13,33 +14,6 @@ pub(crate) const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-mstr-authto
 pub(crate) const PROJECT_ID: HeaderName = HeaderName::from_static("x-mstr-projectid");
 /// The header that carries an identity token, both ways.
 pub(crate) const IDENTITY_TOKEN: HeaderName = HeaderName::from_static("x-mstr-identitytoken");
-
-/// Counts the sessions a connection has opened, from 1.
-///
-/// A refusal that arrives late is recognised by its generation: it is about a session that has
-/// been replaced, and says nothing about the current one.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Generation(u64);
-
-impl Generation {
-    pub(crate) const NONE: Self = Self(0);
-
-    /// The number.
-    #[must_use]
-    pub const fn number(self) -> u64 {
-        self.0
-    }
-
-    pub(crate) const fn next(self) -> Self {
-        Self(self.0 + 1)
-    }
-}
-
-impl fmt::Display for Generation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// Permission to send requests in one session: its token and cookies, as they were when the
 /// grant was given. One value, so that the token of one login never travels with the cookies of
@@ -49,6 +23,7 @@ pub struct Grant {
     pub(crate) generation: Generation,
     /// Counts the changes of the cookies within the generation.
     pub(crate) epoch: u64,
+    pub(crate) takes_turns: bool,
     pub(crate) wire: Arc<WireCredentials>,
 }
 
@@ -64,14 +39,28 @@ impl Grant {
         self.generation
     }
 
+    /// Whether only one request may be under way at a time: the server replaces the session's
+    /// cookie with every answer and accepts only the newest. The caller takes a turn, and asks
+    /// for access again once it has one: the cookies may have been replaced meanwhile.
+    #[must_use]
+    pub const fn takes_turns(&self) -> bool {
+        self.takes_turns
+    }
+
     /// Adds token, cookies and, if given, the project to a request's headers. All of them are
     /// marked sensitive or harmless.
     pub fn apply(&self, headers: &mut HeaderMap, scope: Option<&ProjectId>) {
         self.wire.apply(headers);
-        if let Some(project) = scope.and_then(|id| HeaderValue::from_str(id.as_str()).ok()) {
-            headers.insert(PROJECT_ID, project);
+        if let Some(project) = scope {
+            headers.insert(PROJECT_ID, project_header(project));
         }
     }
+}
+
+/// A project's id as a header.
+pub(crate) fn project_header(id: &ProjectId) -> HeaderValue {
+    // 32 hexadecimal digits: there is nothing a header could not carry.
+    HeaderValue::from_str(id.as_str()).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 impl WireCredentials {
@@ -83,8 +72,16 @@ impl WireCredentials {
     }
 }
 
+impl fmt::Debug for WireCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WireCredentials")
+    }
+}
+
 impl fmt::Debug for Grant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Grant").field("generation", &self.generation.0).finish_non_exhaustive()
+        f.debug_struct("Grant")
+            .field("generation", &self.generation.number())
+            .finish_non_exhaustive()
     }
 }

@@ -8,6 +8,7 @@ mod locale;
 mod login_mode;
 mod models;
 mod project;
+mod record;
 mod secret;
 mod version;
 pub(crate) mod wire;
@@ -15,8 +16,8 @@ pub(crate) mod wire;
 pub use base_url::BaseUrl;
 pub(crate) use cookies::CookieJar;
 pub use credentials::{CredentialProvider, Credentials};
+pub use grant::Grant;
 pub(crate) use grant::WireCredentials;
-pub use grant::{Generation, Grant};
 pub use locale::Locale;
 pub use login_mode::{LoginMode, ParseLoginModeError};
 pub use models::{
@@ -24,6 +25,7 @@ pub use models::{
 };
 pub(crate) use project::resolve as resolve_project;
 pub use project::{Project, ProjectId, ProjectRef};
+pub use record::{ExposedRecord, SessionRecord};
 pub(crate) use secret::AuthToken;
 pub use secret::{ApiToken, IdentityToken, Password};
 pub use version::{ParseVersionError, Version};

@@ -19,6 +19,12 @@ macro_rules! secrets {
                 Self(SecretString::from(secret.into()))
             }
 
+            /// Whether there is nothing to keep secret. Not every secret is asked.
+            #[allow(dead_code, reason = "tokens of sessions are never empty")]
+            pub(crate) fn is_empty(&self) -> bool {
+                self.0.expose_secret().is_empty()
+            }
+
             /// The secret itself. Only the wire codec and the functions that say so in their
             /// name may call this; `cargo xtask tidy` checks.
             pub(crate) fn expose(&self) -> &str {

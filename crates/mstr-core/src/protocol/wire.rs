@@ -14,7 +14,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::credentials::{Credentials, Kind};
-pub(crate) use super::grant::{AUTH_TOKEN, IDENTITY_TOKEN};
+pub(crate) use super::grant::{AUTH_TOKEN, IDENTITY_TOKEN, PROJECT_ID, project_header};
 use super::{
     ApiToken, AuthToken, BaseUrl, CreatedApiToken, IdentityToken, Locale, LoginMode,
     WireCredentials,
@@ -34,34 +34,10 @@ const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(300);
 const ACCEPTED: HeaderValue = HeaderValue::from_static("application/json, */*;q=0.8");
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NO_LENGTH: HeaderValue = HeaderValue::from_static("0");
-
-/// The headers every request carries, built once for a connection.
-#[derive(Clone, Debug)]
-pub(crate) struct Fixed {
-    user_agent: HeaderValue,
-}
-
-impl Fixed {
-    /// `mstr/0.1.0 (mstr-hyper/0.1.0)`, after what the application calls itself.
-    pub(crate) fn new(info: TransportInfo, application: Option<&HeaderValue>) -> Self {
-        let own = concat!("mstr/", env!("CARGO_PKG_VERSION"));
-        let mut text = match application.and_then(|name| name.to_str().ok()) {
-            Some(application) => format!("{application} {own}"),
-            None => own.to_owned(),
-        };
-        if !info.name.is_empty() {
-            text.push_str(&format!(" ({}/{})", info.name, info.version));
-        }
-        let user_agent =
-            HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(own));
-        Self { user_agent }
-    }
-
-    pub(crate) fn apply(&self, headers: &mut HeaderMap) {
-        headers.insert(ACCEPT, ACCEPTED);
-        headers.insert(USER_AGENT, self.user_agent.clone());
-    }
-}
+/// What this library calls itself.
+const OWN_NAME: &str = concat!("mstr/", env!("CARGO_PKG_VERSION"));
+/// How much of an error's body is read to understand it.
+pub(crate) const ERROR_BODY_LIMIT: usize = 64 * 1024;
 
 /// What of a login does not depend on who logs in.
 #[derive(Clone, Debug, Default)]
@@ -108,14 +84,38 @@ struct DelegateBody<'a> {
     identity_token: &'a str,
 }
 
-/// Builds the session's own requests.
-#[derive(Debug)]
-pub(crate) struct Codec<'a> {
-    pub(crate) base: &'a BaseUrl,
-    pub(crate) fixed: &'a Fixed,
+/// Where a connection's requests go, and what each of them carries: worked out once, shared by all.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) base: BaseUrl,
+    user_agent: HeaderValue,
 }
 
-impl Codec<'_> {
+impl Endpoint {
+    pub(crate) fn new(base: BaseUrl) -> Self {
+        Self { base, user_agent: HeaderValue::from_static(OWN_NAME) }
+    }
+
+    /// Says `mstr/0.1.0 (mstr-hyper/0.1.0)`, after what the application calls itself.
+    pub(crate) fn named(self, info: TransportInfo, application: Option<&HeaderValue>) -> Self {
+        let mut text = match application.and_then(|name| name.to_str().ok()) {
+            Some(application) => format!("{application} {OWN_NAME}"),
+            None => OWN_NAME.to_owned(),
+        };
+        if !info.name.is_empty() {
+            text.push_str(&format!(" ({}/{})", info.name, info.version));
+        }
+        let user_agent =
+            HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(OWN_NAME));
+        Self { user_agent, ..self }
+    }
+
+    /// Adds the headers that every request carries.
+    pub(crate) fn apply(&self, headers: &mut HeaderMap) {
+        headers.insert(ACCEPT, ACCEPTED);
+        headers.insert(USER_AGENT, self.user_agent.clone());
+    }
+
     /// The request that opens a session with `credentials`: a login, or a delegation.
     pub(crate) fn open(
         &self,
@@ -183,7 +183,7 @@ impl Codec<'_> {
     ) -> Result<Request<Bytes>, Error> {
         let uri: Uri = self.base.target(path, "")?.uri;
         let mut headers = HeaderMap::with_capacity(8);
-        self.fixed.apply(&mut headers);
+        self.apply(&mut headers);
         if let Some(wire) = wire {
             wire.apply(&mut headers);
         }
@@ -237,17 +237,6 @@ fn secret_json(body: &impl Serialize, secret_length: usize) -> Result<Bytes, Err
         Error::new(ErrorKind::Usage, "the login could not be written").with_source(error)
     })?;
     Ok(Bytes::from_owner(buffer))
-}
-
-/// The name of the credential that is empty.
-pub(crate) fn missing_credential(credentials: &Credentials) -> Option<&'static str> {
-    match &credentials.0 {
-        Kind::Anonymous => None,
-        Kind::ApiToken(token) => token.expose().is_empty().then_some("API token"),
-        Kind::IdentityToken(token) => token.expose().is_empty().then_some("identity token"),
-        Kind::User { username, .. } if username.is_empty() => Some("user name"),
-        Kind::User { password, .. } => password.expose().is_empty().then_some("password"),
-    }
 }
 
 /// The token of a session that an answer opens.
@@ -331,6 +320,22 @@ pub(crate) fn refusal(response: &Response<Bytes>) -> Error {
     error
 }
 
+/// Adds what something in front of the server wants on a request. What the request has already
+/// stays, and nothing of it may be shown.
+pub(crate) fn add_front_headers(headers: &mut HeaderMap, front: HeaderMap) {
+    let mut name = None;
+    for (next, mut value) in front {
+        // Further values of a name come without it.
+        if next.is_some() {
+            name = next.filter(|name| !headers.contains_key(name));
+        }
+        if let Some(name) = &name {
+            value.set_sensitive(true);
+            headers.append(name, value);
+        }
+    }
+}
+
 /// A redirect where none may be followed.
 pub(crate) fn redirected(status: StatusCode, headers: &HeaderMap) -> Error {
     let location = headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("nowhere");
@@ -357,6 +362,13 @@ pub(crate) fn unexpected(response: &Response<Bytes>, missing: &str) -> Error {
     Error::from_response(response.status(), None, None)
         .with_kind(ErrorKind::Decode)
         .with_message(format!("the answer has no {missing}{hint}"))
+}
+
+/// Whether an answer to a renewal or a logout says that the session is gone. A bare 401 counts:
+/// nothing but the session was asked about.
+pub(crate) fn is_gone(response: &Response<Bytes>) -> bool {
+    response.status() == StatusCode::UNAUTHORIZED
+        || parse_error_body(response.body()).is_some_and(|error| error.is_session_gone())
 }
 
 fn looks_like_html(body: &[u8]) -> bool {

@@ -1,17 +1,15 @@
-//! The request builder, and how a body becomes a value.
+//! The request builder.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Method;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use crate::call::{ProjectChoice, RetryPolicy, Spec, Timeouts};
+use crate::call::{ProjectChoice, Spec};
 use crate::contract::Body;
 use crate::error::{Error, ErrorKind};
+use crate::policy::{RetryPolicy, Timeouts};
 use crate::protocol::{ProjectId, wire};
 
 /// One request, to be described and sent.
@@ -26,16 +24,7 @@ pub struct RequestBuilder<C> {
 }
 
 impl<C> RequestBuilder<C> {
-    pub(crate) fn new(
-        connection: C,
-        method: Method,
-        path: String,
-        timeouts: Timeouts,
-        retry: RetryPolicy,
-        project: ProjectChoice,
-    ) -> Self {
-        let mut spec = Spec::new(method, path, timeouts, retry);
-        spec.project = project;
+    pub(crate) const fn new(connection: C, spec: Spec) -> Self {
         Self { connection, spec }
     }
 
@@ -134,7 +123,7 @@ impl<C> RequestBuilder<C> {
 
     /// Sends the request about this project, whatever the connection's own is.
     pub fn project(mut self, project: impl Into<ProjectId>) -> Self {
-        self.spec.project = ProjectChoice::Id(project.into());
+        self.spec.project = ProjectChoice::Header(wire::project_header(&project.into()));
         self
     }
 
@@ -169,44 +158,4 @@ impl<C> RequestBuilder<C> {
 
 fn usage(message: impl Into<Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::Usage, message)
-}
-
-/// A body that is read whole has to arrive within the call's total time.
-pub(crate) fn body_late() -> Error {
-    let message = "the body took longer than the call's total timeout";
-    Error::new(ErrorKind::Timeout, message)
-}
-
-/// Reads a body as JSON.
-pub(crate) fn decode_json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|error| {
-        let message = if body.is_empty() {
-            "the response has no body to read as JSON".to_owned()
-        } else if body.trim_ascii_start().starts_with(b"<") {
-            "the response is a web page, not JSON: does a sign-in page stand in front of the \
-             server?"
-                .to_owned()
-        } else {
-            let name = std::any::type_name::<T>();
-            let name = name.rsplit("::").next().unwrap_or(name);
-            format!("the response cannot be read as {name}")
-        };
-        Error::new(ErrorKind::Decode, message).with_source(error)
-    })
-}
-
-/// Reads a body as text: UTF-8, or Latin-1 if the response says so.
-pub(crate) fn decode_text(headers: &HeaderMap, body: Bytes) -> Result<String, Error> {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let charset = content_type.map(str::to_ascii_lowercase).and_then(|value| {
-        let (_, charset) = value.split_once("charset=")?;
-        Some(charset.split(';').next().unwrap_or_default().trim_matches(['"', ' ']).to_owned())
-    });
-    if matches!(charset.as_deref(), Some("iso-8859-1" | "latin1" | "windows-1252")) {
-        return Ok(body.iter().map(|byte| char::from(*byte)).collect());
-    }
-    String::from_utf8(body.into()).map_err(|error| {
-        Error::new(ErrorKind::Decode, "the response is no UTF-8 text")
-            .with_source(error.utf8_error())
-    })
 }

@@ -5,10 +5,11 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode};
 
-use super::decode_json;
-use crate::call::{RetryPolicy, Spec, Timeouts};
+use super::decode::decode_json;
+use crate::call::Spec;
 use crate::contract::Body;
 use crate::error::{Error, ErrorKind, parse_error_body};
+use crate::policy::{RetryPolicy, Timeouts};
 use crate::protocol::wire;
 use crate::protocol::{
     ApiTokenRequest, CreatedApiToken, IdentityToken, Project, Server, SessionInfo, SessionStatus,
@@ -19,8 +20,6 @@ use crate::session::is_session_gone;
 /// One endpoint's request, and how its answer is read.
 pub(crate) struct Operation<T> {
     pub(crate) spec: Spec,
-    /// Statuses other than success that the decoder understands.
-    pub(crate) accepts: fn(StatusCode) -> bool,
     pub(crate) decode: fn(&Answer) -> Result<T, Error>,
 }
 
@@ -45,9 +44,9 @@ impl Defaults {
         path: &'static str,
         decode: fn(&Answer) -> Result<T, Error>,
     ) -> Operation<T> {
-        let mut spec = Spec::new(method, path.to_owned(), self.timeouts, self.retry);
+        let mut spec = Spec::new(method, path).timeouts(self.timeouts).retry(self.retry);
         spec.operation = name;
-        Operation { spec, accepts: |_| false, decode }
+        Operation { spec, decode }
     }
 
     pub(crate) fn user(self) -> Operation<User> {
@@ -80,7 +79,7 @@ impl Defaults {
             let error = parse_error_body(&answer.body);
             Err(Error::from_response(answer.status, error.as_ref(), None))
         });
-        operation.accepts = |status| status == StatusCode::UNAUTHORIZED;
+        operation.spec.accepts = |status| status == StatusCode::UNAUTHORIZED;
         operation.spec.existing_only = true;
         operation
     }
@@ -111,7 +110,7 @@ impl Defaults {
                 let id = value.get("userId").and_then(|id| id.as_str());
                 Ok(Some(UserId::from(id.unwrap_or_default())))
             });
-        operation.accepts = |status| {
+        operation.spec.accepts = |status| {
             matches!(
                 status,
                 StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND

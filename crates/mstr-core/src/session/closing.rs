@@ -1,26 +1,29 @@
 //! Logging out: after a close, after a failed check, and before another login.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::Response;
 
-use super::state::{After, CloseOutcome, Slot, State};
-use super::{Event, Purpose, Session, Source, timed_out};
-use crate::call::{is_passing_status, later};
+use super::held::Held;
+use super::machine::{Session, Source, timed_out};
+use super::messages::{CloseOutcome, Event, Purpose};
+use super::state::{After, Slot, State};
 use crate::contract::TransportError;
-use crate::error::{Error, ErrorKind, parse_error_body};
-use crate::protocol::wire;
+use crate::error::{Error, ErrorKind};
+use crate::policy::{is_passing_status, later};
+use crate::protocol::{WireCredentials, wire};
 
 impl Session {
     pub(super) fn on_logout(&mut self, even_if_borrowed: bool, now: Instant) {
-        if even_if_borrowed && let Some(held) = &mut self.held {
+        if even_if_borrowed && let Some(held) = self.state.held_mut() {
             held.borrowed = false;
         }
         match &mut self.state {
             State::Closed(_) => {}
             State::ClosingLogin(exchange) => exchange.borrows &= !even_if_borrowed,
-            State::LoggingIn(exchange) => {
+            State::LoggingIn { exchange, .. } => {
                 exchange.borrows &= !even_if_borrowed;
                 // A login that hangs is not waited for longer than a logout would be. If it
                 // succeeds after all, its session is logged out in the background.
@@ -31,33 +34,33 @@ impl Session {
             State::Leaving { after, .. } => *after = After::Close,
             State::AwaitingCredentials(_)
             | State::BackingOff { .. }
-            | State::Idle
+            | State::Idle { .. }
             | State::Refused(_) => self.finish_close(CloseOutcome::NotOpen),
-            State::Open { .. } | State::Settling(_) => self.leave(After::Close, now),
+            State::Open { .. } | State::Settling { .. } => {
+                if let Some(held) = self.state.take_held() {
+                    self.leave(&held, After::Close, now);
+                }
+            }
         }
     }
 
-    /// Logs the session out, then goes on with `after`.
-    pub(super) fn leave(&mut self, after: After, now: Instant) {
-        let Some(held) = self.held.take() else {
-            return self.after_leaving(after, CloseOutcome::NotOpen, now);
-        };
+    /// Gives a session up in an orderly way, then goes on with `after`.
+    pub(super) fn leave(&mut self, held: &Held, after: After, now: Instant) {
         if held.borrowed {
             return self.after_leaving(after, CloseOutcome::Kept, now);
         }
-        match self.config.codec().logout(&held.wire) {
-            Ok(request) => self.leave_with(after, request, now),
-            Err(error) => self.after_leaving(after, CloseOutcome::Failed(error), now),
-        }
-        // The token stays at hand until the server has confirmed, so that it can be asked again.
-        if matches!(self.state, State::Leaving { .. }) {
-            self.held = Some(held);
-        }
+        self.log_out(Arc::clone(&held.wire), after, now);
     }
 
-    pub(super) fn leave_with(&mut self, after: After, request: Request<Bytes>, now: Instant) {
-        let exchange = self.send(Purpose::Logout, request, now);
-        self.state = State::Leaving { after, slot: Slot::InFlight { exchange, attempts: 1 } };
+    pub(super) fn log_out(&mut self, wire: Arc<WireCredentials>, after: After, now: Instant) {
+        match self.config.endpoint.logout(&wire) {
+            Ok(request) => {
+                let exchange = self.send(Purpose::Logout, request, now);
+                let slot = Slot::InFlight { exchange, attempts: 1 };
+                self.state = State::Leaving { after, wire, slot };
+            }
+            Err(error) => self.after_leaving(after, CloseOutcome::Failed(error), now),
+        }
     }
 
     /// The logout has been answered.
@@ -68,7 +71,7 @@ impl Session {
     ) {
         let outcome = match result {
             Ok(response) if wire::is_done(&response) => CloseOutcome::LoggedOut,
-            Ok(response) if is_gone(&response) => CloseOutcome::AlreadyEnded,
+            Ok(response) if wire::is_gone(&response) => CloseOutcome::AlreadyEnded,
             Ok(response) if is_passing_status(response.status()) => {
                 return self.log_out_again(wire::refusal(&response), now);
             }
@@ -91,8 +94,7 @@ impl Session {
         let again = attempts < self.config.retry.max_attempts
             && error.is_retryable()
             && error.kind() != ErrorKind::Timeout
-            && wait <= self.config.logout_timeout
-            && self.held.is_some();
+            && wait <= self.config.logout_timeout;
         if again {
             *slot = Slot::Waiting { until: later(now, wait), attempts };
         } else {
@@ -102,7 +104,7 @@ impl Session {
     }
 
     pub(super) fn on_leaving_timeout(&mut self, now: Instant) {
-        let State::Leaving { slot, .. } = &self.state else {
+        let State::Leaving { slot, wire, .. } = &self.state else {
             return;
         };
         match *slot {
@@ -111,8 +113,7 @@ impl Session {
                 self.left(CloseOutcome::Failed(timed_out("logout")), now);
             }
             Slot::Waiting { until, attempts } if now >= until => {
-                let request = self.held.as_ref().map(|held| self.config.codec().logout(&held.wire));
-                if let Some(Ok(request)) = request {
+                if let Ok(request) = self.config.endpoint.logout(wire) {
                     let exchange = self.send(Purpose::Logout, request, now);
                     if let State::Leaving { slot, .. } = &mut self.state {
                         *slot = Slot::InFlight { exchange, attempts: attempts + 1 };
@@ -124,8 +125,7 @@ impl Session {
     }
 
     fn left(&mut self, outcome: CloseOutcome, now: Instant) {
-        self.held = None;
-        if let State::Leaving { after, .. } = std::mem::replace(&mut self.state, State::Idle) {
+        if let State::Leaving { after, .. } = std::mem::replace(&mut self.state, State::idle()) {
             self.after_leaving(after, outcome, now);
         }
     }
@@ -134,20 +134,15 @@ impl Session {
         match after {
             After::Close => self.finish_close(outcome),
             After::Fail(error) => {
-                self.state = State::Idle;
                 self.forget_supplied();
-                self.failure = Some(error);
+                self.state = State::Idle { failure: Some(error) };
             }
             After::Refuse(error) => self.state = State::Refused(error),
-            After::LogInAgain => {
-                self.attempts = 0;
-                self.log_in(now);
-            }
+            After::LogInAgain => self.log_in(0, now),
         }
     }
 
     pub(super) fn finish_close(&mut self, outcome: CloseOutcome) {
-        self.held = None;
         self.forget_supplied();
         // Who it was may still be asked; the secret is of no use any more.
         if let Source::Held(credentials) = &mut self.credentials {
@@ -156,9 +151,4 @@ impl Session {
         self.event(Event::Closed(outcome.clone()));
         self.state = State::Closed(outcome);
     }
-}
-
-fn is_gone(response: &Response<Bytes>) -> bool {
-    response.status() == StatusCode::UNAUTHORIZED
-        || parse_error_body(response.body()).is_some_and(|error| error.is_session_gone())
 }

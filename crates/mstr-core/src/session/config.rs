@@ -1,13 +1,14 @@
 //! What a session is opened with.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
 
-use crate::call::RetryPolicy;
 use crate::contract::TransportInfo;
 use crate::error::{Error, ErrorKind};
-use crate::protocol::wire::{Codec, Fixed, LoginOptions};
+use crate::policy::RetryPolicy;
+use crate::protocol::wire::{Endpoint, LoginOptions};
 use crate::protocol::{BaseUrl, Credentials, Locale, ProjectRef};
 
 /// The application type that stands for Python clients, as which the vendor's own client logs
@@ -24,8 +25,7 @@ const ASSUMED_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// What a session is opened with.
 #[derive(Clone, Debug)]
 pub struct SessionConfig {
-    pub(super) base: BaseUrl,
-    pub(super) fixed: Fixed,
+    pub(super) endpoint: Arc<Endpoint>,
     pub(super) options: LoginOptions,
     pub(super) application_type: Option<u32>,
     pub(super) checks: bool,
@@ -36,6 +36,8 @@ pub struct SessionConfig {
     pub(super) retry: RetryPolicy,
     pub(super) assumed_idle_timeout: Duration,
     pub(super) seed: u64,
+    pub(crate) front_headers: bool,
+    pub(crate) records: bool,
 }
 
 impl SessionConfig {
@@ -43,8 +45,7 @@ impl SessionConfig {
     #[must_use]
     pub fn new(base: BaseUrl) -> Self {
         Self {
-            base,
-            fixed: Fixed::new(TransportInfo::default(), None),
+            endpoint: Arc::new(Endpoint::new(base)),
             options: LoginOptions::default(),
             application_type: None,
             checks: true,
@@ -55,13 +56,15 @@ impl SessionConfig {
             retry: RetryPolicy::new(),
             assumed_idle_timeout: ASSUMED_IDLE_TIMEOUT,
             seed: 0,
+            front_headers: false,
+            records: false,
         }
     }
 
     /// Where the server is.
     #[must_use]
-    pub const fn base_url(&self) -> &BaseUrl {
-        &self.base
+    pub fn base_url(&self) -> &BaseUrl {
+        &self.endpoint.base
     }
 
     /// Logs in as this type of application. The default is 76 (Python client), and 35 (web
@@ -150,6 +153,23 @@ impl SessionConfig {
         self
     }
 
+    /// Whether something in front of the server wants headers of its own on every exchange.
+    /// Default false. With it, each is preceded by an
+    /// [`Output::FrontHeaders`](super::Output::FrontHeaders).
+    #[must_use]
+    pub const fn front_headers(mut self, wanted: bool) -> Self {
+        self.front_headers = wanted;
+        self
+    }
+
+    /// Whether the session is kept for others who share it. Default false. With it, each change of
+    /// session or cookies is an [`Output::Store`](super::Output::Store).
+    #[must_use]
+    pub const fn records(mut self, wanted: bool) -> Self {
+        self.records = wanted;
+        self
+    }
+
     /// What the `User-Agent` header says: the application, if given, this library, and the
     /// transport.
     #[must_use]
@@ -158,7 +178,8 @@ impl SessionConfig {
         transport: TransportInfo,
         application: Option<&HeaderValue>,
     ) -> Self {
-        self.fixed = Fixed::new(transport, application);
+        let endpoint = Arc::unwrap_or_clone(self.endpoint);
+        self.endpoint = Arc::new(endpoint.named(transport, application));
         self
     }
 
@@ -167,12 +188,8 @@ impl SessionConfig {
         Self { project: None, ..self.clone() }
     }
 
-    pub(crate) const fn fixed(&self) -> &Fixed {
-        &self.fixed
-    }
-
-    pub(super) const fn codec(&self) -> Codec<'_> {
-        Codec { base: &self.base, fixed: &self.fixed }
+    pub(crate) const fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
     }
 
     pub(super) fn first_application_type(&self) -> u32 {
@@ -187,7 +204,7 @@ impl SessionConfig {
     pub(super) fn check(&self, credentials: Option<&Credentials>) -> Result<(), Error> {
         let config = |message: String| Err(Error::new(ErrorKind::Config, message));
         if credentials.is_none_or(Credentials::is_secret) {
-            self.base.check_secure(self.allow_insecure)?;
+            self.endpoint.base.check_secure(self.allow_insecure)?;
         }
         if let Some(results) = self.options.working_set.filter(|n| *n < SMALLEST_WORKING_SET) {
             return config(format!(

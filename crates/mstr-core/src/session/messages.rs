@@ -7,10 +7,10 @@ use bytes::Bytes;
 use http::Request;
 
 #[cfg(doc)]
-use super::Session;
-use super::{CloseOutcome, LossReason};
+use super::machine::Session;
 use crate::error::Error;
-use crate::protocol::{Credentials, Generation, Grant};
+use crate::generation::Generation;
+use crate::protocol::{Credentials, Grant, SessionRecord};
 
 /// Whether an application request may be sent.
 #[derive(Clone, Debug)]
@@ -30,11 +30,18 @@ pub enum Access {
 pub enum Output {
     /// Something happened that users may want to know.
     Event(Event),
+    /// Ask for the headers that what stands in front of the server wants on this exchange, and
+    /// answer with [`supply_front_headers`](Session::supply_front_headers). Only with
+    /// [`front_headers`](super::SessionConfig::front_headers).
+    FrontHeaders(ExchangeId),
     /// Ask the credential provider and answer with
     /// [`supply_credentials`](Session::supply_credentials).
     NeedCredentials(ExchangeId),
     /// Send this request and answer with [`handle_response`](Session::handle_response).
     Send(Box<Exchange>),
+    /// The session in use, or its cookies, have changed: keep this for those who share it. Only
+    /// with [`records`](super::SessionConfig::records).
+    Store(Box<SessionRecord>),
     /// Nothing more now; call [`handle_timeout`](Session::handle_timeout) at this instant. With
     /// `None`, nothing is under way.
     Wait(Option<Instant>),
@@ -130,7 +137,7 @@ pub enum Event {
         /// Why.
         reason: LossReason,
     },
-    /// A session has been opened.
+    /// A session has been opened, or adopted.
     Opened {
         /// Which.
         generation: Generation,
@@ -149,6 +156,32 @@ pub enum Event {
     },
     /// The server does not tell how long a session may be idle; this is assumed.
     TimeoutAssumed(Duration),
+}
+
+/// How closing a connection ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum CloseOutcome {
+    /// The session had already ended on the server.
+    AlreadyEnded,
+    /// The server did not confirm; the session ends with its idle timeout.
+    Failed(Error),
+    /// The session is borrowed and has been left to its owner.
+    Kept,
+    /// The server has ended the session.
+    LoggedOut,
+    /// No session was open.
+    NotOpen,
+}
+
+/// Why a session was lost.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum LossReason {
+    /// It had been idle for so long that the server ended it.
+    Expired,
+    /// The server refused a request: the session is gone.
+    Refused,
 }
 
 /// What a driver's user can ask for.

@@ -3,26 +3,27 @@
 use std::time::Instant;
 
 use http::header::SET_COOKIE;
+use http::response::Parts;
 use http::{HeaderMap, StatusCode};
 
-use super::Session;
+use super::machine::Session;
+use super::messages::LossReason;
 use crate::error::parse_error_body;
 use crate::protocol::Grant;
 
-/// What to do with a response.
+/// What a response says about the grant its request carried.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "a driver has to handle each")]
 pub enum Verdict {
-    /// It is for the caller.
-    Deliver,
-    /// The session is gone: [`revoke`](Session::revoke) the grant's generation, ask for access
-    /// and send again.
-    Reauthenticate,
+    /// The session is gone and has been given up: ask for access and send again.
+    Gone,
     /// The grant was out of date when the request arrived: send again with the current one.
-    Resend,
+    Outdated,
+    /// Nothing against it: the response is for the caller.
+    Sound,
     /// The session is gone, or another request has just been answered with the cookie that is
     /// valid now and that answer is still on its way: send again in a moment, and if nothing has
-    /// changed by then, take it as [`Reauthenticate`](Self::Reauthenticate).
+    /// changed by then, [`revoke`](Session::revoke) it.
     Uncertain,
 }
 
@@ -34,49 +35,50 @@ impl Session {
     pub fn observe(
         &mut self,
         grant: &Grant,
-        status: StatusCode,
-        headers: &HeaderMap,
+        head: &Parts,
         error_body: Option<&[u8]>,
         sent_at: Instant,
+        now: Instant,
     ) -> Verdict {
-        let gone = is_session_gone(status, error_body.unwrap_or_default());
-        let Some(held) = &mut self.held else {
-            return if gone { Verdict::Resend } else { Verdict::Deliver };
-        };
-        if held.generation != grant.generation {
+        let gone = is_session_gone(head.status, error_body.unwrap_or_default());
+        let rotates = self.rotates;
+        let held = self.state.held_mut();
+        let Some(held) = held.filter(|held| held.generation == grant.generation) else {
             // About a session that has been replaced: says nothing about this one.
-            return if gone { Verdict::Resend } else { Verdict::Deliver };
-        }
+            return if gone { Verdict::Outdated } else { Verdict::Sound };
+        };
         if gone {
             // Cookies that were replaced while the request was under way explain the refusal.
             return if held.epoch != grant.epoch {
-                Verdict::Resend
-            } else if self.rotates {
+                Verdict::Outdated
+            } else if rotates {
                 Verdict::Uncertain
             } else {
-                Verdict::Reauthenticate
+                self.lose(LossReason::Refused, now);
+                Verdict::Gone
             };
         }
-        if status != StatusCode::UNAUTHORIZED {
-            if !status.is_server_error() {
-                held.confirmed = true;
+        if head.status != StatusCode::UNAUTHORIZED {
+            if !head.status.is_server_error() {
+                held.confirm();
                 held.touch(sent_at);
-                self.fruitless = 0;
+                self.cooling.fruitless = 0;
             }
-            self.merge_cookies(headers);
+            self.merge_cookies(&head.headers);
         }
-        Verdict::Deliver
+        Verdict::Sound
     }
 
     pub(super) fn merge_cookies(&mut self, headers: &HeaderMap) {
         if !headers.contains_key(SET_COOKIE) {
             return;
         }
-        if let Some(held) = &mut self.held
+        if let Some(held) = self.state.held_mut()
             && held.jar.store(headers)
         {
             held.refresh();
             self.rotates |= held.jar.rotates();
+            self.store_record();
         }
     }
 }

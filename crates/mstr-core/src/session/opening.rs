@@ -6,22 +6,18 @@ use bytes::Bytes;
 use http::Response;
 
 use super::config::WEB_APPLICATION;
-use super::settling::Settling;
-use super::state::{After, CloseOutcome, Held, InFlight, State};
-use super::{Event, Output, Purpose, Session, Source};
-use crate::call::{is_passing_status, later};
-use crate::contract::TransportError;
+use super::held::Held;
+use super::machine::{Session, Source};
+use super::messages::{CloseOutcome, Event, Output, Purpose};
+use super::state::{After, InFlight, State};
+use crate::contract::{Sent, TransportError};
 use crate::error::{Error, ErrorKind, parse_error_body};
-use crate::protocol::{CookieJar, Credentials, WireCredentials, wire};
-
-/// After so many sessions in a row in which nothing ever succeeded, no further one is opened for
-/// a while: each would stay on the server.
-pub(super) const FRUITLESS_LIMIT: u32 = 3;
-pub(super) const COOLING: Duration = Duration::from_secs(30);
+use crate::policy::{is_passing_status, later};
+use crate::protocol::{AuthToken, CookieJar, Credentials, WireCredentials, wire};
 
 /// What an answer to a login holds.
 struct Opened {
-    token: crate::protocol::AuthToken,
+    token: AuthToken,
     jar: CookieJar,
     wire: WireCredentials,
 }
@@ -29,11 +25,9 @@ struct Opened {
 impl Session {
     /// Begins a flight: the first attempt to open a session.
     pub(super) fn start_opening(&mut self, now: Instant) {
-        self.attempts = 0;
         self.backoff.reset();
-        self.failure = None;
         match &mut self.credentials {
-            Source::Held(_) => self.log_in(now),
+            Source::Held(_) => self.log_in(0, now),
             Source::Asked { current } => {
                 *current = None;
                 let id = self.next_id();
@@ -44,56 +38,57 @@ impl Session {
         }
     }
 
-    /// Sends the login or delegation.
-    pub(super) fn log_in(&mut self, now: Instant) {
+    /// Sends the login or delegation, after so many attempts.
+    pub(super) fn log_in(&mut self, attempts: u32, now: Instant) {
         if self.needs_web_application() {
             // Known to be old since a session was borrowed from it.
-            self.application_type = WEB_APPLICATION;
+            self.known.application_type = WEB_APPLICATION;
         }
         let Some(credentials) = self.current_credentials() else {
             // Only reachable if a provider's answer has been forgotten between two attempts.
-            self.state = State::Idle;
-            self.start_opening(now);
-            return;
+            return self.start_opening(now);
         };
         let purpose = if credentials.is_delegated() { Purpose::Delegate } else { Purpose::Login };
-        let request =
-            self.config.codec().open(credentials, self.application_type, &self.config.options);
+        let request = self.config.endpoint.open(
+            credentials,
+            self.known.application_type,
+            &self.config.options,
+        );
         match request {
             Ok(request) => {
-                self.attempts += 1;
-                self.state = State::LoggingIn(self.send(purpose, request, now));
+                let exchange = self.send(purpose, request, now);
+                self.state = State::LoggingIn { exchange, attempts: attempts + 1 };
             }
-            Err(error) => self.fail(error),
+            Err(error) => self.fail(error, attempts),
         }
     }
 
     /// A login has been answered.
     pub(super) fn on_login(
         &mut self,
+        attempts: u32,
         result: Result<Response<Bytes>, TransportError>,
         now: Instant,
     ) {
         match result {
             Ok(response) if response.status().is_success() => match read_opened(&response) {
                 Some(opened) => self.on_opened(opened, now),
-                None => self.fail(wire::unexpected(&response, "X-MSTR-AuthToken header")),
+                None => self.fail(wire::unexpected(&response, "X-MSTR-AuthToken header"), attempts),
             },
-            Ok(response) => self.on_login_refused(&response, now),
-            Err(error) => self.on_opening_failed(Error::from_transport(error), now),
+            Ok(response) => self.on_login_refused(&response, attempts, now),
+            Err(error) => self.on_opening_failed(Error::from_transport(error), attempts, now),
         }
     }
 
-    fn on_login_refused(&mut self, response: &Response<Bytes>, now: Instant) {
+    fn on_login_refused(&mut self, response: &Response<Bytes>, attempts: u32, now: Instant) {
         let body = parse_error_body(response.body());
         // A delegation has no application type: it would be the same request once more.
         let delegated = self.current_credentials().is_some_and(Credentials::is_delegated);
         let type_refused =
             !delegated && body.is_some_and(|error| error.is_application_type_refused());
-        if type_refused && self.config.may_fall_back(self.application_type) {
-            self.application_type = WEB_APPLICATION;
-            self.attempts = 0;
-            return self.log_in(now);
+        if type_refused && self.config.may_fall_back(self.known.application_type) {
+            self.known.application_type = WEB_APPLICATION;
+            return self.log_in(0, now);
         }
         let mut error = wire::refusal(response);
         match error.kind() {
@@ -109,37 +104,37 @@ impl Session {
             _ => {}
         }
         if matches!(error.kind(), ErrorKind::Credentials | ErrorKind::Forbidden) {
-            let error = error.with_operation("login").with_attempts(self.attempts);
+            let error = error.with_operation("login").with_attempts(attempts);
             self.event(Event::Rejected(error.clone()));
             self.forget_supplied();
             self.state = State::Refused(error);
         } else if is_passing_status(response.status()) && error.kind() != ErrorKind::SessionLimit {
-            self.on_opening_failed(error, now);
+            self.on_opening_failed(error, attempts, now);
         } else {
-            self.fail(error);
+            self.fail(error, attempts);
         }
     }
 
     /// An attempt has failed for a reason that may pass.
-    pub(super) fn on_opening_failed(&mut self, error: Error, now: Instant) {
-        let last = self.attempts >= self.config.retry.max_attempts;
+    pub(super) fn on_opening_failed(&mut self, error: Error, attempts: u32, now: Instant) {
+        let last = attempts >= self.config.retry.max_attempts;
         // An identity token works once. If its answer was lost, trying again can only be refused,
         // which would hide the real reason.
         let spent = self.current_credentials().is_some_and(Credentials::is_delegated)
-            && error.transport().is_none_or(|cause| cause.sent() == crate::contract::Sent::Maybe);
+            && error.transport().is_none_or(|cause| cause.sent() == Sent::Maybe);
         if !error.is_retryable() || last || spent {
-            return self.fail(error);
+            return self.fail(error, attempts);
         }
         let wait = self.backoff.next(&self.config.retry);
         let wait = wait.max(error.retry_after().unwrap_or_default());
-        self.state = State::BackingOff { until: later(now, wait) };
+        self.state = State::BackingOff { until: later(now, wait), attempts };
     }
 
     /// Ends the flight: everyone who waits receives this error, the next call tries again.
-    pub(super) fn fail(&mut self, error: Error) {
+    pub(super) fn fail(&mut self, error: Error, attempts: u32) {
         self.forget_supplied();
-        self.failure = Some(error.with_operation("login").with_attempts(self.attempts));
-        self.state = State::Idle;
+        let error = error.with_operation("login").with_attempts(attempts);
+        self.state = State::Idle { failure: Some(error) };
     }
 
     pub(super) fn forget_supplied(&mut self) {
@@ -151,7 +146,7 @@ impl Session {
     fn on_opened(&mut self, opened: Opened, now: Instant) {
         let borrowed = self.current_credentials().is_some_and(Credentials::is_delegated);
         self.generation = self.generation.next();
-        let known = self.info.as_ref().and_then(|info| info.timeout);
+        let known = self.known.info.as_ref().and_then(|info| info.timeout);
         let mut held = Held {
             generation: self.generation,
             epoch: 0,
@@ -159,6 +154,7 @@ impl Session {
             jar: opened.jar,
             wire: opened.wire.into(),
             borrowed,
+            adopted: false,
             confirmed: false,
             idle_timeout: Duration::ZERO,
             idle_deadline: now,
@@ -166,71 +162,34 @@ impl Session {
             jitter: self.backoff.fraction(),
         };
         held.set_idle_timeout(known.unwrap_or(self.config.assumed_idle_timeout), now);
-        self.held = Some(held);
         self.event(Event::Opened { generation: self.generation });
-        if self.verified {
-            self.open();
+        if self.known.verified {
+            self.open(Box::new(held));
         } else {
-            self.settle(now);
+            self.settle(Box::new(held), now);
         }
     }
 
     /// The session may be used from now on.
-    pub(super) fn open(&mut self) {
-        self.attempts = 0;
+    pub(super) fn open(&mut self, held: Box<Held>) {
         self.backoff.reset();
         self.forget_supplied();
-        self.state = State::Open { renewing: None };
-    }
-
-    fn settle(&mut self, now: Instant) {
-        let Some(wire) = self.held.as_ref().map(|held| std::sync::Arc::clone(&held.wire)) else {
-            return self.open();
-        };
-        let codec = self.config.codec();
-        let checks = self.config.checks;
-        // What is known already is not asked again after the application type was changed.
-        let inspect = (checks && self.info.is_none()).then(|| codec.inspect(&wire));
-        let status = (checks && self.server.is_none()).then(|| codec.server_status(&wire));
-        let wanted = self.config.project.is_some() && self.project.is_none();
-        let projects = wanted.then(|| codec.list_projects(&wire));
-        let mut settling = Settling::default();
-        for (purpose, request) in [
-            (Purpose::Inspect, inspect),
-            (Purpose::Status, status),
-            (Purpose::ListProjects, projects),
-        ] {
-            match request {
-                None => {}
-                Some(Ok(request)) => {
-                    let exchange = self.send(purpose, request, now);
-                    settling.await_answer(purpose, exchange, 1);
-                }
-                Some(Err(error)) => return self.abandon(error, now),
-            }
-        }
-        self.state = State::Settling(settling);
-        self.finish_settling(now);
+        self.state = State::open(held);
+        self.store_record();
     }
 
     /// A login was answered after the connection had been closed.
     pub(super) fn on_login_while_closing(
         &mut self,
+        borrowed: bool,
         result: Result<Response<Bytes>, TransportError>,
         now: Instant,
     ) {
-        let State::ClosingLogin(exchange) = &self.state else {
-            return;
-        };
-        let borrowed = exchange.borrows;
         let opened = result.ok().filter(|response| response.status().is_success());
         match opened.as_ref().and_then(read_opened) {
             None => self.finish_close(CloseOutcome::NotOpen),
             Some(_) if borrowed => self.finish_close(CloseOutcome::Kept),
-            Some(opened) => match self.config.codec().logout(&opened.wire) {
-                Ok(request) => self.leave_with(After::Close, request, now),
-                Err(error) => self.finish_close(CloseOutcome::Failed(error)),
-            },
+            Some(opened) => self.log_out(opened.wire.into(), After::Close, now),
         }
     }
 
@@ -245,7 +204,7 @@ impl Session {
             return;
         }
         if let Some(opened) = read_opened(response)
-            && let Ok(request) = self.config.codec().logout(&opened.wire)
+            && let Ok(request) = self.config.endpoint.logout(&opened.wire)
         {
             self.send_detached(request, now);
         }

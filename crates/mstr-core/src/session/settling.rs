@@ -4,61 +4,55 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::{Request, Response, StatusCode};
 
 use super::config::WEB_APPLICATION;
-use super::state::{After, InFlight, Slot, State};
-use super::{Event, ExchangeId, Purpose, Session, timed_out};
-use crate::call::{is_passing_status, later};
+use super::held::Held;
+use super::machine::{Session, timed_out};
+use super::messages::{Event, ExchangeId, Purpose};
+use super::state::{After, Checks, Slot, State};
 use crate::contract::TransportError;
 use crate::error::{Error, ErrorKind};
-use crate::protocol::{Credentials, Project, Server, SessionInfo, Version, resolve_project, wire};
+use crate::policy::{is_passing_status, later};
+use crate::protocol::wire::{self, Endpoint};
+use crate::protocol::{
+    Credentials, Project, Server, SessionInfo, Version, WireCredentials, resolve_project,
+};
 
 /// How often a check is asked before its refusal is believed: as many as there are that it can
 /// cross.
 const CROSSED_LIMIT: u32 = 3;
 
-/// The checks that are not answered yet.
-#[derive(Debug, Default)]
-pub(super) struct Settling {
-    slots: Vec<(Purpose, Slot)>,
-}
-
-impl Settling {
-    pub(super) fn await_answer(&mut self, purpose: Purpose, exchange: InFlight, attempts: u32) {
-        let slot = Slot::InFlight { exchange, attempts };
-        match self.slots.iter_mut().find(|(existing, _)| *existing == purpose) {
-            Some((_, existing)) => *existing = slot,
-            None => self.slots.push((purpose, slot)),
-        }
-    }
-
-    pub(super) fn awaits(&self, id: ExchangeId) -> bool {
-        self.slots.iter().any(|(_, slot)| slot.awaits(id))
-    }
-
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.slots.iter().filter_map(|(_, slot)| slot.deadline()).min()
-    }
-
-    /// A check to ask again, alone, once nothing is under way that it could cross.
-    fn next_crossed(&self) -> Option<(Purpose, u32)> {
-        let busy = |slot: &Slot| matches!(slot, Slot::InFlight { .. } | Slot::Waiting { .. });
-        if self.slots.iter().any(|(_, slot)| busy(slot)) {
-            return None;
-        }
-        self.slots.iter().find_map(|(purpose, slot)| match slot {
-            Slot::Crossed { attempts } => Some((*purpose, *attempts)),
-            Slot::Done | Slot::InFlight { .. } | Slot::Waiting { .. } => None,
-        })
-    }
-
-    fn is_done(&self) -> bool {
-        self.slots.iter().all(|(_, slot)| matches!(slot, Slot::Done))
-    }
-}
-
 impl Session {
+    /// Asks what has to be known before the session is used, all at once.
+    pub(super) fn settle(&mut self, held: Box<Held>, now: Instant) {
+        let endpoint = self.endpoint();
+        let asks = self.config.checks;
+        // What is known already is not asked again after the application type was changed.
+        let inspect = asks && self.known.info.is_none();
+        let status = asks && self.known.server.is_none();
+        let projects = self.config.project.is_some() && self.known.project.is_none();
+        let mut checks = Checks::default();
+        for (purpose, wanted) in [
+            (Purpose::Inspect, inspect),
+            (Purpose::Status, status),
+            (Purpose::ListProjects, projects),
+        ] {
+            if !wanted {
+                continue;
+            }
+            match ask(&endpoint, purpose, &held.wire) {
+                Ok(request) => {
+                    let exchange = self.send(purpose, request, now);
+                    checks.set(purpose, Slot::InFlight { exchange, attempts: 1 });
+                }
+                Err(error) => return self.leave(&held, After::Fail(error), now),
+            }
+        }
+        self.state = State::Settling { held, checks };
+        self.finish_settling(now);
+    }
+
     /// One of the checks has been answered.
     pub(super) fn on_settled(
         &mut self,
@@ -66,11 +60,10 @@ impl Session {
         result: Result<Response<Bytes>, TransportError>,
         now: Instant,
     ) {
-        let State::Settling(settling) = &mut self.state else {
+        let State::Settling { checks, .. } = &mut self.state else {
             return;
         };
-        let Some((purpose, slot)) = settling.slots.iter_mut().find(|(_, slot)| slot.awaits(id))
-        else {
+        let Some((purpose, slot)) = checks.0.iter_mut().find(|(_, slot)| slot.awaits(id)) else {
             return;
         };
         let purpose = *purpose;
@@ -81,7 +74,7 @@ impl Session {
         let error = match result {
             Ok(response) => {
                 if self.crossed_another(&response, attempts) {
-                    self.put_off_check(purpose, Slot::Crossed { attempts });
+                    self.set_check(purpose, Slot::Crossed { attempts });
                     return self.finish_settling(now);
                 }
                 self.merge_cookies(response.headers());
@@ -105,32 +98,30 @@ impl Session {
         }
         let wait = self.backoff.next(&self.config.retry);
         let until = later(now, wait.max(error.retry_after().unwrap_or_default()));
-        self.put_off_check(purpose, Slot::Waiting { until, attempts });
+        self.set_check(purpose, Slot::Waiting { until, attempts });
     }
 
     /// Whether a check was refused because it crossed the answer to another one, with which the
     /// server replaced its cookie. That is told apart from a dead session by asking again.
     fn crossed_another(&self, response: &Response<Bytes>, attempts: u32) -> bool {
-        let State::Settling(settling) = &self.state else { return false };
+        let State::Settling { checks, .. } = &self.state else { return false };
         response.status() == StatusCode::UNAUTHORIZED
-            && settling.slots.len() > 1
+            && checks.0.len() > 1
             && attempts < CROSSED_LIMIT
     }
 
-    fn put_off_check(&mut self, purpose: Purpose, put_off: Slot) {
-        if let State::Settling(settling) = &mut self.state
-            && let Some((_, slot)) = settling.slots.iter_mut().find(|(own, _)| *own == purpose)
-        {
-            *slot = put_off;
+    fn set_check(&mut self, purpose: Purpose, slot: Slot) {
+        if let State::Settling { checks, .. } = &mut self.state {
+            checks.set(purpose, slot);
         }
     }
 
     pub(super) fn on_settling_timeout(&mut self, now: Instant) {
-        let State::Settling(settling) = &mut self.state else {
+        let State::Settling { checks, .. } = &self.state else {
             return;
         };
-        let due: Vec<(Purpose, bool, u32)> = settling
-            .slots
+        let due: Vec<(Purpose, bool, u32)> = checks
+            .0
             .iter()
             .filter_map(|(purpose, slot)| match slot {
                 Slot::InFlight { exchange, attempts } if now >= exchange.deadline => {
@@ -147,7 +138,7 @@ impl Session {
             .collect();
         for (purpose, unanswered, attempts) in due {
             // The one before may have been the last straw.
-            if !matches!(self.state, State::Settling(_)) {
+            if !matches!(self.state, State::Settling { .. }) {
                 return;
             }
             if unanswered {
@@ -159,19 +150,11 @@ impl Session {
     }
 
     fn ask_again(&mut self, purpose: Purpose, attempts: u32, now: Instant) {
-        let Some(held) = &self.held else { return };
-        let codec = self.config.codec();
-        let request = match purpose {
-            Purpose::Inspect => codec.inspect(&held.wire),
-            Purpose::Status => codec.server_status(&held.wire),
-            _ => codec.list_projects(&held.wire),
-        };
-        match request {
+        let Some(held) = self.state.held() else { return };
+        match ask(&self.config.endpoint, purpose, &held.wire) {
             Ok(request) => {
                 let exchange = self.send(purpose, request, now);
-                if let State::Settling(settling) = &mut self.state {
-                    settling.await_answer(purpose, exchange, attempts);
-                }
+                self.set_check(purpose, Slot::InFlight { exchange, attempts });
             }
             Err(error) => self.abandon(error, now),
         }
@@ -212,11 +195,11 @@ impl Session {
         if info.timeout.is_none() {
             self.event(Event::TimeoutAssumed(assumed));
         }
-        if let Some(held) = &mut self.held {
+        if let Some(held) = self.state.held_mut() {
             held.set_idle_timeout(info.timeout.unwrap_or(assumed), now);
-            held.confirmed = true;
+            held.confirm();
         }
-        self.info = Some(info);
+        self.known.info = Some(info);
         Ok(())
     }
 
@@ -245,7 +228,7 @@ impl Session {
                 ),
             ));
         }
-        self.server = Some(server);
+        self.known.server = Some(server);
         let Some(version) = version else {
             return Ok(());
         };
@@ -266,42 +249,58 @@ impl Session {
         }
         let projects: Vec<Project> = serde_json::from_slice(response.body())
             .map_err(|error| wire::unexpected(response, "list of projects").with_source(error))?;
-        self.project = Some(resolve_project(&projects, wanted)?);
+        self.known.project = Some(resolve_project(&projects, wanted)?);
         Ok(())
     }
 
     /// Opens the session once every check has been answered.
     pub(super) fn finish_settling(&mut self, now: Instant) {
-        let State::Settling(settling) = &self.state else {
+        let State::Settling { checks, .. } = &self.state else {
             return;
         };
-        if let Some((purpose, attempts)) = settling.next_crossed() {
+        if let Some((purpose, attempts)) = checks.next_crossed() {
             return self.ask_again(purpose, attempts + 1, now);
         }
-        if !settling.is_done() {
+        if !checks.is_done() {
             return;
         }
+        let Some(held) = self.state.take_held() else { return };
         if self.needs_web_application() {
-            self.application_type = WEB_APPLICATION;
+            self.known.application_type = WEB_APPLICATION;
             self.event(Event::Replaced { generation: self.generation });
-            return self.leave(After::LogInAgain, now);
+            return self.leave(&held, After::LogInAgain, now);
         }
-        self.verified = true;
-        self.open();
+        self.known.verified = true;
+        self.open(held);
     }
 
     /// Servers before 11.5.0600 accept application type 76 at login and do not know it
     /// afterwards.
     pub(super) fn needs_web_application(&self) -> bool {
-        let version = self.server.as_ref().and_then(|server| server.iserver_version.as_ref());
+        let version = self.known.server.as_ref().and_then(|server| server.iserver_version.as_ref());
         let old = version
             .is_some_and(|version| !version.is_at_least(&Version::KNOWS_APPLICATION_TYPE_76));
         let borrowed = self.current_credentials().is_some_and(Credentials::is_delegated);
-        old && !borrowed && self.config.may_fall_back(self.application_type)
+        old && !borrowed && self.config.may_fall_back(self.known.application_type)
     }
 
     /// A check has failed for good: the session is logged out before anyone hears of it.
     pub(super) fn abandon(&mut self, error: Error, now: Instant) {
-        self.leave(After::Fail(error), now);
+        if let Some(held) = self.state.take_held() {
+            self.leave(&held, After::Fail(error), now);
+        }
+    }
+}
+
+/// The request of one of the checks.
+fn ask(
+    endpoint: &Endpoint,
+    purpose: Purpose,
+    wire: &WireCredentials,
+) -> Result<Request<Bytes>, Error> {
+    match purpose {
+        Purpose::Inspect => endpoint.inspect(wire),
+        Purpose::Status => endpoint.server_status(wire),
+        _ => endpoint.list_projects(wire),
     }
 }

@@ -1,40 +1,48 @@
-//! The states of the machine, and what it holds while it has a session.
+//! The states of the machine. Each carries what means something in it and nowhere else.
 
-use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::{ExchangeId, settling::Settling};
-use crate::call::later;
+use super::held::Held;
+use super::messages::{CloseOutcome, ExchangeId, Purpose};
 use crate::error::Error;
-use crate::protocol::{AuthToken, CookieJar, Generation, Grant, WireCredentials, wire};
-
-/// The share of the idle timeout that is kept in reserve when renewing, and its bounds.
-const RENEWAL_MARGIN_SHARE: u32 = 5;
-const LONGEST_RENEWAL_MARGIN: Duration = Duration::from_secs(60);
+use crate::protocol::WireCredentials;
 
 #[derive(Debug)]
 pub(super) enum State {
     /// The provider has been asked.
     AwaitingCredentials(InFlight),
     /// An attempt to log in failed for a passing reason; the next one begins then.
-    BackingOff { until: Instant },
+    BackingOff { until: Instant, attempts: u32 },
     /// Over.
     Closed(CloseOutcome),
     /// Closed while a login was under way: its answer is awaited, to log it out.
     ClosingLogin(InFlight),
     /// No session, and none asked for.
-    Idle,
+    Idle {
+        /// Why the last attempt to open one failed, until those who waited have been told.
+        failure: Option<Error>,
+    },
     /// The session is being logged out.
-    Leaving { after: After, slot: Slot },
+    Leaving {
+        after: After,
+        /// To ask again with, until the server has confirmed.
+        wire: Arc<WireCredentials>,
+        slot: Slot,
+    },
     /// A login or delegation is under way.
-    LoggingIn(InFlight),
+    LoggingIn { exchange: InFlight, attempts: u32 },
     /// A session can be used.
-    Open { renewing: Option<Renewing> },
+    Open {
+        held: Box<Held>,
+        renewing: Option<Renewing>,
+        /// Why a renewal that was asked for failed, until those who waited have been told.
+        failure: Option<Error>,
+    },
     /// The server refuses the credentials, or a session that cannot be replaced has ended.
     Refused(Error),
     /// A session has been opened and is being checked for the first time.
-    Settling(Settling),
+    Settling { held: Box<Held>, checks: Checks },
 }
 
 /// What follows when a session has been logged out.
@@ -86,9 +94,13 @@ pub(super) struct Renewing {
     /// Nothing may be sent before the answer: the session has been idle for so long that it has
     /// probably ended.
     pub(super) required: bool,
-    /// The outcome is reported to whoever asked for it.
+    /// The outcome is reported to those who asked for it.
     pub(super) asked_for: bool,
 }
+
+/// The checks of a new session, and how far each is.
+#[derive(Debug, Default)]
+pub(super) struct Checks(pub(super) Vec<(Purpose, Slot)>);
 
 impl Slot {
     pub(super) fn awaits(&self, id: ExchangeId) -> bool {
@@ -104,17 +116,86 @@ impl Slot {
     }
 }
 
+impl Checks {
+    pub(super) fn set(&mut self, purpose: Purpose, slot: Slot) {
+        match self.0.iter_mut().find(|(existing, _)| *existing == purpose) {
+            Some((_, existing)) => *existing = slot,
+            None => self.0.push((purpose, slot)),
+        }
+    }
+
+    fn awaits(&self, id: ExchangeId) -> bool {
+        self.0.iter().any(|(_, slot)| slot.awaits(id))
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        self.0.iter().filter_map(|(_, slot)| slot.deadline()).min()
+    }
+
+    /// A check to ask again, alone, once nothing is under way that it could cross.
+    pub(super) fn next_crossed(&self) -> Option<(Purpose, u32)> {
+        let busy = |slot: &Slot| matches!(slot, Slot::InFlight { .. } | Slot::Waiting { .. });
+        if self.0.iter().any(|(_, slot)| busy(slot)) {
+            return None;
+        }
+        self.0.iter().find_map(|(purpose, slot)| match slot {
+            Slot::Crossed { attempts } => Some((*purpose, *attempts)),
+            Slot::Done | Slot::InFlight { .. } | Slot::Waiting { .. } => None,
+        })
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.0.iter().all(|(_, slot)| matches!(slot, Slot::Done))
+    }
+}
+
 impl State {
+    pub(super) const fn idle() -> Self {
+        Self::Idle { failure: None }
+    }
+
+    pub(super) const fn open(held: Box<Held>) -> Self {
+        Self::Open { held, renewing: None, failure: None }
+    }
+
+    /// The session that there is, usable or not yet.
+    pub(super) const fn held(&self) -> Option<&Held> {
+        match self {
+            Self::Open { held, .. } | Self::Settling { held, .. } => Some(held),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn held_mut(&mut self) -> Option<&mut Held> {
+        match self {
+            Self::Open { held, .. } | Self::Settling { held, .. } => Some(held),
+            _ => None,
+        }
+    }
+
+    /// Takes the session that there is; without one the state stays.
+    pub(super) fn take_held(&mut self) -> Option<Box<Held>> {
+        match std::mem::replace(self, Self::idle()) {
+            Self::Open { held, .. } | Self::Settling { held, .. } => Some(held),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         match self {
             Self::AwaitingCredentials(exchange)
             | Self::ClosingLogin(exchange)
-            | Self::LoggingIn(exchange) => Some(exchange.deadline),
-            Self::BackingOff { until } => Some(*until),
+            | Self::LoggingIn { exchange, .. } => Some(exchange.deadline),
+            Self::BackingOff { until, .. } => Some(*until),
             Self::Leaving { slot, .. } => slot.deadline(),
-            Self::Open { renewing } => renewing.as_ref().map(|renewing| renewing.exchange.deadline),
-            Self::Settling(settling) => settling.next_deadline(),
-            Self::Closed(_) | Self::Idle | Self::Refused(_) => None,
+            Self::Open { renewing, .. } => {
+                renewing.as_ref().map(|renewing| renewing.exchange.deadline)
+            }
+            Self::Settling { checks, .. } => checks.next_deadline(),
+            Self::Closed(_) | Self::Idle { .. } | Self::Refused(_) => None,
         }
     }
 
@@ -122,20 +203,25 @@ impl State {
         match self {
             Self::AwaitingCredentials(exchange)
             | Self::ClosingLogin(exchange)
-            | Self::LoggingIn(exchange) => exchange.id == id,
+            | Self::LoggingIn { exchange, .. } => exchange.id == id,
             Self::Leaving { slot, .. } => slot.awaits(id),
-            Self::Open { renewing } => {
+            Self::Open { renewing, .. } => {
                 renewing.as_ref().is_some_and(|renewing| renewing.exchange.id == id)
             }
-            Self::Settling(settling) => settling.awaits(id),
-            Self::BackingOff { .. } | Self::Closed(_) | Self::Idle | Self::Refused(_) => false,
+            Self::Settling { checks, .. } => checks.awaits(id),
+            Self::BackingOff { .. } | Self::Closed(_) | Self::Idle { .. } | Self::Refused(_) => {
+                false
+            }
         }
     }
 
     pub(super) const fn is_busy(&self) -> bool {
         !matches!(
             self,
-            Self::Closed(_) | Self::Idle | Self::Refused(_) | Self::Open { renewing: None }
+            Self::Closed(_)
+                | Self::Idle { .. }
+                | Self::Refused(_)
+                | Self::Open { renewing: None, .. }
         )
     }
 
@@ -145,98 +231,13 @@ impl State {
             Self::BackingOff { .. } => "backing off",
             Self::Closed(_) => "closed",
             Self::ClosingLogin(_) | Self::Leaving { after: After::Close, .. } => "closing",
-            Self::Idle => "idle",
+            Self::Idle { .. } => "idle",
             Self::Leaving { .. } => "leaving a session",
-            Self::LoggingIn(_) => "logging in",
-            Self::Open { renewing: Some(_) } => "renewing",
-            Self::Open { renewing: None } => "open",
+            Self::LoggingIn { .. } => "logging in",
+            Self::Open { renewing: Some(_), .. } => "renewing",
+            Self::Open { renewing: None, .. } => "open",
             Self::Refused(_) => "refused",
-            Self::Settling(_) => "checking the session",
+            Self::Settling { .. } => "checking the session",
         }
     }
-}
-
-/// A live session: its token and cookies, swapped together, and how long it lasts.
-pub(super) struct Held {
-    pub(super) generation: Generation,
-    pub(super) epoch: u64,
-    pub(super) token: AuthToken,
-    pub(super) jar: CookieJar,
-    pub(super) wire: Arc<WireCredentials>,
-    /// Borrowed with an identity token: not ours to log out, and not replaceable.
-    pub(super) borrowed: bool,
-    /// Something has succeeded in it.
-    pub(super) confirmed: bool,
-    pub(super) idle_timeout: Duration,
-    pub(super) idle_deadline: Instant,
-    pub(super) renew_at: Instant,
-    /// From 0 to 1; spreads the renewals of sessions opened together.
-    pub(super) jitter: f64,
-}
-
-impl Held {
-    pub(super) fn grant(&self) -> Grant {
-        Grant { generation: self.generation, epoch: self.epoch, wire: Arc::clone(&self.wire) }
-    }
-
-    /// The server has seen a request of this session at `at`: its idle time begins anew.
-    pub(super) fn touch(&mut self, at: Instant) {
-        let margin = (self.idle_timeout / RENEWAL_MARGIN_SHARE).min(LONGEST_RENEWAL_MARGIN);
-        let early = margin.mul_f64(1.0 + self.jitter / 4.0);
-        let deadline = later(at, self.idle_timeout);
-        if deadline > self.idle_deadline {
-            self.idle_deadline = deadline;
-            self.renew_at = later(at, self.idle_timeout.saturating_sub(early));
-        }
-    }
-
-    pub(super) fn set_idle_timeout(&mut self, timeout: Duration, at: Instant) {
-        self.idle_timeout = timeout;
-        self.idle_deadline = at;
-        self.touch(at);
-    }
-
-    /// Rebuilds the headers after the cookies have changed.
-    pub(super) fn refresh(&mut self) {
-        self.epoch += 1;
-        if let Some(token) = wire::token_header(&self.token) {
-            self.wire = Arc::new(WireCredentials { token, cookies: self.jar.header() });
-        }
-    }
-}
-
-impl fmt::Debug for Held {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Held")
-            .field("generation", &self.generation.number())
-            .field("epoch", &self.epoch)
-            .field("borrowed", &self.borrowed)
-            .finish_non_exhaustive()
-    }
-}
-
-/// How closing a connection ended.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum CloseOutcome {
-    /// The session had already ended on the server.
-    AlreadyEnded,
-    /// The server did not confirm; the session ends with its idle timeout.
-    Failed(Error),
-    /// The session is borrowed and has been left to its owner.
-    Kept,
-    /// The server has ended the session.
-    LoggedOut,
-    /// No session was open.
-    NotOpen,
-}
-
-/// Why a session was lost.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum LossReason {
-    /// It had been idle for so long that the server ended it.
-    Expired,
-    /// The server refused a request: the session is gone.
-    Refused,
 }

@@ -9,7 +9,8 @@ use crate::contract::Timer;
 
 /// Waits for `future`, until `deadline` at most; `None` if that has passed.
 ///
-/// The future is asked first, so an answer that is there is taken, however late it is.
+/// The future is asked first, so an answer that is there is taken, however late it is, and the
+/// timer is asked only if there is none yet.
 ///
 /// # Cancel safety
 ///
@@ -20,15 +21,14 @@ pub async fn before<F: Future>(
     future: F,
 ) -> Option<F::Output> {
     let mut future = pin!(future);
-    let mut alarm = deadline.map(|deadline| timer.sleep_until(deadline));
+    let mut alarm = None;
     poll_fn(|cx| {
         if let Poll::Ready(output) = future.as_mut().poll(cx) {
             return Poll::Ready(Some(output));
         }
-        match &mut alarm {
-            Some(alarm) => alarm.as_mut().poll(cx).map(|()| None),
-            None => Poll::Pending,
-        }
+        let Some(deadline) = deadline else { return Poll::Pending };
+        let alarm = alarm.get_or_insert_with(|| timer.sleep_until(deadline));
+        alarm.as_mut().poll(cx).map(|()| None)
     })
     .await
 }

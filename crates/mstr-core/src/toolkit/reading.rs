@@ -11,8 +11,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::upload::UploadBody;
-use crate::blocking::{block_on, block_on_until};
 use crate::contract::TransportError;
+use crate::park::{block_on, block_on_until};
 
 /// The largest piece of a body that is read at once.
 const PIECE: usize = 16 * 1024;

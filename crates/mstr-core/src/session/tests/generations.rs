@@ -44,7 +44,7 @@ fn a_late_refusal_of_an_old_generation_costs_nothing() {
     rig.pending();
     rig.answer(Purpose::Login, opened("t2"));
     for _ in 0..50 {
-        assert_eq!(rig.observe(&old, 401, &[], EXPIRED), Verdict::Resend);
+        assert_eq!(rig.observe(&old, 401, &[], EXPIRED), Verdict::Outdated);
         rig.session.revoke(old.generation(), rig.now);
     }
     assert_eq!(rig.granted().generation().number(), 2);
@@ -53,22 +53,23 @@ fn a_late_refusal_of_an_old_generation_costs_nothing() {
 
 #[test]
 fn a_refusal_is_told_by_its_code() {
-    let mut rig = Rig::open();
-    let grant = rig.granted();
-    let gone = Verdict::Reauthenticate;
+    let gone = Verdict::Gone;
     for (status, body, verdict) in [
         (401, EXPIRED, gone),
         (500, r#"{"code":"ERR001","iServerCode":-2147468901}"#, gone),
         (403, r#"{"code":"ERR0009"}"#, gone),
         (401, "", gone),
         (401, "{}", gone),
-        (401, r#"{"code":"ERR003"}"#, Verdict::Deliver),
-        (401, "<html>sign in</html>", Verdict::Deliver),
-        (403, "", Verdict::Deliver),
-        (500, "", Verdict::Deliver),
-        (200, EXPIRED, Verdict::Deliver),
+        (401, r#"{"code":"ERR003"}"#, Verdict::Sound),
+        (401, "<html>sign in</html>", Verdict::Sound),
+        (403, "", Verdict::Sound),
+        (500, "", Verdict::Sound),
+        (200, EXPIRED, Verdict::Sound),
     ] {
+        let mut rig = Rig::open();
+        let grant = rig.granted();
         assert_eq!(rig.observe(&grant, status, &[], body), verdict, "{status} {body}");
+        assert_eq!(rig.session.is_open(), verdict == Verdict::Sound, "{status} {body}");
     }
 }
 
@@ -77,9 +78,9 @@ fn a_refusal_of_cookies_that_have_been_replaced_is_no_loss() {
     let mut rig = Rig::open();
     let stale = rig.granted();
     rig.observe(&stale, 200, &["AWSALB=new"], "");
-    assert_eq!(rig.observe(&stale, 401, &[], EXPIRED), Verdict::Resend);
+    assert_eq!(rig.observe(&stale, 401, &[], EXPIRED), Verdict::Outdated);
     let fresh = rig.granted();
-    assert_eq!(rig.observe(&fresh, 401, &[], EXPIRED), Verdict::Reauthenticate);
+    assert_eq!(rig.observe(&fresh, 401, &[], EXPIRED), Verdict::Gone);
 }
 
 #[test]
@@ -107,7 +108,7 @@ fn after_three_sessions_in_which_nothing_worked_no_further_one_is_opened_for_a_w
         rig.pending();
         rig.answer(Purpose::Login, opened(&format!("f{round}")));
         let grant = rig.granted();
-        assert_eq!(rig.observe(&grant, 401, &[], EXPIRED), Verdict::Reauthenticate);
+        assert_eq!(rig.observe(&grant, 401, &[], EXPIRED), Verdict::Gone);
         rig.session.revoke(grant.generation(), rig.now);
         let logout = rig.take(Purpose::Logout);
         assert!(logout.detached, "it may live, with only its cookies lost");

@@ -135,7 +135,7 @@ fn the_session_s_own_requests_carry_token_and_cookies_and_no_project() {
 fn a_second_login_carries_nothing_of_the_dead_session() {
     let mut rig = Rig::open();
     let grant = rig.granted();
-    assert_eq!(rig.observe(&grant, 401, &[], EXPIRED), Verdict::Reauthenticate);
+    assert_eq!(rig.observe(&grant, 401, &[], EXPIRED), Verdict::Gone);
     rig.session.revoke(grant.generation(), rig.now);
     rig.pending();
     let login = rig.take(Purpose::Login);

@@ -1,6 +1,8 @@
 //! The machine without a transport, in virtual time.
 
+mod adopting;
 mod closing;
+mod front;
 mod generations;
 mod logins;
 mod random;
@@ -15,8 +17,10 @@ use bytes::Bytes;
 use http::Response;
 
 use super::*;
-use crate::contract::TransportErrorKind;
-use crate::protocol::BaseUrl;
+use crate::contract::{TransportError, TransportErrorKind};
+use crate::error::{Error, ErrorKind};
+use crate::generation::Generation;
+use crate::protocol::{BaseUrl, Credentials, Grant};
 
 const LOGIN_FAILED: &str = r#"{"code":"ERR003","message":"Login failed"}"#;
 const EXPIRED: &str = r#"{"code":"ERR009","message":"The user's session has expired"}"#;
@@ -31,6 +35,8 @@ struct Rig {
     now: Instant,
     sent: VecDeque<Exchange>,
     asked: VecDeque<ExchangeId>,
+    fronting: VecDeque<ExchangeId>,
+    stored: Vec<SessionRecord>,
     events: Vec<String>,
 }
 
@@ -57,6 +63,8 @@ impl Rig {
             now: start,
             sent: VecDeque::new(),
             asked: VecDeque::new(),
+            fronting: VecDeque::new(),
+            stored: Vec::new(),
             events: Vec::new(),
         }
     }
@@ -127,6 +135,8 @@ impl Rig {
         loop {
             match self.session.poll_output() {
                 Output::Event(event) => self.events.push(name(&event)),
+                Output::FrontHeaders(id) => self.fronting.push_back(id),
+                Output::Store(record) => self.stored.push(*record),
                 Output::NeedCredentials(id) => self.asked.push_back(id),
                 Output::Send(exchange) => self.sent.push_back(*exchange),
                 Output::Wait(until) => return until,
@@ -189,7 +199,7 @@ impl Rig {
         }
         let (head, ()) = response.body(()).expect("a response").into_parts();
         let body = Some(body.as_bytes());
-        let verdict = self.session.observe(grant, head.status, &head.headers, body, self.now);
+        let verdict = self.session.observe(grant, &head, body, self.now, self.now);
         self.drain();
         verdict
     }

@@ -100,7 +100,7 @@ impl World {
             Step::Observe(how) => {
                 let Some(grant) = rig.session.current_grant() else { return };
                 let (status, body) = if how % 4 == 0 { (401, EXPIRED) } else { (200, "") };
-                if rig.observe(&grant, status, &[], body) == Verdict::Reauthenticate {
+                if rig.observe(&grant, status, &[], body) == Verdict::Gone {
                     // The server says that it is gone.
                     self.alive.remove(&token_and_cookies(&grant).0);
                     rig.session.revoke(grant.generation(), rig.now);

@@ -173,7 +173,7 @@ fn an_absurd_idle_timeout_is_no_reason_to_panic() {
     rig.answer(Purpose::Inspect, ok(200, r#"{"timeout":9223372036854775807}"#));
     rig.answer(Purpose::Status, ok(200, NEW_SERVER));
     let grant = rig.granted();
-    assert_eq!(rig.observe(&grant, 200, &[], ""), Verdict::Deliver);
+    assert_eq!(rig.observe(&grant, 200, &[], ""), Verdict::Sound);
 }
 
 #[test]

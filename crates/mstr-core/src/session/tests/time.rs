@@ -8,7 +8,7 @@ fn a_busy_hour_against_a_timeout_of_ten_minutes_needs_no_renewal() {
     for _ in 0..3600 {
         rig.seconds(1);
         let grant = rig.granted();
-        assert_eq!(rig.observe(&grant, 200, &[], ""), Verdict::Deliver);
+        assert_eq!(rig.observe(&grant, 200, &[], ""), Verdict::Sound);
         assert!(rig.session.renew_at().expect("open") > rig.now);
     }
     rig.nothing_sent();
@@ -128,7 +128,7 @@ fn a_renewal_that_crossed_an_answer_with_new_cookies_says_nothing_about_the_sess
     let grant = rig.granted();
     rig.command(Command::Renew);
     let verdict = rig.observe(&grant, 200, &["JSESSIONID=new"], "");
-    assert_eq!(verdict, Verdict::Deliver);
+    assert_eq!(verdict, Verdict::Sound);
     rig.answer(Purpose::Renew, ok(401, EXPIRED));
     assert_eq!(rig.granted().generation().number(), 1);
     rig.nothing_sent();

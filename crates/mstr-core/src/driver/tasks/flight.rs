@@ -16,14 +16,14 @@ use crate::contract::BoxFuture;
 use crate::sync::{Mutex, MutexGuard, lock};
 
 /// A shared future. Clones wait for the same outcome.
-pub(crate) struct Flight<T>(Arc<Shared<T>>);
+pub(crate) struct Flight<T>(Arc<Common<T>>);
 
-struct Shared<T> {
-    state: Mutex<State<T>>,
+struct Common<T> {
+    progress: Mutex<Progress<T>>,
 }
 
-struct State<T> {
-    work: Work<T>,
+struct Progress<T> {
+    task: Task<T>,
     /// Something has happened since the work was last polled.
     dirty: bool,
     /// Those to be woken, by their key. A waiter that has been woken is `None` until it polls.
@@ -31,7 +31,7 @@ struct State<T> {
     free: Vec<usize>,
 }
 
-enum Work<T> {
+enum Task<T> {
     Done(T),
     Paused(BoxFuture<'static, T>),
     /// Somebody is polling it right now.
@@ -39,14 +39,18 @@ enum Work<T> {
 }
 
 impl<T: Clone + Send + 'static> Flight<T> {
-    pub(crate) fn new(work: BoxFuture<'static, T>) -> Self {
-        let state =
-            State { work: Work::Paused(work), dirty: true, waiters: Vec::new(), free: Vec::new() };
-        Self(Arc::new(Shared { state: Mutex::new(state) }))
+    pub(super) fn new(work: BoxFuture<'static, T>) -> Self {
+        let progress = Progress {
+            task: Task::Paused(work),
+            dirty: true,
+            waiters: Vec::new(),
+            free: Vec::new(),
+        };
+        Self(Arc::new(Common { progress: Mutex::new(progress) }))
     }
 
     /// Waits for the outcome. `aborted` is the outcome if the work panics.
-    pub(crate) fn wait(&self, aborted: T) -> Waiter<T> {
+    pub(super) fn wait(&self, aborted: T) -> Waiter<T> {
         Waiter { shared: Arc::clone(&self.0), key: None, aborted: Some(aborted) }
     }
 }
@@ -58,8 +62,8 @@ impl<T> Clone for Flight<T> {
 }
 
 /// One caller's wait for a [`Flight`].
-pub(crate) struct Waiter<T> {
-    shared: Arc<Shared<T>>,
+pub(super) struct Waiter<T> {
+    shared: Arc<Common<T>>,
     key: Option<usize>,
     aborted: Option<T>,
 }
@@ -71,8 +75,8 @@ impl<T: Clone + Send + 'static> Future for Waiter<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let this = &mut *self;
-        let mut state = lock(&this.shared.state);
-        if let Work::Done(outcome) = &state.work {
+        let mut state = lock(&this.shared.progress);
+        if let Task::Done(outcome) = &state.task {
             return Poll::Ready(outcome.clone());
         }
         state.register(&mut this.key, cx.waker());
@@ -80,7 +84,7 @@ impl<T: Clone + Send + 'static> Future for Waiter<T> {
             return Poll::Pending;
         }
         // Whoever is polling sees the mark before it stops.
-        let Work::Paused(work) = std::mem::replace(&mut state.work, Work::Taken) else {
+        let Task::Paused(work) = std::mem::replace(&mut state.task, Task::Taken) else {
             return Poll::Pending;
         };
         drop(state);
@@ -88,7 +92,7 @@ impl<T: Clone + Send + 'static> Future for Waiter<T> {
         let waker = Waker::from(Arc::clone(&this.shared));
         let mut polled = Polled { shared: &this.shared, work: Some(work), aborted: &this.aborted };
         loop {
-            lock(&polled.shared.state).dirty = false;
+            lock(&polled.shared.progress).dirty = false;
             let Some(work) = &mut polled.work else {
                 return Poll::Pending;
             };
@@ -100,10 +104,10 @@ impl<T: Clone + Send + 'static> Future for Waiter<T> {
                     return Poll::Ready(outcome);
                 }
                 Poll::Pending => {
-                    let mut state = lock(&polled.shared.state);
+                    let mut state = lock(&polled.shared.progress);
                     if !state.dirty {
                         if let Some(work) = polled.work.take() {
-                            state.work = Work::Paused(work);
+                            state.task = Task::Paused(work);
                         }
                         return Poll::Pending;
                     }
@@ -118,7 +122,7 @@ impl<T> Drop for Waiter<T> {
         let Some(key) = self.key.take() else {
             return;
         };
-        let mut state = lock(&self.shared.state);
+        let mut state = lock(&self.shared.progress);
         let waker = state.waiters[key].take();
         state.free.push(key);
         // Dropping a waker can drop a task, and with it another wait for this flight.
@@ -127,7 +131,7 @@ impl<T> Drop for Waiter<T> {
     }
 }
 
-impl<T> State<T> {
+impl<T> Progress<T> {
     fn register(&mut self, key: &mut Option<usize>, waker: &Waker) {
         match *key {
             Some(key) => match &mut self.waiters[key] {
@@ -152,10 +156,10 @@ impl<T> State<T> {
     }
 }
 
-impl<T> Shared<T> {
+impl<T> Common<T> {
     fn finish(&self, outcome: T) {
-        let mut state: MutexGuard<'_, State<T>> = lock(&self.state);
-        let former = std::mem::replace(&mut state.work, Work::Done(outcome));
+        let mut state: MutexGuard<'_, Progress<T>> = lock(&self.progress);
+        let former = std::mem::replace(&mut state.task, Task::Done(outcome));
         let wakers = state.take_wakers();
         drop(state);
         drop(former);
@@ -163,9 +167,9 @@ impl<T> Shared<T> {
     }
 }
 
-impl<T: Send + 'static> Wake for Shared<T> {
+impl<T: Send + 'static> Wake for Common<T> {
     fn wake(self: Arc<Self>) {
-        let mut state = lock(&self.state);
+        let mut state = lock(&self.progress);
         state.dirty = true;
         // All of them: one that is alive but never polled again must not hold up the rest.
         let wakers = state.take_wakers();
@@ -176,7 +180,7 @@ impl<T: Send + 'static> Wake for Shared<T> {
 
 /// Puts an outcome in place if polling the work panics.
 struct Polled<'a, T: Clone + Send + 'static> {
-    shared: &'a Arc<Shared<T>>,
+    shared: &'a Arc<Common<T>>,
     work: Option<BoxFuture<'static, T>>,
     aborted: &'a Option<T>,
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::park::block_on;
 use crate::contract::{
     BlockingTransport, Body, SharedTimer, Transport, TransportError, TransportInfo,
 };
+use crate::park::block_on;
 use crate::toolkit::before;
 
 /// How long a request that nobody waits for may take.

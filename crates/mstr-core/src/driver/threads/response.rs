@@ -2,50 +2,39 @@
 
 use std::fmt;
 use std::io::{self, Read};
-use std::time::Instant;
 
 use bytes::{Buf, Bytes};
-use http::response::Parts;
 use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
-use super::park::{block_on, block_on_until};
-use crate::contract::{Body, Collected, SharedBlockingTransport};
+use crate::contract::SharedBlockingTransport;
+use crate::driver::received::Received;
 use crate::error::Error;
-use crate::request::{body_late, decode_json, decode_text};
+use crate::park::{block_on, block_on_until};
 
 /// A response whose head has arrived. Its body is read whole, or as a [`Read`].
 pub struct Response {
-    parts: Parts,
-    body: Body,
+    received: Received,
     /// What [`Read`] has received and not yet handed on.
     rest: Bytes,
-    deadline: Option<Instant>,
     transport: SharedBlockingTransport,
-    operation: &'static str,
 }
 
 impl Response {
-    pub(super) fn new(
-        parts: Parts,
-        body: Body,
-        deadline: Option<Instant>,
-        transport: SharedBlockingTransport,
-        operation: &'static str,
-    ) -> Self {
-        Self { parts, body, rest: Bytes::new(), deadline, transport, operation }
+    pub(super) const fn new(received: Received, transport: SharedBlockingTransport) -> Self {
+        Self { received, rest: Bytes::new(), transport }
     }
 
     /// The status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        self.parts.status
+        self.received.parts.status
     }
 
     /// The headers.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
-        &self.parts.headers
+        &self.received.parts.headers
     }
 
     /// Reads the body as JSON.
@@ -54,9 +43,9 @@ impl Response {
     ///
     /// [`Decode`](crate::ErrorKind::Decode) if it is not JSON of this shape, and those of
     /// [`bytes`](Self::bytes).
-    pub fn json<T: DeserializeOwned>(self) -> Result<T, Error> {
-        let operation = self.operation;
-        decode_json(&self.bytes()?).map_err(|error| error.with_operation(operation))
+    pub fn json<T: DeserializeOwned>(mut self) -> Result<T, Error> {
+        let body = self.read_whole(usize::MAX)?;
+        self.received.json(&body)
     }
 
     /// Reads the body as text: UTF-8, or Latin-1 if the response says so.
@@ -66,7 +55,7 @@ impl Response {
     /// [`Decode`](crate::ErrorKind::Decode) if it is neither, and those of [`bytes`](Self::bytes).
     pub fn text(mut self) -> Result<String, Error> {
         let body = self.read_whole(usize::MAX)?;
-        decode_text(&self.parts.headers, body).map_err(|error| error.with_operation(self.operation))
+        self.received.text(body)
     }
 
     /// Reads the whole body into one buffer, sized by its declared length.
@@ -99,35 +88,23 @@ impl Response {
         if !self.rest.is_empty() {
             return Ok(Some(std::mem::take(&mut self.rest)));
         }
-        let chunk = block_on(self.body.chunk());
-        chunk.map_err(|error| Error::from_transport(error).with_operation(self.operation))
+        let chunk = block_on(self.received.body.chunk());
+        chunk.map_err(|error| self.received.describe(Error::from_transport(error)))
     }
 
     fn read_whole(&mut self, limit: usize) -> Result<Bytes, Error> {
         let rest = std::mem::take(&mut self.rest);
-        let body = &mut self.body;
-        let reading = async move {
-            let mut collected = Collected::new(body, limit)?;
-            if !rest.is_empty() {
-                collected.push(rest)?;
-            }
-            while let Some(chunk) = body.chunk().await? {
-                collected.push(chunk)?;
-            }
-            Ok(collected.finish())
-        };
-        let outcome = match block_on_until(reading, self.deadline, || self.transport.now()) {
-            Some(outcome) => outcome.map_err(Error::from_transport),
-            None => Err(body_late()),
-        };
-        outcome.map_err(|error| error.with_operation(self.operation))
+        let Received { body, deadline, .. } = &mut self.received;
+        let reading = Received::collect(body, rest, limit);
+        let outcome = block_on_until(reading, *deadline, || self.transport.now());
+        self.received.read(outcome)
     }
 }
 
 impl Read for Response {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.rest.is_empty() {
-            match block_on(self.body.chunk()) {
+            match block_on(self.received.body.chunk()) {
                 Ok(Some(chunk)) => self.rest = chunk,
                 Ok(None) => return Ok(0),
                 Err(error) => return Err(io::Error::other(Error::from_transport(error))),
@@ -141,9 +118,6 @@ impl Read for Response {
 
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Response")
-            .field("status", &self.parts.status)
-            .field("body", &self.body)
-            .finish_non_exhaustive()
+        self.received.fmt(f)
     }
 }

@@ -6,17 +6,18 @@ use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use super::Shared;
-use super::events::Events;
+use super::pump::Tasks;
+use crate::driver::core::Core;
+use crate::driver::events::Events;
 use crate::session::Command;
 
 /// How long a failed renewal is left alone if the machine does not say.
 const PAUSE: Duration = Duration::from_secs(1);
 
-pub(super) fn keepalive(shared: &Arc<Shared>) -> impl Future<Output = ()> + Send + use<> {
-    let weak = Arc::downgrade(shared);
-    let timer = shared.timer.clone();
-    let mut events = shared.subscribe();
+pub(super) fn keepalive(core: &Arc<Core<Tasks>>) -> impl Future<Output = ()> + Send + use<> {
+    let weak = Arc::downgrade(core);
+    let timer = core.driver.timer.clone();
+    let mut events = core.subscribe();
     async move {
         // Only a weak reference is held while waiting, so that dropping the last handle ends this.
         while let Some(due) = next_renewal(&weak) {
@@ -28,9 +29,9 @@ pub(super) fn keepalive(shared: &Arc<Shared>) -> impl Future<Output = ()> + Send
                     }
                 }
                 Due::At(_) => {
-                    let Some(shared) = weak.upgrade() else { return };
-                    if shared.command(Command::Renew).await.is_err() {
-                        drop(shared);
+                    let Some(core) = weak.upgrade() else { return };
+                    if core.carry_out(Command::Renew).await.is_err() {
+                        drop(core);
                         let sleep = timer.sleep_until(timer.now() + PAUSE);
                         if either(sleep, &mut events).await.is_break() {
                             return;
@@ -53,13 +54,11 @@ enum Due {
     Never,
 }
 
-fn next_renewal(weak: &Weak<Shared>) -> Option<Due> {
-    let shared = weak.upgrade()?;
-    let locked = shared.lock();
-    if locked.session.close_outcome().is_some() {
-        return None;
-    }
-    Some(locked.session.renew_at().map_or(Due::Never, Due::At))
+fn next_renewal(weak: &Weak<Core<Tasks>>) -> Option<Due> {
+    weak.upgrade()?.look(|session| {
+        let open = session.close_outcome().is_none();
+        open.then(|| session.renew_at().map_or(Due::Never, Due::At))
+    })
 }
 
 /// Waits for the time or for something to happen; breaks when nothing will happen any more.

@@ -5,55 +5,56 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use http::{Method, Request, StatusCode, Uri};
+use http::{Request, StatusCode};
 use tracing::{Span, debug, field, info, warn};
 
+use crate::call::Call;
 use crate::contract::{Body, TransportError};
 use crate::error::Error;
 use crate::session::{CloseOutcome, Event, LossReason, Purpose};
 
 const TARGET: &str = "mstr::session";
 
-/// Runs a future inside a span.
-pub(crate) struct Traced<F> {
-    span: Span,
-    future: Pin<Box<F>>,
+/// Runs a future inside a span. What a transport returns is boxed already.
+pub(super) struct Traced<'s, F> {
+    span: &'s Span,
+    future: F,
 }
 
-impl<F: Future> Traced<F> {
-    pub(crate) fn new(span: Span, future: F) -> Self {
-        Self { span, future: Box::pin(future) }
+impl<'s, F: Future + Unpin> Traced<'s, F> {
+    pub(super) const fn new(span: &'s Span, future: F) -> Self {
+        Self { span, future }
     }
 }
 
-impl<F: Future> Future for Traced<F> {
+impl<F: Future + Unpin> Future for Traced<'_, F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = &mut *self;
         let _entered = this.span.enter();
-        this.future.as_mut().poll(cx)
+        Pin::new(&mut this.future).poll(cx)
     }
 }
 
 /// The span of one exchange of the session's own.
-pub(crate) fn exchange(purpose: Purpose, request: &Request<Body>) -> Span {
-    request_span(purpose.name(), request.method(), request.uri(), 1)
+pub(super) fn exchange(purpose: Purpose, request: &Request<Body>) -> Span {
+    span(purpose.name(), request, 1)
 }
 
 /// The span of one attempt of an application's call.
-pub(crate) fn request_span(
-    operation: &'static str,
-    method: &Method,
-    uri: &Uri,
-    attempt: u32,
-) -> Span {
+pub(super) fn attempt(call: &Call, request: &Request<Body>) -> Span {
+    span(call.operation(), request, call.sends())
+}
+
+fn span(operation: &'static str, request: &Request<Body>, attempt: u32) -> Span {
+    let uri = request.uri();
     tracing::debug_span!(
         target: "mstr::http",
         "http",
         "otel.kind" = "client",
         "mstr.operation" = operation,
-        "http.request.method" = method.as_str(),
+        "http.request.method" = request.method().as_str(),
         "http.request.resend_count" = attempt.saturating_sub(1),
         "server.address" = uri.host().unwrap_or_default(),
         "server.port" = uri.port_u16(),
@@ -63,21 +64,22 @@ pub(crate) fn request_span(
     )
 }
 
-pub(crate) fn answered(span: &Span, status: StatusCode) {
+pub(super) fn answered(span: &Span, status: StatusCode) {
     span.record("http.response.status_code", status.as_u16());
     debug!(target: "mstr::http", parent: span, "answered");
 }
 
-pub(crate) fn failed(span: &Span, error: &TransportError) {
+pub(super) fn failed(span: &Span, error: &TransportError) {
     span.record("error.type", field::debug(error.kind()));
     debug!(target: "mstr::http", parent: span, %error, "failed");
 }
 
-pub(crate) fn repeating(operation: &'static str, attempt: u32) {
+pub(super) fn repeating(call: &Call) {
+    let (operation, attempt) = (call.operation(), call.sends());
     debug!(target: TARGET, operation, attempt, "repeating the request");
 }
 
-pub(crate) fn event(event: &Event) {
+pub(super) fn event(event: &Event) {
     match event {
         Event::ApplicationIdDropped => {
             warn!(target: TARGET, "the server is too old for an application id: left out");
@@ -107,14 +109,6 @@ pub(crate) fn event(event: &Event) {
             warn!(target: TARGET, ?timeout, "the server does not tell its idle timeout: assumed");
         }
     }
-}
-
-/// A transport runs nothing in the background.
-pub(crate) fn not_detached() {
-    warn!(
-        target: TARGET,
-        "the transport does not implement `detach`: a session may stay open until it expires"
-    );
 }
 
 fn rejected(error: &Error) {

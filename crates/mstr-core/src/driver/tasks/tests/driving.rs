@@ -11,11 +11,10 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use crate::connection::Connection;
 use crate::contract::{BoxFuture, Sleep};
 use crate::{
-    Body, CloseOutcome, ErrorKind, RetryPolicy, SharedTimer, Timer, Transport, TransportError,
-    TransportErrorKind,
+    Body, CloseOutcome, Connection, ErrorKind, RetryPolicy, SharedTimer, Timer, Transport,
+    TransportError, TransportErrorKind,
 };
 
 const EXPIRED: &str = r#"{"code":"ERR009","message":"expired"}"#;
@@ -230,7 +229,7 @@ fn an_abandoned_login_does_not_keep_the_connection_alive() {
     let table = Table::new([("/api/auth/login", Reply::Held)]);
     let connection = table.connect();
     assert!(poll(pin!(connection.open()).as_mut()).is_pending());
-    let shared = Arc::downgrade(&connection.shared);
+    let shared = Arc::downgrade(&connection.0.core);
     assert_eq!(shared.strong_count(), 2, "the handle and its guard");
     drop(connection);
     // What is left is the task that closes: without it, nothing is.
@@ -325,10 +324,10 @@ fn what_was_given_up_before_it_was_begun_is_never_sent() {
     let connection = table.connect();
     {
         // Asked for, and not yet begun by anyone.
-        let mut locked = connection.shared.lock();
+        let mut locked = connection.0.core.lock();
         let access = locked.session.request_access(table.now());
         assert!(matches!(access, crate::session::Access::Pending));
-        connection.shared.flush(&mut locked);
+        connection.0.core.flush(&mut locked);
     }
     connection.reset_credentials(Some(crate::Credentials::standard("bob", "other")));
     run(connection.open()).unwrap();

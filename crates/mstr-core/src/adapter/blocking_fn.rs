@@ -8,8 +8,8 @@ use std::time::Instant;
 use http::{Request, Response};
 
 use super::exchange::Exchange;
-use crate::blocking::block_on;
 use crate::contract::{BlockingTransport, Body, SharedTimer, TransportError, TransportInfo};
+use crate::park::block_on;
 
 /// Makes a blocking transport of `send`, a function that sends a request and waits for the
 /// answer.
@@ -107,7 +107,7 @@ where
     }
 
     fn send_detached(&self, request: Request<Body>) {
-        let Some(spawn) = &self.spawn else { return crate::trace::not_detached() };
+        let Some(spawn) = &self.spawn else { return crate::contract::not_detached() };
         let transport = self.clone();
         spawn(Box::new(move || drop(transport.send(request))));
     }

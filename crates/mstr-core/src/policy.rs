@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use http::StatusCode;
+
 /// How long each part of a request may take.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Timeouts {
     /// Until a connection stands, TLS handshake included. Default 10 seconds.
@@ -86,7 +88,7 @@ impl Default for Timeouts {
 /// the server, and only if its body can be produced again. Failures that pass by themselves
 /// (no connection, an interrupted one, a timeout, HTTP 408, 429, 502, 503 and 504) are waited
 /// out; everything else is delivered at once.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct RetryPolicy {
     /// The number of attempts, the first included. Default 3.
@@ -136,6 +138,12 @@ impl Default for RetryPolicy {
     fn default() -> Self {
         Self { max_attempts: 3, base: Duration::from_millis(200), cap: Duration::from_secs(10) }
     }
+}
+
+/// The statuses that pass by themselves: timeout, too many requests, and a gateway's complaints.
+/// A plain 500 is not among them: this server answers 500 for errors that stay.
+pub(crate) fn is_passing_status(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 429 | 502..=504)
 }
 
 /// "For ever": a century, which every platform's clock can hold.

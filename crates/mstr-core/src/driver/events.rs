@@ -1,4 +1,4 @@
-//! What happens to a session, for whoever wants to know.
+//! What happens to a session, for those who want to know.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -61,16 +61,16 @@ impl Events {
 
 /// The sending side.
 #[derive(Debug, Default)]
-pub(crate) struct Subscribers(Vec<Weak<Queue>>);
+pub(super) struct Subscribers(Vec<Weak<Queue>>);
 
 impl Subscribers {
-    pub(crate) fn subscribe(&mut self) -> Events {
+    pub(super) fn subscribe(&mut self) -> Events {
         let queue = Arc::new(Queue { state: Mutex::new(Pending::default()) });
         self.0.push(Arc::downgrade(&queue));
         Events(queue)
     }
 
-    pub(crate) fn publish(&mut self, event: &Event) {
+    pub(super) fn publish(&mut self, event: &Event) {
         let last = matches!(event, Event::Closed(_));
         self.0.retain(|subscriber| {
             let Some(queue) = subscriber.upgrade() else {

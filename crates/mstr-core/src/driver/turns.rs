@@ -12,19 +12,19 @@ use crate::sync::{Mutex, lock};
 
 /// Lets one holder of a [`Turn`] through at a time, in the order they came.
 #[derive(Default)]
-pub(crate) struct Gate(Mutex<State>);
+pub(super) struct Turns(Mutex<Line>);
 
 #[derive(Default)]
-struct State {
+struct Line {
     taken: bool,
     next: u64,
     waiting: VecDeque<(u64, Waker)>,
 }
 
-impl Gate {
+impl Turns {
     /// Waits for a turn.
-    pub(crate) fn turn(&self) -> Waiting<'_> {
-        Waiting { gate: self, key: None }
+    pub(super) fn turn(&self) -> Waiting<'_> {
+        Waiting { turns: self, key: None }
     }
 
     fn pass_on(&self) {
@@ -40,8 +40,8 @@ impl Gate {
 }
 
 /// A place in the line. Dropping it leaves the line.
-pub(crate) struct Waiting<'a> {
-    gate: &'a Gate,
+pub(super) struct Waiting<'a> {
+    turns: &'a Turns,
     key: Option<u64>,
 }
 
@@ -49,7 +49,7 @@ impl<'a> Future for Waiting<'a> {
     type Output = Turn<'a>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn<'a>> {
-        let mut state = lock(&self.gate.0);
+        let mut state = lock(&self.turns.0);
         let first = match (self.key, state.waiting.front()) {
             (_, None) => true,
             (Some(key), Some((first, _))) => key == *first,
@@ -60,7 +60,7 @@ impl<'a> Future for Waiting<'a> {
             if self.key.take().is_some() {
                 state.waiting.pop_front();
             }
-            return Poll::Ready(Turn(self.gate));
+            return Poll::Ready(Turn(self.turns));
         }
         match self.key.and_then(|key| state.waiting.iter_mut().find(|(other, _)| *other == key)) {
             Some((_, waker)) => waker.clone_from(cx.waker()),
@@ -79,19 +79,19 @@ impl<'a> Future for Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let Some(key) = self.key else { return };
-        let mut state = lock(&self.gate.0);
+        let mut state = lock(&self.turns.0);
         state.waiting.retain(|(other, _)| *other != key);
         let free = !state.taken;
         drop(state);
         // It may have been woken and never polled.
         if free {
-            self.gate.pass_on();
+            self.turns.pass_on();
         }
     }
 }
 
 /// A turn; dropping it lets the next one through.
-pub(crate) struct Turn<'a>(&'a Gate);
+pub(super) struct Turn<'a>(&'a Turns);
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
@@ -125,11 +125,11 @@ mod tests {
 
     #[test]
     fn turns_are_given_in_order_and_one_at_a_time() {
-        let gate = Gate::default();
+        let turns = Turns::default();
         let counted = Arc::new(Counted(AtomicUsize::new(0)));
-        let mut first = gate.turn();
+        let mut first = turns.turn();
         let turn = poll(&mut first, &counted).expect("nobody is before it");
-        let (mut second, mut third) = (gate.turn(), gate.turn());
+        let (mut second, mut third) = (turns.turn(), turns.turn());
         assert!(poll(&mut second, &counted).is_none());
         assert!(poll(&mut third, &counted).is_none());
         drop(turn);
@@ -142,10 +142,10 @@ mod tests {
 
     #[test]
     fn one_that_gives_up_lets_the_next_through() {
-        let gate = Gate::default();
+        let turns = Turns::default();
         let counted = Arc::new(Counted(AtomicUsize::new(0)));
-        let turn = poll(&mut gate.turn(), &counted).expect("nobody is before it");
-        let (mut second, mut third) = (gate.turn(), gate.turn());
+        let turn = poll(&mut turns.turn(), &counted).expect("nobody is before it");
+        let (mut second, mut third) = (turns.turn(), turns.turn());
         assert!(poll(&mut second, &counted).is_none());
         assert!(poll(&mut third, &counted).is_none());
         drop(turn);

@@ -1,0 +1,95 @@
+//! How often a request is sent again, and when.
+
+use std::time::{Duration, Instant};
+
+use crate::policy::{Backoff, RetryPolicy, later};
+
+/// How often a request is sent again because the cookies it carried had been replaced while it
+/// was under way. The server has not processed it, so repeating costs nothing but time.
+pub(super) const OUTDATED_LIMIT: u32 = 64;
+/// How often in a row a refusal is put down to a cookie that is still on its way, and how long
+/// the first wait for it is. Each further one is twice as long: 70 ms in all, a few round trips.
+const UNCERTAIN_LIMIT: u32 = 3;
+const UNCERTAIN_WAIT: Duration = Duration::from_millis(10);
+
+/// What one request has used up of what it is allowed.
+#[derive(Debug)]
+pub(super) struct Repeats {
+    policy: RetryPolicy,
+    backoff: Backoff,
+    /// The body can be produced again.
+    replayable: bool,
+    attempt: u32,
+    outdated: u32,
+    uncertain: u32,
+    reauthenticated: bool,
+}
+
+impl Repeats {
+    pub(super) const fn new(policy: RetryPolicy, replayable: bool, seed: u64) -> Self {
+        Self {
+            policy,
+            backoff: Backoff::new(seed),
+            replayable,
+            attempt: 1,
+            outdated: 0,
+            uncertain: 0,
+            reauthenticated: false,
+        }
+    }
+
+    /// Which attempt this is, from 1. Repetitions for another session or cookie do not count.
+    pub(super) const fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// The session was gone, so the request has not been processed, whatever its method: it is
+    /// sent once more in a new one.
+    pub(super) const fn in_new_session(&mut self, now: Instant) -> Option<Instant> {
+        if !self.replayable || self.reauthenticated {
+            return None;
+        }
+        self.reauthenticated = true;
+        Some(now)
+    }
+
+    /// The cookies had been replaced: it is sent again with the new ones.
+    pub(super) const fn with_new_cookies(&mut self, now: Instant) -> Option<Instant> {
+        if !self.replayable || self.outdated >= OUTDATED_LIMIT {
+            return None;
+        }
+        self.outdated += 1;
+        self.uncertain = 0;
+        Some(now)
+    }
+
+    /// New cookies may be on their way: it is sent again in a moment.
+    pub(super) fn with_cookies_to_come(&mut self, now: Instant) -> Option<Instant> {
+        if !self.replayable || self.uncertain >= UNCERTAIN_LIMIT {
+            return None;
+        }
+        let wait = UNCERTAIN_WAIT * 2_u32.pow(self.uncertain);
+        self.uncertain += 1;
+        Some(later(now, wait))
+    }
+
+    /// Something failed that may pass: it is tried again after a wait, at least the one that the
+    /// server asks for, unless that ended after the deadline: waiting past it would only hide
+    /// what the server said.
+    pub(super) fn after_failure(
+        &mut self,
+        asked: Option<Duration>,
+        deadline: Option<Instant>,
+        now: Instant,
+    ) -> Option<Instant> {
+        if !self.replayable || self.attempt >= self.policy.max_attempts {
+            return None;
+        }
+        let at = later(now, self.backoff.next(&self.policy).max(asked.unwrap_or_default()));
+        if deadline.is_some_and(|deadline| at >= deadline) {
+            return None;
+        }
+        self.attempt += 1;
+        Some(at)
+    }
+}

@@ -1,0 +1,339 @@
+//! The session behind its lock, and all that both drivers do with it.
+//!
+//! A call that meets an open session takes the lock twice: to be granted access, and to tell what
+//! its response says. What never changes (address, fixed headers, timeouts) lies beside the lock.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use http::response::Parts;
+use http::{HeaderMap, HeaderValue};
+use tracing::Span;
+
+use super::events::{Events, Subscribers};
+use super::exchange::Work;
+use super::handle::Scope;
+use super::trace;
+use super::turns::Turns;
+use crate::builder::Prepared;
+use crate::call::{self, Call, Spec, Wants};
+use crate::contract::{TransportError, TransportErrorKind};
+use crate::error::{Error, ErrorKind};
+use crate::generation::Generation;
+use crate::policy::{RetryPolicy, Timeouts};
+use crate::protocol::wire::Endpoint;
+use crate::protocol::{CredentialProvider, Credentials, Grant, User};
+use crate::request::operations::Defaults;
+use crate::session::{Access, Command, Event, Exchange, ExchangeId, Output, Session};
+use crate::sync::{Mutex, MutexGuard, lock};
+
+/// What those who wait for a session or a logout are told.
+pub(super) type Outcome = Result<(), Error>;
+
+/// What the drivers do differently: how they tell the time, how callers wait for one another, how
+/// something is sent that no caller waits for.
+pub(crate) trait Driver: fmt::Debug + Send + Sync + Sized + 'static {
+    /// The transport a connection is built with.
+    type Transport: fmt::Debug;
+    /// What callers who share a login wait for.
+    type Flight: Clone + Send;
+
+    fn new(transport: Self::Transport) -> Self;
+    fn transport(&self) -> Self::Transport;
+    fn now(&self) -> Instant;
+    fn flight(core: &Arc<Core<Self>>) -> Self::Flight;
+    /// Sends an exchange whose answer no caller waits for. Must return at once.
+    fn send_detached(&self, exchange: Exchange, timeouts: &Timeouts);
+    /// The last handle is gone: what would stay open on the server is closed in the background.
+    fn release(core: &Arc<Core<Self>>);
+}
+
+/// One session and what its handles share.
+pub(crate) struct Core<D: Driver> {
+    pub(super) driver: D,
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) timeouts: Timeouts,
+    pub(super) retry: RetryPolicy,
+    pub(super) provider: Option<Arc<dyn CredentialProvider>>,
+    /// The project the connection was opened for, once it has been found.
+    project: OnceLock<Scope>,
+    pub(super) turns: Turns,
+    pub(super) wants: Wants,
+    seed: AtomicU64,
+    state: Mutex<Locked<D>>,
+}
+
+/// What the lock protects. It is held for microseconds and never across an await.
+pub(super) struct Locked<D: Driver> {
+    pub(super) session: Session,
+    pub(super) queue: VecDeque<Work>,
+    subscribers: Subscribers,
+    pub(super) flight: Option<D::Flight>,
+    user: Option<(Option<Generation>, User)>,
+}
+
+/// What can be had at once, or is being worked on.
+pub(super) enum Begun<T, F> {
+    Done(T),
+    Flight(F),
+}
+
+impl<D: Driver> Core<D> {
+    pub(super) fn new(prepared: Prepared<D::Transport>) -> Arc<Self> {
+        let Prepared { session, transport, provider, timeouts, retry, seed } = prepared;
+        let endpoint = Arc::clone(session.config().endpoint());
+        let wants = Wants::of(session.config());
+        let state = Mutex::new(Locked {
+            session,
+            queue: VecDeque::new(),
+            subscribers: Subscribers::default(),
+            flight: None,
+            user: None,
+        });
+        Arc::new(Self {
+            driver: D::new(transport),
+            endpoint,
+            timeouts,
+            retry,
+            provider,
+            project: OnceLock::new(),
+            turns: Turns::default(),
+            wants,
+            seed: AtomicU64::new(seed),
+            state,
+        })
+    }
+
+    /// Another session on the same server and transport.
+    pub(super) fn sibling(&self, credentials: Credentials) -> Result<Arc<Self>, Error> {
+        let config = self.lock().session.config().sibling();
+        let seed = self.next_seed();
+        Ok(Self::new(Prepared {
+            session: Session::new(config.seed(seed), Some(credentials))?,
+            transport: self.driver.transport(),
+            provider: None,
+            timeouts: self.timeouts,
+            retry: self.retry,
+            seed,
+        }))
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Locked<D>> {
+        #[cfg(test)]
+        locks::count();
+        lock(&self.state)
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        self.driver.now()
+    }
+
+    /// Another seed for the waits of each call.
+    pub(super) fn next_seed(&self) -> u64 {
+        const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+        self.seed.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP)
+    }
+
+    pub(super) const fn defaults(&self) -> Defaults {
+        Defaults { timeouts: self.timeouts, retry: self.retry }
+    }
+
+    /// The project the connection was opened for, once it has been found.
+    pub(super) fn project(&self) -> Option<&Scope> {
+        self.project.get()
+    }
+
+    /// Its header.
+    pub(super) fn header(&self) -> Option<&HeaderValue> {
+        self.project.get().map(|scope| &scope.header)
+    }
+
+    /// Takes the machine's outputs: events are published, exchanges no caller waits for are sent
+    /// in the background, the rest is queued for those who drive.
+    pub(super) fn flush(&self, locked: &mut Locked<D>) -> Option<Instant> {
+        loop {
+            match locked.session.poll_output() {
+                Output::Event(event) => {
+                    trace::event(&event);
+                    locked.subscribers.publish(&event);
+                }
+                Output::FrontHeaders(id) => {
+                    // There is nothing in front of the server that wants any.
+                    locked.session.supply_front_headers(id, Ok(HeaderMap::new()), self.now());
+                }
+                Output::NeedCredentials(id) => locked.queue.push_back(Work::Credentials(id)),
+                Output::Send(exchange) if exchange.detached => {
+                    self.driver.send_detached(*exchange, &self.timeouts);
+                }
+                Output::Send(exchange) => locked.queue.push_back(Work::Exchange(exchange)),
+                // The session is not shared with anybody.
+                Output::Store(_) => {}
+                Output::Wait(deadline) => return deadline,
+            }
+        }
+    }
+
+    /// Gives the machine an input, or looks at it.
+    pub(super) fn session<T>(&self, with: impl FnOnce(&mut Session, Instant) -> T) -> T {
+        let mut locked = self.lock();
+        let outcome = with(&mut locked.session, self.now());
+        self.flush(&mut locked);
+        outcome
+    }
+
+    /// Looks at the machine.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&Session) -> T) -> T {
+        look(&self.lock().session)
+    }
+
+    /// The flight under way, or a new one.
+    fn flight(self: &Arc<Self>, locked: &mut Locked<D>) -> D::Flight {
+        locked.flight.get_or_insert_with(|| D::flight(self)).clone()
+    }
+
+    /// Asks for access; the flight to wait for, after which to ask again, if it takes one.
+    pub(super) fn access(
+        self: &Arc<Self>,
+        ask: impl FnOnce(&mut Session) -> Access,
+    ) -> Begun<Result<Grant, Error>, D::Flight> {
+        let mut locked = self.lock();
+        let access = ask(&mut locked.session);
+        self.flush(&mut locked);
+        match access {
+            Access::Granted(grant) => {
+                if self.project.get().is_none()
+                    && let Some(project) = locked.session.project()
+                {
+                    self.project.get_or_init(|| Scope::new(project.clone()));
+                }
+                Begun::Done(Ok(grant))
+            }
+            Access::Denied(error) => Begun::Done(Err(error)),
+            Access::Pending => Begun::Flight(self.flight(&mut locked)),
+        }
+    }
+
+    /// Gives the machine a command; the flight that carries it out, if it takes one.
+    pub(super) fn command(self: &Arc<Self>, command: Command) -> Begun<Outcome, D::Flight> {
+        let mut locked = self.lock();
+        let now = self.now();
+        locked.session.handle(command, now);
+        self.flush(&mut locked);
+        if locked.session.is_settled() && locked.queue.is_empty() && locked.flight.is_none() {
+            return Begun::Done(locked.session.take_failure().map_or(Ok(()), Err));
+        }
+        Begun::Flight(self.flight(&mut locked))
+    }
+
+    /// Ends the flight if the machine has settled. Under the same lock that saw it settle, so
+    /// that a caller who comes later does not receive this flight's outcome.
+    pub(super) fn land(&self, locked: &mut Locked<D>) -> Option<Outcome> {
+        let Locked { session, queue, .. } = &mut *locked;
+        // What was given up before anybody began it is not begun.
+        queue.retain(|work| session.awaits(work.id()));
+        if !session.is_settled() || !queue.is_empty() {
+            return None;
+        }
+        locked.flight = None;
+        Some(locked.session.take_failure().map_or(Ok(()), Err))
+    }
+
+    /// Ends a flight whose work has panicked: the machine does not wait for answers that never
+    /// come, and those who wait are told about the panic itself. What is returned is dropped
+    /// without the lock.
+    pub(super) fn abort(&self, under_way: impl Iterator<Item = ExchangeId>) -> Option<D::Flight> {
+        let mut locked = self.lock();
+        let now = self.now();
+        for id in under_way {
+            let canceled = TransportError::new(TransportErrorKind::Canceled);
+            locked.session.handle_response(id, Err(canceled), now);
+            let canceled = Error::new(ErrorKind::Canceled, "the credential provider panicked");
+            locked.session.supply_credentials(id, Err(canceled), now);
+        }
+        self.flush(&mut locked);
+        drop(locked.session.take_failure());
+        locked.flight.take()
+    }
+
+    /// Begins a call.
+    pub(super) fn begin(&self, spec: Spec, now: Instant) -> Result<(Call, call::Output), Error> {
+        let mut call = Call::with(spec, &self.endpoint, self.wants, self.next_seed(), now)?;
+        let output = call.begin(now);
+        Ok((call, output))
+    }
+
+    /// Tells the call and the session about a response's head, under one lock.
+    pub(super) fn answered(
+        &self,
+        call: &mut Call,
+        head: &Parts,
+        error_body: Option<&[u8]>,
+    ) -> call::Output {
+        self.session(|session, now| call.handle_head(head, error_body, session, now))
+    }
+
+    /// Tells the call that an attempt failed below HTTP.
+    pub(super) fn failed(
+        &self,
+        call: &mut Call,
+        span: &Span,
+        error: &TransportError,
+    ) -> call::Output {
+        trace::failed(span, error);
+        call.handle_failure(error, self.now())
+    }
+
+    pub(super) fn subscribe(&self) -> Events {
+        let mut locked = self.lock();
+        let events = locked.subscribers.subscribe();
+        if let Some(outcome) = locked.session.close_outcome().cloned() {
+            locked.subscribers.publish(&Event::Closed(outcome));
+        }
+        events
+    }
+
+    /// The user of the current session, if it has been asked.
+    pub(super) fn known_user(&self) -> Option<User> {
+        let locked = self.lock();
+        let (generation, user) = locked.user.as_ref()?;
+        (*generation == locked.session.generation()).then(|| user.clone())
+    }
+
+    pub(super) fn remember_user(&self, user: &User) {
+        let mut locked = self.lock();
+        locked.user = Some((locked.session.generation(), user.clone()));
+    }
+}
+
+impl<D: Driver> fmt::Debug for Core<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let locked = self.lock();
+        f.debug_struct("Connection")
+            .field("base_url", &self.endpoint.base)
+            .field("state", &locked.session.describe())
+            .field("generation", &locked.session.generation())
+            .field("transport", &self.driver.transport())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How often this thread has taken a session's lock, for the tests that promise how often.
+#[cfg(test)]
+pub(super) mod locks {
+    use std::cell::Cell;
+
+    thread_local! {
+        static TAKEN: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(super) fn count() {
+        TAKEN.set(TAKEN.get() + 1);
+    }
+
+    pub(in crate::driver) fn taken() -> usize {
+        TAKEN.get()
+    }
+}

@@ -1,0 +1,107 @@
+//! The requests of the session's own: how they leave, how long they may take, how their answers
+//! are read.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::response::Parts;
+use http::{Request, Response};
+
+use crate::contract::{Body, BoxError, RequestContext, TransportError};
+use crate::error::{Error, ErrorKind};
+use crate::policy::Timeouts;
+use crate::protocol::wire::ERROR_BODY_LIMIT;
+use crate::session::{Exchange, ExchangeId, Purpose};
+
+/// How much longer than the machine a login is awaited in the background, so that a session it
+/// still opens can be logged out.
+const LATE_LOGIN_GRACE: Duration = Duration::from_secs(60);
+/// The list of projects and a session's description are data, not error messages.
+const ANSWER_LIMIT: usize = 16 * 1024 * 1024;
+
+/// What the machine has asked for and no caller has begun.
+pub(super) enum Work {
+    Credentials(ExchangeId),
+    Exchange(Box<Exchange>),
+}
+
+impl Work {
+    pub(super) const fn id(&self) -> ExchangeId {
+        match self {
+            Self::Credentials(id) => *id,
+            Self::Exchange(exchange) => exchange.id,
+        }
+    }
+}
+
+/// Turns a request of the machine into one for a transport.
+pub(super) fn outgoing(exchange: Exchange, timeouts: &Timeouts) -> Request<Body> {
+    let deadline = exchange.deadline;
+    request(exchange.request, exchange.purpose, deadline, timeouts)
+}
+
+/// The same for a driver that can wait for a login longer than the machine does.
+pub(super) fn outgoing_with_grace(exchange: Exchange, timeouts: &Timeouts) -> Request<Body> {
+    let grace = if exchange.purpose.opens_session() { LATE_LOGIN_GRACE } else { Duration::ZERO };
+    let deadline = exchange.deadline + grace;
+    request(exchange.request, exchange.purpose, deadline, timeouts)
+}
+
+/// A request of the session's own that has to be answered by `deadline`.
+pub(super) fn request(
+    request: Request<Bytes>,
+    purpose: Purpose,
+    deadline: Instant,
+    timeouts: &Timeouts,
+) -> Request<Body> {
+    let mut request = request.map(Body::from);
+    request.extensions_mut().insert(RequestContext {
+        deadline: Some(deadline),
+        connect_timeout: Some(timeouts.connect),
+        body_idle_timeout: Some(timeouts.idle_body),
+        operation: purpose.name(),
+        attempt: 1,
+    });
+    request
+}
+
+/// How much of an answer is read.
+pub(super) const fn answer_limit(purpose: Purpose) -> usize {
+    match purpose {
+        Purpose::Inspect | Purpose::ListProjects | Purpose::Status => ANSWER_LIMIT,
+        _ => ERROR_BODY_LIMIT,
+    }
+}
+
+/// An answer whose body has been read, or not.
+///
+/// What opens a session says so in its head: if only the body is lost, the session is not, and
+/// giving up would leave it on the server.
+pub(super) fn answer_read(
+    purpose: Purpose,
+    parts: Parts,
+    body: Result<Bytes, TransportError>,
+) -> Result<Response<Bytes>, TransportError> {
+    let opened = purpose.opens_session() && parts.status.is_success();
+    match body {
+        Err(_) if opened => Ok(Response::from_parts(parts, Bytes::new())),
+        body => Ok(Response::from_parts(parts, body?)),
+    }
+}
+
+/// The credential provider has failed.
+pub(super) fn not_provided(error: BoxError) -> Error {
+    Error::new(ErrorKind::Credentials, "the credential provider gave no credentials")
+        .with_source(error)
+}
+
+/// There is no provider to ask.
+pub(super) fn no_provider() -> Error {
+    Error::new(ErrorKind::Config, "no credentials were given")
+}
+
+/// Opening has taken longer than a call may.
+pub(super) fn open_late() -> Error {
+    Error::new(ErrorKind::Timeout, "opening took longer than the total timeout")
+        .with_operation("login")
+}

@@ -1,0 +1,212 @@
+//! What both kinds of connection are: a handle on a core, with a project of its own.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::{HeaderValue, Method};
+
+use super::core::{Core, Driver};
+use crate::call::{ProjectChoice, Spec};
+use crate::error::Error;
+use crate::protocol::wire::project_header;
+use crate::protocol::{Project, ProjectRef, resolve_project};
+
+/// A handle. The last one of a core closes what is left open.
+pub(super) struct Handle<D: Driver> {
+    pub(super) core: Arc<Core<D>>,
+    _guard: Arc<Guard<D>>,
+    project: Selected,
+}
+
+/// A project, and the header that says a request is about it.
+pub(super) struct Scope {
+    project: Project,
+    pub(super) header: HeaderValue,
+}
+
+/// Which project a handle's requests are about.
+#[derive(Clone)]
+enum Selected {
+    /// The one the connection was opened for.
+    Default,
+    None,
+    Scope(Arc<Scope>),
+}
+
+/// Closes what the last handle leaves behind.
+struct Guard<D: Driver>(Arc<Core<D>>);
+
+impl<D: Driver> Drop for Guard<D> {
+    fn drop(&mut self) {
+        D::release(&self.0);
+    }
+}
+
+impl Scope {
+    pub(super) fn new(project: Project) -> Self {
+        Self { header: project_header(&project.id), project }
+    }
+}
+
+impl<D: Driver> Handle<D> {
+    pub(super) fn new(core: Arc<Core<D>>) -> Self {
+        Self { _guard: Arc::new(Guard(Arc::clone(&core))), core, project: Selected::Default }
+    }
+
+    /// A request of this handle.
+    pub(super) fn spec(&self, method: Method, path: impl Into<String>) -> Spec {
+        let core = &self.core;
+        let mut spec = Spec::new(method, path).timeouts(core.timeouts).retry(core.retry);
+        spec.project = match &self.project {
+            Selected::Default => ProjectChoice::Default,
+            Selected::None => ProjectChoice::None,
+            Selected::Scope(scope) => ProjectChoice::Header(scope.header.clone()),
+        };
+        spec
+    }
+
+    pub(super) fn project(&self) -> Option<&Project> {
+        match &self.project {
+            Selected::Default => self.core.project().map(|scope| &scope.project),
+            Selected::None => None,
+            Selected::Scope(scope) => Some(&scope.project),
+        }
+    }
+
+    /// The same session with the one of `projects` that is wanted.
+    pub(super) fn scoped(&self, projects: &[Project], wanted: &ProjectRef) -> Result<Self, Error> {
+        let scope = Scope::new(resolve_project(projects, wanted)?);
+        Ok(Self { project: Selected::Scope(Arc::new(scope)), ..self.clone() })
+    }
+
+    pub(super) fn without_project(&self) -> Self {
+        Self { project: Selected::None, ..self.clone() }
+    }
+}
+
+impl<D: Driver> Clone for Handle<D> {
+    fn clone(&self) -> Self {
+        Self {
+            core: Arc::clone(&self.core),
+            _guard: Arc::clone(&self._guard),
+            project: self.project.clone(),
+        }
+    }
+}
+
+impl<D: Driver> fmt::Debug for Handle<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.core.fmt(f)
+    }
+}
+
+/// The methods of a connection for which nothing is sent and nothing waited for. They are the
+/// same for tasks and threads, and so is what is said of them.
+macro_rules! common_methods {
+    ($connection:ident) => {
+        impl $connection {
+            /// What happens to the session from now on.
+            #[must_use]
+            pub fn events(&self) -> Events {
+                self.0.core.subscribe()
+            }
+
+            /// Replaces the credentials, or asks the provider again with `None`. Lifts a refusal;
+            /// a session that is open is logged out in the background.
+            pub fn reset_credentials(&self, credentials: Option<Credentials>) {
+                let reset = Command::Reset(credentials);
+                self.0.core.session(|session, now| session.handle(reset, now));
+            }
+
+            /// Begins a request. `path` is relative to the base URL; an absolute URL has to lead
+            /// to the same origin, unless the request is sent
+            /// [without the session](RequestBuilder::without_auth).
+            pub fn request(&self, method: Method, path: impl Into<String>) -> RequestBuilder<Self> {
+                RequestBuilder::new(self.clone(), self.0.spec(method, path))
+            }
+
+            /// Begins a GET request; see [`request`](Self::request).
+            pub fn get(&self, path: impl Into<String>) -> RequestBuilder<Self> {
+                self.request(Method::GET, path)
+            }
+
+            /// Begins a POST request; see [`request`](Self::request).
+            pub fn post(&self, path: impl Into<String>) -> RequestBuilder<Self> {
+                self.request(Method::POST, path)
+            }
+
+            /// Begins a PUT request; see [`request`](Self::request).
+            pub fn put(&self, path: impl Into<String>) -> RequestBuilder<Self> {
+                self.request(Method::PUT, path)
+            }
+
+            /// Begins a PATCH request; see [`request`](Self::request).
+            pub fn patch(&self, path: impl Into<String>) -> RequestBuilder<Self> {
+                self.request(Method::PATCH, path)
+            }
+
+            /// Begins a DELETE request; see [`request`](Self::request).
+            pub fn delete(&self, path: impl Into<String>) -> RequestBuilder<Self> {
+                self.request(Method::DELETE, path)
+            }
+
+            /// Begins a HEAD request; see [`request`](Self::request).
+            pub fn head(&self, path: impl Into<String>) -> RequestBuilder<Self> {
+                self.request(Method::HEAD, path)
+            }
+
+            /// The project the requests of this handle are about; no request is sent to tell. The
+            /// one the connection is opened for is known once it has been opened.
+            #[must_use]
+            pub fn project(&self) -> Option<&Project> {
+                self.0.project()
+            }
+
+            /// A new handle without a default project.
+            #[must_use]
+            pub fn without_project(&self) -> Self {
+                Self(self.0.without_project())
+            }
+
+            /// Where the server is.
+            #[must_use]
+            pub fn base_url(&self) -> &BaseUrl {
+                &self.0.core.endpoint.base
+            }
+
+            /// The user name, for the login modes that have one. With a credential provider, only
+            /// while a login is under way.
+            #[must_use]
+            pub fn username(&self) -> Option<String> {
+                self.0.core.look(|session| session.username().map(str::to_owned))
+            }
+
+            /// The login mode; `None` for a borrowed session.
+            #[must_use]
+            pub fn login_mode(&self) -> Option<LoginMode> {
+                self.0.core.look(Session::login_mode)
+            }
+
+            /// How many sessions this connection has opened so far; `None` before the first.
+            #[must_use]
+            pub fn generation(&self) -> Option<Generation> {
+                self.0.core.look(Session::generation)
+            }
+
+            /// The session's token in clear, for another tool. Who has it and the cookies is this
+            /// user. `None` while no session is open.
+            #[must_use]
+            pub fn expose_token(&self) -> Option<String> {
+                self.0.core.look(Session::expose_token)
+            }
+        }
+
+        impl fmt::Debug for $connection {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+pub(super) use common_methods;

@@ -1,0 +1,20 @@
+//! What carries out what the machines decide.
+//!
+//! [`core`] is all that both drivers do: the session behind its lock, what it has asked for, those
+//! who want to know what happens. [`tasks`] drives it from futures, [`threads`] by blocking. Neither
+//! decides anything: each is a loop over the outputs of [`Call`](crate::call::Call) and one over
+//! those of [`Session`](crate::session::Session), and what they differ in is `.await`.
+
+mod core;
+mod events;
+mod exchange;
+mod handle;
+mod received;
+pub(crate) mod tasks;
+#[cfg(test)]
+mod tests;
+pub(crate) mod threads;
+mod trace;
+mod turns;
+
+pub use events::Events;

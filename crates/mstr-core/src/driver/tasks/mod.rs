@@ -1,0 +1,18 @@
+//! The asynchronous driver.
+//!
+//! Needs no runtime of its own: those who await drive, and the only hook is the
+//! [`Timer`](crate::Timer) of the transport. See [`flight`] for how callers share one login.
+
+mod call;
+mod connection;
+mod flight;
+mod keepalive;
+mod pump;
+mod response;
+mod scope;
+#[cfg(test)]
+mod tests;
+
+pub use connection::Connection;
+pub use response::Response;
+pub use scope::ProjectScope;

@@ -1,0 +1,97 @@
+//! Carrying out one call: what its machine asks for, waited for.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use tracing::Span;
+
+use super::flight::Threads;
+use super::response::Response;
+use crate::call::{Output, Spec};
+use crate::contract::Body;
+use crate::driver::core::{Begun, Core};
+use crate::driver::received::Received;
+use crate::driver::trace;
+use crate::error::Error;
+use crate::park::block_on_until;
+use crate::request::Operation;
+use crate::request::operations::Answer;
+
+impl Core<Threads> {
+    /// Sends a request as its machine says, and returns the response that is for the caller.
+    pub(super) fn call(self: &Arc<Self>, spec: Spec) -> Result<Response, Error> {
+        let Threads(transport) = &self.driver;
+        let mut now = self.now();
+        let (mut call, mut output) = self.begin(spec, now)?;
+        let (mut head, mut body) = http::Response::new(Body::empty()).into_parts();
+        let (mut turn, mut span) = (None, Span::none());
+        loop {
+            output = match output {
+                Output::TakePlace => call.handle_place(now),
+                Output::ConsultStore => call.handle_consulted(now),
+                Output::FrontHeaders => call.handle_front_headers(Ok(HeaderMap::new()), now),
+                Output::TakeTurn => {
+                    turn = block_on_until(self.turns.turn(), call.deadline(), || self.now());
+                    now = self.now();
+                    if turn.is_some() { call.handle_turn() } else { call.handle_late() }
+                }
+                Output::NeedGrant => match self.access(|session| call.ask(session, now)) {
+                    Begun::Done(access) => call.handle_access(access, self.header(), now),
+                    Begun::Flight(flight) => {
+                        let landed = self.wait_for(&flight, call.deadline());
+                        now = self.now();
+                        match landed {
+                            Some(Ok(())) => Output::NeedGrant,
+                            Some(Err(error)) => call.handle_access(Err(error), None, now),
+                            None => call.handle_late(),
+                        }
+                    }
+                },
+                Output::Send(request) => {
+                    span = trace::attempt(&call, &request);
+                    match span.in_scope(|| transport.send(request)) {
+                        Ok(response) => {
+                            trace::answered(&span, response.status());
+                            (head, body) = response.into_parts();
+                            self.answered(&mut call, &head, None)
+                        }
+                        Err(error) => self.failed(&mut call, &span, &error),
+                    }
+                }
+                Output::ReadError { limit } => {
+                    let late = || call.deadline().is_some_and(|deadline| self.now() >= deadline);
+                    let reading = body.peek(limit, late);
+                    match block_on_until(reading, call.deadline(), || self.now()) {
+                        Some(Ok(beginning)) => self.answered(&mut call, &head, Some(&beginning)),
+                        Some(Err(error)) => self.failed(&mut call, &span, &error),
+                        None => call.handle_late(),
+                    }
+                }
+                Output::Wait(until) => {
+                    drop(turn.take());
+                    trace::repeating(&call);
+                    if until > self.now() {
+                        transport.sleep_until(until);
+                    }
+                    now = self.now();
+                    call.begin(now)
+                }
+                Output::Deliver => {
+                    let received = Received::new(head, body, call.deadline(), call.operation());
+                    return Ok(Response::new(received, transport.clone()));
+                }
+                Output::Fail(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Runs one of the session's endpoints.
+    pub(super) fn run<T>(self: &Arc<Self>, operation: Operation<T>) -> Result<T, Error> {
+        let Operation { spec, decode } = operation;
+        let name = spec.operation;
+        let response = self.call(spec)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = response.bytes()?;
+        decode(&Answer { status, headers, body }).map_err(|error| error.with_operation(name))
+    }
+}

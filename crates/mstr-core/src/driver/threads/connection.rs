@@ -1,0 +1,281 @@
+//! The blocking connection.
+
+use std::fmt;
+
+use http::Method;
+
+use super::flight::Threads;
+use super::response::Response;
+use crate::builder::{Builder, NoTransport};
+use crate::contract::SharedBlockingTransport;
+use crate::driver::core::Core;
+use crate::driver::events::Events;
+use crate::driver::handle::{Handle, common_methods};
+use crate::error::Error;
+use crate::generation::Generation;
+use crate::protocol::{
+    ApiTokenRequest, BaseUrl, CreatedApiToken, Credentials, IdentityToken, LoginMode, Project,
+    ProjectId, ProjectRef, Server, SessionInfo, SessionStatus, User, UserId,
+};
+use crate::request::RequestBuilder;
+use crate::session::{CloseOutcome, Command, Session};
+use crate::workstation::WorkstationData;
+
+/// A session with a server, shared by its clones and by any number of threads.
+///
+/// The blocking counterpart of [`crate::Connection`]; every method does the same and waits.
+/// Dropping the last handle logs the session out in the background where the transport can do
+/// that.
+#[derive(Clone)]
+pub struct Connection(pub(in crate::driver) Handle<Threads>);
+
+common_methods!(Connection);
+
+impl Connection {
+    /// Begins to describe a connection; give it a
+    /// [`blocking_transport`](Builder::blocking_transport).
+    pub fn builder(base_url: impl AsRef<str>) -> Builder<NoTransport> {
+        Builder::new(base_url.as_ref())
+    }
+
+    /// Begins to describe a connection that borrows Workstation's session.
+    pub fn from_workstation(data: &WorkstationData) -> Builder<NoTransport> {
+        Builder::from_workstation(data)
+    }
+
+    /// Makes sure that a session is open, logging in if there is none. A thread that waits for
+    /// another one's login does so for no longer than
+    /// [`Timeouts::total`](crate::Timeouts::total); the one that logs in finishes its attempts.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`crate::Connection::open`].
+    pub fn open(&self) -> Result<(), Error> {
+        self.0.core.open()
+    }
+
+    /// Extends the session now, or opens one if there is none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`crate::Connection::renew`].
+    pub fn renew(&self) -> Result<(), Error> {
+        self.0.core.carry_out(Command::Renew)?;
+        self.open()
+    }
+
+    /// Ends the session on the server and the connection with it: later calls fail with
+    /// [`Closed`](crate::ErrorKind::Closed).
+    pub fn close(&self) -> CloseOutcome {
+        self.0.core.close(false)
+    }
+
+    /// Like [`close`](Self::close), and ends a borrowed session too.
+    pub fn close_borrowed(&self) -> CloseOutcome {
+        self.0.core.close(true)
+    }
+
+    /// Runs `body` with this connection and closes it afterwards, also if `body` panics. The
+    /// outcome is that of `body`; a failing logout never hides it.
+    ///
+    /// # Errors
+    ///
+    /// Those of `body`.
+    pub fn scope<T, E>(self, body: impl FnOnce(&Self) -> Result<T, E>) -> Result<T, E> {
+        struct CloseOnDrop<'a>(&'a Connection);
+        impl Drop for CloseOnDrop<'_> {
+            fn drop(&mut self) {
+                self.0.close();
+            }
+        }
+        let _closing = CloseOnDrop(&self);
+        body(&self)
+    }
+
+    /// The projects the user may see.
+    ///
+    /// # Errors
+    ///
+    /// Those of any request.
+    pub fn projects(&self) -> Result<Vec<Project>, Error> {
+        self.0.core.run(self.0.core.defaults().projects())
+    }
+
+    /// A new handle on the same session with another default project. This one keeps its own.
+    ///
+    /// # Errors
+    ///
+    /// [`ProjectUnavailable`](crate::ErrorKind::ProjectUnavailable) if it is unknown or ambiguous, and
+    /// those of any request.
+    pub fn select_project(&self, project: impl Into<ProjectRef>) -> Result<Self, Error> {
+        Ok(Self(self.0.scoped(&self.projects()?, &project.into())?))
+    }
+
+    /// [`select_project`](Self::select_project) by id, in any case.
+    ///
+    /// # Errors
+    ///
+    /// [`Usage`](crate::ErrorKind::Usage) if it is no id, and those of
+    /// [`select_project`](Self::select_project).
+    pub fn project_by_id(&self, id: impl AsRef<str>) -> Result<Self, Error> {
+        self.select_project(ProjectId::new(id)?)
+    }
+
+    /// [`select_project`](Self::select_project) by name.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`select_project`](Self::select_project).
+    pub fn project_by_name(&self, name: impl Into<String>) -> Result<Self, Error> {
+        self.select_project(ProjectRef::Name(name.into()))
+    }
+
+    /// The user the session belongs to; asked once for each session.
+    ///
+    /// # Errors
+    ///
+    /// Those of any request.
+    pub fn user(&self) -> Result<User, Error> {
+        let core = &self.0.core;
+        if let Some(user) = core.known_user() {
+            return Ok(user);
+        }
+        let user = core.run(core.defaults().user())?;
+        core.remember_user(&user);
+        Ok(user)
+    }
+
+    /// The server's versions; asked once.
+    ///
+    /// # Errors
+    ///
+    /// Those of any request.
+    pub fn server(&self) -> Result<Server, Error> {
+        let core = &self.0.core;
+        if let Some(server) = core.look(|session| session.server().cloned()) {
+            return Ok(server);
+        }
+        let server = core.run(core.defaults().server())?;
+        core.session(|session, _| session.set_server(server.clone()));
+        Ok(server)
+    }
+
+    /// What the server knows about the session. Asking also resets its idle time.
+    ///
+    /// # Errors
+    ///
+    /// Those of any request.
+    pub fn session_info(&self) -> Result<SessionInfo, Error> {
+        self.0.core.run(self.0.core.defaults().session_info())
+    }
+
+    /// Whether the session is alive. Never opens one.
+    ///
+    /// # Errors
+    ///
+    /// What keeps the server from answering.
+    pub fn status(&self) -> Result<SessionStatus, Error> {
+        let core = &self.0.core;
+        if !core.look(Session::is_open) {
+            return Ok(SessionStatus::Expired);
+        }
+        core.run(core.defaults().status())
+    }
+
+    /// Creates a token with which another client can borrow this session for a short while.
+    ///
+    /// # Errors
+    ///
+    /// Those of any request.
+    pub fn create_identity_token(&self) -> Result<IdentityToken, Error> {
+        self.0.core.run(self.0.core.defaults().create_identity_token())
+    }
+
+    /// Whose session an identity token borrows; `None` if it is not valid.
+    ///
+    /// # Errors
+    ///
+    /// Those of any request.
+    pub fn validate_identity_token(&self, token: &IdentityToken) -> Result<Option<UserId>, Error> {
+        self.0.core.run(self.0.core.defaults().validate_identity_token(token))
+    }
+
+    /// Opens a second connection over the same transport, in the session that `token` borrows.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Self::open).
+    pub fn delegate(&self, token: impl Into<IdentityToken>) -> Result<Self, Error> {
+        let credentials = Credentials::identity_token(token);
+        let connection = Self(Handle::new(self.0.core.sibling(credentials)?));
+        connection.open()?;
+        Ok(connection)
+    }
+
+    /// Creates an API token. It replaces the user's former one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`crate::Connection::create_api_token`].
+    pub fn create_api_token(&self, request: ApiTokenRequest) -> Result<CreatedApiToken, Error> {
+        self.0.core.run(self.0.core.defaults().create_api_token(&request))
+    }
+
+    /// Revokes the user's API token and ends the sessions opened with it.
+    ///
+    /// # Errors
+    ///
+    /// Those of any request.
+    pub fn revoke_api_token(&self) -> Result<(), Error> {
+        self.0.core.run(self.0.core.defaults().revoke_api_token())
+    }
+}
+
+impl RequestBuilder<Connection> {
+    /// Sends the request and waits for the head of the response. A status other than success is
+    /// an error.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`RequestBuilder::send`] of the asynchronous connection.
+    pub fn send(self) -> Result<Response, Error> {
+        self.connection.0.core.call(self.spec)
+    }
+
+    /// Like [`send`](Self::send), but a response of any status is a success.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send) that are not about a response.
+    pub fn send_raw(mut self) -> Result<Response, Error> {
+        self.spec.accepts = |_| true;
+        self.connection.0.core.call(self.spec)
+    }
+}
+
+impl Builder<SharedBlockingTransport> {
+    /// Opens the connection: logs in, and finds the project if one is given.
+    ///
+    /// If anything fails, the session is logged out before the error is returned.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](crate::ErrorKind::Config) for a setting that cannot work,
+    /// [`ProjectUnavailable`](crate::ErrorKind::ProjectUnavailable), and those of
+    /// [`crate::blocking::Connection::open`].
+    pub fn connect(self) -> Result<Connection, Error> {
+        let connection = self.build()?;
+        connection.open()?;
+        Ok(connection)
+    }
+
+    /// Builds the connection without opening it: the first request logs in.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](crate::ErrorKind::Config) for a setting that cannot work.
+    pub fn build(self) -> Result<Connection, Error> {
+        let (info, now) = (self.transport.info(), self.transport.now());
+        Ok(Connection(Handle::new(Core::new(self.prepare(info, now)?))))
+    }
+}

@@ -1,0 +1,253 @@
+//! The driver itself, and how threads share a login: one of them leads, the others wait for it.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::Response;
+
+use crate::contract::{SharedBlockingTransport, TransportError, TransportErrorKind};
+use crate::driver::core::{Begun, Core, Driver, Locked, Outcome};
+use crate::driver::exchange::{
+    self, Work, answer_limit, answer_read, no_provider, not_provided, open_late, outgoing,
+};
+use crate::driver::trace;
+use crate::error::{Error, ErrorKind};
+use crate::park::{block_on, block_on_until};
+use crate::policy::{Timeouts, later};
+use crate::protocol::Credentials;
+use crate::session::{CloseOutcome, Command, Exchange, ExchangeId, Purpose};
+use crate::sync::{Condvar, Mutex, MutexGuard, lock};
+
+/// The blocking driver.
+#[derive(Debug)]
+pub(crate) struct Threads(pub(super) SharedBlockingTransport);
+
+/// One thread drives the session machine, the others wait for the outcome.
+#[derive(Default)]
+pub(crate) struct Flight {
+    progress: Mutex<Progress>,
+    landed: Condvar,
+}
+
+#[derive(Default)]
+struct Progress {
+    /// A thread has begun to drive.
+    led: bool,
+    outcome: Option<Outcome>,
+}
+
+impl Driver for Threads {
+    type Transport = SharedBlockingTransport;
+    type Flight = Arc<Flight>;
+
+    fn new(transport: SharedBlockingTransport) -> Self {
+        Self(transport)
+    }
+
+    fn transport(&self) -> SharedBlockingTransport {
+        self.0.clone()
+    }
+
+    fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    fn flight(_: &Arc<Core<Self>>) -> Arc<Flight> {
+        Arc::default()
+    }
+
+    fn send_detached(&self, exchange: Exchange, timeouts: &Timeouts) {
+        self.0.send_detached(outgoing(exchange, timeouts));
+    }
+
+    fn release(core: &Arc<Core<Self>>) {
+        let parting = core.look(|session| {
+            let open = session.close_outcome().is_none();
+            open.then(|| session.parting_request()).flatten()
+        });
+        if let Some(request) = parting {
+            let deadline = later(core.now(), core.timeouts.attempt);
+            let request = exchange::request(request, Purpose::Logout, deadline, &core.timeouts);
+            core.driver.0.send_detached(request);
+        }
+    }
+}
+
+impl Flight {
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        lock(&self.progress)
+    }
+
+    fn land(&self, outcome: Outcome) {
+        self.progress().outcome = Some(outcome);
+        self.landed.notify_all();
+    }
+
+    /// Whether it is the caller who leads.
+    fn takes_lead(&self) -> bool {
+        !std::mem::replace(&mut self.progress().led, true)
+    }
+
+    /// Waits for the outcome, at most until `deadline`. `None` if it has passed.
+    fn wait(&self, deadline: Option<Instant>, now: impl Fn() -> Instant) -> Option<Outcome> {
+        let mut progress = self.progress();
+        loop {
+            if let Some(outcome) = &progress.outcome {
+                return Some(outcome.clone());
+            }
+            progress = match deadline {
+                None => self.landed.wait(progress).unwrap_or_else(PoisonError::into_inner),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(now());
+                    if left.is_zero() {
+                        return None;
+                    }
+                    let waited = self.landed.wait_timeout(progress, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+}
+
+impl Core<Threads> {
+    /// Waits for a flight, or leads it. `None` if it has not landed by `deadline`; a thread that
+    /// leads finishes first.
+    pub(super) fn wait_for(
+        self: &Arc<Self>,
+        flight: &Arc<Flight>,
+        deadline: Option<Instant>,
+    ) -> Option<Outcome> {
+        if flight.takes_lead() {
+            let mut leader = Leader { core: self, flight, exchange: None, landed: false };
+            return Some(leader.drive());
+        }
+        flight.wait(deadline, || self.now())
+    }
+
+    /// Opens a session within the total time of a call.
+    pub(super) fn open(self: &Arc<Self>) -> Result<(), Error> {
+        let deadline = self.timeouts.total.map(|total| later(self.now(), total));
+        loop {
+            match self.access(|session| session.request_access(self.now())) {
+                Begun::Done(access) => return access.map(drop),
+                Begun::Flight(flight) => {
+                    self.wait_for(&flight, deadline).unwrap_or_else(|| Err(open_late()))?;
+                }
+            }
+        }
+    }
+
+    /// Gives the machine a command and drives it until it has settled.
+    pub(super) fn carry_out(self: &Arc<Self>, command: Command) -> Outcome {
+        match self.command(command) {
+            Begun::Done(outcome) => outcome,
+            // Without a deadline there is always an outcome.
+            Begun::Flight(flight) => self.wait_for(&flight, None).unwrap_or(Ok(())),
+        }
+    }
+
+    /// Ends the session.
+    pub(super) fn close(self: &Arc<Self>, even_if_borrowed: bool) -> CloseOutcome {
+        loop {
+            // A flight that was under way may have failed; closing goes on regardless.
+            drop(self.carry_out(Command::Logout { even_if_borrowed }));
+            if let Some(outcome) = self.look(|session| session.close_outcome().cloned()) {
+                return outcome;
+            }
+        }
+    }
+
+    fn exchange(&self, exchange: Exchange) -> Result<Response<Bytes>, TransportError> {
+        let (purpose, deadline) = (exchange.purpose, exchange.deadline);
+        let request = outgoing(exchange, &self.timeouts);
+        let span = trace::exchange(purpose, &request);
+        let _entered = span.enter();
+        let response = self.driver.0.send(request);
+        let response = response.inspect_err(|error| trace::failed(&span, error))?;
+        trace::answered(&span, response.status());
+        let (parts, body) = response.into_parts();
+        let reading = body.collect(answer_limit(purpose));
+        let body = block_on_until(reading, Some(deadline), || self.now());
+        let late = || Err(TransportError::new(TransportErrorKind::Timeout));
+        answer_read(purpose, parts, body.unwrap_or_else(late))
+    }
+
+    fn supply(&self) -> Result<Credentials, Error> {
+        let provider = self.provider.as_ref().ok_or_else(no_provider)?;
+        block_on(provider.credentials()).map_err(not_provided)
+    }
+}
+
+/// The thread that drives. If it panics, in a transport or a provider, the others are told and
+/// the machine does not wait for an answer that never comes.
+struct Leader<'a> {
+    core: &'a Core<Threads>,
+    flight: &'a Flight,
+    exchange: Option<ExchangeId>,
+    landed: bool,
+}
+
+impl<'a> Leader<'a> {
+    fn drive(&mut self) -> Outcome {
+        let core = self.core;
+        let mut locked = core.lock();
+        loop {
+            let deadline = core.flush(&mut locked);
+            if let Some(outcome) = core.land(&mut locked) {
+                drop(locked);
+                self.landed = true;
+                self.flight.land(outcome.clone());
+                return outcome;
+            }
+            let work = locked.queue.pop_front();
+            drop(locked);
+            locked = self.carry_out(work, deadline);
+        }
+    }
+
+    /// Does one thing without the lock, and tells the machine about it under the lock.
+    fn carry_out(
+        &mut self,
+        work: Option<Work>,
+        deadline: Option<Instant>,
+    ) -> MutexGuard<'a, Locked<Threads>> {
+        let core = self.core;
+        self.exchange = work.as_ref().map(Work::id);
+        match work {
+            Some(Work::Credentials(id)) => {
+                let supplied = core.supply();
+                let mut locked = core.lock();
+                locked.session.supply_credentials(id, supplied, core.now());
+                locked
+            }
+            Some(Work::Exchange(exchange)) => {
+                let id = exchange.id;
+                let answer = core.exchange(*exchange);
+                let mut locked = core.lock();
+                locked.session.handle_response(id, answer, core.now());
+                locked
+            }
+            None => {
+                // Without work it waits for something: the machine is never busy for nothing.
+                debug_assert!(deadline.is_some(), "the machine waits for nothing");
+                core.driver.0.sleep_until(deadline.unwrap_or_else(|| core.now()));
+                let mut locked = core.lock();
+                locked.session.handle_timeout(core.now());
+                locked
+            }
+        }
+    }
+}
+
+impl Drop for Leader<'_> {
+    fn drop(&mut self) {
+        if self.landed {
+            return;
+        }
+        drop(self.core.abort(self.exchange.into_iter()));
+        let message = "the thread that was logging in panicked";
+        self.flight.land(Err(Error::new(ErrorKind::Canceled, message)));
+    }
+}

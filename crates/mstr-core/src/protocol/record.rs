@@ -1,0 +1,255 @@
+//! A session as a value that another machine can go on with. With `wire` and `secret` the only
+//! module that reads secrets in clear.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::cookies::CookieJar;
+use super::project::Project;
+use super::secret::AuthToken;
+use crate::error::{Error, ErrorKind};
+use crate::generation::Generation;
+
+/// The form that [`SessionRecord::expose_bytes`] writes.
+const VERSION: u32 = 1;
+/// Room for names, numbers and a project without its texts.
+const OVERHEAD: usize = 512;
+/// A control character takes six bytes in JSON.
+const WORST_ESCAPE: usize = 6;
+
+/// A live session: its token, its cookies, and what has to be known to use it elsewhere.
+///
+/// Who has it is this user. It cannot be printed or serialised;
+/// [`expose_bytes`](Self::expose_bytes) is the one way out, under a name that shows what it does.
+///
+/// ```compile_fail
+/// fn store(record: &mstr_core::session::SessionRecord) {
+///     serde_json::to_string(record);
+/// }
+/// ```
+#[derive(Clone)]
+pub struct SessionRecord {
+    pub(crate) origin: String,
+    pub(crate) generation: Generation,
+    pub(crate) token: AuthToken,
+    pub(crate) jar: CookieJar,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) borrowed: bool,
+    /// The project the session was opened for.
+    pub(crate) project: Option<Project>,
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    version: u32,
+    origin: &'a str,
+    generation: u64,
+    token: &'a str,
+    cookies: Vec<(&'a str, &'a str)>,
+    idle_seconds: u64,
+    borrowed: bool,
+    project: Option<&'a Project>,
+}
+
+#[derive(Deserialize)]
+struct Read {
+    version: u32,
+    origin: String,
+    generation: u64,
+    token: Zeroizing<String>,
+    cookies: Vec<(String, Zeroizing<String>)>,
+    idle_seconds: u64,
+    borrowed: bool,
+    project: Option<Project>,
+}
+
+impl SessionRecord {
+    /// Reads what [`expose_bytes`](Self::expose_bytes) has written.
+    ///
+    /// # Errors
+    ///
+    /// [`Decode`](ErrorKind::Decode) if it is anything else, with the place but without the text.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        let refuse = |why: String| {
+            Error::new(ErrorKind::Decode, format!("this is no record of a session: {why}"))
+        };
+        // The error itself would show what it found.
+        let read: Read = serde_json::from_slice(bytes).map_err(|error| {
+            refuse(format!("wrong in line {}, column {}", error.line(), error.column()))
+        })?;
+        if read.version != VERSION {
+            let known = format!("its version is {}, and {VERSION} is known here", read.version);
+            return Err(refuse(known));
+        }
+        if read.token.is_empty() {
+            return Err(refuse("its token is empty".into()));
+        }
+        let mut jar = CookieJar::default();
+        for (name, value) in &read.cookies {
+            jar.insert(name, value);
+        }
+        Ok(Self {
+            origin: read.origin,
+            generation: Generation::from_number(read.generation),
+            token: AuthToken::new(read.token.as_str()),
+            jar,
+            idle_timeout: Duration::from_secs(read.idle_seconds),
+            borrowed: read.borrowed,
+            project: read.project,
+        })
+    }
+
+    /// The session in clear, for a place that keeps secrets. The bytes are wiped on drop.
+    #[must_use]
+    pub fn expose_bytes(&self) -> ExposedRecord {
+        let cookies: Vec<(&str, &str)> = self.jar.iter().collect();
+        let text = |(name, value): &(&str, &str)| name.len() + value.len() + 8;
+        let project = self.project.as_ref();
+        let described = project.map_or(0, |project| {
+            project.name.len() + project.alias.len() + project.description.len()
+        });
+        let secret = self.token.expose().len() + cookies.iter().map(text).sum::<usize>();
+        let length = OVERHEAD + self.origin.len() + WORST_ESCAPE * (secret + described);
+        // A buffer that grows leaves copies behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(length));
+        let written = Written {
+            version: VERSION,
+            origin: &self.origin,
+            generation: self.generation.number(),
+            token: self.token.expose(),
+            cookies,
+            idle_seconds: self.idle_timeout.as_secs(),
+            borrowed: self.borrowed,
+            project,
+        };
+        // Texts and numbers in memory: there is nothing that could fail.
+        drop(serde_json::to_writer(&mut *bytes, &written));
+        ExposedRecord(bytes)
+    }
+
+    /// The same session as somebody else's: it is not logged out by those who adopt it, and not
+    /// replaced when it ends.
+    #[must_use]
+    pub const fn as_borrowed(mut self) -> Self {
+        self.borrowed = true;
+        self
+    }
+
+    /// Scheme, host and port of the server.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Which session this was where it was recorded.
+    #[must_use]
+    pub const fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// How long the server lets it be idle.
+    #[must_use]
+    pub const fn idle_timeout(&self) -> Duration {
+        self.idle_timeout
+    }
+
+    /// Whether its end is somebody else's business.
+    #[must_use]
+    pub const fn is_borrowed(&self) -> bool {
+        self.borrowed
+    }
+}
+
+impl fmt::Debug for SessionRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionRecord")
+            .field("origin", &self.origin)
+            .field("generation", &self.generation.number())
+            .field("idle_timeout", &self.idle_timeout)
+            .field("borrowed", &self.borrowed)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A [`SessionRecord`] in clear. Wiped from memory on drop.
+pub struct ExposedRecord(Zeroizing<Vec<u8>>);
+
+impl AsRef<[u8]> for ExposedRecord {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ExposedRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ExposedRecord")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> SessionRecord {
+        let mut jar = CookieJar::default();
+        jar.insert("JSESSIONID", "one\"quoted\"");
+        jar.insert("AWSALB", "a==");
+        SessionRecord {
+            origin: "https://env.example.com".into(),
+            generation: Generation::from_number(7),
+            token: AuthToken::new("hunter2"),
+            jar,
+            idle_timeout: Duration::from_secs(600),
+            borrowed: false,
+            project: None,
+        }
+    }
+
+    #[test]
+    fn record_is_read_as_it_was_written() {
+        let bytes = record().as_borrowed().expose_bytes();
+        let read = SessionRecord::from_bytes(bytes.as_ref()).expect("its own form");
+        assert_eq!(read.origin(), "https://env.example.com");
+        assert_eq!(read.generation().number(), 7);
+        assert_eq!(read.token.expose(), "hunter2");
+        assert_eq!(read.idle_timeout(), Duration::from_secs(600));
+        assert!(read.is_borrowed());
+        assert_eq!(read.jar.header(), record().jar.header());
+        assert_eq!(read.expose_bytes().as_ref(), bytes.as_ref());
+    }
+
+    #[test]
+    fn record_s_buffer_never_grows() {
+        let mut long = record();
+        long.token = AuthToken::new("\u{1}".repeat(1_000));
+        let bytes = long.expose_bytes();
+        assert!(bytes.0.len() > 6_000 && bytes.0.capacity() < 8_000, "{}", bytes.0.capacity());
+    }
+
+    #[test]
+    fn record_that_cannot_be_read_says_where_and_shows_nothing() {
+        let good = record().expose_bytes();
+        let text = std::str::from_utf8(good.as_ref()).expect("JSON");
+        for (bad, said) in [
+            ("{\"token\":\"hunter2\"}".to_owned(), "line 1"),
+            (text.replace("\"version\":1", "\"version\":9"), "version is 9"),
+            (text.replace("hunter2", ""), "token is empty"),
+            (text.replace("600", "\"hunter2\""), "line 1"),
+            (String::new(), "line 1"),
+        ] {
+            let error = SessionRecord::from_bytes(bad.as_bytes()).expect_err("not one");
+            assert_eq!(error.kind(), ErrorKind::Decode);
+            let shown = format!("{error} {error:?}");
+            assert!(shown.contains(said) && !shown.contains("hunter2"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn record_shows_no_secret() {
+        let shown = format!("{:?} {:?}", record(), record().expose_bytes());
+        assert!(!shown.contains("hunter2") && !shown.contains("one"), "{shown}");
+    }
+}

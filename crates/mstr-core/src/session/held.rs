@@ -1,0 +1,85 @@
+//! A live session: what is held while there is one.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::generation::Generation;
+use crate::policy::later;
+use crate::protocol::{AuthToken, CookieJar, Grant, WireCredentials, wire};
+
+/// The share of the idle timeout that is kept in reserve when renewing, and its bounds.
+const RENEWAL_MARGIN_SHARE: u32 = 5;
+const LONGEST_RENEWAL_MARGIN: Duration = Duration::from_secs(60);
+
+/// A live session: its token and cookies, swapped together, and how long it lasts.
+pub(super) struct Held {
+    pub(super) generation: Generation,
+    pub(super) epoch: u64,
+    pub(super) token: AuthToken,
+    pub(super) jar: CookieJar,
+    pub(super) wire: Arc<WireCredentials>,
+    /// Borrowed with an identity token: not ours to log out, and not replaceable.
+    pub(super) borrowed: bool,
+    /// Opened elsewhere, and nothing has succeeded in it here.
+    pub(super) adopted: bool,
+    /// Something has succeeded in it.
+    pub(super) confirmed: bool,
+    pub(super) idle_timeout: Duration,
+    pub(super) idle_deadline: Instant,
+    pub(super) renew_at: Instant,
+    /// From 0 to 1; spreads the renewals of sessions opened together.
+    pub(super) jitter: f64,
+}
+
+impl Held {
+    pub(super) fn grant(&self, takes_turns: bool) -> Grant {
+        Grant {
+            generation: self.generation,
+            epoch: self.epoch,
+            takes_turns,
+            wire: Arc::clone(&self.wire),
+        }
+    }
+
+    /// Something has succeeded in it.
+    pub(super) const fn confirm(&mut self) {
+        self.confirmed = true;
+        self.adopted = false;
+    }
+
+    /// The server has seen a request of this session at `at`: its idle time begins anew.
+    pub(super) fn touch(&mut self, at: Instant) {
+        let margin = (self.idle_timeout / RENEWAL_MARGIN_SHARE).min(LONGEST_RENEWAL_MARGIN);
+        let early = margin.mul_f64(1.0 + self.jitter / 4.0);
+        let deadline = later(at, self.idle_timeout);
+        if deadline > self.idle_deadline {
+            self.idle_deadline = deadline;
+            self.renew_at = later(at, self.idle_timeout.saturating_sub(early));
+        }
+    }
+
+    pub(super) fn set_idle_timeout(&mut self, timeout: Duration, at: Instant) {
+        self.idle_timeout = timeout;
+        self.idle_deadline = at;
+        self.touch(at);
+    }
+
+    /// Rebuilds the headers after the cookies have changed.
+    pub(super) fn refresh(&mut self) {
+        self.epoch += 1;
+        if let Some(token) = wire::token_header(&self.token) {
+            self.wire = Arc::new(WireCredentials { token, cookies: self.jar.header() });
+        }
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Held")
+            .field("generation", &self.generation.number())
+            .field("epoch", &self.epoch)
+            .field("borrowed", &self.borrowed)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,519 @@
+//! The machine itself: its inputs, its outputs, and what can be asked of it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+
+use super::config::SessionConfig;
+use super::messages::{
+    Access, CloseOutcome, Command, Event, Exchange, ExchangeId, Output, Purpose,
+};
+use super::state::{After, InFlight, State};
+use crate::contract::{Sent, TransportError, TransportErrorKind};
+use crate::error::{Error, ErrorKind};
+use crate::generation::Generation;
+use crate::policy::{Backoff, later};
+use crate::protocol::wire::{self, Endpoint};
+use crate::protocol::{Credentials, Grant, LoginMode, Project, Server, SessionInfo, SessionRecord};
+
+/// How many logins that nobody awaits any more are remembered, in case they still succeed.
+const REMEMBERED_LOGINS: usize = 32;
+
+/// The session machine; see the [module documentation](crate::session).
+#[derive(Debug)]
+pub struct Session {
+    pub(super) config: SessionConfig,
+    pub(super) credentials: Source,
+    pub(super) state: State,
+    pub(super) generation: Generation,
+    pub(super) known: Known,
+    pub(super) cooling: Cooling,
+    /// The server has been seen to replace the session's cookie with an answer.
+    pub(super) rotates: bool,
+    pub(super) backoff: Backoff,
+    next_exchange: u64,
+    retired_logins: VecDeque<InFlight>,
+    /// Exchanges for which front headers have been asked.
+    fronting: Vec<Exchange>,
+    pub(super) outputs: VecDeque<Output>,
+}
+
+#[derive(Debug)]
+pub(super) enum Source {
+    Held(Credentials),
+    /// Asked for at each login and forgotten afterwards.
+    Asked {
+        current: Option<Credentials>,
+    },
+}
+
+/// What earlier sessions have taught about the server.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// Every check has been answered: the next session is used without any.
+    pub(super) verified: bool,
+    pub(super) application_type: u32,
+    pub(super) server: Option<Server>,
+    pub(super) info: Option<SessionInfo>,
+    pub(super) project: Option<Project>,
+}
+
+/// Sessions in which nothing works are not opened without end.
+#[derive(Debug, Default)]
+pub(super) struct Cooling {
+    /// Generations in a row that were lost before anything succeeded in them.
+    pub(super) fruitless: u32,
+    /// Until when no further one is opened, and what callers are told.
+    pub(super) until: Option<(Instant, Error)>,
+}
+
+impl Session {
+    /// Creates a machine that has not logged in yet. Without `credentials` they are asked for at
+    /// each login.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](ErrorKind::Config) if a setting cannot work; see [`SessionConfig`].
+    pub fn new(config: SessionConfig, credentials: Option<Credentials>) -> Result<Self, Error> {
+        if let Some(credentials) = &credentials {
+            credentials.check()?;
+        }
+        config.check(credentials.as_ref())?;
+        let known = Known {
+            verified: false,
+            application_type: config.first_application_type(),
+            server: None,
+            info: None,
+            project: None,
+        };
+        let backoff = Backoff::new(config.seed);
+        let credentials = match credentials {
+            Some(credentials) => Source::Held(credentials),
+            None => Source::Asked { current: None },
+        };
+        Ok(Self {
+            config,
+            credentials,
+            state: State::idle(),
+            generation: Generation::NONE,
+            known,
+            cooling: Cooling::default(),
+            rotates: false,
+            backoff,
+            next_exchange: 0,
+            retired_logins: VecDeque::new(),
+            fronting: Vec::new(),
+            outputs: VecDeque::new(),
+        })
+    }
+
+    /// Asks to send an application request; opens or extends a session if needed.
+    pub fn request_access(&mut self, now: Instant) -> Access {
+        // A driver that was paused may have missed deadlines.
+        self.handle_timeout(now);
+        match &self.state {
+            State::Closed(_)
+            | State::ClosingLogin(_)
+            | State::Leaving { after: After::Close, .. } => return Access::Denied(closed()),
+            State::Refused(error) => return Access::Denied(error.clone()),
+            State::Idle { .. } => {
+                if let Some((until, error)) = &self.cooling.until {
+                    if now < *until {
+                        return Access::Denied(error.clone());
+                    }
+                    self.cooling.until = None;
+                }
+                self.start_opening(now);
+            }
+            State::Open { .. } => self.extend_if_idle(now),
+            State::AwaitingCredentials(_)
+            | State::BackingOff { .. }
+            | State::Leaving { .. }
+            | State::LoggingIn { .. }
+            | State::Settling { .. } => {}
+        }
+        match &self.state {
+            State::Refused(error) => Access::Denied(error.clone()),
+            State::Open { held, renewing, .. }
+                if renewing.as_ref().is_none_or(|renewing| !renewing.required) =>
+            {
+                Access::Granted(held.grant(self.rotates))
+            }
+            _ => Access::Pending,
+        }
+    }
+
+    /// Carries out a command.
+    pub fn handle(&mut self, command: Command, now: Instant) {
+        match command {
+            Command::Logout { even_if_borrowed } => self.on_logout(even_if_borrowed, now),
+            Command::Renew => self.on_renew(now),
+            Command::Reset(credentials) => self.on_reset(credentials, now),
+        }
+    }
+
+    /// Supplies the credentials an [`Output::NeedCredentials`] asked for.
+    pub fn supply_credentials(
+        &mut self,
+        id: ExchangeId,
+        supplied: Result<Credentials, Error>,
+        now: Instant,
+    ) {
+        let State::AwaitingCredentials(awaited) = &self.state else {
+            return;
+        };
+        if awaited.id != id {
+            return;
+        }
+        let checked = supplied.and_then(|credentials| {
+            credentials.check()?;
+            self.config.check(Some(&credentials))?;
+            Ok(credentials)
+        });
+        match checked {
+            Ok(credentials) => {
+                self.credentials = Source::Asked { current: Some(credentials) };
+                self.log_in(0, now);
+            }
+            Err(error) => self.fail(error, 0),
+        }
+    }
+
+    /// Supplies the headers an [`Output::FrontHeaders`] asked for. They are marked sensitive, and
+    /// those that the exchange has already stay as they are. With an error nothing is sent, and
+    /// the exchange counts as one that never left.
+    pub fn supply_front_headers(
+        &mut self,
+        id: ExchangeId,
+        supplied: Result<HeaderMap, Error>,
+        now: Instant,
+    ) {
+        let Some(index) = self.fronting.iter().position(|exchange| exchange.id == id) else {
+            return;
+        };
+        let mut exchange = self.fronting.remove(index);
+        match supplied {
+            // It may have been given up while the headers were asked for.
+            Ok(_) if !exchange.detached && !self.awaits(id) => {}
+            Ok(front) => {
+                wire::add_front_headers(exchange.request.headers_mut(), front);
+                self.outputs.push_back(Output::Send(Box::new(exchange)));
+            }
+            Err(error) => {
+                let unsent = TransportError::new(TransportErrorKind::Canceled)
+                    .with_sent(Sent::No)
+                    .with_detail("the front headers could not be had")
+                    .with_source(error);
+                self.handle_response(id, Err(unsent), now);
+            }
+        }
+    }
+
+    /// Reports the outcome of an exchange. Outcomes of exchanges no longer awaited are ignored,
+    /// except for a login that succeeded after all: its session is logged out.
+    pub fn handle_response(
+        &mut self,
+        id: ExchangeId,
+        result: Result<Response<Bytes>, TransportError>,
+        now: Instant,
+    ) {
+        if !self.state.awaits(id) {
+            if let Some(index) = self.retired_logins.iter().position(|late| late.id == id)
+                && let Some(late) = self.retired_logins.remove(index)
+                && let Ok(response) = result
+            {
+                self.log_out_stray(late.borrows, &response, now);
+            }
+            return;
+        }
+        match &self.state {
+            State::LoggingIn { attempts, .. } => self.on_login(*attempts, result, now),
+            State::ClosingLogin(login) => self.on_login_while_closing(login.borrows, result, now),
+            State::Settling { .. } => self.on_settled(id, result, now),
+            State::Leaving { .. } => self.on_logged_out(result, now),
+            State::Open { .. } => self.on_renewed(result, now),
+            // Credentials are awaited there, and nothing anywhere else.
+            State::AwaitingCredentials(_)
+            | State::BackingOff { .. }
+            | State::Closed(_)
+            | State::Idle { .. }
+            | State::Refused(_) => {}
+        }
+    }
+
+    /// Reports that time has passed. Always legal, also early.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        match &self.state {
+            State::AwaitingCredentials(awaited) if now >= awaited.deadline => {
+                self.fail(timed_out("asking for credentials"), 0);
+            }
+            State::BackingOff { until, attempts } if now >= *until => self.log_in(*attempts, now),
+            State::LoggingIn { exchange, attempts } if now >= exchange.deadline => {
+                let (exchange, attempts) = (*exchange, *attempts);
+                self.retire_login(exchange);
+                self.on_opening_failed(timed_out("login"), attempts, now);
+            }
+            State::ClosingLogin(exchange) if now >= exchange.deadline => {
+                let exchange = *exchange;
+                self.retire_login(exchange);
+                self.finish_close(CloseOutcome::NotOpen);
+            }
+            State::Settling { .. } => self.on_settling_timeout(now),
+            State::Leaving { .. } => self.on_leaving_timeout(now),
+            State::Open { renewing: Some(renewing), .. } if now >= renewing.exchange.deadline => {
+                self.on_renewal_failed(timed_out("renew"), now);
+            }
+            State::AwaitingCredentials(_)
+            | State::BackingOff { .. }
+            | State::Closed(_)
+            | State::ClosingLogin(_)
+            | State::Idle { .. }
+            | State::LoggingIn { .. }
+            | State::Open { .. }
+            | State::Refused(_) => {}
+        }
+    }
+
+    /// Takes the next output. [`Output::Wait`] means that there is nothing more now.
+    pub fn poll_output(&mut self) -> Output {
+        self.outputs.pop_front().unwrap_or_else(|| Output::Wait(self.state.next_deadline()))
+    }
+
+    /// Whether nothing is under way that callers wait for.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.outputs.is_empty() && !self.state.is_busy()
+    }
+
+    /// Whether the machine still waits for the answer to this exchange.
+    #[must_use]
+    pub fn awaits(&self, id: ExchangeId) -> bool {
+        self.state.awaits(id)
+    }
+
+    /// Whether only one request should be under way at a time; each [`Grant`] says so too.
+    #[must_use]
+    pub const fn takes_turns(&self) -> bool {
+        self.rotates
+    }
+
+    /// Takes why the last attempt to open or renew failed, once.
+    pub fn take_failure(&mut self) -> Option<Error> {
+        match &mut self.state {
+            State::Idle { failure } | State::Open { failure, .. } => failure.take(),
+            _ => None,
+        }
+    }
+
+    /// When an idle session should be renewed; `None` while there is none to renew.
+    #[must_use]
+    pub fn renew_at(&self) -> Option<Instant> {
+        match &self.state {
+            State::Open { held, .. } => Some(held.renew_at),
+            _ => None,
+        }
+    }
+
+    /// Why the machine waits, for diagnosis.
+    #[must_use]
+    pub fn describe(&self) -> &'static str {
+        self.state.name()
+    }
+
+    /// The session in use or the last one; `None` before the first.
+    #[must_use]
+    pub fn generation(&self) -> Option<Generation> {
+        (self.generation != Generation::NONE).then_some(self.generation)
+    }
+
+    /// The project the session was opened for, once it has been found.
+    #[must_use]
+    pub const fn project(&self) -> Option<&Project> {
+        self.known.project.as_ref()
+    }
+
+    /// The server, once it has been asked.
+    #[must_use]
+    pub const fn server(&self) -> Option<&Server> {
+        self.known.server.as_ref()
+    }
+
+    /// What the server said about the session when it was first opened.
+    #[must_use]
+    pub const fn info(&self) -> Option<&SessionInfo> {
+        self.known.info.as_ref()
+    }
+
+    /// How the session was closed, once it has been.
+    #[must_use]
+    pub const fn close_outcome(&self) -> Option<&CloseOutcome> {
+        match &self.state {
+            State::Closed(outcome) => Some(outcome),
+            _ => None,
+        }
+    }
+
+    /// The login mode, if it is known and the session is not borrowed.
+    #[must_use]
+    pub fn login_mode(&self) -> Option<LoginMode> {
+        self.current_credentials().and_then(Credentials::login_mode)
+    }
+
+    /// The user name, for the modes that have one.
+    #[must_use]
+    pub fn username(&self) -> Option<&str> {
+        self.current_credentials().and_then(Credentials::username)
+    }
+
+    /// Whether something on the server would outlive this machine if it were dropped now.
+    #[must_use]
+    pub fn needs_closing(&self) -> bool {
+        match &self.state {
+            State::LoggingIn { .. } | State::ClosingLogin(_) | State::Leaving { .. } => true,
+            State::Settling { held, .. } | State::Open { held, .. } => !held.borrowed,
+            State::AwaitingCredentials(_)
+            | State::BackingOff { .. }
+            | State::Closed(_)
+            | State::Idle { .. }
+            | State::Refused(_) => false,
+        }
+    }
+
+    /// The grant of the session in use, if there is one; nothing is opened or extended.
+    #[must_use]
+    pub fn current_grant(&self) -> Option<Grant> {
+        match &self.state {
+            State::Open { held, .. } => Some(held.grant(self.rotates)),
+            _ => None,
+        }
+    }
+
+    /// Whether there is a session that can be used.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        matches!(self.state, State::Open { .. })
+    }
+
+    /// The session in use as a value that another machine can adopt; `None` while there is none.
+    #[must_use]
+    pub fn record(&self) -> Option<SessionRecord> {
+        let State::Open { held, .. } = &self.state else { return None };
+        Some(SessionRecord {
+            origin: self.config.endpoint.base.origin().to_owned(),
+            generation: held.generation,
+            token: held.token.clone(),
+            jar: held.jar.clone(),
+            idle_timeout: held.idle_timeout,
+            borrowed: held.borrowed,
+            project: self.known.project.clone(),
+        })
+    }
+
+    /// The token in clear; `None` while there is none.
+    pub(crate) fn expose_token(&self) -> Option<String> {
+        self.state.held().map(|held| wire::reveal_token(&held.token))
+    }
+
+    pub(crate) const fn config(&self) -> &SessionConfig {
+        &self.config
+    }
+
+    /// Replaces what is known about the server.
+    pub(crate) fn set_server(&mut self, server: Server) {
+        self.known.server = Some(server);
+    }
+
+    /// A request that logs the current session out, for a driver that cannot wait for it.
+    pub(crate) fn parting_request(&self) -> Option<Request<Bytes>> {
+        let wire = match &self.state {
+            State::Leaving { wire, .. } => wire,
+            state => &state.held().filter(|held| !held.borrowed)?.wire,
+        };
+        self.config.endpoint.logout(wire).ok()
+    }
+
+    pub(super) const fn current_credentials(&self) -> Option<&Credentials> {
+        match &self.credentials {
+            Source::Held(credentials) => Some(credentials),
+            Source::Asked { current } => current.as_ref(),
+        }
+    }
+
+    pub(super) fn endpoint(&self) -> Arc<Endpoint> {
+        Arc::clone(&self.config.endpoint)
+    }
+
+    pub(super) fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    /// Those who share the session are to know of it.
+    pub(super) fn store_record(&mut self) {
+        if self.config.records
+            && let Some(record) = self.record()
+        {
+            self.outputs.push_back(Output::Store(Box::new(record)));
+        }
+    }
+
+    /// Queues an exchange that is awaited.
+    pub(super) fn send(
+        &mut self,
+        purpose: Purpose,
+        request: Request<Bytes>,
+        now: Instant,
+    ) -> InFlight {
+        self.queue(purpose, request, now, false)
+    }
+
+    /// Queues a logout whose answer nobody waits for.
+    pub(super) fn send_detached(&mut self, request: Request<Bytes>, now: Instant) {
+        self.queue(Purpose::Logout, request, now, true);
+    }
+
+    fn queue(
+        &mut self,
+        purpose: Purpose,
+        request: Request<Bytes>,
+        now: Instant,
+        detached: bool,
+    ) -> InFlight {
+        let id = self.next_id();
+        let timeout = match purpose {
+            Purpose::Logout => self.config.logout_timeout,
+            _ => self.config.exchange_timeout,
+        };
+        let deadline = later(now, timeout);
+        let exchange = Exchange { id, request, deadline, purpose, detached };
+        if self.config.front_headers {
+            self.fronting.push(exchange);
+            self.outputs.push_back(Output::FrontHeaders(id));
+        } else {
+            self.outputs.push_back(Output::Send(Box::new(exchange)));
+        }
+        InFlight { id, deadline, borrows: purpose == Purpose::Delegate }
+    }
+
+    pub(super) const fn next_id(&mut self) -> ExchangeId {
+        self.next_exchange += 1;
+        ExchangeId(self.next_exchange)
+    }
+
+    pub(super) fn retire_login(&mut self, exchange: InFlight) {
+        if self.retired_logins.len() >= REMEMBERED_LOGINS {
+            self.retired_logins.pop_front();
+        }
+        self.retired_logins.push_back(exchange);
+    }
+}
+
+pub(super) fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the connection has been closed: open a new one")
+}
+
+pub(super) fn timed_out(operation: &'static str) -> Error {
+    Error::new(ErrorKind::Timeout, "no answer before the deadline").with_operation(operation)
+}
