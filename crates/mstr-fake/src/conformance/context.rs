@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use mstr_core::{Body, RequestContext, SharedTransport, TransportError};
 
-use super::{Backend, Target};
+use super::backend::{Backend, Target};
 use crate::loopback::{RawConnection, RawServer};
 
 /// How long a case waits for something that has to happen.
@@ -115,7 +115,7 @@ impl Drop for Context {
     fn drop(&mut self) {
         if std::thread::panicking() {
             for server in &self.servers {
-                super::report(&format!(
+                report(&format!(
                     "{} had {} connections and these requests: {:#?}",
                     server.address(),
                     server.connections(),
@@ -130,6 +130,11 @@ impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context").field("transport", &self.transport).finish_non_exhaustive()
     }
+}
+
+#[expect(clippy::print_stderr, reason = "a test runner shows it beside the test")]
+pub(super) fn report(text: &str) {
+    eprintln!("{text}");
 }
 
 /// A request that has time enough.

@@ -1,6 +1,7 @@
 //! The list of cases, and what is made of it.
 
-use super::{Capability, Case};
+use super::backend::Capability;
+use super::case::Case;
 
 /// Hands the list of cases to a macro, after whatever that macro needs besides.
 #[doc(hidden)]

@@ -41,8 +41,10 @@
 //! The servers are real sockets on this machine, some of them written byte by byte
 //! ([`RawServer`]), because most of the contract is about servers that misbehave.
 
+mod backend;
 mod bodies;
 mod cancel;
+mod case;
 mod concurrency;
 mod context;
 mod envelope;
@@ -58,135 +60,15 @@ mod tls;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use mstr_core::{BoxError, BoxFuture, ProxyConfig, SharedTransport};
-
+pub use self::backend::{Backend, Capability, Target};
+pub use self::case::Case;
 pub use self::context::Context;
 pub use self::macros::cases;
 pub use self::threads::OnThreads;
+
+use self::context::report;
 #[cfg(doc)]
 use crate::loopback::RawServer;
-
-/// A transport under test.
-pub trait Backend: Send + Sync + 'static {
-    /// What it is called in reports.
-    fn name(&self) -> &'static str;
-
-    /// What the stack cannot do, and why. Everything else is tested.
-    fn lacks(&self) -> &'static [(Capability, &'static str)] {
-        &[]
-    }
-
-    /// A transport with default settings, for `target`.
-    ///
-    /// # Errors
-    ///
-    /// Any; the case fails with it.
-    fn transport(&self, target: &Target) -> Result<SharedTransport, BoxError>;
-
-    /// Runs `case` to its end, on whatever runtime the transport needs.
-    fn run(&self, case: BoxFuture<'static, ()>);
-}
-
-/// What a transport is made for.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct Target {
-    /// Trust what this authority has signed (PEM), and nothing else that signs for this machine.
-    pub authority_pem: Option<String>,
-    /// Show this certificate to servers that ask (PEM, certificate and key).
-    pub identity_pem: Option<String>,
-    /// Use these proxies. Without any, none.
-    pub proxy: Option<ProxyConfig>,
-}
-
-/// What a stack may be unable to do.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-#[non_exhaustive]
-pub enum Capability {
-    /// Adds no header that was not given, where HTTP does not ask for it.
-    BareRequests,
-    /// Shows a certificate of its own.
-    ClientIdentity,
-    /// Delivers an answer that comes before the request's body has been sent.
-    EarlyAnswer,
-    /// Delivers the head of an answer before the first byte of its body has come.
-    EarlyHead,
-    /// Nothing but what the contract asks of everybody.
-    Every,
-    /// Speaks HTTP/2 over TLS with servers that choose it.
-    Http2,
-    /// Goes through HTTP proxies, by forwarding and by tunnels.
-    HttpProxy,
-    /// Sends header values that are not ASCII.
-    OpaqueHeaders,
-    /// Notices at once that the server has closed a kept connection. (Others within a second.)
-    PromptReuse,
-    /// Ends the connection at once when a request is dropped whose server is silent.
-    SilentPeerCancel,
-    /// Repeats no safe request by itself when a kept connection breaks. (Others never.)
-    SingleReads,
-    /// Goes through SOCKS 5 proxies.
-    Socks5,
-    /// Speaks TLS.
-    Tls,
-    /// Speaks TLS with proxies.
-    TlsProxy,
-    /// Sends paths letter by letter: `..` is not resolved, `%2f` not written `%2F`.
-    VerbatimPaths,
-}
-
-impl Capability {
-    const ALL: [Self; 15] = [
-        Self::Every,
-        Self::Tls,
-        Self::ClientIdentity,
-        Self::Http2,
-        Self::BareRequests,
-        Self::VerbatimPaths,
-        Self::OpaqueHeaders,
-        Self::EarlyHead,
-        Self::EarlyAnswer,
-        Self::SilentPeerCancel,
-        Self::SingleReads,
-        Self::PromptReuse,
-        Self::HttpProxy,
-        Self::Socks5,
-        Self::TlsProxy,
-    ];
-
-    /// What it is, in a few words.
-    #[must_use]
-    pub const fn describe(self) -> &'static str {
-        match self {
-            Self::BareRequests => "adds no header of its own",
-            Self::ClientIdentity => "a client certificate",
-            Self::EarlyAnswer => "an answer before the upload has ended",
-            Self::EarlyHead => "an answer's head before its body begins",
-            Self::Every => "the contract",
-            Self::Http2 => "HTTP/2",
-            Self::HttpProxy => "HTTP proxies",
-            Self::OpaqueHeaders => "header values beyond ASCII",
-            Self::SingleReads => "never repeats a GET by itself",
-            Self::PromptReuse => "notices a closed connection at once",
-            Self::SilentPeerCancel => "ends a silent connection at once when dropped",
-            Self::Socks5 => "SOCKS5 proxies",
-            Self::Tls => "TLS",
-            Self::TlsProxy => "proxies spoken to over TLS",
-            Self::VerbatimPaths => "paths letter by letter",
-        }
-    }
-}
-
-/// One sentence of the contract.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct Case {
-    /// Group and name, for example `policy::a_redirect_is_not_followed`.
-    pub name: &'static str,
-    /// What a stack has to be able to do for it.
-    pub needs: Capability,
-    run: fn(Context) -> BoxFuture<'static, ()>,
-}
 
 /// How one case went.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -227,11 +109,6 @@ pub fn run_named(backend: impl Backend, name: &str) {
     if let Outcome::Skipped(why) = run(&backend, case) {
         report(&format!("skipped: {} cannot: {why}", backend.name()));
     }
-}
-
-#[expect(clippy::print_stderr, reason = "a test runner shows it beside the test")]
-pub(crate) fn report(text: &str) {
-    eprintln!("{text}");
 }
 
 /// Runs every case against a backend and returns how each went.

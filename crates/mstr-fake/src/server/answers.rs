@@ -5,7 +5,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPIRES, HeaderValue, PRAGMA, SE
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::ReplyBody;
+use super::body::ReplyBody;
 use super::model::Model;
 
 /// What `PUT /api/sessions` says about a session that has ended.

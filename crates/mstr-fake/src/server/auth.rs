@@ -4,11 +4,12 @@ use http::header::HeaderValue;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
+use super::answers;
+use super::body::ReplyBody;
+use super::incoming::Incoming;
 use super::journal::Recorded;
 use super::model::{IdentityToken, Model};
-use super::routes::Incoming;
 use super::sessions::append;
-use super::{ReplyBody, answers};
 
 /// Before this version, a login that names an application is refused.
 const KNOWS_APPLICATION_ID: [u64; 3] = [11, 3, 1200];

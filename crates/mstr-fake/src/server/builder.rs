@@ -137,3 +137,10 @@ impl ServerBuilder {
         self
     }
 }
+
+impl Server {
+    /// Begins to describe a server.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::new()
+    }
+}

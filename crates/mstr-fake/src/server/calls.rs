@@ -4,9 +4,10 @@ use http::header::{HeaderValue, LOCATION};
 use http::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
+use super::answers;
+use super::body::ReplyBody;
+use super::incoming::Incoming;
 use super::model::Model;
-use super::routes::Incoming;
-use super::{ReplyBody, answers};
 
 const USER_INFO: &str = include_str!("recorded/user-info.json");
 const STATUS: &str = include_str!("recorded/status.json");

@@ -10,9 +10,10 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 
-use super::journal::Purpose;
-use super::routes::Incoming;
-use super::{ReplyBody, answers};
+use super::answers;
+use super::body::ReplyBody;
+use super::incoming::Incoming;
+use super::purpose::Purpose;
 
 /// One thing that goes wrong, for some requests.
 ///

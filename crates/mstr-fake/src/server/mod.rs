@@ -5,11 +5,14 @@
 
 mod answers;
 mod auth;
+mod body;
 mod builder;
 mod calls;
 mod faults;
+mod incoming;
 mod journal;
 mod model;
+mod purpose;
 mod routes;
 mod sessions;
 #[cfg(test)]
@@ -20,14 +23,16 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{Request, Response};
 
+pub use body::ReplyBody;
 pub use builder::ServerBuilder;
 pub use faults::{Fault, ParseFaultError, SocketFault};
-pub use journal::{Entry, Journal, Purpose};
+pub use journal::{Entry, Journal};
+pub use purpose::Purpose;
 
 use faults::Effect;
+use incoming::Incoming;
 use journal::Recorded;
 use model::Model;
-use routes::Incoming;
 
 /// A server and everything it knows.
 #[derive(Debug)]
@@ -52,49 +57,7 @@ pub struct Reply {
     pub ordinal: u64,
 }
 
-/// The body of a reply.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum ReplyBody {
-    /// All at once.
-    Bytes(Bytes),
-    /// So many bytes, generated as they are sent; see [`ReplyBody::generate`].
-    Generated(u64),
-    /// In pieces, with a pause before each.
-    Trickle(Vec<Bytes>, Duration),
-}
-
-impl ReplyBody {
-    /// The length in bytes.
-    #[must_use]
-    pub fn len(&self) -> u64 {
-        match self {
-            Self::Bytes(bytes) => bytes.len() as u64,
-            Self::Generated(length) => *length,
-            Self::Trickle(pieces, _) => pieces.iter().map(|piece| piece.len() as u64).sum(),
-        }
-    }
-
-    /// Whether there are no bytes.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The bytes of a generated body from `offset` on, at most `limit` of them: each is its own
-    /// position modulo 251.
-    #[must_use]
-    pub fn generate(offset: u64, limit: usize) -> Bytes {
-        (offset..offset + limit as u64).map(|position| (position % 251) as u8).collect()
-    }
-}
-
 impl Server {
-    /// Begins to describe a server.
-    pub fn builder() -> ServerBuilder {
-        ServerBuilder::new()
-    }
-
     pub(crate) fn from_parts(model: Model, faults: Vec<Fault>, latency: Duration) -> Self {
         Self { model, faults, journal: Journal::default(), latency }
     }

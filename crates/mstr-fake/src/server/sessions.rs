@@ -3,9 +3,10 @@
 use std::time::Instant;
 
 use super::answers;
+use super::body::ReplyBody;
+use super::faults::Effect;
+use super::incoming::Incoming;
 use super::model::{Model, Session};
-use super::routes::Incoming;
-use super::{ReplyBody, faults::Effect};
 use http::Response;
 use http::header::{HeaderValue, SET_COOKIE};
 

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::super::raw::RawRequest;
-use super::{RECORD_LIMIT, Shared};
+use super::shared::{RECORD_LIMIT, Shared};
 
 /// The longest wait for bytes that a client owes.
 const PATIENCE: Duration = Duration::from_secs(60);

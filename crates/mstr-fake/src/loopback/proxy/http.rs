@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::super::raw::RawRequest;
 use super::client::{Client, Reader, carry};
-use super::{ProxyEntry, ProxyKind, Shared};
+use super::shared::{ProxyEntry, ProxyKind, Shared};
 
 /// Headers that are meant for the proxy.
 const OWN: [&str; 2] = ["proxy-authorization", "proxy-connection"];

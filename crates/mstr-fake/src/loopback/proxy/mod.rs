@@ -2,28 +2,27 @@
 
 mod client;
 mod http;
+mod shared;
 mod socks;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
 
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
+pub use self::shared::{ProxyEntry, ProxyKind};
+
 use self::client::Client;
-use super::raw::RawRequest;
+use self::shared::Shared;
 use super::running::Running;
 use super::tls::ServerTls;
-
-/// Of each direction of a connection no more than this is kept.
-const RECORD_LIMIT: usize = 16 * 1024 * 1024;
 
 /// A proxy on a free port of 127.0.0.1 that keeps a record of what it saw.
 ///
@@ -47,46 +46,6 @@ pub struct ProxyServerBuilder {
     credentials: Option<(String, String)>,
     names: BTreeMap<String, SocketAddr>,
     tls: Option<ServerTls>,
-}
-
-/// What a client asks of a proxy.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum ProxyKind {
-    /// An HTTP tunnel.
-    Connect,
-    /// To pass on one HTTP request.
-    Forward,
-    /// A SOCKS 5 connection.
-    Socks5,
-}
-
-/// One thing a client asked of a [`ProxyServer`].
-///
-/// It shows the password that came: it is for tests, which make theirs up.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ProxyEntry {
-    /// What it was.
-    pub kind: ProxyKind,
-    /// Host and port as they were asked for: a name is still a name. Empty if SOCKS did not come
-    /// that far.
-    pub target: String,
-    /// User and password, if any came.
-    pub credentials: Option<(String, String)>,
-    /// Whether it was let in.
-    pub admitted: bool,
-    /// The request as it came, without its body; `None` for SOCKS.
-    pub request: Option<RawRequest>,
-}
-
-#[derive(Default)]
-struct Shared {
-    credentials: Option<(String, String)>,
-    names: BTreeMap<String, SocketAddr>,
-    seen: Mutex<Vec<ProxyEntry>>,
-    /// One for each direction of each connection.
-    records: Mutex<Vec<Vec<u8>>>,
 }
 
 impl ProxyServer {
@@ -159,11 +118,7 @@ impl ProxyServerBuilder {
     pub fn start(self) -> io::Result<ProxyServer> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared {
-            credentials: self.credentials,
-            names: self.names,
-            ..Shared::default()
-        });
+        let shared = Arc::new(Shared::new(self.credentials, self.names));
         let tls = self.tls.map(|tls| {
             let mut config = ServerConfig::clone(&tls.config());
             config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -200,40 +155,5 @@ where
         // TLS where none is spoken, for example: its end would never be found.
         Some(_) => client.dismiss(http::last("400 Bad Request")).await,
         None => Ok(()),
-    }
-}
-
-impl Shared {
-    fn seen(&self) -> MutexGuard<'_, Vec<ProxyEntry>> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn records(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn admits(&self, credentials: Option<&(String, String)>) -> bool {
-        self.credentials.is_none() || self.credentials.as_ref() == credentials
-    }
-
-    /// Connects to a host, which is an address without brackets or a name.
-    async fn dial(&self, host: &str, port: u16) -> io::Result<TcpStream> {
-        let address = match self.names.get(host) {
-            Some(address) => *address,
-            None if host == "localhost" => (Ipv4Addr::LOCALHOST, port).into(),
-            None => match host.parse::<IpAddr>() {
-                Ok(address) if address.is_loopback() => (address, port).into(),
-                _ => return Err(io::ErrorKind::HostUnreachable.into()),
-            },
-        };
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
-    }
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("seen", &self.seen).finish_non_exhaustive()
     }
 }

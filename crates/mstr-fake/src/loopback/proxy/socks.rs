@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::client::{Client, Reader};
-use super::{ProxyEntry, ProxyKind};
+use super::shared::{ProxyEntry, ProxyKind};
 
 /// What a client begins with.
 pub(super) const VERSION: u8 = 5;
