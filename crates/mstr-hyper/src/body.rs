@@ -9,8 +9,8 @@ use hyper::body::Incoming;
 use mstr_core::TransportError;
 use mstr_core::toolkit::{Peer, Stage};
 
-use crate::blocking::KeepAlive;
 use crate::error::classify;
+use crate::runtime::KeepAlive;
 
 /// hyper's body with the contract's errors.
 pub(crate) struct ResponseBody {

@@ -166,6 +166,22 @@ impl HyperTransportBuilder {
     }
 }
 
+impl HyperTransport {
+    /// A transport with the default settings on the runtime of the calling task.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](mstr_core::ErrorKind::Config) outside a tokio runtime.
+    pub fn new() -> Result<Self, mstr_core::Error> {
+        Self::builder().build()
+    }
+
+    /// Starts to choose settings.
+    pub fn builder() -> HyperTransportBuilder {
+        HyperTransportBuilder::new()
+    }
+}
+
 impl Default for HyperTransportBuilder {
     fn default() -> Self {
         Self::new()

@@ -6,14 +6,20 @@
 //! are dropped and the caller sees that as the end of the wait; polling a tokio timer or socket
 //! directly would panic.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use mstr_core::{BoxFuture, TransportError, TransportErrorKind};
 use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 use tokio::task::coop::{Unconstrained, unconstrained};
 use tokio::task::{AbortHandle, JoinError, JoinHandle};
+
+/// What keeps the thread of a [`HyperBlocking`](crate::blocking::HyperBlocking) running while it
+/// exists.
+pub(crate) type KeepAlive = mpsc::Sender<Infallible>;
 
 /// A handle to a runtime.
 #[derive(Clone)]

@@ -14,12 +14,10 @@ use mstr_core::{
     TransportInfo,
 };
 
-use crate::blocking::KeepAlive;
 use crate::body::ResponseBody;
-use crate::builder::HyperTransportBuilder;
 use crate::connector::{CONNECT_TIMEOUT, Connector, Routes, hand_over};
 use crate::error::{classify, refused};
-use crate::runtime::Runtime;
+use crate::runtime::{KeepAlive, Runtime};
 use crate::timer::TokioTimer;
 
 /// A [`Transport`] over hyper, with a connection pool of its own.
@@ -45,20 +43,6 @@ struct Shared {
 }
 
 impl HyperTransport {
-    /// A transport with the default settings on the runtime of the calling task.
-    ///
-    /// # Errors
-    ///
-    /// [`Config`](mstr_core::ErrorKind::Config) outside a tokio runtime.
-    pub fn new() -> Result<Self, mstr_core::Error> {
-        Self::builder().build()
-    }
-
-    /// Starts to choose settings.
-    pub fn builder() -> HyperTransportBuilder {
-        HyperTransportBuilder::new()
-    }
-
     pub(crate) fn from_parts(
         client: Client<Connector, UploadBody>,
         routes: Routes,

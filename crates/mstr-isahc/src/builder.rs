@@ -162,6 +162,22 @@ impl IsahcTransportBuilder {
     }
 }
 
+impl IsahcTransport {
+    /// A transport with the default settings.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](mstr_core::ErrorKind::Config) if isahc's thread cannot be started.
+    pub fn new() -> Result<Self, mstr_core::Error> {
+        Self::builder().build()
+    }
+
+    /// Starts to choose settings.
+    pub fn builder() -> IsahcTransportBuilder {
+        IsahcTransportBuilder::new()
+    }
+}
+
 impl Default for IsahcTransportBuilder {
     fn default() -> Self {
         Self::new()

@@ -16,7 +16,6 @@ use mstr_core::{
 };
 
 use crate::body::Download;
-use crate::builder::IsahcTransportBuilder;
 use crate::client::{Client, Once};
 use crate::convert::{self, Limits, Outgoing};
 use crate::error::{Hop, classify};
@@ -45,20 +44,6 @@ pub(crate) struct Shared {
 type Answer = Result<theirs::Response<AsyncBody>, isahc::Error>;
 
 impl IsahcTransport {
-    /// A transport with the default settings.
-    ///
-    /// # Errors
-    ///
-    /// [`Config`](mstr_core::ErrorKind::Config) if isahc's thread cannot be started.
-    pub fn new() -> Result<Self, mstr_core::Error> {
-        Self::builder().build()
-    }
-
-    /// Starts to choose settings.
-    pub fn builder() -> IsahcTransportBuilder {
-        IsahcTransportBuilder::new()
-    }
-
     pub(crate) fn from_shared(shared: Shared) -> Self {
         Self(Arc::new(shared))
     }

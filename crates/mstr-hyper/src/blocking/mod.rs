@@ -14,9 +14,6 @@ use tokio::sync::mpsc;
 use crate::builder::HyperTransportBuilder;
 use crate::transport::HyperTransport;
 
-/// What keeps the thread of a [`HyperBlocking`] running while it exists.
-pub(crate) type KeepAlive = mpsc::Sender<Infallible>;
-
 /// A [`BlockingTransport`] over hyper.
 ///
 /// It owns one thread with a tokio runtime on it; calls hand their request to that thread and
@@ -87,7 +84,7 @@ impl fmt::Debug for HyperBlocking {
     }
 }
 
-/// Starts a thread that runs a runtime until every [`KeepAlive`] is gone.
+/// Starts a thread that runs a runtime until every [`KeepAlive`](crate::runtime::KeepAlive) is gone.
 ///
 /// The runtime is made, run and dropped over there: a runtime that is dropped inside
 /// asynchronous code panics.
