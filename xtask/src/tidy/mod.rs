@@ -1,18 +1,24 @@
 //! The text rules: what a machine can check by reading.
 
 mod agreement;
+mod attributes;
+mod circles;
 mod crates;
 mod documents;
 mod examples;
+mod imports;
 mod lists;
 pub(crate) mod manifests;
+mod modules;
 mod sources;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use crate::command::{Outcome, cargo, git, metadata, output, root};
 use crate::packages::{names, packages};
+use modules::Crate;
 
 /// The text of a file.
 type Read<'a> = &'a dyn Fn(&str) -> Option<&'a str>;
@@ -74,6 +80,7 @@ pub(crate) fn check() -> Outcome {
     let read: Read<'_> = &|path| Some(find(path)?.text.as_str());
     complaints.extend(agreement::check(read));
     complaints.extend(crates::check(&packages, &names(&metadata(&root())?), read));
+    complaints.extend(structure(&files));
     if complaints.is_empty() {
         println!("    {} files, nothing to complain about", files.len());
         Ok(())
@@ -81,6 +88,32 @@ pub(crate) fn check() -> Outcome {
         complaints.sort();
         Err(format!("{} complaints\n{}", complaints.len(), complaints.join("\n")))
     }
+}
+
+/// Which file may import which.
+fn structure(files: &[File]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for name in crate_names(files) {
+        let krate = match Crate::read(files, &name) {
+            Ok(krate) => krate,
+            Err(complaint) => {
+                complaints.push(complaint);
+                continue;
+            }
+        };
+        let imports = imports::imports(&krate);
+        complaints.extend(circles::check(&krate, &imports));
+    }
+    complaints
+}
+
+/// The folders below `crates` that have sources.
+fn crate_names(files: &[File]) -> Vec<String> {
+    let folders = files.iter().filter(|file| file.is_source()).filter_map(|file| {
+        let (name, rest) = file.path.strip_prefix("crates/")?.split_once('/')?;
+        rest.starts_with("src/").then(|| name.to_owned())
+    });
+    folders.collect::<BTreeSet<String>>().into_iter().collect()
 }
 
 /// The files git tracks or would track.
