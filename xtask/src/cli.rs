@@ -68,7 +68,7 @@ pub(crate) enum Command {
     },
     /// Spelling (typos)
     Spelling,
-    /// The text rules: layout, links, names, what has to agree
+    /// The text rules: layout, links, names, layers, what has to agree
     Tidy,
     /// Dependencies that nothing uses (cargo-machete)
     Unused,

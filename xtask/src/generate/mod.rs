@@ -3,6 +3,7 @@
 //! - the table of features in each crate's documentation, from its manifest;
 //! - each crate's README, from its documentation;
 //! - the licence texts beside each crate, from those at the root;
+//! - the table of layers in `ARCHITECTURE.md`, from the one that `tidy` enforces;
 //! - `docs/session-machine.md`, from the machine itself, by a test;
 //! - the table of capabilities in `docs/transports.md`, from the backends of the conformance suite, by
 //!   a test.
@@ -10,6 +11,7 @@
 mod addresses;
 mod api;
 mod features;
+pub(crate) mod layers;
 mod licences;
 mod readme;
 
@@ -91,6 +93,7 @@ fn documents() -> Outcome<Vec<Document>> {
             documents.push(licences::copies(package, name, &read(name)?));
         }
     }
+    documents.push(layers::document(&read(layers::DOCUMENT)?)?);
     Ok(documents)
 }
 

@@ -7,6 +7,7 @@ mod crates;
 mod documents;
 mod examples;
 mod imports;
+pub(crate) mod layers;
 mod lists;
 pub(crate) mod manifests;
 mod modules;
@@ -17,6 +18,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::command::{Outcome, cargo, git, metadata, output, root};
+use crate::generate;
 use crate::packages::{names, packages};
 use modules::Crate;
 
@@ -81,6 +83,7 @@ pub(crate) fn check() -> Outcome {
     complaints.extend(agreement::check(read));
     complaints.extend(crates::check(&packages, &names(&metadata(&root())?), read));
     complaints.extend(structure(&files));
+    complaints.extend(shown_layers(read));
     if complaints.is_empty() {
         println!("    {} files, nothing to complain about", files.len());
         Ok(())
@@ -103,8 +106,22 @@ fn structure(files: &[File]) -> Vec<String> {
         };
         let imports = imports::imports(&krate);
         complaints.extend(circles::check(&krate, &imports));
+        if name == layers::CRATE {
+            complaints.extend(layers::check(&krate, &imports));
+        }
     }
     complaints
+}
+
+/// People are shown the table of layers that holds.
+fn shown_layers(read: Read<'_>) -> Option<String> {
+    let document = generate::layers::DOCUMENT;
+    let Some(text) = read(document) else { return Some(format!("{document} is missing")) };
+    match generate::layers::fill(text) {
+        Ok(filled) if filled == text => None,
+        Ok(_) => Some(format!("{document}: the table of layers has drifted: cargo xtask generate")),
+        Err(complaint) => Some(complaint),
+    }
 }
 
 /// The folders below `crates` that have sources.
@@ -134,4 +151,39 @@ fn is_text(path: &str) -> bool {
     let name = Path::new(path);
     let ending = name.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     ["md", "rs", "toml", "txt"].contains(&ending) || path == ".ci/run"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_planted_circle_and_an_import_against_the_table_are_complaints() {
+        let files = [
+            File::new("crates/mstr-core/src/call/a.rs", "use super::b::B;\n"),
+            File::new("crates/mstr-core/src/call/b.rs", "use super::a::A;\n"),
+            File::new("crates/mstr-core/src/error/mod.rs", "use crate::call::C;\n"),
+            File::new("crates/mstr-core/src/call/mod.rs", "mod a;\nmod b;\npub struct C;\n"),
+            File::new("crates/mstr-new/src/a.rs", "use crate::b::B;\n"),
+            File::new("crates/mstr-new/src/b.rs", "use crate::a::A;\n"),
+            File::new("crates/mstr-new/src/c.rs", "use {\n"),
+        ];
+        let found = structure(&files);
+        let has = |words: &str| found.iter().any(|complaint| complaint.contains(words));
+        assert!(has("call/a.rs -> call/b.rs -> call/a.rs"), "{found:?}");
+        assert!(has("error/mod.rs:1: imports crate::call::C of call/mod.rs"), "{found:?}");
+        assert!(has("crates/mstr-new/src/c.rs:"), "a file that cannot be read: {found:?}");
+        let found = structure(&files[4..6]);
+        assert!(found.len() == 1 && found[0].contains("a.rs -> b.rs -> a.rs"), "{found:?}");
+    }
+
+    #[test]
+    fn a_table_of_layers_that_is_not_the_enforced_one_is_a_complaint() {
+        let shown = |text: &'static str| shown_layers(&|_| Some(text)).unwrap_or_default();
+        assert!(shown("# Architecture\n").contains("is missing"));
+        let filled = generate::layers::fill(include_str!("../../../ARCHITECTURE.md")).unwrap();
+        assert!(shown_layers(&|_| Some(filled.as_str())).is_none());
+        let drifted = filled.replace("| ground | ", "| ground, sand | ");
+        assert!(shown_layers(&|_| Some(drifted.as_str())).unwrap().contains("has drifted"));
+    }
 }
