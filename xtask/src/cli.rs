@@ -69,7 +69,11 @@ pub(crate) enum Command {
     /// Spelling (typos)
     Spelling,
     /// The text rules: layout, links, names, layers, what has to agree
-    Tidy,
+    Tidy {
+        /// Only counts the lines of code of the published crates
+        #[arg(long)]
+        lines: bool,
+    },
     /// Dependencies that nothing uses (cargo-machete)
     Unused,
 }

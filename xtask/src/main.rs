@@ -59,7 +59,8 @@ fn run(command: Command) -> Outcome {
         Command::Release(command) => release::run(command),
         Command::Semver { baseline } => gates::semver::check(baseline.as_deref()),
         Command::Spelling => gates::spelling::check(),
-        Command::Tidy => tidy::check(),
+        Command::Tidy { lines: true } => tidy::lines(),
+        Command::Tidy { lines: false } => tidy::check(),
         Command::Unused => gates::unused::check(),
     }
 }

@@ -8,6 +8,7 @@ mod documents;
 mod examples;
 mod imports;
 pub(crate) mod layers;
+mod lines;
 mod lists;
 pub(crate) mod manifests;
 mod modules;
@@ -91,6 +92,13 @@ pub(crate) fn check() -> Outcome {
         complaints.sort();
         Err(format!("{} complaints\n{}", complaints.len(), complaints.join("\n")))
     }
+}
+
+/// Prints how many lines of code the published crates have.
+pub(crate) fn lines() -> Outcome {
+    let files = files()?;
+    print!("{}", lines::table(&files, &crate_names(&files))?);
+    Ok(())
 }
 
 /// Which file may import which.
