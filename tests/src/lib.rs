@@ -11,6 +11,7 @@
     reason = "this is test code"
 )]
 
+pub mod at_once;
 pub mod backends;
 pub mod matrix;
 pub mod stack;

@@ -1,0 +1,79 @@
+//! What a call on an open session allocates, in numbers of allocations.
+//!
+//! They are exact: who saves one lowers the constant, who adds one has to say what for. Times are
+//! printed by `cargo xtask bench` and asserted nowhere.
+
+use allocation_counter::measure;
+use mstr_tests::at_once::calls::{self, Bare, at_once};
+use mstr_tests::at_once::{AtOnce, PROJECT};
+
+/// A call until its response's head is there, from a task.
+const SEND: u64 = 15;
+/// The same, with its body read.
+const BYTES: u64 = 16;
+/// The same two, from a thread.
+const BLOCKING_SEND: u64 = 12;
+const BLOCKING_BYTES: u64 = 13;
+/// A bare request from a task: two for the address and what its parts share, two for the table of
+/// headers, the box of the transport's future. From a thread there is no such box. Their bodies
+/// are in memory already, and reading one costs nothing.
+const BARE: u64 = 5;
+const BLOCKING_BARE: u64 = 4;
+
+/// How many allocations each repetition of `call` makes, after what only the first ones do.
+fn each<T>(mut call: impl FnMut() -> T) -> u64 {
+    const TIMES: u64 = 100;
+    for _ in 0..TIMES {
+        drop(call());
+    }
+    let all = measure(|| (0..TIMES).for_each(|_| drop(call()))).count_total;
+    assert_eq!(all % TIMES, 0, "{TIMES} calls make {all} allocations: they differ");
+    all / TIMES
+}
+
+#[test]
+fn a_call_from_a_task_makes_so_many_allocations() {
+    let connection = calls::connection(&AtOnce::new());
+    let send = each(|| at_once(calls::send(&connection)));
+    let bytes = each(|| at_once(calls::bytes(&connection)));
+    assert_eq!((send, bytes), (SEND, BYTES));
+}
+
+#[test]
+fn a_call_from_a_thread_makes_so_many_allocations() {
+    let connection = calls::blocking(&AtOnce::new());
+    let send = each(|| calls::blocking_send(&connection));
+    let bytes = each(|| calls::blocking_bytes(&connection));
+    assert_eq!((send, bytes), (BLOCKING_SEND, BLOCKING_BYTES));
+}
+
+#[test]
+fn a_bare_request_makes_so_many_allocations() {
+    let bare = Bare::new(&AtOnce::new());
+    let (send, bytes) = (each(|| at_once(bare.send())), each(|| at_once(bare.bytes())));
+    assert_eq!((send, bytes), (BARE, BARE));
+    let (send, bytes) = (each(|| bare.blocking_send()), each(|| bare.blocking_bytes()));
+    assert_eq!((send, bytes), (BLOCKING_BARE, BLOCKING_BARE));
+}
+
+#[test]
+fn a_bare_request_carries_what_a_call_carries() {
+    let transport = AtOnce::new();
+    let connection = calls::connection(&transport);
+    let ours = transport.watch(|| drop(at_once(calls::bytes(&connection)))).pop().unwrap();
+    let transport = AtOnce::new();
+    let bare = Bare::new(&transport);
+    let theirs = transport.watch(|| drop(at_once(bare.bytes()))).pop().unwrap();
+    assert_eq!(ours, theirs);
+    assert_eq!(ours.len(), 5, "{ours:?}");
+    assert_eq!(ours["x-mstr-projectid"], PROJECT);
+}
+
+#[test]
+fn a_session_that_has_ended_costs_one_login_and_is_replaced() {
+    let transport = AtOnce::new();
+    let connection = calls::blocking(&transport);
+    transport.end_session();
+    assert_eq!(calls::blocking_bytes(&connection).len(), 200);
+    assert_eq!((transport.logins(), transport.refused()), (2, 1));
+}
