@@ -36,6 +36,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Release(Release),
 
+    /// What a call costs beside a bare request: times, allocations, instructions
+    Bench(Bench),
     /// Advisories, bans, licences and sources of dependencies (cargo-deny)
     Deny,
     /// Which crates may stand in whose dependency tree
@@ -76,6 +78,16 @@ pub(crate) enum Command {
     },
     /// Dependencies that nothing uses (cargo-machete)
     Unused,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Bench {
+    /// Only what has this in its name, such as "blocking", "threads::8" or "stampede"
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Only the instructions, counted by callgrind
+    #[arg(long)]
+    pub(crate) instructions: bool,
 }
 
 #[derive(Args, Debug)]

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a program")]
 
+mod bench;
 mod ci;
 mod cli;
 mod command;
@@ -35,6 +36,9 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Outcome {
     match command {
+        Command::Bench(cli::Bench { name, instructions }) => {
+            bench::run_some(name.as_deref(), instructions)
+        }
         Command::Ci(cli::Ci { list: true, .. }) => {
             ci::list();
             Ok(())
