@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use http::{Request, Response};
 
-use super::exchange::Exchange;
+use super::watched::Watched;
 use crate::contract::{BlockingTransport, Body, SharedTimer, TransportError, TransportInfo};
 use crate::park::block_on;
 
@@ -88,7 +88,7 @@ where
     F: Fn(Request<Body>) -> Result<Response<Body>, TransportError> + Send + Sync + 'static,
 {
     fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
-        let (exchange, request) = Exchange::begin(request, self.now())?;
+        let (exchange, request) = Watched::begin(request, self.now())?;
         (self.send)(request).map_err(|error| exchange.failed(error))
     }
 

@@ -6,7 +6,7 @@ use std::future::Future;
 use async_trait::async_trait;
 use http::{Request, Response};
 
-use super::exchange::{Exchange, Surroundings};
+use super::watched::{Surroundings, Watched};
 use crate::contract::{Body, BoxFuture, SharedTimer, Transport, TransportError, TransportInfo};
 use crate::toolkit::Stage;
 
@@ -57,7 +57,7 @@ where
 {
     async fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
         let timer = &self.around.timer;
-        let (exchange, request) = Exchange::begin(request, timer.now())?;
+        let (exchange, request) = Watched::begin(request, timer.now())?;
         let answer = (self.send)(request);
         match exchange.in_time(Stage::Sending, timer, answer).await? {
             // It cannot stall.

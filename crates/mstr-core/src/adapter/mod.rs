@@ -69,11 +69,11 @@
 //! has a transport over reqwest and one over ureq that run it, written to be copied.
 
 mod blocking_fn;
-mod exchange;
 mod function;
 mod parked;
 #[cfg(feature = "tower")]
 mod service;
+mod watched;
 
 pub use blocking_fn::{BlockingFnTransport, blocking_from_fn};
 pub use function::{FnTransport, from_fn};

@@ -13,7 +13,7 @@ use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tower_service::Service;
 
-use super::exchange::{Exchange, Surroundings};
+use super::watched::{Surroundings, Watched};
 use crate::contract::{
     Body, BoxError, BoxFuture, Sent, SharedTimer, Transport, TransportError, TransportErrorKind,
     TransportInfo,
@@ -103,7 +103,7 @@ where
 {
     async fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
         let timer = &self.around.timer;
-        let (exchange, request) = Exchange::begin(request, timer.now())?;
+        let (exchange, request) = Watched::begin(request, timer.now())?;
         let failed = |stage, error: BoxError| {
             exchange.failed(explain(&self.diagnose, &exchange.peer, stage, error))
         };

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
 use http::response::Parts;
-use http::{Method, Request, StatusCode, Uri};
+use http::{Request, StatusCode};
 
 use super::repeats::Repeats;
+use super::route::{Route, is_redirect};
 use super::spec::{ProjectChoice, Spec};
 use crate::contract::{Body, RequestContext, Sent, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind, parse_error_body};
@@ -18,16 +19,12 @@ use crate::protocol::Grant;
 use crate::protocol::wire::{self, ERROR_BODY_LIMIT, Endpoint};
 use crate::session::{Access, Session, SessionConfig, Verdict};
 
-/// How many redirects are followed.
-const REDIRECT_LIMIT: u32 = 10;
-
 /// What the machine wants from its driver.
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a driver has to handle each")]
 #[expect(clippy::large_enum_variant, reason = "the request is handed on at once, and boxes cost")]
 pub enum Output {
-    /// Read what others have stored about the session, then call
-    /// [`handle_consulted`](Call::handle_consulted).
+    /// Read what others have stored about the session, then [`proceed`](Call::proceed).
     ConsultStore,
     /// Hand the response over: it is what the caller wants.
     Deliver,
@@ -47,12 +44,12 @@ pub enum Output {
     /// Send this, then call [`handle_head`](Call::handle_head) or
     /// [`handle_failure`](Call::handle_failure).
     Send(Request<Body>),
-    /// Take a place among the calls in flight, then call [`handle_place`](Call::handle_place).
+    /// Take a place among the calls in flight, then [`proceed`](Call::proceed).
     TakePlace,
-    /// Take a turn: the server accepts one request at a time. Then call
-    /// [`handle_turn`](Call::handle_turn).
+    /// Take a turn, because the server accepts one request at a time, then
+    /// [`proceed`](Call::proceed).
     TakeTurn,
-    /// Give place and turn back, wait until then, and [`begin`](Call::begin) again.
+    /// Give place and turn back, wait until then, and [`proceed`](Call::proceed).
     Wait(Instant),
 }
 
@@ -79,15 +76,10 @@ impl Wants {
 /// [module documentation](crate::call) has an example.
 pub struct Call {
     spec: Spec,
-    endpoint: Arc<Endpoint>,
+    route: Route,
     wants: Wants,
     stage: Stage,
     deadline: Option<Instant>,
-    /// The address of the next attempt, if it has been worked out.
-    uri: Option<Uri>,
-    /// Where a redirect has led.
-    redirected: Option<Uri>,
-    redirects: u32,
     idempotent: bool,
     repeats: Repeats,
     /// Of the attempt under way.
@@ -95,8 +87,6 @@ pub struct Call {
     project: Option<HeaderValue>,
     has_turn: bool,
     consulted: bool,
-    /// It goes to the origin of the connection.
-    at_home: bool,
     sent_at: Instant,
     /// How often the request has been sent, whatever for.
     sends: u32,
@@ -145,37 +135,22 @@ impl Call {
         if let Some(message) = spec.timeouts.zero() {
             return Err(Error::new(ErrorKind::Usage, message));
         }
-        let target = endpoint.base.target(&spec.path, &spec.query)?;
-        if spec.authenticated && !target.same_origin {
-            return Err(Error::new(
-                ErrorKind::Usage,
-                format!(
-                    "\"{}\" is not on {}: the session's token is not sent there; call \
-                     without_auth() to send the request without it",
-                    spec.path.split('?').next().unwrap_or_default(),
-                    endpoint.base.origin()
-                ),
-            ));
-        }
+        let route = Route::new(endpoint, &spec)?;
         // DELETE and PUT are idempotent by definition, but a repetition after a lost answer
         // reports "not found" or overwrites what came in between, so only reading is.
         let idempotent = spec.idempotent.unwrap_or_else(|| spec.method.is_safe());
         let replayable = spec.body.is_replayable() && !spec.existing_only;
         Ok(Self {
-            endpoint: Arc::clone(endpoint),
+            route,
             wants,
             stage: Stage::New,
             deadline: spec.timeouts.total.map(|total| later(now, total)),
-            uri: Some(target.uri),
-            redirected: None,
-            redirects: 0,
             idempotent,
             repeats: Repeats::new(spec.retry, replayable, seed),
             grant: None,
             project: None,
             has_turn: false,
             consulted: false,
-            at_home: target.same_origin,
             sent_at: now,
             sends: 0,
             spent: false,
@@ -225,50 +200,34 @@ impl Call {
         }
     }
 
-    /// Begins, and begins again when an [`Output::Wait`] is over.
-    pub fn begin(&mut self, now: Instant) -> Output {
-        if self.stage != Stage::New {
-            return self.unexpected();
+    /// Begins; and goes on when a place or a turn has been taken, the store has been read, or a
+    /// wait is over.
+    pub fn proceed(&mut self, now: Instant) -> Output {
+        let shared = self.wants.store && self.spec.authenticated && !self.consulted;
+        match self.stage {
+            Stage::New if self.wants.place => self.ask_for(Stage::Place, Output::TakePlace),
+            // What others have stored is read once: afterwards it is this call that knows better.
+            Stage::New | Stage::Place if shared => {
+                self.consulted = true;
+                self.ask_for(Stage::Store, Output::ConsultStore)
+            }
+            Stage::New | Stage::Place | Stage::Store if self.spec.authenticated => {
+                self.ask_for(Stage::Grant, Output::NeedGrant)
+            }
+            Stage::New | Stage::Place | Stage::Store => self.front(now),
+            Stage::Turn => {
+                self.has_turn = true;
+                self.ask_for(Stage::Grant, Output::NeedGrant)
+            }
+            Stage::Answer | Stage::Body | Stage::FrontHeaders | Stage::Grant | Stage::Over => {
+                self.unexpected()
+            }
         }
-        if self.wants.place {
-            self.stage = Stage::Place;
-            return Output::TakePlace;
-        }
-        self.placed(now)
     }
 
-    /// A place among the calls in flight has been taken.
-    pub fn handle_place(&mut self, now: Instant) -> Output {
-        if self.stage != Stage::Place {
-            return self.unexpected();
-        }
-        self.placed(now)
-    }
-
-    fn placed(&mut self, now: Instant) -> Output {
-        // What others have stored is read once: afterwards it is this call that knows better.
-        if self.wants.store && self.spec.authenticated && !self.consulted {
-            self.stage = Stage::Store;
-            return Output::ConsultStore;
-        }
-        self.need_grant(now)
-    }
-
-    /// What others have stored about the session has been read.
-    pub fn handle_consulted(&mut self, now: Instant) -> Output {
-        if self.stage != Stage::Store {
-            return self.unexpected();
-        }
-        self.consulted = true;
-        self.need_grant(now)
-    }
-
-    fn need_grant(&mut self, now: Instant) -> Output {
-        if !self.spec.authenticated {
-            return self.front(now);
-        }
-        self.stage = Stage::Grant;
-        Output::NeedGrant
+    const fn ask_for(&mut self, stage: Stage, output: Output) -> Output {
+        self.stage = stage;
+        output
     }
 
     /// Asks the session for access, in the way of this call: one about the session in use opens
@@ -295,14 +254,10 @@ impl Call {
             return self.unexpected();
         }
         match access {
-            Err(error) => {
-                let error = self.describe_error(error);
-                self.fail(error)
-            }
+            Err(error) => self.fail(self.describe_error(error)),
             // The cookies may be replaced until there is a turn.
             Ok(grant) if grant.takes_turns() && !self.has_turn => {
-                self.stage = Stage::Turn;
-                Output::TakeTurn
+                self.ask_for(Stage::Turn, Output::TakeTurn)
             }
             Ok(grant) => {
                 self.grant = Some(grant);
@@ -316,21 +271,10 @@ impl Call {
         }
     }
 
-    /// A turn has been taken.
-    pub fn handle_turn(&mut self) -> Output {
-        if self.stage != Stage::Turn {
-            return self.unexpected();
-        }
-        self.has_turn = true;
-        self.stage = Stage::Grant;
-        Output::NeedGrant
-    }
-
     fn front(&mut self, now: Instant) -> Output {
         // They are for what stands in front of this server, and for nobody else.
-        if self.wants.front_headers && self.at_home {
-            self.stage = Stage::FrontHeaders;
-            return Output::FrontHeaders;
+        if self.wants.front_headers && self.route.is_at_home() {
+            return self.ask_for(Stage::FrontHeaders, Output::FrontHeaders);
         }
         self.send(HeaderMap::new(), now)
     }
@@ -347,10 +291,7 @@ impl Call {
         }
         match front {
             Ok(front) => self.send(front, now),
-            Err(error) => {
-                let error = self.describe_error(error);
-                self.fail(error)
-            }
+            Err(error) => self.fail(self.describe_error(error)),
         }
     }
 
@@ -361,18 +302,17 @@ impl Call {
         match self.request(front, now) {
             Ok(request) => {
                 self.sent_at = now;
-                self.stage = Stage::Answer;
-                Output::Send(request)
+                self.ask_for(Stage::Answer, Output::Send(request))
             }
             Err(error) => self.fail(error),
         }
     }
 
     fn request(&mut self, front: HeaderMap, now: Instant) -> Result<Request<Body>, Error> {
-        let uri = self.take_uri()?;
+        let uri = self.route.take(&self.spec)?;
         // Two of every request, three of the session, and perhaps the length of no body.
         let mut headers = HeaderMap::with_capacity(6 + self.spec.headers.len());
-        self.endpoint.apply(&mut headers);
+        self.route.endpoint().apply(&mut headers);
         for name in self.spec.headers.keys() {
             // The caller's own choice replaces a default, and may have several values.
             headers.remove(name);
@@ -414,22 +354,6 @@ impl Call {
         Ok(request)
     }
 
-    /// The address to send to. It is worked out anew for a repetition: that is cheaper than a
-    /// copy for each request, of which most are sent once.
-    fn take_uri(&mut self) -> Result<Uri, Error> {
-        match self.uri.take() {
-            Some(uri) => Ok(uri),
-            None => self.current_uri(),
-        }
-    }
-
-    fn current_uri(&self) -> Result<Uri, Error> {
-        match &self.redirected {
-            Some(uri) => Ok(uri.clone()),
-            None => Ok(self.endpoint.base.target(&self.spec.path, &self.spec.query)?.uri),
-        }
-    }
-
     /// The head of the answer has arrived, and for an error the beginning of its body: without
     /// that, an error is answered with [`Output::ReadError`]. The session is told here what the
     /// response says about it.
@@ -446,18 +370,17 @@ impl Call {
             return self.unexpected();
         }
         if error_body.is_none() && (status.is_client_error() || status.is_server_error()) {
-            self.stage = Stage::Body;
-            return Output::ReadError { limit: ERROR_BODY_LIMIT };
+            return self.ask_for(Stage::Body, Output::ReadError { limit: ERROR_BODY_LIMIT });
         }
         let grant = self.grant.take();
         let verdict = match &grant {
             Some(grant) => session.observe(grant, head, error_body, self.sent_at, now),
             None => Verdict::Sound,
         };
-        if is_redirect(status) && head.headers.contains_key(LOCATION) {
-            return match self.redirect(head) {
+        if is_redirect(head) {
+            return match self.route.follow(head, &mut self.spec, self.spent) {
                 Ok(()) => self.again(now),
-                Err(error) => self.fail(error),
+                Err(error) => self.fail(self.describe_error(error)),
             };
         }
         let repeats = &mut self.repeats;
@@ -487,8 +410,7 @@ impl Call {
         match again {
             Some(at) => self.again(at),
             None if status.is_success() || (self.spec.accepts)(status) => {
-                self.stage = Stage::Over;
-                Output::Deliver
+                self.ask_for(Stage::Over, Output::Deliver)
             }
             None => {
                 let server = parse_error_body(error_body.unwrap_or_default());
@@ -497,8 +419,7 @@ impl Call {
                 if let Some(grant) = &grant {
                     error = error.with_generation(grant.generation());
                 }
-                let error = self.describe_error(error);
-                self.fail(error)
+                self.fail(self.describe_error(error))
             }
         }
     }
@@ -522,30 +443,24 @@ impl Call {
         };
         match again {
             Some(at) => self.again(at),
-            None => {
-                let error = self.describe_error(Error::from_transport(error.clone()));
-                self.fail(error)
-            }
+            None => self.fail(self.describe_error(Error::from_transport(error.clone()))),
         }
     }
 
     /// The [`deadline`](Self::deadline) has passed.
     pub fn handle_late(&mut self) -> Output {
         let late = Error::new(ErrorKind::Timeout, "the call took longer than its total timeout");
-        let error = self.describe_error(late);
-        self.fail(error)
+        self.fail(self.describe_error(late))
     }
 
     fn again(&mut self, at: Instant) -> Output {
-        self.stage = Stage::New;
         // Others need not wait while this one does.
         self.has_turn = false;
-        Output::Wait(at)
+        self.ask_for(Stage::New, Output::Wait(at))
     }
 
     fn fail(&mut self, error: Error) -> Output {
-        self.stage = Stage::Over;
-        Output::Fail(error)
+        self.ask_for(Stage::Over, Output::Fail(error))
     }
 
     /// Says which call failed, unless the error is a login's: then that is what failed, after
@@ -562,49 +477,6 @@ impl Call {
         let message = format!("the call is {}, and something else was reported", self.describe());
         self.fail(Error::new(ErrorKind::Usage, message))
     }
-
-    /// Follows a redirect within the origin. A redirect to another origin is an error: the
-    /// request carries the session's token.
-    fn redirect(&mut self, head: &Parts) -> Result<(), Error> {
-        let (status, headers) = (head.status, &head.headers);
-        let refuse = |why: &str| {
-            Err(self.describe_error(wire::redirected(status, headers).with_message(why.to_owned())))
-        };
-        let Some(location) = headers.get(LOCATION).and_then(|value| value.to_str().ok()) else {
-            return refuse("the redirect says nowhere to go");
-        };
-        if self.redirects >= REDIRECT_LIMIT {
-            return refuse("the server keeps redirecting: stopped after 10 times");
-        }
-        let from = self.current_uri()?;
-        let Ok(target) = self.endpoint.base.redirect(&from, location) else {
-            return refuse("the redirect leads to no valid address");
-        };
-        // Without the session's token, the origin to stay on is the one that was asked.
-        let stays = target.same_origin
-            || (!self.spec.authenticated
-                && target.uri.scheme() == from.scheme()
-                && target.uri.authority() == from.authority());
-        if !stays {
-            return Err(self.describe_error(wire::redirected(status, headers)));
-        }
-        let rewritten = match status.as_u16() {
-            303 => self.spec.method != Method::HEAD,
-            301 | 302 => self.spec.method == Method::POST,
-            _ => false,
-        };
-        if rewritten {
-            self.spec.method = Method::GET;
-            self.spec.body = Body::empty();
-            self.spec.headers.remove(CONTENT_TYPE);
-            self.spec.headers.remove(CONTENT_LENGTH);
-        } else if self.spent {
-            return refuse("the redirect asks for the body again, which can be sent only once");
-        }
-        self.redirects += 1;
-        self.redirected = Some(target.uri);
-        Ok(())
-    }
 }
 
 impl fmt::Debug for Call {
@@ -615,8 +487,4 @@ impl fmt::Debug for Call {
             .field("sends", &self.sends)
             .finish_non_exhaustive()
     }
-}
-
-const fn is_redirect(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }

@@ -52,7 +52,7 @@
 //! let now = Instant::now();
 //!
 //! let mut call = Call::new(Spec::new(http::Method::GET, "/api/projects"), &config, 7, now)?;
-//! let mut output = call.begin(now);
+//! let mut output = call.proceed(now);
 //! let head = loop {
 //!     output = match output {
 //!         Output::NeedGrant => match call.ask(&mut session, now) {
@@ -80,6 +80,7 @@
 
 mod machine;
 mod repeats;
+mod route;
 mod spec;
 #[cfg(test)]
 mod tests;

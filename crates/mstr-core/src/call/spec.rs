@@ -18,19 +18,25 @@ const FRAMING: HeaderName = TRANSFER_ENCODING;
 ///
 /// [`RequestBuilder`](crate::RequestBuilder) is the comfortable way to one.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Spec {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Body,
+    /// What is sent.
+    pub body: Body,
     pub(crate) project: ProjectChoice,
-    pub(crate) authenticated: bool,
-    /// About the session in use: none is opened or replaced for it.
-    pub(crate) existing_only: bool,
-    pub(crate) idempotent: Option<bool>,
-    pub(crate) timeouts: Timeouts,
-    pub(crate) retry: RetryPolicy,
+    /// It belongs to the session, and goes nowhere but to its server.
+    pub authenticated: bool,
+    /// It is about the session in use: none is opened or replaced for it, and it is not repeated.
+    pub existing_only: bool,
+    /// Whether repeating it does no harm; `None` to judge by its method.
+    pub idempotent: Option<bool>,
+    /// How long each part of it may take.
+    pub timeouts: Timeouts,
+    /// How often it is tried.
+    pub retry: RetryPolicy,
     pub(crate) operation: &'static str,
     /// Statuses other than success that are no error.
     pub(crate) accepts: fn(StatusCode) -> bool,
@@ -62,41 +68,6 @@ impl Spec {
             content_type_given: false,
             mistake: None,
         }
-    }
-
-    /// How long each part of it may take.
-    #[must_use]
-    pub const fn timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.timeouts = timeouts;
-        self
-    }
-
-    /// How often it is tried.
-    #[must_use]
-    pub const fn retry(mut self, policy: RetryPolicy) -> Self {
-        self.retry = policy;
-        self
-    }
-
-    /// What is sent.
-    #[must_use]
-    pub fn body(mut self, body: impl Into<Body>) -> Self {
-        self.body = body.into();
-        self
-    }
-
-    /// It goes without the session, and may go to another host.
-    #[must_use]
-    pub const fn without_auth(mut self) -> Self {
-        self.authenticated = false;
-        self
-    }
-
-    /// It is about the session in use: none is opened or replaced for it, and it is not repeated.
-    #[must_use]
-    pub const fn existing_only(mut self) -> Self {
-        self.existing_only = true;
-        self
     }
 
     pub(crate) fn note_mistake(&mut self, error: Error) {

@@ -35,7 +35,31 @@ fn get() -> Spec {
 }
 
 fn post() -> Spec {
-    Spec::new(Method::POST, "/api/x").body("{}")
+    with_body("{}".into())
+}
+
+fn with_body(body: Body) -> Spec {
+    let mut spec = Spec::new(Method::POST, "/api/x");
+    spec.body = body;
+    spec
+}
+
+fn with_total(total: Duration) -> Spec {
+    let mut spec = get();
+    spec.timeouts = Timeouts::new().total(Some(total));
+    spec
+}
+
+fn existing_only() -> Spec {
+    let mut spec = get();
+    spec.existing_only = true;
+    spec
+}
+
+fn without_auth(path: &str) -> Spec {
+    let mut spec = Spec::new(Method::GET, path);
+    spec.authenticated = false;
+    spec
 }
 
 fn head(status: u16, headers: &[(&'static str, &str)]) -> Parts {
@@ -74,7 +98,7 @@ impl Rig {
 
     /// Goes from the beginning of an attempt to what is to be sent, logging in if need be.
     fn attempt(&mut self, call: &mut Call) -> Output {
-        let output = call.begin(self.now);
+        let output = call.proceed(self.now);
         self.until_sent(call, output)
     }
 
@@ -89,7 +113,7 @@ impl Rig {
                         Output::NeedGrant
                     }
                 },
-                Output::TakeTurn => call.handle_turn(),
+                Output::TakeTurn => call.proceed(self.now),
                 other => return other,
             }
         }
@@ -181,8 +205,7 @@ fn failure_is_repeated_only_where_that_does_no_harm() {
         (get(), &maybe, true),
         (post(), &maybe, false),
         (post(), &unsent, true),
-        (get().body(stream()), &maybe, false),
-        (post().body(stream()), &unsent, false),
+        (with_body(stream()), &unsent, false),
         (get(), &tls, false),
     ] {
         let shown = format!("{spec:?} {error}");
@@ -222,14 +245,12 @@ fn retry_after_is_waited_for_and_attempts_are_counted() {
 #[test]
 fn deadline_cuts_no_wait_short_and_none_that_would_pass_it_is_begun() {
     let mut rig = Rig::new();
-    let spec = get().timeouts(Timeouts::new().total(Some(Duration::from_secs(1))));
-    let mut call = rig.call(spec);
+    let mut call = rig.call(with_total(Duration::from_secs(1)));
     request(rig.attempt(&mut call));
     let told = rig.answer(&mut call, 503, &[("retry-after", "2")], b"");
     assert_eq!(failure(told).kind(), ErrorKind::Server);
 
-    let spec = get().timeouts(Timeouts::new().total(Some(Duration::from_secs(1))));
-    let mut call = rig.call(spec);
+    let mut call = rig.call(with_total(Duration::from_secs(1)));
     rig.now += Duration::from_secs(2);
     assert_eq!(failure(rig.attempt(&mut call)).kind(), ErrorKind::Timeout);
     assert_eq!(call.sends(), 0);
@@ -250,7 +271,7 @@ fn lost_session_costs_one_login_and_one_repetition_even_for_a_post() {
 
 #[test]
 fn lost_session_is_given_up_by_a_call_that_cannot_be_repeated() {
-    for spec in [post().body(stream()), get().existing_only()] {
+    for spec in [with_body(stream()), existing_only()] {
         let mut rig = Rig::new();
         rig.session.handle(Command::Renew, rig.now);
         rig.log_in();
@@ -312,10 +333,10 @@ fn turn_is_taken_before_the_grant_and_given_back_with_each_wait() {
     let mut rig = Rig::rotating();
     let mut call = rig.call(get());
     for _ in 0..2 {
-        assert!(matches!(call.begin(rig.now), Output::NeedGrant));
+        assert!(matches!(call.proceed(rig.now), Output::NeedGrant));
         let Access::Granted(grant) = call.ask(&mut rig.session, rig.now) else { panic!("open") };
         assert!(matches!(call.handle_access(Ok(grant), None, rig.now), Output::TakeTurn));
-        assert!(matches!(call.handle_turn(), Output::NeedGrant), "the cookies may be new");
+        assert!(matches!(call.proceed(rig.now), Output::NeedGrant), "the cookies may be new");
         let Access::Granted(grant) = call.ask(&mut rig.session, rig.now) else { panic!("open") };
         request(call.handle_access(Ok(grant), None, rig.now));
         assert!(matches!(rig.answer(&mut call, 503, &[], b""), Output::Wait(_)));
@@ -334,9 +355,9 @@ fn place_store_and_front_headers_are_asked_for_where_they_are_wanted() {
         front.insert("x-mstr-authtoken", HeaderValue::from_static("forged"));
         Ok(front)
     };
-    assert!(matches!(call.begin(rig.now), Output::TakePlace));
-    assert!(matches!(call.handle_place(rig.now), Output::ConsultStore));
-    let output = call.handle_consulted(rig.now);
+    assert!(matches!(call.proceed(rig.now), Output::TakePlace));
+    assert!(matches!(call.proceed(rig.now), Output::ConsultStore));
+    let output = call.proceed(rig.now);
     assert!(matches!(rig.until_sent(&mut call, output), Output::FrontHeaders));
     let sent = request(call.handle_front_headers(front(), rig.now));
     let values: Vec<_> = sent.headers().get_all("x-front").iter().collect();
@@ -346,8 +367,8 @@ fn place_store_and_front_headers_are_asked_for_where_they_are_wanted() {
 
     // A place for each attempt; the store is read once.
     assert!(matches!(rig.answer(&mut call, 503, &[], b""), Output::Wait(_)));
-    assert!(matches!(call.begin(rig.now), Output::TakePlace));
-    let output = call.handle_place(rig.now);
+    assert!(matches!(call.proceed(rig.now), Output::TakePlace));
+    let output = call.proceed(rig.now);
     assert!(matches!(rig.until_sent(&mut call, output), Output::FrontHeaders));
     let error = Error::new(ErrorKind::Credentials, "no front headers");
     let told = failure(call.handle_front_headers(Err(error), rig.now));
@@ -358,17 +379,17 @@ fn place_store_and_front_headers_are_asked_for_where_they_are_wanted() {
 fn front_headers_never_go_to_another_host() {
     let rig = Rig::new();
     let wants = Wants { front_headers: true, ..Wants::default() };
-    let elsewhere = Spec::new(Method::GET, "https://other.example/x").without_auth();
-    request(rig.call(elsewhere).wants(wants).begin(rig.now));
-    let here = Spec::new(Method::GET, "/api/status").without_auth();
+    let elsewhere = without_auth("https://other.example/x");
+    request(rig.call(elsewhere).wants(wants).proceed(rig.now));
+    let here = without_auth("/api/status");
     let mut here = rig.call(here).wants(wants);
-    assert!(matches!(here.begin(rig.now), Output::FrontHeaders));
+    assert!(matches!(here.proceed(rig.now), Output::FrontHeaders));
 }
 
 #[test]
 fn call_about_the_session_in_use_opens_none() {
     let mut rig = Rig::new();
-    let mut call = rig.call(get().existing_only());
+    let mut call = rig.call(existing_only());
     let error = failure(rig.attempt(&mut call));
     assert_eq!(error.kind(), ErrorKind::SessionLost);
     assert_eq!(rig.logins, 0);
@@ -377,8 +398,8 @@ fn call_about_the_session_in_use_opens_none() {
 #[test]
 fn call_without_the_session_needs_no_grant_and_tells_it_nothing() {
     let mut rig = Rig::new();
-    let mut call = rig.call(get().without_auth());
-    let sent = request(call.begin(rig.now));
+    let mut call = rig.call(without_auth("/api/x"));
+    let sent = request(call.proceed(rig.now));
     assert!(!sent.headers().contains_key("x-mstr-authtoken"));
     let told = failure(rig.answer(&mut call, 401, &[], EXPIRED));
     assert_eq!(told.generation(), None);
@@ -390,18 +411,16 @@ fn input_that_was_not_asked_for_ends_the_call_and_sends_nothing() {
     let unsent = TransportError::new(TransportErrorKind::Connect).with_sent(Sent::No);
     type Input = Box<dyn FnMut(&mut Call, &mut Rig) -> Output>;
     let mut inputs: Vec<Input> = vec![
-        Box::new(|call, rig| call.handle_place(rig.now)),
-        Box::new(|call, rig| call.handle_consulted(rig.now)),
-        Box::new(|call, _| call.handle_turn()),
+        Box::new(|call, rig| call.proceed(rig.now)),
         Box::new(|call, rig| call.handle_front_headers(Ok(HeaderMap::new()), rig.now)),
         Box::new(|call, rig| call.handle_head(&head(200, &[]), None, &mut rig.session, rig.now)),
         Box::new(move |call, rig| call.handle_failure(&unsent, rig.now)),
     ];
     for input in &mut inputs {
         let mut call = rig.call(get());
-        assert!(matches!(call.begin(rig.now), Output::NeedGrant));
+        assert!(matches!(call.proceed(rig.now), Output::NeedGrant));
         assert_eq!(failure(input(&mut call, &mut rig)).kind(), ErrorKind::Usage);
-        assert_eq!(failure(call.begin(rig.now)).kind(), ErrorKind::Usage, "it is over");
+        assert_eq!(failure(call.proceed(rig.now)).kind(), ErrorKind::Usage, "it is over");
         assert_eq!((call.sends(), call.describe()), (0, "over"));
     }
 }
@@ -409,7 +428,7 @@ fn input_that_was_not_asked_for_ends_the_call_and_sends_nothing() {
 #[test]
 fn repetition_goes_to_the_same_address_and_a_redirect_to_the_new_one() {
     let mut rig = Rig::new();
-    let mut call = rig.call(Spec::new(Method::POST, "/api/x?a=1").body("{}"));
+    let mut call = rig.call(Spec { path: "/api/x?a=1".into(), ..post() });
     let first = request(rig.attempt(&mut call));
     assert_eq!(first.uri(), "https://env.example.com/L/api/x?a=1");
     assert!(matches!(rig.answer(&mut call, 429, &[], b""), Output::Wait(_)));
@@ -425,7 +444,7 @@ fn repetition_goes_to_the_same_address_and_a_redirect_to_the_new_one() {
 #[test]
 fn retry_policy_of_one_attempt_repeats_for_a_lost_session_only() {
     let mut rig = Rig::new();
-    let once = || get().retry(RetryPolicy::never());
+    let once = || Spec { retry: RetryPolicy::never(), ..get() };
     assert_eq!(rig.answer_all(once(), 503, b"").0, 1);
     assert_eq!(rig.answer_all(once(), 401, EXPIRED).0, 2);
 }

@@ -15,7 +15,6 @@ use tracing::Span;
 
 use super::events::{Events, Subscribers};
 use super::exchange::Work;
-use super::handle::Scope;
 use super::trace;
 use super::turns::Turns;
 use crate::builder::Prepared;
@@ -24,9 +23,8 @@ use crate::contract::{TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind};
 use crate::generation::Generation;
 use crate::policy::{RetryPolicy, Timeouts};
-use crate::protocol::wire::Endpoint;
-use crate::protocol::{CredentialProvider, Credentials, Grant, User};
-use crate::request::operations::Defaults;
+use crate::protocol::wire::{Endpoint, project_header};
+use crate::protocol::{CredentialProvider, Credentials, Grant, Project, User};
 use crate::session::{Access, Command, Event, Exchange, ExchangeId, Output, Session};
 use crate::sync::{Mutex, MutexGuard, lock};
 
@@ -75,10 +73,22 @@ pub(super) struct Locked<D: Driver> {
     user: Option<(Option<Generation>, User)>,
 }
 
+/// A project, and the header that says a request is about it.
+pub(super) struct Scope {
+    pub(super) project: Project,
+    pub(super) header: HeaderValue,
+}
+
 /// What can be had at once, or is being worked on.
 pub(super) enum Begun<T, F> {
     Done(T),
     Flight(F),
+}
+
+impl Scope {
+    pub(super) fn new(project: Project) -> Self {
+        Self { header: project_header(&project.id), project }
+    }
 }
 
 impl<D: Driver> Core<D> {
@@ -137,8 +147,10 @@ impl<D: Driver> Core<D> {
         self.seed.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP)
     }
 
-    pub(super) const fn defaults(&self) -> Defaults {
-        Defaults { timeouts: self.timeouts, retry: self.retry }
+    /// What the connection's settings say of a request that says nothing else.
+    pub(super) const fn with_defaults(&self, mut spec: Spec) -> Spec {
+        (spec.timeouts, spec.retry) = (self.timeouts, self.retry);
+        spec
     }
 
     /// The project the connection was opened for, once it has been found.
@@ -261,7 +273,7 @@ impl<D: Driver> Core<D> {
     /// Begins a call.
     pub(super) fn begin(&self, spec: Spec, now: Instant) -> Result<(Call, call::Output), Error> {
         let mut call = Call::with(spec, &self.endpoint, self.wants, self.next_seed(), now)?;
-        let output = call.begin(now);
+        let output = call.proceed(now);
         Ok((call, output))
     }
 

@@ -76,7 +76,7 @@ impl Subscribers {
             let Some(queue) = subscriber.upgrade() else {
                 return false;
             };
-            queue.push(event.clone(), last);
+            queue.push(Some(event.clone()), last);
             !last
         });
     }
@@ -85,29 +85,19 @@ impl Subscribers {
 impl Drop for Subscribers {
     fn drop(&mut self) {
         for queue in self.0.iter().filter_map(Weak::upgrade) {
-            queue.end();
+            queue.push(None, true);
         }
     }
 }
 
 impl Queue {
-    fn push(&self, event: Event, last: bool) {
+    fn push(&self, event: Option<Event>, last: bool) {
         let mut pending = lock(&self.state);
         if pending.events.len() >= BACKLOG {
             pending.events.pop_front();
         }
-        pending.events.push_back(event);
+        pending.events.extend(event);
         pending.ended |= last;
-        let waker = pending.waker.take();
-        drop(pending);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    fn end(&self) {
-        let mut pending = lock(&self.state);
-        pending.ended = true;
         let waker = pending.waker.take();
         drop(pending);
         if let Some(waker) = waker {

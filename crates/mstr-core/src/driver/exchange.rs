@@ -15,7 +15,7 @@ use crate::session::{Exchange, ExchangeId, Purpose};
 
 /// How much longer than the machine a login is awaited in the background, so that a session it
 /// still opens can be logged out.
-const LATE_LOGIN_GRACE: Duration = Duration::from_secs(60);
+pub(super) const LATE_LOGIN_GRACE: Duration = Duration::from_secs(60);
 /// The list of projects and a session's description are data, not error messages.
 const ANSWER_LIMIT: usize = 16 * 1024 * 1024;
 
@@ -34,21 +34,8 @@ impl Work {
     }
 }
 
-/// Turns a request of the machine into one for a transport.
-pub(super) fn outgoing(exchange: Exchange, timeouts: &Timeouts) -> Request<Body> {
-    let deadline = exchange.deadline;
-    request(exchange.request, exchange.purpose, deadline, timeouts)
-}
-
-/// The same for a driver that can wait for a login longer than the machine does.
-pub(super) fn outgoing_with_grace(exchange: Exchange, timeouts: &Timeouts) -> Request<Body> {
-    let grace = if exchange.purpose.opens_session() { LATE_LOGIN_GRACE } else { Duration::ZERO };
-    let deadline = exchange.deadline + grace;
-    request(exchange.request, exchange.purpose, deadline, timeouts)
-}
-
-/// A request of the session's own that has to be answered by `deadline`.
-pub(super) fn request(
+/// Turns a request of the session's own into one for a transport, to be answered by `deadline`.
+pub(super) fn outgoing(
     request: Request<Bytes>,
     purpose: Purpose,
     deadline: Instant,

@@ -3,12 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::{HeaderValue, Method};
+use http::Method;
 
-use super::core::{Core, Driver};
+use super::core::{Core, Driver, Scope};
 use crate::call::{ProjectChoice, Spec};
 use crate::error::Error;
-use crate::protocol::wire::project_header;
 use crate::protocol::{Project, ProjectRef, resolve_project};
 
 /// A handle. The last one of a core closes what is left open.
@@ -16,12 +15,6 @@ pub(super) struct Handle<D: Driver> {
     pub(super) core: Arc<Core<D>>,
     _guard: Arc<Guard<D>>,
     project: Selected,
-}
-
-/// A project, and the header that says a request is about it.
-pub(super) struct Scope {
-    project: Project,
-    pub(super) header: HeaderValue,
 }
 
 /// Which project a handle's requests are about.
@@ -42,12 +35,6 @@ impl<D: Driver> Drop for Guard<D> {
     }
 }
 
-impl Scope {
-    pub(super) fn new(project: Project) -> Self {
-        Self { header: project_header(&project.id), project }
-    }
-}
-
 impl<D: Driver> Handle<D> {
     pub(super) fn new(core: Arc<Core<D>>) -> Self {
         Self { _guard: Arc::new(Guard(Arc::clone(&core))), core, project: Selected::Default }
@@ -55,8 +42,7 @@ impl<D: Driver> Handle<D> {
 
     /// A request of this handle.
     pub(super) fn spec(&self, method: Method, path: impl Into<String>) -> Spec {
-        let core = &self.core;
-        let mut spec = Spec::new(method, path).timeouts(core.timeouts).retry(core.retry);
+        let mut spec = self.core.with_defaults(Spec::new(method, path));
         spec.project = match &self.project {
             Selected::Default => ProjectChoice::Default,
             Selected::None => ProjectChoice::None,

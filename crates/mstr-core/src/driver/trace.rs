@@ -1,10 +1,6 @@
 //! Spans and events. The names are OpenTelemetry's for HTTP clients; no header value, query or
 //! body is ever recorded.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use http::{Request, StatusCode};
 use tracing::{Span, debug, field, info, warn};
 
@@ -14,28 +10,6 @@ use crate::error::Error;
 use crate::session::{CloseOutcome, Event, LossReason, Purpose};
 
 const TARGET: &str = "mstr::session";
-
-/// Runs a future inside a span. What a transport returns is boxed already.
-pub(super) struct Traced<'s, F> {
-    span: &'s Span,
-    future: F,
-}
-
-impl<'s, F: Future + Unpin> Traced<'s, F> {
-    pub(super) const fn new(span: &'s Span, future: F) -> Self {
-        Self { span, future }
-    }
-}
-
-impl<F: Future + Unpin> Future for Traced<'_, F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let this = &mut *self;
-        let _entered = this.span.enter();
-        Pin::new(&mut this.future).poll(cx)
-    }
-}
 
 /// The span of one exchange of the session's own.
 pub(super) fn exchange(purpose: Purpose, request: &Request<Body>) -> Span {

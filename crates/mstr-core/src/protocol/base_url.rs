@@ -27,6 +27,9 @@ const NOT_IN_A_TARGET: &AsciiSet = &CONTROLS
 
 /// The longest address there is, which is what the crate `http` can hold.
 const LONGEST_ADDRESS: usize = u16::MAX as usize - 1;
+/// The longest base URL: servers and gateways accept no longer request lines, and it leaves room
+/// for every path below it.
+const LONGEST_BASE: usize = 8_000;
 
 /// The address of a Strategy Library, for example
 /// `https://env.example.com/MicroStrategyLibrary`.
@@ -89,6 +92,12 @@ impl BaseUrl {
         for segment in library_path(path) {
             prefix.push('/');
             prefix.extend(utf8_percent_encode(segment, NOT_IN_A_TARGET));
+        }
+        if prefix.len() > LONGEST_BASE {
+            let length = prefix.len();
+            return Err(config(format!(
+                "the base URL has {length} characters, of which servers accept {LONGEST_BASE}"
+            )));
         }
         let uri: Uri = prefix
             .parse()
@@ -379,6 +388,8 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Config);
             assert!(error.to_string().contains(reason), "{given}: {error}");
         }
+        let long = BaseUrl::parse(&format!("https://x.com/{}", "a".repeat(9_000)));
+        assert!(long.expect_err("too long").to_string().contains("9014 characters"));
         let error = BaseUrl::parse("https://alice:hunter2@x.com/Lib").expect_err("user info");
         assert!(!error.to_string().contains("hunter2"), "{error}");
     }
@@ -408,9 +419,12 @@ mod tests {
         assert!(!same("https://x.com:8443/other"));
         assert!(!same("http://x.com/other"));
         assert!(!same("https://x.com.evil.example/"));
-        for bad in ["//evil.example/", "file:///etc/passwd", "https://u:p@x.com/"] {
+        let long = "a".repeat(70_000);
+        for bad in ["//evil.example/", "file:///etc/passwd", "https://u:p@x.com/", &long] {
             assert_eq!(base.target(bad, "").expect_err(bad).kind(), ErrorKind::Usage);
         }
+        let root = BaseUrl::parse("https://x.com").expect("a URL");
+        assert_eq!(root.target("?a=1", "").expect("a query").uri, "https://x.com/?a=1");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::header::{
     ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT,
 };
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -122,22 +122,22 @@ impl Endpoint {
         credentials: &Credentials,
         application_type: u32,
         options: &LoginOptions,
-    ) -> Result<Request<Bytes>, Error> {
+    ) -> Request<Bytes> {
         let (path, body) = match &credentials.0 {
             Kind::IdentityToken(token) => {
                 let body = DelegateBody { login_mode: -1, identity_token: token.expose() };
-                ("/api/auth/delegate", secret_json(&body, token.expose().len())?)
+                ("/api/auth/delegate", secret_json(&body, token.expose().len()))
             }
             Kind::Anonymous => {
                 let body = login_body(LoginMode::Anonymous, application_type, options, None, None);
-                ("/api/auth/login", secret_json(&body, 0)?)
+                ("/api/auth/login", secret_json(&body, 0))
             }
             Kind::ApiToken(token) => {
                 // The token travels as the user name; there is no password.
                 let token = token.expose();
                 let body =
                     login_body(LoginMode::ApiToken, application_type, options, Some(token), None);
-                ("/api/auth/login", secret_json(&body, token.len())?)
+                ("/api/auth/login", secret_json(&body, token.len()))
             }
             Kind::User { ldap, username, password } => {
                 let mode = if *ldap { LoginMode::Ldap } else { LoginMode::Standard };
@@ -145,33 +145,33 @@ impl Endpoint {
                 let length = username.len() + password.len();
                 let body =
                     login_body(mode, application_type, options, Some(username), Some(password));
-                ("/api/auth/login", secret_json(&body, length)?)
+                ("/api/auth/login", secret_json(&body, length))
             }
         };
-        let mut request = self.request(Method::POST, path, None)?;
+        let mut request = self.request(Method::POST, path, None);
         request.headers_mut().insert(CONTENT_TYPE, JSON);
         request.headers_mut().remove(CONTENT_LENGTH);
         *request.body_mut() = body;
-        Ok(request)
+        request
     }
 
-    pub(crate) fn inspect(&self, wire: &WireCredentials) -> Result<Request<Bytes>, Error> {
+    pub(crate) fn inspect(&self, wire: &WireCredentials) -> Request<Bytes> {
         self.request(Method::GET, "/api/sessions", Some(wire))
     }
 
-    pub(crate) fn server_status(&self, wire: &WireCredentials) -> Result<Request<Bytes>, Error> {
+    pub(crate) fn server_status(&self, wire: &WireCredentials) -> Request<Bytes> {
         self.request(Method::GET, "/api/status", Some(wire))
     }
 
-    pub(crate) fn list_projects(&self, wire: &WireCredentials) -> Result<Request<Bytes>, Error> {
+    pub(crate) fn list_projects(&self, wire: &WireCredentials) -> Request<Bytes> {
         self.request(Method::GET, "/api/projects", Some(wire))
     }
 
-    pub(crate) fn renew(&self, wire: &WireCredentials) -> Result<Request<Bytes>, Error> {
+    pub(crate) fn renew(&self, wire: &WireCredentials) -> Request<Bytes> {
         self.request(Method::PUT, "/api/sessions", Some(wire))
     }
 
-    pub(crate) fn logout(&self, wire: &WireCredentials) -> Result<Request<Bytes>, Error> {
+    pub(crate) fn logout(&self, wire: &WireCredentials) -> Request<Bytes> {
         self.request(Method::POST, "/api/auth/logout", Some(wire))
     }
 
@@ -180,8 +180,9 @@ impl Endpoint {
         method: Method,
         path: &str,
         wire: Option<&WireCredentials>,
-    ) -> Result<Request<Bytes>, Error> {
-        let uri: Uri = self.base.target(path, "")?.uri;
+    ) -> Request<Bytes> {
+        // A base URL leaves room for each of these paths: `BaseUrl::parse` has seen to that.
+        let uri = self.base.target(path, "").map(|target| target.uri).unwrap_or_default();
         let mut headers = HeaderMap::with_capacity(8);
         self.apply(&mut headers);
         if let Some(wire) = wire {
@@ -192,7 +193,7 @@ impl Endpoint {
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
-        Ok(request)
+        request
     }
 }
 
@@ -230,13 +231,12 @@ fn login_body<'a>(
 }
 
 /// Serialises into a buffer that never grows (growing leaves copies behind) and is wiped.
-fn secret_json(body: &impl Serialize, secret_length: usize) -> Result<Bytes, Error> {
+fn secret_json(body: &impl Serialize, secret_length: usize) -> Bytes {
     let capacity = LOGIN_BODY_OVERHEAD + WORST_ESCAPE * secret_length;
     let mut buffer = Zeroizing::new(Vec::with_capacity(capacity));
-    serde_json::to_writer(&mut *buffer, body).map_err(|error| {
-        Error::new(ErrorKind::Usage, "the login could not be written").with_source(error)
-    })?;
-    Ok(Bytes::from_owner(buffer))
+    // Texts and numbers in memory: there is nothing that could fail.
+    drop(serde_json::to_writer(&mut *buffer, body));
+    Bytes::from_owner(buffer)
 }
 
 /// The token of a session that an answer opens.

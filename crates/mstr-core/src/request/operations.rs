@@ -9,7 +9,6 @@ use super::decode::decode_json;
 use crate::call::Spec;
 use crate::contract::Body;
 use crate::error::{Error, ErrorKind, parse_error_body};
-use crate::policy::{RetryPolicy, Timeouts};
 use crate::protocol::wire;
 use crate::protocol::{
     ApiTokenRequest, CreatedApiToken, IdentityToken, Project, Server, SessionInfo, SessionStatus,
@@ -30,125 +29,108 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
 }
 
-/// What the connection's settings contribute.
-pub(crate) struct Defaults {
-    pub(crate) timeouts: Timeouts,
-    pub(crate) retry: RetryPolicy,
+fn operation<T>(
+    name: &'static str,
+    method: Method,
+    path: &'static str,
+    decode: fn(&Answer) -> Result<T, Error>,
+) -> Operation<T> {
+    let mut spec = Spec::new(method, path);
+    spec.operation = name;
+    Operation { spec, decode }
 }
 
-impl Defaults {
-    fn operation<T>(
-        self,
-        name: &'static str,
-        method: Method,
-        path: &'static str,
-        decode: fn(&Answer) -> Result<T, Error>,
-    ) -> Operation<T> {
-        let mut spec = Spec::new(method, path).timeouts(self.timeouts).retry(self.retry);
-        spec.operation = name;
-        Operation { spec, decode }
-    }
+pub(crate) fn user() -> Operation<User> {
+    operation("user info", Method::GET, "/api/sessions/userInfo", json)
+}
 
-    pub(crate) fn user(self) -> Operation<User> {
-        self.operation("user info", Method::GET, "/api/sessions/userInfo", json)
-    }
+pub(crate) fn server() -> Operation<Server> {
+    operation("server status", Method::GET, "/api/status", |answer| {
+        Ok(Server::from_json(&json::<serde_json::Value>(answer)?))
+    })
+}
 
-    pub(crate) fn server(self) -> Operation<Server> {
-        self.operation("server status", Method::GET, "/api/status", |answer| {
-            Ok(Server::from_json(&json::<serde_json::Value>(answer)?))
-        })
-    }
+pub(crate) fn session_info() -> Operation<SessionInfo> {
+    operation("session info", Method::GET, "/api/sessions", |answer| {
+        Ok(SessionInfo::from_json(&json::<serde_json::Value>(answer)?))
+    })
+}
 
-    pub(crate) fn session_info(self) -> Operation<SessionInfo> {
-        self.operation("session info", Method::GET, "/api/sessions", |answer| {
-            Ok(SessionInfo::from_json(&json::<serde_json::Value>(answer)?))
-        })
-    }
-
-    /// Like [`session_info`](Self::session_info), with a session that is gone as an answer.
-    pub(crate) fn status(self) -> Operation<SessionStatus> {
-        let mut operation = self.operation("status", Method::GET, "/api/sessions", |answer| {
-            if answer.status.is_success() {
-                let value = json::<serde_json::Value>(answer)?;
-                return Ok(SessionStatus::Active(SessionInfo::from_json(&value)));
-            }
-            if is_session_gone(answer.status, &answer.body) {
-                return Ok(SessionStatus::Expired);
-            }
-            // A gateway's sign-in page, for example, says nothing about the session.
-            let error = parse_error_body(&answer.body);
-            Err(Error::from_response(answer.status, error.as_ref(), None))
-        });
-        operation.spec.accepts = |status| status == StatusCode::UNAUTHORIZED;
-        operation.spec.existing_only = true;
-        operation
-    }
-
-    pub(crate) fn projects(self) -> Operation<Vec<Project>> {
-        self.operation("project list", Method::GET, "/api/projects", json)
-    }
-
-    pub(crate) fn create_identity_token(self) -> Operation<IdentityToken> {
-        let name = "create identity token";
-        self.operation(name, Method::POST, "/api/auth/identityToken", |answer| {
-            wire::identity_token(&answer.headers, &answer.body)
-                .ok_or_else(|| missing("X-MSTR-IdentityToken header"))
-        })
-    }
-
-    pub(crate) fn validate_identity_token(
-        self,
-        token: &IdentityToken,
-    ) -> Operation<Option<UserId>> {
-        let name = "validate identity token";
-        let mut operation =
-            self.operation(name, Method::GET, "/api/auth/identityToken", |answer| {
-                if !answer.status.is_success() {
-                    return Ok(None);
-                }
-                let value = json::<serde_json::Value>(answer)?;
-                let id = value.get("userId").and_then(|id| id.as_str());
-                Ok(Some(UserId::from(id.unwrap_or_default())))
-            });
-        operation.spec.accepts = |status| {
-            matches!(
-                status,
-                StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND
-            )
-        };
-        match wire::identity_token_header(token) {
-            Ok(value) => {
-                operation.spec.headers.insert(wire::IDENTITY_TOKEN, value);
-            }
-            Err(error) => operation.spec.note_mistake(error),
+/// Like [`session_info`], with a session that is gone as an answer.
+pub(crate) fn status() -> Operation<SessionStatus> {
+    let mut operation = operation("status", Method::GET, "/api/sessions", |answer| {
+        if answer.status.is_success() {
+            let value = json::<serde_json::Value>(answer)?;
+            return Ok(SessionStatus::Active(SessionInfo::from_json(&value)));
         }
-        operation
-    }
-
-    pub(crate) fn create_api_token(self, request: &ApiTokenRequest) -> Operation<CreatedApiToken> {
-        let name = "create API token";
-        let mut operation = self.operation(name, Method::POST, "/api/auth/apiTokens", |answer| {
-            wire::created_api_token(&answer.body).ok_or_else(|| missing("apiToken"))
-        });
-        if !request.is_default() {
-            match serde_json::to_vec(request) {
-                Ok(body) => {
-                    operation.spec.body = Body::from(body);
-                    operation.spec.headers.insert(CONTENT_TYPE, wire::JSON);
-                }
-                Err(error) => operation.spec.note_mistake(
-                    Error::new(ErrorKind::Usage, "the request cannot be written")
-                        .with_source(error),
-                ),
-            }
+        if is_session_gone(answer.status, &answer.body) {
+            return Ok(SessionStatus::Expired);
         }
-        operation
-    }
+        // A gateway's sign-in page, for example, says nothing about the session.
+        let error = parse_error_body(&answer.body);
+        Err(Error::from_response(answer.status, error.as_ref(), None))
+    });
+    operation.spec.accepts = |status| status == StatusCode::UNAUTHORIZED;
+    operation.spec.existing_only = true;
+    operation
+}
 
-    pub(crate) fn revoke_api_token(self) -> Operation<()> {
-        let name = "revoke API token";
-        self.operation(name, Method::DELETE, "/api/auth/apiTokens", |_| Ok(()))
+pub(crate) fn projects() -> Operation<Vec<Project>> {
+    operation("project list", Method::GET, "/api/projects", json)
+}
+
+pub(crate) fn create_identity_token() -> Operation<IdentityToken> {
+    let name = "create identity token";
+    operation(name, Method::POST, "/api/auth/identityToken", |answer| {
+        wire::identity_token(&answer.headers, &answer.body)
+            .ok_or_else(|| missing("X-MSTR-IdentityToken header"))
+    })
+}
+
+pub(crate) fn validate_identity_token(token: &IdentityToken) -> Operation<Option<UserId>> {
+    let name = "validate identity token";
+    let mut operation = operation(name, Method::GET, "/api/auth/identityToken", |answer| {
+        if !answer.status.is_success() {
+            return Ok(None);
+        }
+        let value = json::<serde_json::Value>(answer)?;
+        let id = value.get("userId").and_then(|id| id.as_str());
+        Ok(Some(UserId::from(id.unwrap_or_default())))
+    });
+    operation.spec.accepts = |status| {
+        matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND)
+    };
+    match wire::identity_token_header(token) {
+        Ok(value) => {
+            operation.spec.headers.insert(wire::IDENTITY_TOKEN, value);
+        }
+        Err(error) => operation.spec.note_mistake(error),
     }
+    operation
+}
+
+pub(crate) fn create_api_token(request: &ApiTokenRequest) -> Operation<CreatedApiToken> {
+    let name = "create API token";
+    let mut operation = operation(name, Method::POST, "/api/auth/apiTokens", |answer| {
+        wire::created_api_token(&answer.body).ok_or_else(|| missing("apiToken"))
+    });
+    if !request.is_default() {
+        match serde_json::to_vec(request) {
+            Ok(body) => {
+                operation.spec.body = Body::from(body);
+                operation.spec.headers.insert(CONTENT_TYPE, wire::JSON);
+            }
+            Err(error) => operation.spec.note_mistake(
+                Error::new(ErrorKind::Usage, "the request cannot be written").with_source(error),
+            ),
+        }
+    }
+    operation
+}
+
+pub(crate) fn revoke_api_token() -> Operation<()> {
+    let name = "revoke API token";
+    operation(name, Method::DELETE, "/api/auth/apiTokens", |_| Ok(()))
 }
 
 fn json<T: serde::de::DeserializeOwned>(answer: &Answer) -> Result<T, Error> {

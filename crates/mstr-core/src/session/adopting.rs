@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::held::Held;
 use super::machine::{Session, closed};
 use super::messages::Event;
-use super::state::{After, Slot, State};
+use super::state::{Slot, State};
 use crate::error::{Error, ErrorKind};
 use crate::protocol::{ProjectRef, SessionRecord, WireCredentials, resolve_project, wire};
 
@@ -43,17 +43,13 @@ impl Session {
             let message = "the session's token has characters no header can carry";
             return Err(Error::new(ErrorKind::Usage, message));
         };
-        match &self.state {
-            State::Closed(_)
-            | State::ClosingLogin(_)
-            | State::Leaving { after: After::Close, .. } => return Err(closed()),
+        if self.state.is_closing() {
+            return Err(closed());
+        }
+        if let State::Leaving { wire, slot: Slot::Waiting { .. }, .. } = &self.state {
             // Between two attempts its logout is not under way, and would be forgotten.
-            State::Leaving { wire, slot: Slot::Waiting { .. }, .. } => {
-                if let Ok(request) = self.config.endpoint.logout(wire) {
-                    self.send_detached(request, now);
-                }
-            }
-            _ => {}
+            let wire = Arc::clone(wire);
+            self.log_out_in_background(&wire, now);
         }
         self.give_up_for_another(now);
         self.forget_supplied();

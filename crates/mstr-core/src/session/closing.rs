@@ -53,14 +53,10 @@ impl Session {
     }
 
     pub(super) fn log_out(&mut self, wire: Arc<WireCredentials>, after: After, now: Instant) {
-        match self.config.endpoint.logout(&wire) {
-            Ok(request) => {
-                let exchange = self.send(Purpose::Logout, request, now);
-                let slot = Slot::InFlight { exchange, attempts: 1 };
-                self.state = State::Leaving { after, wire, slot };
-            }
-            Err(error) => self.after_leaving(after, CloseOutcome::Failed(error), now),
-        }
+        let request = self.config.endpoint.logout(&wire);
+        let exchange = self.send(Purpose::Logout, request, now);
+        let slot = Slot::InFlight { exchange, attempts: 1 };
+        self.state = State::Leaving { after, wire, slot };
     }
 
     /// The logout has been answered.
@@ -113,11 +109,10 @@ impl Session {
                 self.left(CloseOutcome::Failed(timed_out("logout")), now);
             }
             Slot::Waiting { until, attempts } if now >= until => {
-                if let Ok(request) = self.config.endpoint.logout(wire) {
-                    let exchange = self.send(Purpose::Logout, request, now);
-                    if let State::Leaving { slot, .. } = &mut self.state {
-                        *slot = Slot::InFlight { exchange, attempts: attempts + 1 };
-                    }
+                let request = self.config.endpoint.logout(wire);
+                let exchange = self.send(Purpose::Logout, request, now);
+                if let State::Leaving { slot, .. } = &mut self.state {
+                    *slot = Slot::InFlight { exchange, attempts: attempts + 1 };
                 }
             }
             Slot::Crossed { .. } | Slot::Done | Slot::InFlight { .. } | Slot::Waiting { .. } => {}

@@ -40,14 +40,8 @@ impl Session {
             State::Open { .. } => self.renew(false, true, now),
             // The same guards as for a request: cooling, then opening.
             State::Idle { .. } => drop(self.request_access(now)),
-            State::AwaitingCredentials(_)
-            | State::BackingOff { .. }
-            | State::Closed(_)
-            | State::ClosingLogin(_)
-            | State::Leaving { .. }
-            | State::LoggingIn { .. }
-            | State::Refused(_)
-            | State::Settling { .. } => {}
+            // A session is being opened or given up, or there can be none.
+            _ => {}
         }
     }
 
@@ -61,14 +55,10 @@ impl Session {
         // An earlier renewal may have failed while nobody waited for it.
         *failure = None;
         let epoch = held.epoch;
-        match self.config.endpoint.renew(&held.wire) {
-            Ok(request) => {
-                let exchange = self.send(Purpose::Renew, request, now);
-                if let State::Open { renewing, .. } = &mut self.state {
-                    *renewing = Some(Renewing { exchange, epoch, required, asked_for });
-                }
-            }
-            Err(error) => *failure = asked_for.then_some(error),
+        let request = self.config.endpoint.renew(&held.wire);
+        let exchange = self.send(Purpose::Renew, request, now);
+        if let State::Open { renewing, .. } = &mut self.state {
+            *renewing = Some(Renewing { exchange, epoch, required, asked_for });
         }
     }
 
@@ -153,9 +143,7 @@ impl Session {
         }
         // Nothing ever worked in it, or its cookie has been replaced: perhaps it lives and only
         // our cookies do not reach it.
-        if let Ok(request) = self.config.endpoint.logout(&held.wire) {
-            self.send_detached(request, now);
-        }
+        self.log_out_in_background(&held.wire, now);
         if held.confirmed {
             return;
         }
@@ -176,19 +164,12 @@ impl Session {
     }
 
     pub(super) fn on_reset(&mut self, credentials: Option<Credentials>, now: Instant) {
-        match &self.state {
-            State::Closed(_)
-            | State::ClosingLogin(_)
-            | State::Leaving { after: After::Close, .. } => return,
+        if self.state.is_closing() {
+            return;
+        }
+        if let State::Leaving { .. } = &self.state {
             // The session is on its way out already; what follows uses the new credentials.
-            State::Leaving { .. } => return self.replace_credentials(credentials),
-            State::AwaitingCredentials(_)
-            | State::BackingOff { .. }
-            | State::Idle { .. }
-            | State::LoggingIn { .. }
-            | State::Open { .. }
-            | State::Refused(_)
-            | State::Settling { .. } => {}
+            return self.replace_credentials(credentials);
         }
         self.give_up_for_another(now);
         self.cooling = Cooling::default();
@@ -202,10 +183,8 @@ impl Session {
         }
         if let Some(held) = self.state.take_held() {
             self.event(Event::Replaced { generation: held.generation });
-            if !held.borrowed
-                && let Ok(request) = self.config.endpoint.logout(&held.wire)
-            {
-                self.send_detached(request, now);
+            if !held.borrowed {
+                self.log_out_in_background(&held.wire, now);
             }
         }
         self.state = State::idle();

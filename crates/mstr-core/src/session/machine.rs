@@ -1,7 +1,6 @@
 //! The machine itself: its inputs, its outputs, and what can be asked of it.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -11,13 +10,15 @@ use super::config::SessionConfig;
 use super::messages::{
     Access, CloseOutcome, Command, Event, Exchange, ExchangeId, Output, Purpose,
 };
-use super::state::{After, InFlight, State};
+use super::state::{InFlight, State};
 use crate::contract::{Sent, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind};
 use crate::generation::Generation;
 use crate::policy::{Backoff, later};
-use crate::protocol::wire::{self, Endpoint};
-use crate::protocol::{Credentials, Grant, LoginMode, Project, Server, SessionInfo, SessionRecord};
+use crate::protocol::wire;
+use crate::protocol::{
+    Credentials, Grant, LoginMode, Project, Server, SessionInfo, SessionRecord, WireCredentials,
+};
 
 /// How many logins that nobody awaits any more are remembered, in case they still succeed.
 const REMEMBERED_LOGINS: usize = 32;
@@ -115,10 +116,7 @@ impl Session {
         // A driver that was paused may have missed deadlines.
         self.handle_timeout(now);
         match &self.state {
-            State::Closed(_)
-            | State::ClosingLogin(_)
-            | State::Leaving { after: After::Close, .. } => return Access::Denied(closed()),
-            State::Refused(error) => return Access::Denied(error.clone()),
+            state if state.is_closing() => return Access::Denied(closed()),
             State::Idle { .. } => {
                 if let Some((until, error)) = &self.cooling.until {
                     if now < *until {
@@ -129,11 +127,8 @@ impl Session {
                 self.start_opening(now);
             }
             State::Open { .. } => self.extend_if_idle(now),
-            State::AwaitingCredentials(_)
-            | State::BackingOff { .. }
-            | State::Leaving { .. }
-            | State::LoggingIn { .. }
-            | State::Settling { .. } => {}
+            // Something is under way already, or there is nothing that asking could change.
+            _ => {}
         }
         match &self.state {
             State::Refused(error) => Access::Denied(error.clone()),
@@ -235,12 +230,8 @@ impl Session {
             State::Settling { .. } => self.on_settled(id, result, now),
             State::Leaving { .. } => self.on_logged_out(result, now),
             State::Open { .. } => self.on_renewed(result, now),
-            // Credentials are awaited there, and nothing anywhere else.
-            State::AwaitingCredentials(_)
-            | State::BackingOff { .. }
-            | State::Closed(_)
-            | State::Idle { .. }
-            | State::Refused(_) => {}
+            // Credentials are awaited there, or nothing.
+            _ => {}
         }
     }
 
@@ -266,14 +257,8 @@ impl Session {
             State::Open { renewing: Some(renewing), .. } if now >= renewing.exchange.deadline => {
                 self.on_renewal_failed(timed_out("renew"), now);
             }
-            State::AwaitingCredentials(_)
-            | State::BackingOff { .. }
-            | State::Closed(_)
-            | State::ClosingLogin(_)
-            | State::Idle { .. }
-            | State::LoggingIn { .. }
-            | State::Open { .. }
-            | State::Refused(_) => {}
+            // Nothing is due.
+            _ => {}
         }
     }
 
@@ -373,12 +358,7 @@ impl Session {
     pub fn needs_closing(&self) -> bool {
         match &self.state {
             State::LoggingIn { .. } | State::ClosingLogin(_) | State::Leaving { .. } => true,
-            State::Settling { held, .. } | State::Open { held, .. } => !held.borrowed,
-            State::AwaitingCredentials(_)
-            | State::BackingOff { .. }
-            | State::Closed(_)
-            | State::Idle { .. }
-            | State::Refused(_) => false,
+            state => state.held().is_some_and(|held| !held.borrowed),
         }
     }
 
@@ -432,7 +412,7 @@ impl Session {
             State::Leaving { wire, .. } => wire,
             state => &state.held().filter(|held| !held.borrowed)?.wire,
         };
-        self.config.endpoint.logout(wire).ok()
+        Some(self.config.endpoint.logout(wire))
     }
 
     pub(super) const fn current_credentials(&self) -> Option<&Credentials> {
@@ -440,10 +420,6 @@ impl Session {
             Source::Held(credentials) => Some(credentials),
             Source::Asked { current } => current.as_ref(),
         }
-    }
-
-    pub(super) fn endpoint(&self) -> Arc<Endpoint> {
-        Arc::clone(&self.config.endpoint)
     }
 
     pub(super) fn event(&mut self, event: Event) {
@@ -469,8 +445,9 @@ impl Session {
         self.queue(purpose, request, now, false)
     }
 
-    /// Queues a logout whose answer nobody waits for.
-    pub(super) fn send_detached(&mut self, request: Request<Bytes>, now: Instant) {
+    /// Ends a session without waiting for it.
+    pub(super) fn log_out_in_background(&mut self, wire: &WireCredentials, now: Instant) {
+        let request = self.config.endpoint.logout(wire);
         self.queue(Purpose::Logout, request, now, true);
     }
 

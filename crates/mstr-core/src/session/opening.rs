@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::Response;
 
-use super::config::WEB_APPLICATION;
+use super::config::{SessionConfig, WEB_APPLICATION};
 use super::held::Held;
 use super::machine::{Session, Source};
 use super::messages::{CloseOutcome, Event, Output, Purpose};
@@ -49,18 +49,10 @@ impl Session {
             return self.start_opening(now);
         };
         let purpose = if credentials.is_delegated() { Purpose::Delegate } else { Purpose::Login };
-        let request = self.config.endpoint.open(
-            credentials,
-            self.known.application_type,
-            &self.config.options,
-        );
-        match request {
-            Ok(request) => {
-                let exchange = self.send(purpose, request, now);
-                self.state = State::LoggingIn { exchange, attempts: attempts + 1 };
-            }
-            Err(error) => self.fail(error, attempts),
-        }
+        let SessionConfig { endpoint, options, .. } = &self.config;
+        let request = endpoint.open(credentials, self.known.application_type, options);
+        let exchange = self.send(purpose, request, now);
+        self.state = State::LoggingIn { exchange, attempts: attempts + 1 };
     }
 
     /// A login has been answered.
@@ -203,10 +195,8 @@ impl Session {
         if borrowed || !response.status().is_success() {
             return;
         }
-        if let Some(opened) = read_opened(response)
-            && let Ok(request) = self.config.endpoint.logout(&opened.wire)
-        {
-            self.send_detached(request, now);
+        if let Some(opened) = read_opened(response) {
+            self.log_out_in_background(&opened.wire, now);
         }
     }
 }

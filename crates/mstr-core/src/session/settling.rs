@@ -1,10 +1,11 @@
 //! The first checks of a new session: its idle timeout, the server's version, the project. All
 //! three are asked at once.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Response, StatusCode};
 
 use super::config::WEB_APPLICATION;
 use super::held::Held;
@@ -14,9 +15,8 @@ use super::state::{After, Checks, Slot, State};
 use crate::contract::TransportError;
 use crate::error::{Error, ErrorKind};
 use crate::policy::{is_passing_status, later};
-use crate::protocol::wire::{self, Endpoint};
 use crate::protocol::{
-    Credentials, Project, Server, SessionInfo, Version, WireCredentials, resolve_project,
+    Credentials, Project, Server, SessionInfo, Version, WireCredentials, resolve_project, wire,
 };
 
 /// How often a check is asked before its refusal is believed: as many as there are that it can
@@ -26,7 +26,6 @@ const CROSSED_LIMIT: u32 = 3;
 impl Session {
     /// Asks what has to be known before the session is used, all at once.
     pub(super) fn settle(&mut self, held: Box<Held>, now: Instant) {
-        let endpoint = self.endpoint();
         let asks = self.config.checks;
         // What is known already is not asked again after the application type was changed.
         let inspect = asks && self.known.info.is_none();
@@ -38,15 +37,8 @@ impl Session {
             (Purpose::Status, status),
             (Purpose::ListProjects, projects),
         ] {
-            if !wanted {
-                continue;
-            }
-            match ask(&endpoint, purpose, &held.wire) {
-                Ok(request) => {
-                    let exchange = self.send(purpose, request, now);
-                    checks.set(purpose, Slot::InFlight { exchange, attempts: 1 });
-                }
-                Err(error) => return self.leave(&held, After::Fail(error), now),
+            if wanted {
+                checks.set(purpose, self.ask(purpose, &held.wire, 1, now));
             }
         }
         self.state = State::Settling { held, checks };
@@ -149,15 +141,28 @@ impl Session {
         }
     }
 
+    /// Sends one of the checks, which is tried for the so manieth time.
+    fn ask(
+        &mut self,
+        purpose: Purpose,
+        wire: &WireCredentials,
+        attempts: u32,
+        now: Instant,
+    ) -> Slot {
+        let endpoint = &self.config.endpoint;
+        let request = match purpose {
+            Purpose::Inspect => endpoint.inspect(wire),
+            Purpose::Status => endpoint.server_status(wire),
+            _ => endpoint.list_projects(wire),
+        };
+        Slot::InFlight { exchange: self.send(purpose, request, now), attempts }
+    }
+
     fn ask_again(&mut self, purpose: Purpose, attempts: u32, now: Instant) {
         let Some(held) = self.state.held() else { return };
-        match ask(&self.config.endpoint, purpose, &held.wire) {
-            Ok(request) => {
-                let exchange = self.send(purpose, request, now);
-                self.set_check(purpose, Slot::InFlight { exchange, attempts });
-            }
-            Err(error) => self.abandon(error, now),
-        }
+        let wire = Arc::clone(&held.wire);
+        let slot = self.ask(purpose, &wire, attempts, now);
+        self.set_check(purpose, slot);
     }
 
     fn on_check(
@@ -289,18 +294,5 @@ impl Session {
         if let Some(held) = self.state.take_held() {
             self.leave(&held, After::Fail(error), now);
         }
-    }
-}
-
-/// The request of one of the checks.
-fn ask(
-    endpoint: &Endpoint,
-    purpose: Purpose,
-    wire: &WireCredentials,
-) -> Result<Request<Bytes>, Error> {
-    match purpose {
-        Purpose::Inspect => endpoint.inspect(wire),
-        Purpose::Status => endpoint.server_status(wire),
-        _ => endpoint.list_projects(wire),
     }
 }

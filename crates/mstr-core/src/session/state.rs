@@ -184,6 +184,14 @@ impl State {
         }
     }
 
+    /// Whether the connection is closed, or about to be.
+    pub(super) const fn is_closing(&self) -> bool {
+        matches!(
+            self,
+            Self::Closed(_) | Self::ClosingLogin(_) | Self::Leaving { after: After::Close, .. }
+        )
+    }
+
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         match self {
             Self::AwaitingCredentials(exchange)

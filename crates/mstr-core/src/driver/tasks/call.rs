@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
-use tracing::Span;
+use tracing::{Instrument, Span};
 
 use super::pump::{Tasks, aborted};
 use super::response::Response;
@@ -11,7 +11,7 @@ use crate::call::{Output, Spec};
 use crate::contract::Body;
 use crate::driver::core::{Begun, Core};
 use crate::driver::received::Received;
-use crate::driver::trace::{self, Traced};
+use crate::driver::trace;
 use crate::error::Error;
 use crate::request::Operation;
 use crate::request::operations::Answer;
@@ -27,13 +27,13 @@ impl Core<Tasks> {
         let (mut turn, mut span) = (None, Span::none());
         loop {
             output = match output {
-                Output::TakePlace => call.handle_place(now),
-                Output::ConsultStore => call.handle_consulted(now),
+                // There is no limit, and nobody shares the session.
+                Output::TakePlace | Output::ConsultStore => call.proceed(now),
                 Output::FrontHeaders => call.handle_front_headers(Ok(HeaderMap::new()), now),
                 Output::TakeTurn => {
                     turn = before(call.deadline(), &**timer, self.turns.turn()).await;
                     now = self.now();
-                    if turn.is_some() { call.handle_turn() } else { call.handle_late() }
+                    if turn.is_some() { call.proceed(now) } else { call.handle_late() }
                 }
                 Output::NeedGrant => match self.access(|session| call.ask(session, now)) {
                     Begun::Done(access) => call.handle_access(access, self.header(), now),
@@ -50,7 +50,7 @@ impl Core<Tasks> {
                 },
                 Output::Send(request) => {
                     span = trace::attempt(&call, &request);
-                    match Traced::new(&span, transport.send(request)).await {
+                    match transport.send(request).instrument(span.clone()).await {
                         Ok(response) => {
                             trace::answered(&span, response.status());
                             (head, body) = response.into_parts();
@@ -75,7 +75,7 @@ impl Core<Tasks> {
                         timer.sleep_until(until).await;
                     }
                     now = self.now();
-                    call.begin(now)
+                    call.proceed(now)
                 }
                 Output::Deliver => {
                     let received = Received::new(head, body, call.deadline(), call.operation());
@@ -90,7 +90,7 @@ impl Core<Tasks> {
     pub(super) async fn run<T>(self: &Arc<Self>, operation: Operation<T>) -> Result<T, Error> {
         let Operation { spec, decode } = operation;
         let name = spec.operation;
-        let response = self.call(spec).await?;
+        let response = self.call(self.with_defaults(spec)).await?;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes().await?;
         decode(&Answer { status, headers, body }).map_err(|error| error.with_operation(name))

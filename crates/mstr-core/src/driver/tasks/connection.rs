@@ -21,7 +21,7 @@ use crate::protocol::{
     ApiTokenRequest, BaseUrl, CreatedApiToken, Credentials, IdentityToken, LoginMode, Project,
     Server, SessionInfo, SessionStatus, User, UserId,
 };
-use crate::request::RequestBuilder;
+use crate::request::{RequestBuilder, operations};
 use crate::session::{CloseOutcome, Command, Session};
 use crate::workstation::WorkstationData;
 
@@ -155,7 +155,7 @@ impl Connection {
     ///
     /// Dropping the future ends the request.
     pub async fn projects(&self) -> Result<Vec<Project>, Error> {
-        self.0.core.run(self.0.core.defaults().projects()).await
+        self.0.core.run(operations::projects()).await
     }
 
     /// The user the session belongs to; asked once for each session.
@@ -172,7 +172,7 @@ impl Connection {
         if let Some(user) = core.known_user() {
             return Ok(user);
         }
-        let user = core.run(core.defaults().user()).await?;
+        let user = core.run(operations::user()).await?;
         core.remember_user(&user);
         Ok(user)
     }
@@ -191,7 +191,7 @@ impl Connection {
         if let Some(server) = core.look(|session| session.server().cloned()) {
             return Ok(server);
         }
-        let server = core.run(core.defaults().server()).await?;
+        let server = core.run(operations::server()).await?;
         core.session(|session, _| session.set_server(server.clone()));
         Ok(server)
     }
@@ -206,7 +206,7 @@ impl Connection {
     ///
     /// Dropping the future ends the request.
     pub async fn session_info(&self) -> Result<SessionInfo, Error> {
-        self.0.core.run(self.0.core.defaults().session_info()).await
+        self.0.core.run(operations::session_info()).await
     }
 
     /// Whether the session is alive. Never opens one.
@@ -223,7 +223,7 @@ impl Connection {
         if !core.look(Session::is_open) {
             return Ok(SessionStatus::Expired);
         }
-        core.run(core.defaults().status()).await
+        core.run(operations::status()).await
     }
 
     /// Creates a token with which another client can borrow this session for a short while.
@@ -236,7 +236,7 @@ impl Connection {
     ///
     /// Dropping the future ends the request; the token may have been created.
     pub async fn create_identity_token(&self) -> Result<IdentityToken, Error> {
-        self.0.core.run(self.0.core.defaults().create_identity_token()).await
+        self.0.core.run(operations::create_identity_token()).await
     }
 
     /// Whose session an identity token borrows; `None` if it is not valid.
@@ -252,7 +252,7 @@ impl Connection {
         &self,
         token: &IdentityToken,
     ) -> Result<Option<UserId>, Error> {
-        self.0.core.run(self.0.core.defaults().validate_identity_token(token)).await
+        self.0.core.run(operations::validate_identity_token(token)).await
     }
 
     /// Opens a second connection over the same transport, in the session that `token` borrows.
@@ -286,7 +286,7 @@ impl Connection {
         &self,
         request: ApiTokenRequest,
     ) -> Result<CreatedApiToken, Error> {
-        self.0.core.run(self.0.core.defaults().create_api_token(&request)).await
+        self.0.core.run(operations::create_api_token(&request)).await
     }
 
     /// Revokes the user's API token and ends the sessions opened with it.
@@ -299,7 +299,7 @@ impl Connection {
     ///
     /// Dropping the future ends the request; the token may have been revoked.
     pub async fn revoke_api_token(&self) -> Result<(), Error> {
-        self.0.core.run(self.0.core.defaults().revoke_api_token()).await
+        self.0.core.run(operations::revoke_api_token()).await
     }
 }
 

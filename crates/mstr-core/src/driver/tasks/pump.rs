@@ -9,14 +9,16 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::Response;
+use tracing::Instrument;
 
 use super::flight::Flight;
 use crate::contract::{BoxFuture, SharedTimer, SharedTransport, Sleep, TransportError};
 use crate::driver::core::{Begun, Core, Driver, Locked, Outcome};
 use crate::driver::exchange::{
-    Work, answer_limit, answer_read, no_provider, not_provided, open_late, outgoing_with_grace,
+    LATE_LOGIN_GRACE, Work, answer_limit, answer_read, no_provider, not_provided, open_late,
+    outgoing,
 };
-use crate::driver::trace::{self, Traced};
+use crate::driver::trace;
 use crate::error::{Error, ErrorKind};
 use crate::policy::{Timeouts, later};
 use crate::protocol::Credentials;
@@ -75,12 +77,15 @@ impl Tasks {
         exchange: Exchange,
         timeouts: &Timeouts,
     ) -> impl Future<Output = Result<Response<Bytes>, TransportError>> + Send + use<> {
-        let purpose = exchange.purpose;
-        let request = outgoing_with_grace(exchange, timeouts);
+        let Exchange { request, purpose, mut deadline, .. } = exchange;
+        if purpose.opens_session() {
+            deadline += LATE_LOGIN_GRACE;
+        }
+        let request = outgoing(request, purpose, deadline, timeouts);
         let transport = self.transport.clone();
         async move {
             let span = trace::exchange(purpose, &request);
-            let response = Traced::new(&span, transport.send(request)).await;
+            let response = transport.send(request).instrument(span.clone()).await;
             let response = response.inspect_err(|error| trace::failed(&span, error))?;
             trace::answered(&span, response.status());
             let (parts, body) = response.into_parts();

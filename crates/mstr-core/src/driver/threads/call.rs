@@ -27,13 +27,13 @@ impl Core<Threads> {
         let (mut turn, mut span) = (None, Span::none());
         loop {
             output = match output {
-                Output::TakePlace => call.handle_place(now),
-                Output::ConsultStore => call.handle_consulted(now),
+                // There is no limit, and nobody shares the session.
+                Output::TakePlace | Output::ConsultStore => call.proceed(now),
                 Output::FrontHeaders => call.handle_front_headers(Ok(HeaderMap::new()), now),
                 Output::TakeTurn => {
                     turn = block_on_until(self.turns.turn(), call.deadline(), || self.now());
                     now = self.now();
-                    if turn.is_some() { call.handle_turn() } else { call.handle_late() }
+                    if turn.is_some() { call.proceed(now) } else { call.handle_late() }
                 }
                 Output::NeedGrant => match self.access(|session| call.ask(session, now)) {
                     Begun::Done(access) => call.handle_access(access, self.header(), now),
@@ -74,7 +74,7 @@ impl Core<Threads> {
                         transport.sleep_until(until);
                     }
                     now = self.now();
-                    call.begin(now)
+                    call.proceed(now)
                 }
                 Output::Deliver => {
                     let received = Received::new(head, body, call.deadline(), call.operation());
@@ -89,7 +89,7 @@ impl Core<Threads> {
     pub(super) fn run<T>(self: &Arc<Self>, operation: Operation<T>) -> Result<T, Error> {
         let Operation { spec, decode } = operation;
         let name = spec.operation;
-        let response = self.call(spec)?;
+        let response = self.call(self.with_defaults(spec))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes()?;
         decode(&Answer { status, headers, body }).map_err(|error| error.with_operation(name))

@@ -17,7 +17,7 @@ use crate::protocol::{
     ApiTokenRequest, BaseUrl, CreatedApiToken, Credentials, IdentityToken, LoginMode, Project,
     ProjectId, ProjectRef, Server, SessionInfo, SessionStatus, User, UserId,
 };
-use crate::request::RequestBuilder;
+use crate::request::{RequestBuilder, operations};
 use crate::session::{CloseOutcome, Command, Session};
 use crate::workstation::WorkstationData;
 
@@ -98,7 +98,7 @@ impl Connection {
     ///
     /// Those of any request.
     pub fn projects(&self) -> Result<Vec<Project>, Error> {
-        self.0.core.run(self.0.core.defaults().projects())
+        self.0.core.run(operations::projects())
     }
 
     /// A new handle on the same session with another default project. This one keeps its own.
@@ -140,7 +140,7 @@ impl Connection {
         if let Some(user) = core.known_user() {
             return Ok(user);
         }
-        let user = core.run(core.defaults().user())?;
+        let user = core.run(operations::user())?;
         core.remember_user(&user);
         Ok(user)
     }
@@ -155,7 +155,7 @@ impl Connection {
         if let Some(server) = core.look(|session| session.server().cloned()) {
             return Ok(server);
         }
-        let server = core.run(core.defaults().server())?;
+        let server = core.run(operations::server())?;
         core.session(|session, _| session.set_server(server.clone()));
         Ok(server)
     }
@@ -166,7 +166,7 @@ impl Connection {
     ///
     /// Those of any request.
     pub fn session_info(&self) -> Result<SessionInfo, Error> {
-        self.0.core.run(self.0.core.defaults().session_info())
+        self.0.core.run(operations::session_info())
     }
 
     /// Whether the session is alive. Never opens one.
@@ -179,7 +179,7 @@ impl Connection {
         if !core.look(Session::is_open) {
             return Ok(SessionStatus::Expired);
         }
-        core.run(core.defaults().status())
+        core.run(operations::status())
     }
 
     /// Creates a token with which another client can borrow this session for a short while.
@@ -188,7 +188,7 @@ impl Connection {
     ///
     /// Those of any request.
     pub fn create_identity_token(&self) -> Result<IdentityToken, Error> {
-        self.0.core.run(self.0.core.defaults().create_identity_token())
+        self.0.core.run(operations::create_identity_token())
     }
 
     /// Whose session an identity token borrows; `None` if it is not valid.
@@ -197,7 +197,7 @@ impl Connection {
     ///
     /// Those of any request.
     pub fn validate_identity_token(&self, token: &IdentityToken) -> Result<Option<UserId>, Error> {
-        self.0.core.run(self.0.core.defaults().validate_identity_token(token))
+        self.0.core.run(operations::validate_identity_token(token))
     }
 
     /// Opens a second connection over the same transport, in the session that `token` borrows.
@@ -218,7 +218,7 @@ impl Connection {
     ///
     /// Those of [`crate::Connection::create_api_token`].
     pub fn create_api_token(&self, request: ApiTokenRequest) -> Result<CreatedApiToken, Error> {
-        self.0.core.run(self.0.core.defaults().create_api_token(&request))
+        self.0.core.run(operations::create_api_token(&request))
     }
 
     /// Revokes the user's API token and ends the sessions opened with it.
@@ -227,7 +227,7 @@ impl Connection {
     ///
     /// Those of any request.
     pub fn revoke_api_token(&self) -> Result<(), Error> {
-        self.0.core.run(self.0.core.defaults().revoke_api_token())
+        self.0.core.run(operations::revoke_api_token())
     }
 }
 

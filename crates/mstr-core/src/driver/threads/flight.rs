@@ -9,7 +9,7 @@ use http::Response;
 use crate::contract::{SharedBlockingTransport, TransportError, TransportErrorKind};
 use crate::driver::core::{Begun, Core, Driver, Locked, Outcome};
 use crate::driver::exchange::{
-    self, Work, answer_limit, answer_read, no_provider, not_provided, open_late, outgoing,
+    Work, answer_limit, answer_read, no_provider, not_provided, open_late, outgoing,
 };
 use crate::driver::trace;
 use crate::error::{Error, ErrorKind};
@@ -58,7 +58,8 @@ impl Driver for Threads {
     }
 
     fn send_detached(&self, exchange: Exchange, timeouts: &Timeouts) {
-        self.0.send_detached(outgoing(exchange, timeouts));
+        let Exchange { request, purpose, deadline, .. } = exchange;
+        self.0.send_detached(outgoing(request, purpose, deadline, timeouts));
     }
 
     fn release(core: &Arc<Core<Self>>) {
@@ -68,7 +69,7 @@ impl Driver for Threads {
         });
         if let Some(request) = parting {
             let deadline = later(core.now(), core.timeouts.attempt);
-            let request = exchange::request(request, Purpose::Logout, deadline, &core.timeouts);
+            let request = outgoing(request, Purpose::Logout, deadline, &core.timeouts);
             core.driver.0.send_detached(request);
         }
     }
@@ -160,8 +161,8 @@ impl Core<Threads> {
     }
 
     fn exchange(&self, exchange: Exchange) -> Result<Response<Bytes>, TransportError> {
-        let (purpose, deadline) = (exchange.purpose, exchange.deadline);
-        let request = outgoing(exchange, &self.timeouts);
+        let Exchange { request, purpose, deadline, .. } = exchange;
+        let request = outgoing(request, purpose, deadline, &self.timeouts);
         let span = trace::exchange(purpose, &request);
         let _entered = span.enter();
         let response = self.driver.0.send(request);

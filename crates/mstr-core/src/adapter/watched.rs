@@ -16,13 +16,13 @@ use crate::contract::{
 use crate::toolkit::{BodyFailure, DownloadBody, Peer, Stage, UploadBody, before, declared_length};
 
 /// One exchange: who it is with, how long it may take, and why its upload failed.
-pub(super) struct Exchange {
+pub(super) struct Watched {
     pub(super) peer: Peer,
     context: RequestContext,
     upload: BodyFailure,
 }
 
-impl Exchange {
+impl Watched {
     /// Checks a request and holds its body to its length. Refuses what must not be sent.
     pub(super) fn begin(
         request: Request<Body>,

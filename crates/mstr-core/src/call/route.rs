@@ -1,0 +1,129 @@
+//! Where a request goes: at first, and after redirects.
+
+use std::sync::Arc;
+
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use http::response::Parts;
+use http::{Method, StatusCode, Uri};
+
+use super::spec::Spec;
+use crate::contract::Body;
+use crate::error::{Error, ErrorKind};
+use crate::protocol::wire::{self, Endpoint};
+
+/// How many redirects are followed.
+const REDIRECT_LIMIT: u32 = 10;
+
+/// The address of one request.
+#[derive(Debug)]
+pub(super) struct Route {
+    endpoint: Arc<Endpoint>,
+    /// Worked out already, for the next attempt.
+    uri: Option<Uri>,
+    /// Where a redirect has led.
+    redirected: Option<Uri>,
+    redirects: u32,
+    /// It goes to the origin of the connection.
+    at_home: bool,
+}
+
+impl Route {
+    pub(super) fn new(endpoint: &Arc<Endpoint>, spec: &Spec) -> Result<Self, Error> {
+        let target = endpoint.base.target(&spec.path, &spec.query)?;
+        if spec.authenticated && !target.same_origin {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!(
+                    "\"{}\" is not on {}: the session's token is not sent there; call \
+                     without_auth() to send the request without it",
+                    spec.path.split('?').next().unwrap_or_default(),
+                    endpoint.base.origin()
+                ),
+            ));
+        }
+        Ok(Self {
+            endpoint: Arc::clone(endpoint),
+            uri: Some(target.uri),
+            redirected: None,
+            redirects: 0,
+            at_home: target.same_origin,
+        })
+    }
+
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    pub(super) const fn is_at_home(&self) -> bool {
+        self.at_home
+    }
+
+    /// The address to send to. It is worked out anew for a repetition: that is cheaper than a copy
+    /// for each request, of which most are sent once.
+    pub(super) fn take(&mut self, spec: &Spec) -> Result<Uri, Error> {
+        match self.uri.take() {
+            Some(uri) => Ok(uri),
+            None => self.current(spec),
+        }
+    }
+
+    fn current(&self, spec: &Spec) -> Result<Uri, Error> {
+        match &self.redirected {
+            Some(uri) => Ok(uri.clone()),
+            None => Ok(self.endpoint.base.target(&spec.path, &spec.query)?.uri),
+        }
+    }
+
+    /// Follows a redirect within the origin. A redirect to another origin is an error: the
+    /// request carries the session's token. `spent` is whether the body cannot be sent again.
+    pub(super) fn follow(
+        &mut self,
+        head: &Parts,
+        spec: &mut Spec,
+        spent: bool,
+    ) -> Result<(), Error> {
+        let refused = || wire::redirected(head.status, &head.headers);
+        let refuse = |why: &'static str| Err(refused().with_message(why));
+        let Some(location) = head.headers.get(LOCATION).and_then(|value| value.to_str().ok())
+        else {
+            return refuse("the redirect says nowhere to go");
+        };
+        if self.redirects >= REDIRECT_LIMIT {
+            return refuse("the server keeps redirecting: stopped after 10 times");
+        }
+        let from = self.current(spec)?;
+        let Ok(target) = self.endpoint.base.redirect(&from, location) else {
+            return refuse("the redirect leads to no valid address");
+        };
+        // Without the session's token, the origin to stay on is the one that was asked.
+        let stays = target.same_origin
+            || (!spec.authenticated
+                && target.uri.scheme() == from.scheme()
+                && target.uri.authority() == from.authority());
+        if !stays {
+            return Err(refused());
+        }
+        let rewritten = match head.status.as_u16() {
+            303 => spec.method != Method::HEAD,
+            301 | 302 => spec.method == Method::POST,
+            _ => false,
+        };
+        if rewritten {
+            spec.method = Method::GET;
+            spec.body = Body::empty();
+            spec.headers.remove(CONTENT_TYPE);
+            spec.headers.remove(CONTENT_LENGTH);
+        } else if spent {
+            return refuse("the redirect asks for the body again, which can be sent only once");
+        }
+        self.redirects += 1;
+        self.redirected = Some(target.uri);
+        Ok(())
+    }
+}
+
+/// Whether a response asks to look elsewhere.
+pub(super) fn is_redirect(head: &Parts) -> bool {
+    let asks = |status: StatusCode| matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308);
+    asks(head.status) && head.headers.contains_key(LOCATION)
+}
