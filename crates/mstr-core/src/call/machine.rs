@@ -22,7 +22,6 @@ use crate::session::{Access, Session, SessionConfig, Verdict};
 /// What the machine wants from its driver.
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a driver has to handle each")]
-#[expect(clippy::large_enum_variant, reason = "the request is handed on at once, and boxes cost")]
 pub enum Output {
     /// Read what others have stored about the session, then [`proceed`](Call::proceed).
     ConsultStore,
@@ -41,9 +40,9 @@ pub enum Output {
         /// In bytes.
         limit: usize,
     },
-    /// Send this, then call [`handle_head`](Call::handle_head) or
-    /// [`handle_failure`](Call::handle_failure).
-    Send(Request<Body>),
+    /// Send the attempt's [`request`](Attempt::request), then call
+    /// [`handle_head`](Call::handle_head) or [`handle_failure`](Call::handle_failure).
+    Send(Attempt),
     /// Take a place among the calls in flight, then [`proceed`](Call::proceed).
     TakePlace,
     /// Take a turn, because the server accepts one request at a time, then
@@ -51,6 +50,19 @@ pub enum Output {
     TakeTurn,
     /// Give place and turn back, wait until then, and [`proceed`](Call::proceed).
     Wait(Instant),
+}
+
+/// Leave to send a call's request once.
+///
+/// The request itself is made where it is sent: it is large, and outputs are handed around.
+#[derive(Debug)]
+pub struct Attempt(());
+
+impl Attempt {
+    /// The request of `call`, which has given this.
+    pub fn request(self, call: &mut Call) -> Request<Body> {
+        call.request()
+    }
 }
 
 /// What a connection wants of each of its calls beyond a grant.
@@ -85,6 +97,7 @@ pub struct Call {
     /// Of the attempt under way.
     grant: Option<Grant>,
     project: Option<HeaderValue>,
+    front: HeaderMap,
     has_turn: bool,
     consulted: bool,
     sent_at: Instant,
@@ -114,11 +127,11 @@ enum Stage {
 impl Call {
     /// A call of the connection that `config` describes. `seed` spreads its waits.
     ///
-    /// # Errors
-    ///
-    /// [`Usage`](ErrorKind::Usage) for a request that cannot be sent: a mistake in describing it,
-    /// a timeout of zero, an address that is none or that the session's token must not reach.
-    pub fn new(spec: Spec, config: &SessionConfig, seed: u64, now: Instant) -> Result<Self, Error> {
+    /// A request that cannot be sent (a mistake in describing it, a timeout of zero, an address
+    /// that is none or that the session's token must not reach) fails when it is begun, with
+    /// [`Usage`](ErrorKind::Usage).
+    #[must_use]
+    pub fn new(spec: Spec, config: &SessionConfig, seed: u64, now: Instant) -> Self {
         Self::with(spec, config.endpoint(), Wants::of(config), seed, now)
     }
 
@@ -128,19 +141,16 @@ impl Call {
         wants: Wants,
         seed: u64,
         now: Instant,
-    ) -> Result<Self, Error> {
-        if let Some(mistake) = spec.mistake.take() {
-            return Err(mistake);
-        }
+    ) -> Self {
         if let Some(message) = spec.timeouts.zero() {
-            return Err(Error::new(ErrorKind::Usage, message));
+            spec.note_mistake(Error::new(ErrorKind::Usage, message));
         }
-        let route = Route::new(endpoint, &spec)?;
+        let route = Route::new(endpoint, &mut spec);
         // DELETE and PUT are idempotent by definition, but a repetition after a lost answer
         // reports "not found" or overwrites what came in between, so only reading is.
         let idempotent = spec.idempotent.unwrap_or_else(|| spec.method.is_safe());
         let replayable = spec.body.is_replayable() && !spec.existing_only;
-        Ok(Self {
+        Self {
             route,
             wants,
             stage: Stage::New,
@@ -149,13 +159,14 @@ impl Call {
             repeats: Repeats::new(spec.retry, replayable, seed),
             grant: None,
             project: None,
+            front: HeaderMap::new(),
             has_turn: false,
             consulted: false,
             sent_at: now,
             sends: 0,
             spent: false,
             spec,
-        })
+        }
     }
 
     /// Says what the connection wants of its calls, where that is not what its settings say.
@@ -203,6 +214,9 @@ impl Call {
     /// Begins; and goes on when a place or a turn has been taken, the store has been read, or a
     /// wait is over.
     pub fn proceed(&mut self, now: Instant) -> Output {
+        if let Some(mistake) = self.spec.mistake.take() {
+            return self.fail(mistake);
+        }
         let shared = self.wants.store && self.spec.authenticated && !self.consulted;
         match self.stage {
             Stage::New if self.wants.place => self.ask_for(Stage::Place, Output::TakePlace),
@@ -276,7 +290,7 @@ impl Call {
         if self.wants.front_headers && self.route.is_at_home() {
             return self.ask_for(Stage::FrontHeaders, Output::FrontHeaders);
         }
-        self.send(HeaderMap::new(), now)
+        self.send(now)
     }
 
     /// The headers that something in front of the server wants have come, or not. They are marked
@@ -290,26 +304,27 @@ impl Call {
             return self.unexpected();
         }
         match front {
-            Ok(front) => self.send(front, now),
+            Ok(front) => {
+                self.front = front;
+                self.send(now)
+            }
             Err(error) => self.fail(self.describe_error(error)),
         }
     }
 
-    fn send(&mut self, front: HeaderMap, now: Instant) -> Output {
+    fn send(&mut self, now: Instant) -> Output {
         if self.deadline.is_some_and(|deadline| now >= deadline) {
             return self.handle_late();
         }
-        match self.request(front, now) {
-            Ok(request) => {
-                self.sent_at = now;
-                self.ask_for(Stage::Answer, Output::Send(request))
-            }
-            Err(error) => self.fail(error),
+        if let Err(error) = self.route.prepare(&self.spec) {
+            return self.fail(error);
         }
+        self.sent_at = now;
+        self.sends += 1;
+        self.ask_for(Stage::Answer, Output::Send(Attempt(())))
     }
 
-    fn request(&mut self, front: HeaderMap, now: Instant) -> Result<Request<Body>, Error> {
-        let uri = self.route.take(&self.spec)?;
+    fn request(&mut self) -> Request<Body> {
         // Two of every request, three of the session, and perhaps the length of no body.
         let mut headers = HeaderMap::with_capacity(6 + self.spec.headers.len());
         self.route.endpoint().apply(&mut headers);
@@ -326,7 +341,7 @@ impl Call {
                 headers.insert(wire::PROJECT_ID, project);
             }
         }
-        wire::add_front_headers(&mut headers, front);
+        wire::add_front_headers(&mut headers, std::mem::take(&mut self.front));
         let body = match self.spec.body.try_clone() {
             Some(body) => body,
             None => {
@@ -337,8 +352,7 @@ impl Call {
         if body.as_bytes().is_some_and(Bytes::is_empty) && !headers.contains_key(CONTENT_LENGTH) {
             wire::declare_empty_body(&self.spec.method, &mut headers);
         }
-        self.sends += 1;
-        let attempt = later(now, self.spec.timeouts.attempt);
+        let attempt = later(self.sent_at, self.spec.timeouts.attempt);
         let context = RequestContext {
             deadline: Some(self.deadline.map_or(attempt, |total| total.min(attempt))),
             connect_timeout: Some(self.spec.timeouts.connect),
@@ -348,10 +362,10 @@ impl Call {
         };
         let mut request = Request::new(body);
         *request.method_mut() = self.spec.method.clone();
-        *request.uri_mut() = uri;
+        *request.uri_mut() = self.route.take();
         *request.headers_mut() = headers;
         request.extensions_mut().insert(context);
-        Ok(request)
+        request
     }
 
     /// The head of the answer has arrived, and for an error the beginning of its body: without

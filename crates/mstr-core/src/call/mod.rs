@@ -51,7 +51,7 @@
 //! let mut session = Session::new(config.clone(), Some(Credentials::standard("alice", "secret")))?;
 //! let now = Instant::now();
 //!
-//! let mut call = Call::new(Spec::new(http::Method::GET, "/api/projects"), &config, 7, now)?;
+//! let mut call = Call::new(Spec::new(http::Method::GET, "/api/projects"), &config, 7, now);
 //! let mut output = call.proceed(now);
 //! let head = loop {
 //!     output = match output {
@@ -63,8 +63,8 @@
 //!                 Output::NeedGrant
 //!             }
 //!         },
-//!         Output::Send(request) => {
-//!             let head = send(&request);
+//!         Output::Send(attempt) => {
+//!             let head = send(&attempt.request(&mut call));
 //!             match call.handle_head(&head, None, &mut session, now) {
 //!                 Output::Deliver => break head,
 //!                 other => other,
@@ -85,6 +85,6 @@ mod spec;
 #[cfg(test)]
 mod tests;
 
-pub use machine::{Call, Output, Wants};
+pub use machine::{Attempt, Call, Output, Wants};
 pub(crate) use spec::ProjectChoice;
 pub use spec::Spec;

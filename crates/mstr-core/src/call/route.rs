@@ -9,6 +9,7 @@ use http::{Method, StatusCode, Uri};
 use super::spec::Spec;
 use crate::contract::Body;
 use crate::error::{Error, ErrorKind};
+use crate::protocol::Target;
 use crate::protocol::wire::{self, Endpoint};
 
 /// How many redirects are followed.
@@ -28,26 +29,26 @@ pub(super) struct Route {
 }
 
 impl Route {
-    pub(super) fn new(endpoint: &Arc<Endpoint>, spec: &Spec) -> Result<Self, Error> {
-        let target = endpoint.base.target(&spec.path, &spec.query)?;
-        if spec.authenticated && !target.same_origin {
-            return Err(Error::new(
-                ErrorKind::Usage,
-                format!(
-                    "\"{}\" is not on {}: the session's token is not sent there; call \
-                     without_auth() to send the request without it",
-                    spec.path.split('?').next().unwrap_or_default(),
-                    endpoint.base.origin()
-                ),
-            ));
+    /// Works the address out. What is wrong with it is noted in `spec`.
+    pub(super) fn new(endpoint: &Arc<Endpoint>, spec: &mut Spec) -> Self {
+        let endpoint = Arc::clone(endpoint);
+        let (uri, at_home) = match endpoint.base.target(&spec.path, &spec.query) {
+            Ok(Target { uri, same_origin }) => (Some(uri), same_origin),
+            Err(error) => {
+                spec.note_mistake(error);
+                (None, true)
+            }
+        };
+        if spec.authenticated && !at_home {
+            let message = format!(
+                "\"{}\" is not on {}: the session's token is not sent there; call \
+                 without_auth() to send the request without it",
+                spec.path.split('?').next().unwrap_or_default(),
+                endpoint.base.origin()
+            );
+            spec.note_mistake(Error::new(ErrorKind::Usage, message));
         }
-        Ok(Self {
-            endpoint: Arc::clone(endpoint),
-            uri: Some(target.uri),
-            redirected: None,
-            redirects: 0,
-            at_home: target.same_origin,
-        })
+        Self { endpoint, uri, redirected: None, redirects: 0, at_home }
     }
 
     pub(super) fn endpoint(&self) -> &Endpoint {
@@ -58,13 +59,18 @@ impl Route {
         self.at_home
     }
 
-    /// The address to send to. It is worked out anew for a repetition: that is cheaper than a copy
+    /// Works the address of the next attempt out, if it is not at hand: that is cheaper than a copy
     /// for each request, of which most are sent once.
-    pub(super) fn take(&mut self, spec: &Spec) -> Result<Uri, Error> {
-        match self.uri.take() {
-            Some(uri) => Ok(uri),
-            None => self.current(spec),
+    pub(super) fn prepare(&mut self, spec: &Spec) -> Result<(), Error> {
+        if self.uri.is_none() {
+            self.uri = Some(self.current(spec)?);
         }
+        Ok(())
+    }
+
+    /// The address that was prepared.
+    pub(super) fn take(&mut self) -> Uri {
+        self.uri.take().unwrap_or_default()
     }
 
     fn current(&self, spec: &Spec) -> Result<Uri, Error> {

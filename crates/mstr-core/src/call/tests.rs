@@ -83,8 +83,7 @@ impl Rig {
     fn rotating() -> Self {
         let mut rig = Self::new();
         let mut call = rig.call(get());
-        let output = rig.attempt(&mut call);
-        request(output);
+        rig.sent(&mut call);
         assert!(matches!(
             rig.answer(&mut call, 200, &[("set-cookie", "JSESSIONID=n")], b""),
             Output::Deliver
@@ -93,13 +92,19 @@ impl Rig {
     }
 
     fn call(&self, spec: Spec) -> Call {
-        Call::new(spec, &self.config, 7, self.now).expect("a request that can be sent")
+        Call::new(spec, &self.config, 7, self.now)
     }
 
     /// Goes from the beginning of an attempt to what is to be sent, logging in if need be.
     fn attempt(&mut self, call: &mut Call) -> Output {
         let output = call.proceed(self.now);
         self.until_sent(call, output)
+    }
+
+    /// The same, and the request that is sent then.
+    fn sent(&mut self, call: &mut Call) -> Request<Body> {
+        let output = self.attempt(call);
+        request(call, output)
     }
 
     fn until_sent(&mut self, call: &mut Call, mut output: Output) -> Output {
@@ -172,14 +177,14 @@ impl Rig {
 
     fn fail(&mut self, spec: Spec, error: &TransportError) -> Output {
         let mut call = self.call(spec);
-        request(self.attempt(&mut call));
+        self.sent(&mut call);
         call.handle_failure(error, self.now)
     }
 }
 
-fn request(output: Output) -> Request<Body> {
+fn request(call: &mut Call, output: Output) -> Request<Body> {
     match output {
-        Output::Send(request) => request,
+        Output::Send(attempt) => attempt.request(call),
         other => panic!("{other:?}"),
     }
 }
@@ -233,7 +238,7 @@ fn status_that_stays_is_told_at_once_and_one_that_passes_is_waited_out() {
 fn retry_after_is_waited_for_and_attempts_are_counted() {
     let mut rig = Rig::new();
     let mut call = rig.call(get());
-    request(rig.attempt(&mut call));
+    rig.sent(&mut call);
     let Output::Wait(at) = rig.answer(&mut call, 503, &[("retry-after", "9")], b"") else {
         panic!("the first refusal is waited out");
     };
@@ -246,7 +251,7 @@ fn retry_after_is_waited_for_and_attempts_are_counted() {
 fn deadline_cuts_no_wait_short_and_none_that_would_pass_it_is_begun() {
     let mut rig = Rig::new();
     let mut call = rig.call(with_total(Duration::from_secs(1)));
-    request(rig.attempt(&mut call));
+    rig.sent(&mut call);
     let told = rig.answer(&mut call, 503, &[("retry-after", "2")], b"");
     assert_eq!(failure(told).kind(), ErrorKind::Server);
 
@@ -260,9 +265,9 @@ fn deadline_cuts_no_wait_short_and_none_that_would_pass_it_is_begun() {
 fn lost_session_costs_one_login_and_one_repetition_even_for_a_post() {
     let mut rig = Rig::new();
     let mut call = rig.call(post());
-    request(rig.attempt(&mut call));
+    rig.sent(&mut call);
     assert!(matches!(rig.answer(&mut call, 401, &[], EXPIRED), Output::Wait(at) if at == rig.now));
-    request(rig.attempt(&mut call));
+    rig.sent(&mut call);
     assert_eq!(rig.logins, 2);
     let error = failure(rig.answer(&mut call, 401, &[], EXPIRED));
     assert_eq!(error.kind(), ErrorKind::SessionLost);
@@ -276,7 +281,7 @@ fn lost_session_is_given_up_by_a_call_that_cannot_be_repeated() {
         rig.session.handle(Command::Renew, rig.now);
         rig.log_in();
         let mut call = rig.call(spec);
-        request(rig.attempt(&mut call));
+        rig.sent(&mut call);
         let error = failure(rig.answer(&mut call, 401, &[], EXPIRED));
         assert_eq!(error.generation().map(|it| it.number()), Some(1));
         assert!(!rig.session.is_open(), "the next call logs in");
@@ -288,22 +293,22 @@ fn outdated_grant_is_repeated_a_bounded_number_of_times() {
     let mut rig = Rig::new();
     let mut call = rig.call(post());
     for _ in 0..OUTDATED_LIMIT {
-        request(rig.attempt(&mut call));
+        rig.sent(&mut call);
         // Another call's answer replaces a cookie meanwhile.
         let mut other = rig.call(get());
-        request(rig.attempt(&mut other));
+        rig.sent(&mut other);
         let cookie = format!("AWSALB={}", call.sends());
         let delivered = rig.answer(&mut other, 200, &[("set-cookie", &cookie)], b"");
         assert!(matches!(delivered, Output::Deliver));
         assert!(matches!(rig.answer(&mut call, 401, &[], EXPIRED), Output::Wait(_)));
     }
     assert_eq!(rig.logins, 1);
-    request(rig.attempt(&mut call));
+    rig.sent(&mut call);
     let mut other = rig.call(get());
-    request(rig.attempt(&mut other));
+    rig.sent(&mut other);
     rig.answer(&mut other, 200, &[("set-cookie", "AWSALB=last")], b"");
     assert!(matches!(rig.answer(&mut call, 401, &[], EXPIRED), Output::Wait(_)));
-    request(rig.attempt(&mut call));
+    rig.sent(&mut call);
     assert_eq!(rig.logins, 2, "then it is taken for a loss");
 }
 
@@ -312,7 +317,7 @@ fn cookie_that_may_be_on_its_way_is_waited_for_a_moment() {
     let mut rig = Rig::rotating();
     let mut call = rig.call(post());
     for wait in [10, 20, 40] {
-        request(rig.attempt(&mut call));
+        rig.sent(&mut call);
         let Output::Wait(at) = rig.answer(&mut call, 401, &[], EXPIRED) else {
             panic!("it is waited for");
         };
@@ -320,9 +325,9 @@ fn cookie_that_may_be_on_its_way_is_waited_for_a_moment() {
         rig.now = at;
     }
     assert_eq!(rig.logins, 1);
-    request(rig.attempt(&mut call));
+    rig.sent(&mut call);
     assert!(matches!(rig.answer(&mut call, 401, &[], EXPIRED), Output::Wait(at) if at == rig.now));
-    request(rig.attempt(&mut call));
+    rig.sent(&mut call);
     assert_eq!(rig.logins, 2, "then it is taken for a loss");
     let told = failure(rig.answer(&mut call, 401, &[], EXPIRED));
     assert_eq!(told.kind(), ErrorKind::SessionLost, "one new session for a call");
@@ -338,7 +343,8 @@ fn turn_is_taken_before_the_grant_and_given_back_with_each_wait() {
         assert!(matches!(call.handle_access(Ok(grant), None, rig.now), Output::TakeTurn));
         assert!(matches!(call.proceed(rig.now), Output::NeedGrant), "the cookies may be new");
         let Access::Granted(grant) = call.ask(&mut rig.session, rig.now) else { panic!("open") };
-        request(call.handle_access(Ok(grant), None, rig.now));
+        let output = call.handle_access(Ok(grant), None, rig.now);
+        request(&mut call, output);
         assert!(matches!(rig.answer(&mut call, 503, &[], b""), Output::Wait(_)));
     }
 }
@@ -359,7 +365,8 @@ fn place_store_and_front_headers_are_asked_for_where_they_are_wanted() {
     assert!(matches!(call.proceed(rig.now), Output::ConsultStore));
     let output = call.proceed(rig.now);
     assert!(matches!(rig.until_sent(&mut call, output), Output::FrontHeaders));
-    let sent = request(call.handle_front_headers(front(), rig.now));
+    let output = call.handle_front_headers(front(), rig.now);
+    let sent = request(&mut call, output);
     let values: Vec<_> = sent.headers().get_all("x-front").iter().collect();
     assert_eq!(values, ["secret", "second"]);
     assert!(values.iter().all(|value| value.is_sensitive()));
@@ -380,7 +387,9 @@ fn front_headers_never_go_to_another_host() {
     let rig = Rig::new();
     let wants = Wants { front_headers: true, ..Wants::default() };
     let elsewhere = without_auth("https://other.example/x");
-    request(rig.call(elsewhere).wants(wants).proceed(rig.now));
+    let mut elsewhere = rig.call(elsewhere).wants(wants);
+    let output = elsewhere.proceed(rig.now);
+    request(&mut elsewhere, output);
     let here = without_auth("/api/status");
     let mut here = rig.call(here).wants(wants);
     assert!(matches!(here.proceed(rig.now), Output::FrontHeaders));
@@ -399,7 +408,8 @@ fn call_about_the_session_in_use_opens_none() {
 fn call_without_the_session_needs_no_grant_and_tells_it_nothing() {
     let mut rig = Rig::new();
     let mut call = rig.call(without_auth("/api/x"));
-    let sent = request(call.proceed(rig.now));
+    let output = call.proceed(rig.now);
+    let sent = request(&mut call, output);
     assert!(!sent.headers().contains_key("x-mstr-authtoken"));
     let told = failure(rig.answer(&mut call, 401, &[], EXPIRED));
     assert_eq!(told.generation(), None);
@@ -429,13 +439,13 @@ fn input_that_was_not_asked_for_ends_the_call_and_sends_nothing() {
 fn repetition_goes_to_the_same_address_and_a_redirect_to_the_new_one() {
     let mut rig = Rig::new();
     let mut call = rig.call(Spec { path: "/api/x?a=1".into(), ..post() });
-    let first = request(rig.attempt(&mut call));
+    let first = rig.sent(&mut call);
     assert_eq!(first.uri(), "https://env.example.com/L/api/x?a=1");
     assert!(matches!(rig.answer(&mut call, 429, &[], b""), Output::Wait(_)));
-    assert_eq!(request(rig.attempt(&mut call)).uri(), first.uri());
+    assert_eq!(rig.sent(&mut call).uri(), first.uri());
     let moved = rig.answer(&mut call, 303, &[("location", "y")], b"");
     assert!(matches!(moved, Output::Wait(at) if at == rig.now));
-    let followed = request(rig.attempt(&mut call));
+    let followed = rig.sent(&mut call);
     assert_eq!((followed.method(), followed.uri().path()), (&Method::GET, "/L/api/y"));
     let away = rig.answer(&mut call, 307, &[("location", "https://evil.example/")], b"");
     assert_eq!(failure(away).kind(), ErrorKind::Redirect);

@@ -270,11 +270,9 @@ impl<D: Driver> Core<D> {
         locked.flight.take()
     }
 
-    /// Begins a call.
-    pub(super) fn begin(&self, spec: Spec, now: Instant) -> Result<(Call, call::Output), Error> {
-        let mut call = Call::with(spec, &self.endpoint, self.wants, self.next_seed(), now)?;
-        let output = call.proceed(now);
-        Ok((call, output))
+    /// A call of this connection.
+    pub(super) fn begin(&self, spec: Spec, now: Instant) -> Call {
+        Call::with(spec, &self.endpoint, self.wants, self.next_seed(), now)
     }
 
     /// Tells the call and the session about a response's head, under one lock.

@@ -14,6 +14,7 @@ mod version;
 pub(crate) mod wire;
 
 pub use base_url::BaseUrl;
+pub(crate) use base_url::Target;
 pub(crate) use cookies::CookieJar;
 pub use credentials::{CredentialProvider, Credentials};
 pub use grant::Grant;

@@ -22,7 +22,8 @@ impl Core<Tasks> {
     pub(super) async fn call(self: &Arc<Self>, spec: Spec) -> Result<Response, Error> {
         let Tasks { transport, timer } = &self.driver;
         let mut now = self.now();
-        let (mut call, mut output) = self.begin(spec, now)?;
+        let mut call = self.begin(spec, now);
+        let mut output = call.proceed(now);
         let (mut head, mut body) = http::Response::new(Body::empty()).into_parts();
         let (mut turn, mut span) = (None, Span::none());
         loop {
@@ -48,7 +49,8 @@ impl Core<Tasks> {
                         }
                     }
                 },
-                Output::Send(request) => {
+                Output::Send(attempt) => {
+                    let request = attempt.request(&mut call);
                     span = trace::attempt(&call, &request);
                     match transport.send(request).instrument(span.clone()).await {
                         Ok(response) => {

@@ -22,7 +22,8 @@ impl Core<Threads> {
     pub(super) fn call(self: &Arc<Self>, spec: Spec) -> Result<Response, Error> {
         let Threads(transport) = &self.driver;
         let mut now = self.now();
-        let (mut call, mut output) = self.begin(spec, now)?;
+        let mut call = self.begin(spec, now);
+        let mut output = call.proceed(now);
         let (mut head, mut body) = http::Response::new(Body::empty()).into_parts();
         let (mut turn, mut span) = (None, Span::none());
         loop {
@@ -47,7 +48,8 @@ impl Core<Threads> {
                         }
                     }
                 },
-                Output::Send(request) => {
+                Output::Send(attempt) => {
+                    let request = attempt.request(&mut call);
                     span = trace::attempt(&call, &request);
                     match span.in_scope(|| transport.send(request)) {
                         Ok(response) => {
