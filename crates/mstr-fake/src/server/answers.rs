@@ -87,6 +87,10 @@ pub(super) fn session_limit(model: &mut Model) -> Response<ReplyBody> {
     refuse(model, 500, "ERR001", message, Some(-2_147_072_486))
 }
 
+pub(super) fn no_login_mode(model: &mut Model) -> Response<ReplyBody> {
+    refuse(model, 400, "ERR006", "Invalid value of loginMode: it has to be a number", None)
+}
+
 pub(super) fn not_found(model: &mut Model) -> Response<ReplyBody> {
     refuse(model, 404, "ERR004", "HTTP 404 Not Found", None)
 }

@@ -14,7 +14,23 @@ use super::sessions::append;
 /// Before this version, a login that names an application is refused.
 const KNOWS_APPLICATION_ID: [u64; 3] = [11, 3, 1200];
 
+/// Whether a field that is there is a whole number, as such or as a text.
+fn is_number(field: Option<&Value>) -> bool {
+    match field {
+        None | Some(Value::Null) => true,
+        Some(Value::Number(number)) => number.is_i64(),
+        Some(Value::String(text)) => text.parse::<i64>().is_ok(),
+        Some(_) => false,
+    }
+}
+
 impl Model {
+    /// What `GET /api/config/authModes` lists.
+    pub(super) fn login_modes(&self) -> Response<ReplyBody> {
+        let modes = [1, 8, 16, 4096].into_iter().filter(|mode| *mode != 8 || self.anonymous);
+        answers::ok(&json!({ "modes": modes.collect::<Vec<i64>>() }))
+    }
+
     pub(super) fn login(
         &mut self,
         incoming: &Incoming,
@@ -30,6 +46,9 @@ impl Model {
             Some(Value::String(text)) => text.parse().ok(),
             _ => None,
         };
+        if !is_number(fields.get("loginMode")) {
+            return answers::no_login_mode(self);
+        }
         let mode = number("loginMode").unwrap_or(1);
         let application = number("applicationType");
         recorded.login_mode = Some(mode);
@@ -103,6 +122,9 @@ impl Model {
         recorded: &mut Recorded,
     ) -> Response<ReplyBody> {
         let fields = incoming.fields();
+        if !is_number(fields.get("loginMode")) {
+            return answers::no_login_mode(self);
+        }
         let token = fields.get("identityToken").and_then(Value::as_str).unwrap_or_default();
         // Clients send the mode as a number or as a text; both are accepted.
         let mode = fields.get("loginMode").map(ToString::to_string).unwrap_or_default();
@@ -147,14 +169,14 @@ impl Model {
         response
     }
 
+    /// The token itself is all that is asked for: whoever got it has no session yet.
     pub(super) fn validate_identity_token(&mut self, incoming: &Incoming) -> Response<ReplyBody> {
         let token = incoming.header("x-mstr-identitytoken").unwrap_or_default();
         let owner = self
             .identity_tokens
             .get(token)
             .filter(|known| !known.used && self.sessions[known.session].alive)
-            .and_then(|known| self.user_named(&self.sessions[known.session].user))
-            .map(|user| user.id.clone());
+            .map(|known| self.identity(&self.sessions[known.session].user).0);
         match owner {
             Some(id) => answers::ok(&json!({ "userId": id })),
             None => answers::refuse(self, 401, "ERR003", "The identity token is not valid.", None),

@@ -14,6 +14,16 @@ const STATUS: &str = include_str!("recorded/status.json");
 /// From here on the server tells how it is deployed.
 const TELLS_DEPLOYMENT: [u64; 2] = [11, 5];
 
+/// Number, name and description.
+type Privilege = (&'static str, &'static str, &'static str);
+
+/// Those that the vendor's own clients ask for before they do anything: 271 the one for Power BI,
+/// 273 the one for Office. The texts are invented.
+const PRIVILEGES: [Privilege; 2] = [
+    ("271", "Use Power BI", "Lets the user work with the connector for Power BI."),
+    ("273", "Use Office", "Lets the user work with the add-in for Office."),
+];
+
 impl Model {
     pub(super) fn status(&mut self) -> Response<ReplyBody> {
         let mut status: Value = serde_json::from_str(STATUS).unwrap_or_default();
@@ -49,12 +59,39 @@ impl Model {
         answers::ok(&info)
     }
 
-    fn identity(&self, user: &str) -> (String, String) {
+    /// Id and name of a user.
+    pub(super) fn identity(&self, user: &str) -> (String, String) {
         let id = match self.user_named(user) {
             Some(known) => known.id.clone(),
             None => super::model::User::new(user, "", false).id,
         };
         (id, user.to_owned())
+    }
+
+    pub(super) fn list_privileges(&mut self, index: usize) -> Response<ReplyBody> {
+        let all = PRIVILEGES.iter().map(|privilege| self.privilege(index, privilege));
+        answers::ok(&Value::from(all.collect::<Vec<Value>>()))
+    }
+
+    pub(super) fn describe_privilege(&mut self, index: usize, id: &str) -> Response<ReplyBody> {
+        match PRIVILEGES.iter().find(|(known, ..)| *known == id) {
+            Some(privilege) => answers::ok(&self.privilege(index, privilege)),
+            None => answers::not_found(self),
+        }
+    }
+
+    /// A privilege as the vendor's collection of requests shows it: the user has it everywhere.
+    fn privilege(&self, index: usize, (id, name, description): &Privilege) -> Value {
+        let projects = self.projects_of(&self.sessions[index].user).into_iter().map(
+            |project| json!({ "id": project["id"], "name": project["name"], "isAllowed": true }),
+        );
+        json!({
+            "id": id,
+            "name": name,
+            "description": description,
+            "isUserLevelAllowed": true,
+            "projects": projects.collect::<Vec<Value>>(),
+        })
     }
 
     pub(super) fn list_projects(&mut self, index: usize) -> Response<ReplyBody> {

@@ -22,8 +22,14 @@ impl Model {
             (&Method::POST, "/api/auth/login") => return self.login(incoming, recorded),
             (&Method::POST, "/api/auth/delegate") => return self.delegate(incoming, recorded),
             (&Method::GET, "/api/status") => return self.status(),
-            (&Method::GET, "/api/config/authModes") => {
-                return answers::ok(&serde_json::json!({ "modes": [1, 8, 16, 4096] }));
+            (&Method::GET, "/api/config/authModes") => return self.login_modes(),
+            (&Method::GET, "/api/auth/identityToken") => {
+                // A session that is there is used all the same.
+                if let Ok(index) = self.authenticate(incoming) {
+                    recorded.session = Some(index);
+                    self.touch(index);
+                }
+                return self.validate_identity_token(incoming);
             }
             _ => {}
         }
@@ -44,17 +50,20 @@ impl Model {
             }
             (&Method::GET, "/api/sessions") => return self.session_info(index),
             (&Method::GET, "/api/sessions/userInfo") => return self.user_info(index),
+            (&Method::GET, "/api/sessions/privileges") => return self.list_privileges(index),
             (&Method::GET, "/api/projects") => return self.list_projects(index),
             (&Method::POST, "/api/auth/identityToken") => return self.create_identity_token(index),
-            (&Method::GET, "/api/auth/identityToken") => {
-                return self.validate_identity_token(incoming);
-            }
             (&Method::POST, "/api/auth/apiTokens") => {
                 return self.create_api_token(index, incoming);
             }
             (&Method::GET, "/api/auth/apiTokens") => return self.describe_api_token(index),
             (&Method::DELETE, "/api/auth/apiTokens") => return self.revoke_api_token(index),
             _ => {}
+        }
+        if incoming.method == Method::GET
+            && let Some(id) = path.strip_prefix("/api/sessions/privileges/")
+        {
+            return self.describe_privilege(index, id);
         }
         if let Some(project) = incoming.project()
             && let Some(refusal) = self.enter_project(index, project)

@@ -15,7 +15,7 @@ use http::header::{HeaderValue, SET_COOKIE};
 pub(super) enum NoSession {
     /// No token, one nobody knows, or one whose session has ended.
     Gone,
-    /// A token without its cookies.
+    /// A token without the cookie of its session.
     NoCookies,
     /// The token of one session with the cookies of another.
     Mixed,
@@ -123,14 +123,15 @@ impl Model {
         let index = incoming.token().and_then(|token| self.by_token.get(token));
         let index = *index.ok_or(NoSession::Gone)?;
         let session = &self.sessions[index];
-        match (incoming.cookie("JSESSIONID"), incoming.cookie("iSession")) {
-            (Some(own), Some(token)) if own == session.cookie && token == session.token => {}
-            (None, None) => return Err(NoSession::NoCookies),
-            (Some(_), Some(token)) if token == session.token => {
-                // The right session, but a cookie that has been replaced since.
-                return Err(NoSession::Gone);
-            }
-            _ => return Err(NoSession::Mixed),
+        // Some clients keep no `iSession`: the vendor's tutorial for curl sends token and JSESSIONID.
+        if incoming.cookie("iSession").is_some_and(|token| token != session.token) {
+            return Err(NoSession::Mixed);
+        }
+        let cookie = incoming.cookie("JSESSIONID").ok_or(NoSession::NoCookies)?;
+        if cookie != session.cookie {
+            let strange = self.sessions.iter().any(|other| other.cookie == cookie);
+            // Or it is the right session's, but has been replaced since.
+            return Err(if strange { NoSession::Mixed } else { NoSession::Gone });
         }
         if session.alive { Ok(index) } else { Err(NoSession::Gone) }
     }

@@ -129,6 +129,91 @@ fn a_token_without_its_cookies_is_refused() {
     assert_eq!(client.server.journal().mismatched_cookie_and_token(), 1);
 }
 
+/// As the vendor's tutorial for curl does it.
+#[test]
+fn the_session_s_own_cookie_is_enough_beside_the_token() {
+    let mut client = Client::new(alice());
+    client.as_alice();
+    let pair = |client: &Client, name: &str| {
+        let line = client.headers[COOKIE].to_str().unwrap().to_owned();
+        let pair = line.split("; ").find(|pair| pair.starts_with(name)).unwrap().to_owned();
+        http::HeaderValue::try_from(pair).unwrap()
+    };
+    let (first, marker) = (pair(&client, "JSESSIONID="), pair(&client, "iSession="));
+    client.headers.insert(COOKIE, first.clone());
+    assert_eq!(client.status("/api/sessions"), 200);
+    client.headers.insert(COOKIE, marker);
+    assert_eq!(client.status("/api/sessions"), 401, "the other one is not");
+    assert_eq!(client.server.journal().mismatched_cookie_and_token(), 0);
+    client.as_alice();
+    client.headers.insert(COOKIE, first);
+    assert_eq!(client.status("/api/sessions"), 401);
+    assert_eq!(client.server.journal().mismatched_cookie_and_token(), 1, "another session's");
+}
+
+#[test]
+fn a_login_mode_that_is_no_number_is_a_mistake_of_the_client() {
+    let mut client = Client::new(alice());
+    for path in ["/api/auth/login", "/api/auth/delegate"] {
+        for mode in [json!("standard"), json!(1.5), json!({"a": 1}), json!(true), json!("")] {
+            let login = json!({"loginMode": mode, "username": "alice", "password": "secret"});
+            let reply = client.send(Method::POST, path, &login);
+            assert_eq!(reply.response.status(), 400, "{login}");
+            assert_eq!(body(&reply)["code"], "ERR006", "{login}");
+        }
+    }
+    assert_eq!(client.server.open_sessions(), 0);
+}
+
+#[test]
+fn the_modes_that_are_listed_are_those_that_are_allowed() {
+    for (allowed, modes) in [(true, json!([1, 8, 16, 4096])), (false, json!([1, 16, 4096]))] {
+        let mut client = Client::new(alice().allow_anonymous(allowed));
+        assert_eq!(body(&client.get("/api/config/authModes"))["modes"], modes);
+        let login = client.log_in(&json!({"loginMode": 8})).response.status();
+        assert_eq!(login.is_success(), allowed);
+    }
+}
+
+#[test]
+fn an_identity_token_is_validated_without_a_session() {
+    let mut client = Client::new(alice());
+    for login in [json!({"username": "alice", "password": "secret"}), json!({"loginMode": 8})] {
+        client.log_in(&login);
+        let id = body(&client.get("/api/sessions/userInfo"))["id"].clone();
+        let reply = client.send(Method::POST, "/api/auth/identityToken", &Value::Null);
+        let token = reply.response.headers()["x-mstr-identitytoken"].clone();
+        client.headers.clear();
+        client.headers.insert("x-mstr-identitytoken", token);
+        assert_eq!(body(&client.get("/api/auth/identityToken"))["userId"], id, "{login}");
+        client.headers.insert("x-mstr-identitytoken", "ID-unknown".parse().unwrap());
+        let reply = client.get("/api/auth/identityToken");
+        assert_eq!(reply.response.status(), 401);
+        assert_eq!(body(&reply)["code"], "ERR003");
+    }
+    client.headers.clear();
+    assert_eq!(client.status("/api/auth/identityToken"), 401, "no token at all");
+}
+
+#[test]
+fn a_user_s_privileges_are_listed_and_asked_for_one_by_one() {
+    let id = "B7CA92F04B9FAE8D941C3E9B7E0CD754";
+    let mut client = Client::new(alice().project_access("alice", &[id]));
+    assert_eq!(client.status("/api/sessions/privileges"), 401);
+    client.as_alice();
+    let all = body(&client.get("/api/sessions/privileges"));
+    let one = body(&client.get("/api/sessions/privileges/273"));
+    assert!(all.as_array().unwrap().contains(&one), "{all}");
+    assert_eq!(
+        names(&one),
+        ["description", "id", "isUserLevelAllowed", "name", "projects"],
+        "{one}"
+    );
+    assert_eq!(one["projects"][0]["id"], id);
+    assert_eq!(one["projects"].as_array().unwrap().len(), 1, "those that the user may see");
+    assert_eq!(client.status("/api/sessions/privileges/0"), 404);
+}
+
 #[test]
 fn the_login_modes_have_users_of_their_own() {
     let server = alice().ldap_user("bob", "hidden").api_token("TOKEN-1", "alice");
