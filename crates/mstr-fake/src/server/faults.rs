@@ -1,6 +1,7 @@
 //! What a server does wrong on request.
 //!
-//! A rule is `WHAT:WHEN:EFFECT`; see [`Fault`]'s [`FromStr`] for the words.
+//! A rule is `WHAT:WHEN:EFFECT`; [`Fault`] has the words. [`decide`] says which of several faults
+//! apply to one request, [`Fault`]'s documentation in which order.
 
 use std::fmt;
 use std::str::FromStr;
@@ -41,6 +42,24 @@ use super::purpose::Purpose;
 ///   - `stall-after`: it is processed and never answered;
 ///   - `stall-mid-body`: the answer stops in the middle of its body.
 ///
+/// # Several faults on one request
+///
+/// All of them apply, as far as they can, in this order:
+///
+/// 1. `expire` ends the session, and `slow` begins to count; the delays of several add up.
+/// 2. `refuse`, `reset-before` or `stall`: nothing else happens.
+/// 3. `status`, `error` or `page`, or an answer made with [`answer`](Self::answer) or
+///    [`page`](Self::page): the answer of somebody in front of the server, who asks for no session.
+/// 4. The server checks the session, then the project.
+/// 5. The server answers.
+/// 6. `drop-cookies`.
+/// 7. `reset-after`, `reset-mid-body`, `stall-after` or `stall-mid-body`.
+///
+/// Where two exclude each other (two of step 2, of step 3 or of step 7; one of step 2 with one of
+/// 3, 6 or 7), one that comes to an end (`3`, `2-4`) goes before one that does not (`*`, `3+`), and
+/// otherwise the one that was given first. The other is not lost: it happens to the next request
+/// that it matches.
+///
 /// ```
 /// use mstr_fake::Fault;
 ///
@@ -55,6 +74,8 @@ pub struct Fault {
     last: u64,
     effect: Effect,
     seen: u64,
+    /// How often another fault has taken its place.
+    owed: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -94,6 +115,19 @@ pub(super) enum Effect {
     StallAfter,
     StallMidBody,
     Status { status: StatusCode, retry_after: Option<u64> },
+}
+
+/// Where in the life of a request an effect has its place.
+#[derive(Clone, Copy)]
+enum Step {
+    /// Goes with everything.
+    Beside,
+    /// The request is not processed.
+    Instead,
+    /// Somebody in front of the server answers.
+    Answer,
+    Cookies,
+    Afterwards,
 }
 
 /// The words for effects, as the error for another word lists them.
@@ -137,22 +171,53 @@ impl Fault {
     }
 
     const fn always(what: What, effect: Effect) -> Self {
-        Self { what, first: 1, last: u64::MAX, effect, seen: 0 }
+        Self { what, first: 1, last: u64::MAX, effect, seen: 0, owed: 0 }
     }
 
-    /// What happens to this request, if anything.
-    pub(super) fn apply(&mut self, incoming: &Incoming) -> Option<Effect> {
+    const fn has_an_end(&self) -> bool {
+        self.last < u64::MAX
+    }
+
+    /// Counts this request, and says whether this fault should happen to it.
+    fn is_due(&mut self, incoming: &Incoming) -> bool {
         let matches = match &self.what {
             What::Any => true,
             What::Path(path) => incoming.path.as_deref() == Some(path),
             What::Purpose(purpose) => incoming.purpose == *purpose,
         };
         if !matches {
-            return None;
+            return false;
         }
         self.seen += 1;
-        (self.first..=self.last).contains(&self.seen).then(|| self.effect.clone())
+        if (self.first..=self.last).contains(&self.seen) {
+            return true;
+        }
+        let made_up_for = self.owed > 0;
+        self.owed -= u64::from(made_up_for);
+        made_up_for
     }
+}
+
+/// What happens to this request, in the order in which the faults were given.
+pub(super) fn decide(faults: &mut [Fault], incoming: &Incoming) -> Vec<Effect> {
+    let mut due: Vec<(usize, &mut Fault)> = Vec::new();
+    for (index, fault) in faults.iter_mut().enumerate() {
+        if fault.is_due(incoming) {
+            due.push((index, fault));
+        }
+    }
+    due.sort_by_key(|(index, fault)| (!fault.has_an_end(), *index));
+    let mut applied: Vec<(usize, Effect)> = Vec::new();
+    for (index, fault) in due {
+        if applied.iter().any(|(_, other)| other.excludes(&fault.effect)) {
+            // One without an end has its turn when the other's is over.
+            fault.owed += u64::from(fault.has_an_end());
+        } else {
+            applied.push((index, fault.effect.clone()));
+        }
+    }
+    applied.sort_by_key(|(index, _)| *index);
+    applied.into_iter().map(|(_, effect)| effect).collect()
 }
 
 fn answer(status: u16, content_type: &str, body: &str) -> Effect {
@@ -179,6 +244,29 @@ impl Effect {
             Self::StallAfter => "stall-after",
             Self::StallMidBody => "stall-mid-body",
             Self::Status { .. } => "status",
+        }
+    }
+
+    /// Whether both cannot happen to one request.
+    const fn excludes(&self, other: &Self) -> bool {
+        let (first, second) = (self.step(), other.step());
+        match (first, second) {
+            (Step::Beside, _) | (_, Step::Beside) => false,
+            (Step::Instead, _) | (_, Step::Instead) => true,
+            (Step::Answer, Step::Answer) | (Step::Afterwards, Step::Afterwards) => true,
+            _ => false,
+        }
+    }
+
+    const fn step(&self) -> Step {
+        match self {
+            Self::Expire | Self::Slow(_) => Step::Beside,
+            Self::Refuse | Self::ResetBefore | Self::Stall => Step::Instead,
+            Self::Answer { .. } | Self::Status { .. } => Step::Answer,
+            Self::NoCookies => Step::Cookies,
+            Self::ResetAfter | Self::ResetMidBody | Self::StallAfter | Self::StallMidBody => {
+                Step::Afterwards
+            }
         }
     }
 
@@ -253,7 +341,7 @@ impl FromStr for Fault {
         let what = parse_what(what).map_err(&refuse)?;
         let (first, last) = parse_when(when).map_err(&refuse)?;
         let effect = parse_effect(effect).map_err(&refuse)?;
-        Ok(Self { what, first, last, effect, seen: 0 })
+        Ok(Self { what, first, last, effect, seen: 0, owed: 0 })
     }
 }
 

@@ -67,8 +67,8 @@ impl Server {
         self.model.pass_time(now);
         let incoming = Incoming::new(request, &self.model);
         let mut recorded = Recorded::new(&incoming, &self.model, now);
-        let effects: Vec<Effect> =
-            self.faults.iter_mut().filter_map(|fault| fault.apply(&incoming)).collect();
+        // Their order is in the documentation of `Fault`.
+        let effects = faults::decide(&mut self.faults, &incoming);
         let slower = effects.iter().map(|effect| match effect {
             Effect::Slow(extra) => *extra,
             _ => Duration::ZERO,

@@ -394,6 +394,61 @@ fn faults_happen_to_the_requests_they_are_meant_for() {
 }
 
 #[test]
+fn two_faults_on_one_request_both_happen_to_it() {
+    let both = |first: &str, second: &str| {
+        let rule = |effect: &str| format!("path=/api/echo:1:{effect}").parse::<Fault>().unwrap();
+        let mut client = Client::new(alice().fault(rule(first)).fault(rule(second)));
+        client.as_alice();
+        (client.get("/api/echo"), client)
+    };
+    let (reply, client) = both("expire", "status=503");
+    assert_eq!(reply.response.status(), 503);
+    assert_eq!(client.server.open_sessions(), 0);
+    let (reply, client) = both("reset-before", "expire");
+    assert_eq!(reply.fault, Some(SocketFault::Reset));
+    assert_eq!(client.server.open_sessions(), 0);
+    let (reply, _) = both("slow=40", "slow=2");
+    assert_eq!(reply.after, Duration::from_millis(42));
+    let (reply, _) = both("stall-mid-body", "error=403,ERR017");
+    assert_eq!(reply.fault, Some(SocketFault::StallMidBody));
+    assert_eq!(body(&reply)["code"], "ERR017");
+    let (reply, client) = both("drop-cookies", "reset-mid-body");
+    assert!(!reply.response.headers().contains_key(SET_COOKIE));
+    assert_eq!(reply.fault, Some(SocketFault::ResetMidBody));
+    let notes = &client.server.journal().entries().last().unwrap().notes;
+    assert_eq!(*notes, ["fault: drop-cookies", "fault: reset-mid-body"]);
+}
+
+#[test]
+fn a_fault_whose_place_is_taken_happens_to_the_next_request() {
+    /// What became of five calls.
+    fn story(rules: &[&str]) -> Vec<String> {
+        let faults = rules.iter().map(|rule| rule.parse::<Fault>().unwrap());
+        let mut client = Client::new(faults.fold(alice(), |server, fault| server.fault(fault)));
+        client.as_alice();
+        let call = |_| match client.get("/api/echo") {
+            Reply { fault: Some(fault), .. } => format!("{fault:?}"),
+            Reply { response, .. } => response.status().as_u16().to_string(),
+        };
+        (0..5).map(call).collect()
+    }
+    for (rules, expected) in [
+        (&["call:1:status=503", "call:1:error=403,E"][..], ["503", "403", "200", "200", "200"]),
+        (&["call:1-2:status=503", "call:1:stall"], ["503", "503", "Stall", "200", "200"]),
+        (&["call:1:stall", "call:1-2:status=503"], ["Stall", "503", "503", "200", "200"]),
+        (
+            &["call:2:reset-after", "call:2:reset-mid-body", "call:2:refuse"],
+            ["200", "Reset", "ResetMidBody", "Refuse", "200"],
+        ),
+        // What never ends lets what ends go first.
+        (&["call:*:status=503", "call:1-2:stall"], ["Stall", "Stall", "503", "503", "503"]),
+        (&["call:2+:refuse", "call:3:status=500"], ["200", "Refuse", "500", "Refuse", "Refuse"]),
+    ] {
+        assert_eq!(story(rules), expected, "{rules:?}");
+    }
+}
+
+#[test]
 fn a_broken_login_has_been_processed_only_if_it_was_broken_afterwards() {
     for (rule, sessions) in [
         ("login:*:reset-before", 0),
