@@ -79,11 +79,17 @@
 #[cfg(feature = "loopback")]
 pub mod conformance;
 mod double;
+mod endpoint;
+mod locked;
 #[cfg(feature = "loopback")]
 pub mod loopback;
 mod server;
 mod time;
 mod transport;
+
+pub use endpoint::{Answer, Endpoint, EndpointCalls, EndpointError, EndpointRequest};
+/// For the endpoints of a test, so that it needs no other crate for them.
+pub use http::{Method, StatusCode};
 
 pub use double::{CaptureTransport, Captured, NeverTransport, ReplayTransport};
 pub use server::{

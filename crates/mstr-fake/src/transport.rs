@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ use mstr_core::{
     TransportError, TransportErrorKind, TransportInfo,
 };
 
+use crate::locked::Locked;
 use crate::server::{Reply, ReplyBody, Server, SocketFault};
 use crate::time::VirtualTime;
 
@@ -38,7 +39,7 @@ pub struct FakeTransport {
 }
 
 struct Shared {
-    server: Mutex<Server>,
+    server: Locked,
     base_url: String,
     authority: String,
 }
@@ -49,7 +50,7 @@ impl FakeTransport {
     pub fn new(server: Server, time: VirtualTime) -> Self {
         let authority = format!("fake-{}.example", time.next_server());
         let base_url = format!("https://{authority}{}", server.base_path());
-        let shared = Shared { server: Mutex::new(server), base_url, authority };
+        let shared = Shared { server: Locked::new(server), base_url, authority };
         Self { shared: Arc::new(shared), time }
     }
 
@@ -66,11 +67,17 @@ impl FakeTransport {
     }
 
     /// Looks at the server, or changes it.
+    ///
+    /// # Panics
+    ///
+    /// In the closure of an endpoint of this server, or in `look` itself: it would wait for itself.
     pub fn server<T>(&self, look: impl FnOnce(&mut Server) -> T) -> T {
-        let mut server = self.shared.server.lock().unwrap_or_else(PoisonError::into_inner);
-        // Whoever looks sees what has expired meanwhile.
-        server.handle_timeout(self.time.now());
-        look(&mut server)
+        let now = self.time.now();
+        self.shared.server.with(|server| {
+            // Whoever looks sees what has expired meanwhile.
+            server.handle_timeout(now);
+            look(server)
+        })
     }
 
     /// Hands a request to the server, if it is for this one.

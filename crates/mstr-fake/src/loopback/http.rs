@@ -1,12 +1,15 @@
 //! HTTP/1.1 and HTTP/2, with TLS if wanted, on a thread of its own.
 
+use std::any::Any;
 use std::fmt;
 use std::future::pending;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -21,6 +24,7 @@ use super::body::Sending;
 use super::running::Running;
 use super::socket::{Breakable, Breaker};
 use super::tls::ServerTls;
+use crate::locked::Locked;
 use crate::server::{Entry, ReplyBody, Server, SocketFault};
 
 /// Larger uploads are refused: they would have to be held in memory.
@@ -37,7 +41,7 @@ pub struct HttpServer {
 }
 
 struct Shared {
-    server: Mutex<Server>,
+    server: Locked,
     observer: Mutex<Option<Observer>>,
     started: Instant,
 }
@@ -78,6 +82,10 @@ impl HttpServer {
     }
 
     /// Looks at the server, or changes it.
+    ///
+    /// # Panics
+    ///
+    /// In the closure of an endpoint of this server, or in `look` itself: it would wait for itself.
     pub fn server<T>(&self, look: impl FnOnce(&mut Server) -> T) -> T {
         self.shared.server(look)
     }
@@ -135,7 +143,7 @@ impl HttpServerBuilder {
         #[expect(clippy::disallowed_methods, reason = "a socket lives in real time")]
         let started = Instant::now();
         let shared = Arc::new(Shared {
-            server: Mutex::new(server),
+            server: Locked::new(server),
             observer: Mutex::new(self.observer),
             started,
         });
@@ -150,11 +158,12 @@ impl HttpServerBuilder {
 
 impl Shared {
     fn server<T>(&self, look: impl FnOnce(&mut Server) -> T) -> T {
-        let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
-        // Whoever looks sees what has expired meanwhile.
-        #[expect(clippy::disallowed_methods, reason = "a socket lives in real time")]
-        server.handle_timeout(Instant::now());
-        look(&mut server)
+        self.server.with(|server| {
+            // Whoever looks sees what has expired meanwhile.
+            #[expect(clippy::disallowed_methods, reason = "a socket lives in real time")]
+            server.handle_timeout(Instant::now());
+            look(server)
+        })
     }
 
     fn tell(&self, ordinal: u64) {
@@ -212,7 +221,13 @@ async fn answer(
         Err(_) => return Ok(refused(StatusCode::BAD_REQUEST, breaker)),
     };
     let request = Request::from_parts(parts, body);
-    let reply = shared.server(|server| server.handle(request, Instant::now()));
+    let handled =
+        AssertUnwindSafe(|| shared.server(|server| server.handle(request, Instant::now())));
+    let reply = match catch_unwind(handled) {
+        Ok(reply) => reply,
+        // The closure of an endpoint: the client is told, since nobody waits for this thread.
+        Err(panic) => return Ok(panicked(&*panic, breaker)),
+    };
     shared.tell(reply.ordinal);
     if !reply.after.is_zero() {
         tokio::time::sleep(reply.after).await;
@@ -225,6 +240,19 @@ async fn answer(
         }
         fault => Ok(reply.response.map(|body| Sending::new(body, fault, breaker))),
     }
+}
+
+fn panicked(panic: &(dyn Any + Send), breaker: Breaker) -> Response<Sending> {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text");
+    let message = format!("the closure of an endpoint panicked: {text}");
+    let body = serde_json::json!({ "code": "ERR001", "message": message }).to_string();
+    let body = Sending::new(ReplyBody::Bytes(body.into()), None, breaker);
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    let kind = HeaderValue::from_static("application/json;charset=UTF-8");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
 }
 
 fn refused(status: StatusCode, breaker: Breaker) -> Response<Sending> {

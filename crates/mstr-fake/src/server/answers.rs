@@ -1,5 +1,7 @@
 //! Responses in the shapes that were recorded from real servers.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPIRES, HeaderValue, PRAGMA, SERVER};
 use http::{Response, StatusCode};
@@ -7,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::body::ReplyBody;
 use super::model::Model;
+use crate::endpoint::Answer;
 
 /// What `PUT /api/sessions` says about a session that has ended.
 const EXPIRED: &str = include_str!("recorded/expired.json");
@@ -36,6 +39,25 @@ pub(super) fn with_body(
         response.headers_mut().insert(CONTENT_TYPE, content_type);
     }
     *response.body_mut() = ReplyBody::Bytes(body.into());
+    response
+}
+
+/// How long an answer is held back, as an extension of the response.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Delay(pub(super) Duration);
+
+/// The answer of a test's endpoint, with the headers of the server's own unless it has them.
+pub(super) fn of_endpoint(answer: Answer) -> Response<ReplyBody> {
+    let Answer { status, headers, body, delay } = answer;
+    let mut response = empty(status);
+    for name in headers.keys() {
+        response.headers_mut().remove(name);
+    }
+    for (name, value) in headers.iter() {
+        response.headers_mut().append(name, value.clone());
+    }
+    *response.body_mut() = ReplyBody::Bytes(body);
+    response.extensions_mut().insert(Delay(delay));
     response
 }
 

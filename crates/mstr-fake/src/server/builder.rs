@@ -1,10 +1,14 @@
 //! Describing a server.
 
+use std::path::Path;
 use std::time::Duration;
+
+use http::Method;
 
 use super::Server;
 use super::faults::Fault;
 use super::model::{Model, User};
+use crate::endpoint::{Answer, Endpoint, EndpointError, EndpointRequest};
 
 /// Describes a server; see [`Server::builder`].
 #[derive(Debug)]
@@ -125,6 +129,65 @@ impl ServerBuilder {
         self
     }
 
+    /// Adds an endpoint of your own, which a closure answers: [`Endpoint`] says which requests it
+    /// gets, [`Answer`] what the closure may return.
+    ///
+    /// # Panics
+    ///
+    /// If the pattern can match nothing, or is one of the session's own endpoints;
+    /// [`Endpoint::new`] returns the error instead.
+    #[track_caller]
+    pub fn endpoint<A: Into<Answer>>(
+        self,
+        method: Method,
+        pattern: &str,
+        answer: impl FnMut(&EndpointRequest) -> A + Send + 'static,
+    ) -> Self {
+        self.add_endpoint(given(Endpoint::new(method, pattern, answer)))
+    }
+
+    /// Adds an endpoint of your own that gives these answers in turn. The last one stays.
+    ///
+    /// # Panics
+    ///
+    /// Where [`Endpoint::answers`] returns an error.
+    #[track_caller]
+    pub fn endpoint_answers<A: Into<Answer>>(
+        self,
+        method: Method,
+        pattern: &str,
+        answers: impl IntoIterator<Item = A>,
+    ) -> Self {
+        self.add_endpoint(given(Endpoint::answers(method, pattern, answers)))
+    }
+
+    /// Adds an endpoint of your own that answers with what is in a file.
+    ///
+    /// # Panics
+    ///
+    /// Where [`Endpoint::file`] returns an error.
+    #[track_caller]
+    pub fn endpoint_file(self, method: Method, pattern: &str, path: impl AsRef<Path>) -> Self {
+        self.add_endpoint(given(Endpoint::file(method, pattern, path)))
+    }
+
+    /// Adds an endpoint of your own that answers with the files of a folder: the open part of the
+    /// pattern says which.
+    ///
+    /// # Panics
+    ///
+    /// Where [`Endpoint::folder`] returns an error.
+    #[track_caller]
+    pub fn endpoint_folder(self, method: Method, pattern: &str, path: impl AsRef<Path>) -> Self {
+        self.add_endpoint(given(Endpoint::folder(method, pattern, path)))
+    }
+
+    /// Adds an endpoint of your own.
+    pub fn add_endpoint(mut self, endpoint: Endpoint) -> Self {
+        self.model.endpoints.add(endpoint);
+        self
+    }
+
     /// Where the Library is deployed. Default `/MicroStrategyLibrary`.
     pub fn base_path(mut self, path: &str) -> Self {
         self.model.base_path = path.trim_end_matches('/').to_owned();
@@ -142,5 +205,13 @@ impl Server {
     /// Begins to describe a server.
     pub fn builder() -> ServerBuilder {
         ServerBuilder::new()
+    }
+}
+
+#[track_caller]
+fn given(endpoint: Result<Endpoint, EndpointError>) -> Endpoint {
+    match endpoint {
+        Ok(endpoint) => endpoint,
+        Err(error) => panic!("{error}"),
     }
 }

@@ -8,6 +8,7 @@ use super::answers;
 use super::body::ReplyBody;
 use super::incoming::Incoming;
 use super::model::Model;
+use crate::endpoint::percent_decoded;
 
 const USER_INFO: &str = include_str!("recorded/user-info.json");
 const STATUS: &str = include_str!("recorded/status.json");
@@ -68,12 +69,12 @@ impl Model {
         (id, user.to_owned())
     }
 
-    pub(super) fn list_privileges(&mut self, index: usize) -> Response<ReplyBody> {
+    fn list_privileges(&mut self, index: usize) -> Response<ReplyBody> {
         let all = PRIVILEGES.iter().map(|privilege| self.privilege(index, privilege));
         answers::ok(&Value::from(all.collect::<Vec<Value>>()))
     }
 
-    pub(super) fn describe_privilege(&mut self, index: usize, id: &str) -> Response<ReplyBody> {
+    fn describe_privilege(&mut self, index: usize, id: &str) -> Response<ReplyBody> {
         match PRIVILEGES.iter().find(|(known, ..)| *known == id) {
             Some(privilege) => answers::ok(&self.privilege(index, privilege)),
             None => answers::not_found(self),
@@ -117,6 +118,7 @@ impl Model {
         let user = self.sessions[index].user.clone();
         match (&incoming.method, path) {
             (&Method::GET, "/api/sessions/projectId") => return self.session_info(index),
+            (&Method::GET, "/api/sessions/privileges") => return self.list_privileges(index),
             (&Method::GET, "/api/monitors/iServer/nodes") => return self.nodes(),
             _ => {}
         }
@@ -129,6 +131,11 @@ impl Model {
                 Some(project) => answers::ok(&project),
                 None => answers::not_found(self),
             };
+        }
+        if let (&Method::GET, Some(id)) =
+            (&incoming.method, path.strip_prefix("/api/sessions/privileges/"))
+        {
+            return self.describe_privilege(index, id);
         }
         if let (&Method::GET, Some(id)) = (&incoming.method, path.strip_prefix("/api/objects/")) {
             return self.object(&user, id, incoming);
@@ -237,13 +244,4 @@ fn initials(name: &str) -> String {
         .filter_map(|word| word.chars().next())
         .flat_map(char::to_uppercase)
         .collect()
-}
-
-fn percent_decoded(text: &str) -> String {
-    // The form decoder does what is needed once a literal plus is protected.
-    let protected = text.replace('+', "%2B");
-    form_urlencoded::parse(protected.as_bytes())
-        .next()
-        .map(|(decoded, _)| decoded.into_owned())
-        .unwrap_or_default()
 }

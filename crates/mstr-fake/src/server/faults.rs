@@ -15,6 +15,7 @@ use super::answers;
 use super::body::ReplyBody;
 use super::incoming::Incoming;
 use super::purpose::Purpose;
+use crate::endpoint::Pattern;
 
 /// One thing that goes wrong, for some requests.
 ///
@@ -23,7 +24,7 @@ use super::purpose::Purpose;
 ///
 /// - `WHAT`: `login`, `logout`, `delegate`, `inspect` (`GET /api/sessions`), `renew`, `status`,
 ///   `projects`, `user-info`, `identity-token`, `api-token`, `call` (anything else), `*`, or
-///   `path=/api/…`.
+///   `path=/api/…`, a pattern such as `path=/api/v2/cubes/*`.
 /// - `WHEN`: which of the requests that match, counted from 1: `*`, `3`, `3+` or `2-4`.
 /// - `EFFECT`:
 ///   - `status=503`, and optionally `,retry-after=2` (seconds): this answer instead;
@@ -51,7 +52,7 @@ use super::purpose::Purpose;
 /// 3. `status`, `error` or `page`, or an answer made with [`answer`](Self::answer) or
 ///    [`page`](Self::page): the answer of somebody in front of the server, who asks for no session.
 /// 4. The server checks the session, then the project.
-/// 5. The server answers.
+/// 5. The server answers, or an [endpoint](crate::Endpoint) of yours.
 /// 6. `drop-cookies`.
 /// 7. `reset-after`, `reset-mid-body`, `stall-after` or `stall-mid-body`.
 ///
@@ -82,6 +83,7 @@ pub struct Fault {
 enum What {
     Any,
     Path(String),
+    Pattern(Pattern),
     Purpose(Purpose),
 }
 
@@ -151,7 +153,8 @@ const WORDS: [&str; 13] = [
 const FAULT_TICKET: &str = "0123456789abcdef0123456789abcdef";
 
 impl Fault {
-    /// Answers every request to `path` (below the base path) with this instead.
+    /// Answers every request to `path` (below the base path) with this instead. No session is asked
+    /// for: to test a call of yours, add an [endpoint](crate::Endpoint).
     #[must_use]
     pub fn answer(path: &str, status: u16, content_type: &str, body: &str) -> Self {
         Self::always(What::Path(path.to_owned()), answer(status, content_type, body))
@@ -183,6 +186,9 @@ impl Fault {
         let matches = match &self.what {
             What::Any => true,
             What::Path(path) => incoming.path.as_deref() == Some(path),
+            What::Pattern(pattern) => {
+                incoming.path.as_deref().is_some_and(|path| pattern.captures(path).is_some())
+            }
             What::Purpose(purpose) => incoming.purpose == *purpose,
         };
         if !matches {
@@ -353,6 +359,9 @@ fn parse_what(text: &str) -> Result<What, String> {
         if !path.starts_with('/') {
             return Err(format!("the path \"{path}\" must begin with /"));
         }
+        if path.contains(['*', '{']) {
+            return Pattern::parse(path).map(What::Pattern);
+        }
         return Ok(What::Path(path.to_owned()));
     }
     let purpose = Purpose::ALL.into_iter().find(|purpose| purpose.name() == text);
@@ -458,7 +467,7 @@ mod tests {
     use super::*;
 
     /// A rule with each word.
-    const RULES: [&str; 15] = [
+    const RULES: [&str; 16] = [
         "login:*:status=503,retry-after=2",
         "logout:1:reset-before",
         "delegate:2+:reset-after",
@@ -474,6 +483,7 @@ mod tests {
         "call:*:error=403,ERR017,-2147214568",
         "call:*:error=404,ERR004",
         "path=/api/echo:*:status=500",
+        "path=/api/v2/cubes/{id}:*:expire",
     ];
 
     /// The name before `=`, in a word or in the effect of a rule.
@@ -513,6 +523,7 @@ mod tests {
             ("login:1", "WHAT:WHEN:EFFECT"),
             ("lgoin:1:stall", "lgoin"),
             ("path=api:1:stall", "must begin with /"),
+            ("path=/api/cube-*:1:stall", "cube-*"),
             ("login:0:stall", "\"0\""),
             ("login:x:stall", "\"x\""),
             ("login:4-2:stall", "ends before"),

@@ -21,7 +21,7 @@ mod tests;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 
 pub use body::ReplyBody;
 pub use builder::ServerBuilder;
@@ -29,6 +29,7 @@ pub use faults::{Fault, ParseFaultError, SocketFault};
 pub use journal::{Entry, Journal};
 pub use purpose::Purpose;
 
+use crate::endpoint::{Endpoint, EndpointCalls};
 use faults::Effect;
 use incoming::Incoming;
 use journal::Recorded;
@@ -62,10 +63,14 @@ impl Server {
         Self { model, faults, journal: Journal::default(), latency }
     }
 
-    /// Answers a request that arrives at `now`. Any request: none panics.
+    /// Answers a request that arrives at `now`. Any request: none panics, unless the closure of an
+    /// [`Endpoint`] does.
     pub fn handle(&mut self, request: Request<Bytes>, now: Instant) -> Reply {
         self.model.pass_time(now);
         let incoming = Incoming::new(request, &self.model);
+        if let Some(path) = &incoming.path {
+            self.model.endpoints.arrive(&incoming.method, path);
+        }
         let mut recorded = Recorded::new(&incoming, &self.model, now);
         // Their order is in the documentation of `Fault`.
         let effects = faults::decide(&mut self.faults, &incoming);
@@ -73,7 +78,7 @@ impl Server {
             Effect::Slow(extra) => *extra,
             _ => Duration::ZERO,
         });
-        let after = self.latency + slower.sum::<Duration>();
+        let mut after = self.latency + slower.sum::<Duration>();
         if effects.iter().any(|effect| matches!(effect, Effect::Expire)) {
             self.model.expire_session(incoming.token());
         }
@@ -87,9 +92,12 @@ impl Server {
             Some(response) => response,
             None => self.model.respond(&incoming, &mut recorded),
         };
+        if let Some(answers::Delay(delay)) = response.extensions_mut().remove() {
+            after += delay;
+        }
         let fault = effects.iter().find_map(Effect::afterwards);
         self.model.decorate(&incoming, &mut response, &effects);
-        if incoming.method == http::Method::HEAD {
+        if incoming.method == Method::HEAD {
             *response.body_mut() = ReplyBody::Bytes(Bytes::new());
         }
         let answered = (fault != Some(SocketFault::Reset) && fault != Some(SocketFault::Stall))
@@ -151,6 +159,26 @@ impl Server {
     /// Removes all faults.
     pub fn clear_faults(&mut self) {
         self.faults.clear();
+    }
+
+    /// Adds an endpoint of your own. Where several match a request, the one added last answers.
+    pub fn add_endpoint(&mut self, endpoint: Endpoint) {
+        self.model.endpoints.add(endpoint);
+    }
+
+    /// How often an endpoint of your own has been called. Method and pattern are those it was added
+    /// with.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such endpoint: a wrong pattern must not pass for one that was never called.
+    #[must_use]
+    #[track_caller]
+    pub fn calls(&self, method: Method, pattern: &str) -> EndpointCalls {
+        match self.model.endpoints.calls(&method, pattern) {
+            Ok(calls) => calls,
+            Err(why) => panic!("{why}"),
+        }
     }
 
     /// Changes how long every reply takes.

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use crate::endpoint::Endpoints;
+
 /// Names and values as they are recorded.
 const PROJECTS: &str = include_str!("recorded/projects.json");
 
@@ -32,6 +34,7 @@ pub(crate) struct Model {
     pub(super) logins_after_rejection: usize,
     pub(super) now: Option<Instant>,
     pub(super) balancer: u64,
+    pub(super) endpoints: Endpoints,
     drawn: u64,
 }
 
@@ -104,6 +107,7 @@ impl Model {
             logins_after_rejection: 0,
             now: None,
             balancer: 0,
+            endpoints: Endpoints::default(),
             drawn: 0,
         }
     }

@@ -8,6 +8,7 @@ use super::incoming::Incoming;
 use super::journal::Recorded;
 use super::model::Model;
 use super::sessions::NoSession;
+use crate::endpoint::EndpointRequest;
 
 impl Model {
     pub(super) fn respond(
@@ -50,7 +51,6 @@ impl Model {
             }
             (&Method::GET, "/api/sessions") => return self.session_info(index),
             (&Method::GET, "/api/sessions/userInfo") => return self.user_info(index),
-            (&Method::GET, "/api/sessions/privileges") => return self.list_privileges(index),
             (&Method::GET, "/api/projects") => return self.list_projects(index),
             (&Method::POST, "/api/auth/identityToken") => return self.create_identity_token(index),
             (&Method::POST, "/api/auth/apiTokens") => {
@@ -60,16 +60,40 @@ impl Model {
             (&Method::DELETE, "/api/auth/apiTokens") => return self.revoke_api_token(index),
             _ => {}
         }
-        if incoming.method == Method::GET
-            && let Some(id) = path.strip_prefix("/api/sessions/privileges/")
-        {
-            return self.describe_privilege(index, id);
-        }
         if let Some(project) = incoming.project()
             && let Some(refusal) = self.enter_project(index, project)
         {
             return refusal;
         }
-        self.call(index, incoming, path)
+        match self.endpoint(index, incoming, path, recorded) {
+            Some(response) => response,
+            None => self.call(index, incoming, path),
+        }
+    }
+
+    /// What an endpoint of the test answers, if there is one for this.
+    fn endpoint(
+        &mut self,
+        index: usize,
+        incoming: &Incoming,
+        path: &str,
+        recorded: &mut Recorded,
+    ) -> Option<Response<ReplyBody>> {
+        let found = self.endpoints.find(&incoming.method, path)?;
+        recorded.note(&format!("endpoint: {}", found.pattern));
+        let request = EndpointRequest {
+            method: incoming.method.clone(),
+            path: path.to_owned(),
+            pattern: found.pattern.clone(),
+            captures: found.captures.clone(),
+            query: incoming.query.clone(),
+            headers: incoming.headers.clone(),
+            body: incoming.body.clone(),
+            user: self.sessions[index].user.clone(),
+            session: index,
+            project: incoming.project().map(str::to_owned),
+            number: found.number,
+        };
+        Some(answers::of_endpoint(self.endpoints.answer(&found, &request)))
     }
 }
