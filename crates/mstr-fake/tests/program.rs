@@ -140,6 +140,49 @@ fn faults_break_the_connection_as_they_say() {
     assert_eq!(program.terminate(), "ended after 5 requests, with 1 sessions open\n");
 }
 
+#[cfg(unix)]
+#[test]
+fn it_answers_endpoints_of_one_s_own_from_files() {
+    let folder = std::env::temp_dir().join(format!("mstr-fake-{}-answers", std::process::id()));
+    std::fs::create_dir_all(folder.join("cubes")).unwrap();
+    for (name, text) in
+        [("cubes/C1.json", r#"{"id":"C1"}"#), ("queued.txt", "q"), ("done.txt", "d")]
+    {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+    let of = |rule: &str, name: &str| format!("{rule}={}", folder.join(name).display());
+    let program = Program::start(&[
+        "--user",
+        "alice:secret",
+        "--answer",
+        &of("GET /api/v2/cubes/*", "cubes"),
+        "--answer",
+        &of("POST /api/jobs", "queued.txt"),
+        "--answer",
+        &of("POST /api/jobs", "done.txt"),
+        "--fault",
+        "path=/api/v2/cubes/*:3:expire",
+    ]);
+    std::fs::remove_dir_all(&folder).unwrap();
+    let cube = "GET /MicroStrategyLibrary/api/v2/cubes/C1";
+    assert!(program.send(cube, "").unwrap().starts_with("HTTP/1.1 401"), "there is no session");
+    let login = program.log_in().unwrap();
+    let after = |name: &str| login.split(name).nth(1).unwrap().split([';', '\r']).next().unwrap();
+    // As the vendor's tutorial for curl does it: the token and the session's own cookie.
+    let session = format!(
+        " HTTP/1.1\r\nx-mstr-authtoken: {}\r\ncookie: JSESSIONID={}\r\nx-end: ",
+        after("x-mstr-authtoken: "),
+        after("JSESSIONID=")
+    );
+    let send = |what: &str| program.send(&format!("{what}{session}"), "").unwrap();
+    let found = send(cube);
+    assert!(found.contains("application/json") && found.ends_with(r#"{"id":"C1"}"#), "{found}");
+    let jobs: Vec<String> = (0..3).map(|_| send("POST /MicroStrategyLibrary/api/jobs")).collect();
+    assert!(jobs[0].ends_with('q') && jobs[1].ends_with('d') && jobs[2].ends_with('d'), "{jobs:?}");
+    let expired = send(cube);
+    assert!(expired.contains("ERR009"), "{expired}");
+}
+
 #[test]
 fn wrong_arguments_say_what_is_wrong() {
     for (arguments, named) in [
@@ -151,6 +194,12 @@ fn wrong_arguments_say_what_is_wrong() {
         (&["--session-timeout", "0"], "0"),
         (&["--max-sessions", "0"], "0"),
         (&["--server-version", "abc"], "11.3.0100"),
+        (&["--answer", "/api/x=y.json"], "METHOD PATH=FILE"),
+        (&["--answer", "GET /api/x"], "METHOD PATH=FILE"),
+        (&["--answer", "GET /api/x="], "METHOD PATH=FILE"),
+        (&["--answer", "get /api/x=y.json"], "\"get\" is no method"),
+        (&["--answer", "GET api/x=y.json"], "must begin with /"),
+        (&["--answer", "POST /api/auth/login=y.json"], "the session's own"),
     ] {
         let (code, text) = refused(arguments);
         assert_eq!(code, Some(2), "{text}");
@@ -160,6 +209,9 @@ fn wrong_arguments_say_what_is_wrong() {
         (&["--listen", "0.0.0.0:0"][..], "127.0.0.1"),
         (&["--api-token", "T=bob"], "bob"),
         (&["--journal", "/no/such/folder/journal"], "/no/such/folder/journal"),
+        (&["--answer", "GET /api/x=no/such.json"], "\"no/such.json\" cannot be read"),
+        (&["--answer", "GET /api/x=src"], "open part"),
+        (&["--answer", "GET /api/*=src", "--answer", "GET /api/*=src"], "several answers"),
     ] {
         let (code, text) = refused(arguments);
         assert_eq!(code, Some(1), "{text}");

@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use clap::Parser;
 use mstr_fake::loopback::{Authority, HttpServer, ProxyServer, ServerTls};
-use mstr_fake::{Fault, Server};
+use mstr_fake::{Answer, Endpoint, EndpointError, Fault, Method, Server};
 
 /// A model of the session part of the Strategy One (MicroStrategy) REST API on a loopback socket.
 ///
 /// The first line of output is "listening on URL". Ctrl-C or SIGTERM ends it.
 #[derive(Debug, Parser)]
-#[command(version, after_long_help = FAULTS)]
+#[command(version, after_long_help = RULES)]
 struct Arguments {
     /// Where to listen: an address of this machine; port 0 takes any free one.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
@@ -69,6 +69,11 @@ struct Arguments {
     #[arg(long, value_name = "RULE")]
     fault: Vec<Fault>,
 
+    /// An endpoint of your own (repeatable), answered with a file, or with the file of a folder that
+    /// * stands for; the rules are described below (--help).
+    #[arg(long, value_name = "METHOD PATH=FILE", value_parser = answer)]
+    answer: Vec<OwnAnswer>,
+
     /// Write one line of JSON for each request to this file. No secret is written.
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
@@ -83,7 +88,22 @@ struct Arguments {
     proxy: Option<(String, String)>,
 }
 
-const FAULTS: &str = "\
+/// What `--answer` says.
+#[derive(Clone, Debug)]
+struct OwnAnswer {
+    method: Method,
+    path: String,
+    file: PathBuf,
+}
+
+impl OwnAnswer {
+    fn failed(&self, error: &EndpointError) -> String {
+        let Self { method, path, file } = self;
+        format!("--answer '{method} {path}={}': {error}", file.display())
+    }
+}
+
+const RULES: &str = "\
 Fault rules have the form WHAT:WHEN:EFFECT.
 
 WHAT is one of login, logout, delegate, inspect (GET /api/sessions), renew, status, projects,
@@ -109,7 +129,22 @@ EFFECT is one of
 Examples:
   --fault login:1:status=503,retry-after=2
   --fault path=/api/echo:3+:expire
-  --fault projects:*:reset-mid-body";
+  --fault path=/api/v2/cubes/*:1:expire
+  --fault projects:*:reset-mid-body
+
+All faults that a request meets happen to it, as far as they go together. One whose place is taken
+happens to the next request.
+
+Answers have the form 'METHOD PATH=FILE' and come after faults, session and project. In PATH, which
+begins with /api/, * or {name} stands for one part, ** at the end for all the rest. FILE is read at
+the start; .json, .txt, .html, .xml and .csv have their type. If it is a folder, what stands for *
+is the name of a file in it, with or without extension, and without such a file the answer is 404.
+Several for the same METHOD and PATH are given in turn; the last one stays.
+
+Examples:
+  --answer 'GET /api/v2/cubes/*=cube.json'
+  --answer 'GET /api/v2/cubes/{id}/rows=rows/'
+  --answer 'POST /api/jobs=queued.json' --answer 'POST /api/jobs=done.json'";
 
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
@@ -217,7 +252,41 @@ fn model(arguments: &Arguments) -> Result<Server, String> {
     for fault in &arguments.fault {
         server = server.fault(fault.clone());
     }
+    for endpoint in endpoints(&arguments.answer)? {
+        server = server.add_endpoint(endpoint);
+    }
     Ok(server.build())
+}
+
+/// One endpoint for each method and path, in the order in which they were given first.
+fn endpoints(answers: &[OwnAnswer]) -> Result<Vec<Endpoint>, String> {
+    let mut endpoints = Vec::new();
+    for (index, first) in answers.iter().enumerate() {
+        let same = |other: &&OwnAnswer| other.method == first.method && other.path == first.path;
+        if answers[..index].iter().any(|other| same(&other)) {
+            continue;
+        }
+        let all: Vec<&OwnAnswer> = answers.iter().filter(same).collect();
+        let (method, path) = (first.method.clone(), first.path.as_str());
+        let endpoint = if first.file.is_dir() {
+            if all.len() > 1 {
+                let file = first.file.display();
+                return Err(format!(
+                    "--answer: {method} {path} has several answers; the folder \"{file}\" cannot \
+                     be one of them"
+                ));
+            }
+            Endpoint::folder(method, path, &first.file).map_err(|error| first.failed(&error))?
+        } else {
+            let read = |answer: &&OwnAnswer| {
+                Answer::file(&answer.file).map_err(|error| answer.failed(&error))
+            };
+            let read = all.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+            Endpoint::answers(method, path, read).map_err(|error| first.failed(&error))?
+        };
+        endpoints.push(endpoint);
+    }
+    Ok(endpoints)
 }
 
 /// Tokens of one run are not valid in the next.
@@ -256,6 +325,23 @@ fn user(text: &str) -> Result<(String, String), String> {
         }
         _ => Err("a user has the form NAME:PASSWORD".to_owned()),
     }
+}
+
+fn answer(text: &str) -> Result<OwnAnswer, String> {
+    let wanted =
+        "an answer has the form 'METHOD PATH=FILE', for example 'GET /api/cubes/*=cube.json'";
+    let (method, rest) = text.split_once(' ').ok_or(wanted)?;
+    let (path, file) = rest.trim_start().split_once('=').ok_or(wanted)?;
+    if path.is_empty() || file.is_empty() {
+        return Err(wanted.to_owned());
+    }
+    let method = match Method::from_bytes(method.as_bytes()) {
+        Ok(method) if method.as_str().bytes().all(|letter| letter.is_ascii_uppercase()) => method,
+        _ => return Err(format!("\"{method}\" is no method, as GET is")),
+    };
+    // What is wrong with the pattern is said now, beside the argument; the file is read later.
+    Endpoint::new(method.clone(), path, |_| ()).map_err(|error| error.to_string())?;
+    Ok(OwnAnswer { method, path: path.to_owned(), file: file.into() })
 }
 
 fn version(text: &str) -> Result<String, String> {
