@@ -145,10 +145,12 @@ fn clippy() -> Outcome {
     // What is compiled only when a feature is off.
     for rest in [
         "mstr-fake --no-default-features",
+        "mstr-fake --no-default-features --features tokio",
         "mstr-hyper --no-default-features",
         "mstr-hyper --no-default-features --features rustls-ring,webpki-roots",
         "mstr-isahc --no-default-features",
         "mstr --no-default-features",
+        "mstr --no-default-features --features fake",
         "mstr --no-default-features --features isahc",
         "mstr --no-default-features --features tower",
     ] {

@@ -72,6 +72,7 @@ fn together(wanted: impl Fn(&Member) -> bool) -> String {
         "mstr-core/dangerous",
         "mstr-core/tower",
         "mstr-fake/loopback",
+        "mstr-fake/tokio",
         "mstr-hyper/dangerous",
         "mstr-hyper/rustls-ring",
         "mstr-hyper/webpki-roots",

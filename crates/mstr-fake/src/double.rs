@@ -11,7 +11,7 @@ use mstr_core::{
     TransportInfo,
 };
 
-use crate::time::VirtualTime;
+use crate::clock::Clock;
 
 /// The largest request body that is recorded.
 const BODY_LIMIT: usize = 64 * 1024 * 1024;
@@ -86,15 +86,15 @@ impl Transport for CaptureTransport {
 /// Refuses everything, and counts it: for code that must not send anything.
 #[derive(Clone, Debug)]
 pub struct NeverTransport {
-    time: VirtualTime,
+    time: Clock,
     sent: Arc<Mutex<usize>>,
 }
 
 impl NeverTransport {
     /// A transport that sends nothing.
     #[must_use]
-    pub fn new(time: VirtualTime) -> Self {
-        Self { time, sent: Arc::default() }
+    pub fn new(time: impl Into<Clock>) -> Self {
+        Self { time: time.into(), sent: Arc::default() }
     }
 
     /// How many requests were refused.
@@ -112,14 +112,14 @@ impl Transport for NeverTransport {
     }
 
     fn timer(&self) -> SharedTimer {
-        SharedTimer::new(self.time.clone())
+        self.time.shared()
     }
 }
 
 /// Answers with recorded responses, in their order.
 #[derive(Clone, Debug)]
 pub struct ReplayTransport {
-    time: VirtualTime,
+    time: Clock,
     answers: Arc<Mutex<VecDeque<Recorded>>>,
 }
 
@@ -133,8 +133,8 @@ struct Recorded {
 impl ReplayTransport {
     /// A transport that has nothing to answer yet.
     #[must_use]
-    pub fn new(time: VirtualTime) -> Self {
-        Self { time, answers: Arc::default() }
+    pub fn new(time: impl Into<Clock>) -> Self {
+        Self { time: time.into(), answers: Arc::default() }
     }
 
     /// Answers the next request with `response`, provided it has this method and ends in this
@@ -176,7 +176,7 @@ impl Transport for ReplayTransport {
     }
 
     fn timer(&self) -> SharedTimer {
-        SharedTimer::new(self.time.clone())
+        self.time.shared()
     }
 }
 

@@ -7,7 +7,8 @@
 //!
 //! - [`Server::handle`] itself, for tests that drive a session machine by hand;
 //! - [`FakeTransport`], an in-memory transport in [virtual time](VirtualTime): an hour passes in
-//!   a microsecond, and ten thousand tasks fit in a test;
+//!   a microsecond, and ten thousand tasks fit in a test; or, under `#[tokio::test]`, on tokio's
+//!   clock (`TokioTime`, feature `tokio`);
 //! - with the feature `loopback`, [`loopback::HttpServer`] and the program `mstr-fake`, for
 //!   clients in any language.
 //!
@@ -38,6 +39,62 @@
 //! What it is not: a server for production data. It knows nothing but sessions, projects and a few
 //! endpoints to call. It is test support: it may change in minor versions.
 //!
+//! # Endpoints of your own
+//!
+//! To test a function that calls the API, add what it calls. An [`Endpoint`] is asked after the
+//! server's own checks: after [faults](Fault), session and project, in the order that
+//! [`Fault`] documents. So a test meets the end of a session in its middle:
+//!
+//! ```
+//! use mstr_core::{Connection, Error};
+//! use mstr_fake::{FakeTransport, Method, Purpose, Server, VirtualTime};
+//!
+//! /// What is tested.
+//! async fn name_of_cube(connection: &Connection, id: &str) -> Result<String, Error> {
+//!     let response = connection.get(format!("/api/v2/cubes/{id}")).send().await?;
+//!     let cube: serde_json::Value = response.json().await?;
+//!     Ok(cube["name"].as_str().unwrap_or_default().to_owned())
+//! }
+//!
+//! let server = Server::builder()
+//!     .user("alice", "secret")
+//!     .endpoint(Method::GET, "/api/v2/cubes/{id}", |request| {
+//!         serde_json::json!({ "id": request.parameter("id"), "name": "Sales" })
+//!     })
+//!     .fault("path=/api/v2/cubes/*:1:expire".parse().unwrap());
+//! let time = VirtualTime::new();
+//! let fake = FakeTransport::new(server.build(), time.clone());
+//! time.run(async {
+//!     let connection = Connection::builder(fake.base_url())
+//!         .standard("alice", "secret")
+//!         .transport(fake.clone())
+//!         .connect()
+//!         .await?;
+//!     assert_eq!(name_of_cube(&connection, "C1").await?, "Sales");
+//!     Ok::<_, Error>(())
+//! })
+//! .unwrap();
+//! fake.server(|server| {
+//!     let calls = server.calls(Method::GET, "/api/v2/cubes/{id}");
+//!     assert_eq!((calls.arrived, calls.answered), (2, 1));
+//!     assert_eq!(server.journal().count(Purpose::Login), 2);
+//! });
+//! ```
+//!
+//! Answers come from a closure, from a file or a folder
+//! ([`endpoint_file`](ServerBuilder::endpoint_file),
+//! [`endpoint_folder`](ServerBuilder::endpoint_folder)), or in turn
+//! ([`endpoint_answers`](ServerBuilder::endpoint_answers)). [`Answer`] lists what a closure may
+//! return.
+//!
+//! # Under `#[tokio::test]`
+//!
+//! Virtual time moves while [`VirtualTime::run`] does. In a test that tokio runs, something that
+//! waits for it panics and says so; give the transport tokio's clock instead:
+//! `FakeTransport::new(server, TokioTime::current())`, with the feature `tokio`. Whether the test is
+//! paused, and on how many threads it runs, is up to the test. A server on a socket needs a clock
+//! that runs: it does not start where tokio's is paused.
+//!
 //! # Endpoints to call
 //!
 //! Beside the session's own endpoints it has these, below `/api`:
@@ -56,7 +113,7 @@
 //!
 //! ```sh
 //! cargo install mstr-fake --features loopback
-//! mstr-fake --user alice:secret --fault login:1:status=503
+//! mstr-fake --user alice:secret --fault login:1:status=503 --answer 'GET /api/v2/cubes/*=cube.json'
 //! ```
 //!
 //! `mstr-fake --help` lists what it can be told, the rules for faults among it. In Rust,
@@ -71,11 +128,13 @@
 //!
 //! | feature | default | |
 //! |---|---|---|
+//! | `tokio` | | tokio's clock for the server in memory (`TokioTime`), for tests under `#[tokio::test]` |
 //! | `loopback` | | The server on a real socket, a proxy, the conformance suite for transports, and the program `mstr-fake` |
 //!
 //! <!-- features: end -->
 #![forbid(unsafe_code)]
 
+mod clock;
 #[cfg(feature = "loopback")]
 pub mod conformance;
 mod double;
@@ -85,8 +144,11 @@ mod locked;
 pub mod loopback;
 mod server;
 mod time;
+#[cfg(feature = "tokio")]
+mod tokio_time;
 mod transport;
 
+pub use clock::Clock;
 pub use endpoint::{Answer, Endpoint, EndpointCalls, EndpointError, EndpointRequest};
 /// For the endpoints of a test, so that it needs no other crate for them.
 pub use http::{Method, StatusCode};
@@ -97,4 +159,6 @@ pub use server::{
     SocketFault,
 };
 pub use time::{Task, VirtualTime};
+#[cfg(feature = "tokio")]
+pub use tokio_time::TokioTime;
 pub use transport::FakeTransport;

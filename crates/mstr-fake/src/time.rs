@@ -16,7 +16,18 @@ use mstr_core::{BoxFuture, Sleep, Timer};
 /// The future given to [`VirtualTime::run`].
 const MAIN: usize = usize::MAX;
 
+/// What is said where something waits that no executor of this clock runs.
+const NEVER: &str = "this would wait for ever: VirtualTime moves while VirtualTime::run does, and \
+                     nothing else moves it. Run the test in time.run(async { .. }) or, under \
+                     tokio (#[tokio::test]), give the transport tokio's clock: \
+                     FakeTransport::new(server, TokioTime::current()), with the feature `tokio` of \
+                     mstr-fake or `fake` of mstr";
+
 /// A clock and an executor for tests. Clones share both.
+///
+/// The clock moves while [`run`](Self::run) does, whenever everything waits, and with
+/// [`advance`](Self::advance). What waits under another executor panics and says so: under
+/// `#[tokio::test]`, use `TokioTime` (feature `tokio`).
 #[derive(Clone)]
 pub struct VirtualTime(Arc<Inner>);
 
@@ -36,6 +47,8 @@ struct State {
     /// Chooses which of several ready tasks runs next; 0 keeps the order.
     seed: u64,
     servers: u64,
+    /// How many calls of `run` and `run_until_idle` are under way: whether time can pass.
+    running: usize,
 }
 
 struct Spawned {
@@ -78,6 +91,7 @@ impl VirtualTime {
             tasks: Vec::new(),
             seed,
             servers: 0,
+            running: 0,
         };
         Self(Arc::new(Inner { start, state: Mutex::new(state) }))
     }
@@ -89,6 +103,11 @@ impl VirtualTime {
     }
 
     /// Waits for so long.
+    ///
+    /// # Panics
+    ///
+    /// The future, if it would have to wait and neither [`run`](Self::run) nor
+    /// [`run_until_idle`](Self::run_until_idle) is under way: this clock would never move.
     pub fn sleep(&self, duration: Duration) -> Sleep {
         let deadline = self.0.lock().now + duration;
         self.sleep_until(deadline)
@@ -126,6 +145,7 @@ impl VirtualTime {
     ///
     /// If everything waits and nothing will ever wake it.
     pub fn run<F: Future>(&self, future: F) -> F::Output {
+        let _running = Running::new(&self.0);
         let mut future = pin!(future);
         let waker = self.waker(MAIN);
         self.0.lock().enqueue(MAIN);
@@ -151,6 +171,7 @@ impl VirtualTime {
 
     /// Runs the spawned tasks until they have ended or wait for something that never comes.
     pub fn run_until_idle(&self) {
+        let _running = Running::new(&self.0);
         loop {
             match self.0.next_ready() {
                 Some(task) => self.poll(task),
@@ -276,6 +297,22 @@ impl State {
     }
 }
 
+/// While it is there, the clock moves when everybody waits.
+struct Running<'a>(&'a Inner);
+
+impl<'a> Running<'a> {
+    fn new(inner: &'a Inner) -> Self {
+        inner.lock().running += 1;
+        Self(inner)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.lock().running -= 1;
+    }
+}
+
 struct Sleeping {
     inner: Arc<Inner>,
     deadline: Instant,
@@ -293,6 +330,10 @@ impl Future for Sleeping {
         }
         if state.now >= this.deadline {
             return Poll::Ready(());
+        }
+        if state.running == 0 {
+            drop(state);
+            panic!("{NEVER}");
         }
         let key = (this.deadline, state.next_sleeper);
         state.next_sleeper += 1;
@@ -430,6 +471,20 @@ mod tests {
     #[should_panic(expected = "nothing will ever wake it")]
     fn a_deadlock_is_reported() {
         VirtualTime::new().run(std::future::pending::<()>());
+    }
+
+    #[test]
+    #[should_panic(expected = "give the transport tokio's clock")]
+    fn a_wait_that_no_run_ends_is_reported() {
+        futures_executor::block_on(VirtualTime::new().sleep(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_wait_that_is_over_needs_no_run() {
+        let time = VirtualTime::new();
+        let wait = time.sleep(Duration::from_secs(1));
+        time.advance(Duration::from_secs(1));
+        futures_executor::block_on(wait);
     }
 
     #[test]

@@ -17,25 +17,32 @@ use mstr_core::{
     TransportError, TransportErrorKind, TransportInfo,
 };
 
+use crate::clock::Clock;
 use crate::locked::Locked;
 use crate::server::{Reply, ReplyBody, Server, SocketFault};
+#[cfg(doc)]
 use crate::time::VirtualTime;
 
 /// Larger uploads are refused: they would have to be held in memory.
 const UPLOAD_LIMIT: usize = 64 * 1024 * 1024;
+const ON_THREADS: &str = "a FakeTransport blocks in VirtualTime only: FakeTransport::new(server, \
+                          VirtualTime::new())";
 /// The pieces in which generated bodies arrive.
 const PIECE: usize = 64 * 1024;
 
-/// A [`Server`] as a transport, in memory and in virtual time. Clones reach the same server.
+/// A [`Server`] as a transport, in memory. Clones reach the same server.
+///
+/// It runs on [`VirtualTime`], which brings its own executor, or on tokio's clock (`TokioTime`,
+/// feature `tokio`) for tests under `#[tokio::test]`.
 ///
 /// Meant to be harsher than a network: a request has been processed as soon as it was first
 /// polled, so that whoever drops its future has always left something behind.
 ///
-/// Also a [`BlockingTransport`]: there, waiting lets the time pass at once.
+/// Also a [`BlockingTransport`], in [`VirtualTime`] only: there, waiting lets the time pass at once.
 #[derive(Clone)]
 pub struct FakeTransport {
     shared: Arc<Shared>,
-    time: VirtualTime,
+    time: Clock,
 }
 
 struct Shared {
@@ -47,7 +54,8 @@ struct Shared {
 impl FakeTransport {
     /// Puts `server` on a network of its own, under an address no other server has.
     #[must_use]
-    pub fn new(server: Server, time: VirtualTime) -> Self {
+    pub fn new(server: Server, time: impl Into<Clock>) -> Self {
+        let time = time.into();
         let authority = format!("fake-{}.example", time.next_server());
         let base_url = format!("https://{authority}{}", server.base_path());
         let shared = Shared { server: Locked::new(server), base_url, authority };
@@ -62,7 +70,7 @@ impl FakeTransport {
 
     /// The clock this runs on.
     #[must_use]
-    pub fn time(&self) -> &VirtualTime {
+    pub const fn time(&self) -> &Clock {
         &self.time
     }
 
@@ -117,11 +125,11 @@ impl Transport for FakeTransport {
     }
 
     fn timer(&self) -> SharedTimer {
-        SharedTimer::new(self.time.clone())
+        self.time.shared()
     }
 
     fn detach(&self, task: BoxFuture<'static, ()>) {
-        drop(self.time.spawn(task));
+        self.time.spawn(task);
     }
 
     fn info(&self) -> TransportInfo {
@@ -133,6 +141,9 @@ impl BlockingTransport for FakeTransport {
     fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
         let (parts, body) = request.into_parts();
         let context = parts.extensions.get::<RequestContext>().copied().unwrap_or_default();
+        if self.time.as_virtual().is_none() {
+            return Err(TransportError::new(TransportErrorKind::Config).with_detail(ON_THREADS));
+        }
         let body = futures_executor::block_on(body.collect(UPLOAD_LIMIT))?;
         let reply = self.deliver(Request::from_parts(parts, body))?;
         let due = self.time.now() + reply.after;
@@ -156,8 +167,9 @@ impl BlockingTransport for FakeTransport {
     }
 
     fn sleep_until(&self, deadline: Instant) {
-        let wait = deadline.saturating_duration_since(self.time.now());
-        self.time.advance(wait);
+        // On another clock nothing is sent, so there is nothing to wait for.
+        let Some(time) = self.time.as_virtual() else { return };
+        time.advance(deadline.saturating_duration_since(time.now()));
         // Other threads may have been waiting for this moment.
         std::thread::yield_now();
     }
@@ -190,7 +202,7 @@ fn late() -> TransportError {
 fn answer(
     reply: Reply,
     context: &RequestContext,
-    time: &VirtualTime,
+    time: &Clock,
     blocking: bool,
 ) -> Result<Response<Body>, TransportError> {
     let Reply { response, fault, .. } = reply;
@@ -246,7 +258,7 @@ struct Arriving {
     breaks_at: Option<(u64, SocketFault)>,
     pause: Duration,
     idle_timeout: Option<Duration>,
-    time: VirtualTime,
+    time: Clock,
     /// Nobody else lets the time pass: waiting does.
     blocking: bool,
     sleep: Option<(Sleep, bool)>,
@@ -305,7 +317,9 @@ impl http_body::Body for Arriving {
                     // Without a limit, a body that has stopped is waited for for ever.
                     let sleep: Sleep = match wait {
                         Some(wait) if this.blocking => {
-                            this.time.advance(wait);
+                            if let Some(time) = this.time.as_virtual() {
+                                time.advance(wait);
+                            }
                             Box::pin(std::future::ready(()))
                         }
                         Some(wait) => this.time.sleep(wait),

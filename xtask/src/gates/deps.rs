@@ -76,6 +76,7 @@ const ABSENT: &[Absence<'static>] = &[
         "aws-lc-rs is the default and the only provider",
     ),
     ("mstr", "--no-default-features", &STACKS, "without features the facade has no transport"),
+    ("mstr", "", &["mstr-fake"], "users must not build the test server"),
     ("mstr-fake", "", &STACKS, "in memory it needs no socket"),
 ];
 

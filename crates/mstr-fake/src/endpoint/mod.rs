@@ -168,16 +168,14 @@ impl Endpoint {
         path: impl AsRef<Path>,
     ) -> Result<Self, EndpointError> {
         let refuse = |why: String| EndpointError(format!("the endpoint {method} {pattern}: {why}"));
-        let folder = Folder::read(path.as_ref()).map_err(refuse)?;
-        let endpoint =
-            Self::new(method.clone(), pattern, move |request| folder.get(&request.captured()))?;
-        if endpoint.pattern.is_literal() {
+        if Pattern::parse(pattern).map_err(refuse)?.is_literal() {
             return Err(refuse(
                 "it needs an open part, as {id} or *, that says which file of the folder is meant"
                     .to_owned(),
             ));
         }
-        Ok(endpoint)
+        let folder = Folder::read(path.as_ref()).map_err(refuse)?;
+        Self::new(method, pattern, move |request| folder.get(&request.captured()))
     }
 
     fn is(&self, method: &Method, pattern: &str) -> bool {

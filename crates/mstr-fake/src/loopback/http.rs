@@ -59,7 +59,7 @@ impl HttpServer {
     ///
     /// # Errors
     ///
-    /// Those of binding a socket and starting a thread.
+    /// As [`HttpServerBuilder::start`].
     pub fn start(server: Server) -> io::Result<Self> {
         Self::builder().start(server)
     }
@@ -126,8 +126,10 @@ impl HttpServerBuilder {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for an address that others can reach, and
-    /// those of binding a socket and starting a thread.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for an address that others can reach,
+    /// [`Unsupported`](io::ErrorKind::Unsupported) in a tokio runtime whose clock is paused, in
+    /// which a client on a socket would see its deadlines pass at once, and those of binding a
+    /// socket and starting a thread.
     pub fn start(self, server: Server) -> io::Result<HttpServer> {
         if !self.address.ip().is_loopback() {
             let message = format!(

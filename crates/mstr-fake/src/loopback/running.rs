@@ -9,6 +9,13 @@ use std::thread::JoinHandle;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use crate::tokio_time::is_paused;
+
+const PAUSED: &str = "tokio's clock is paused, and a socket lives in real time: a client that waits \
+                      for its answer would see its deadline pass at once. Use the server in memory \
+                      (FakeTransport::new(server, TokioTime::current())), or a test without \
+                      start_paused";
+
 /// Dropping it closes the socket and all connections.
 pub(super) struct Running {
     stop: watch::Sender<bool>,
@@ -25,6 +32,9 @@ impl Running {
     where
         F: Future<Output = ()> + 'static,
     {
+        if is_paused() {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, PAUSED));
+        }
         listener.set_nonblocking(true)?;
         let (stop, stopped) = watch::channel(false);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

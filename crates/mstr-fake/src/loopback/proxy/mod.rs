@@ -53,7 +53,7 @@ impl ProxyServer {
     ///
     /// # Errors
     ///
-    /// Those of binding a socket and starting a thread.
+    /// As [`ProxyServerBuilder::start`].
     pub fn start() -> io::Result<Self> {
         Self::builder().start()
     }
@@ -114,7 +114,8 @@ impl ProxyServerBuilder {
     ///
     /// # Errors
     ///
-    /// Those of binding a socket and starting a thread.
+    /// [`Unsupported`](io::ErrorKind::Unsupported) in a tokio runtime whose clock is paused, and
+    /// those of binding a socket and starting a thread.
     pub fn start(self) -> io::Result<ProxyServer> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
