@@ -22,13 +22,15 @@ use std::sync::Arc;
 
 use mstr::{Builder, Connection, Credentials, LoginMode, SharedTransport};
 use mstr_fake::loopback::HttpServer;
-use mstr_fake::{FakeTransport, Server, ServerBuilder, VirtualTime};
+use mstr_fake::{Clock, FakeTransport, Server, ServerBuilder, TokioTime, VirtualTime};
 pub use stack::Stack;
 
 /// Where the servers of a test run.
 #[derive(Clone, Debug)]
 pub enum Lab {
     Memory(VirtualTime),
+    /// In memory as well, on the clock of a tokio runtime.
+    Tokio(TokioTime),
     Loopback(Stack),
 }
 
@@ -38,6 +40,16 @@ impl Lab {
         let time = VirtualTime::new();
         time.run(test(Self::Memory(time.clone())));
         time.run_until_idle();
+    }
+
+    /// Runs a test in memory and on tokio's clock, paused, as `#[tokio::test]` does.
+    pub fn on_tokio<F: Future<Output = ()>>(test: impl FnOnce(Self) -> F) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(async { test(Self::Tokio(TokioTime::current())).await });
     }
 
     /// Runs a test over sockets and mstr-hyper.
@@ -53,14 +65,8 @@ impl Lab {
     /// Starts a server.
     pub fn start(&self, server: ServerBuilder) -> World {
         match self {
-            Self::Memory(time) => {
-                let fake = FakeTransport::new(server.build(), time.clone());
-                World {
-                    base_url: fake.base_url().to_owned(),
-                    transport: SharedTransport::new(fake.clone()),
-                    face: Face::Memory(fake),
-                }
-            }
+            Self::Memory(time) => Self::in_process(server, time.clone()),
+            Self::Tokio(time) => Self::in_process(server, time.clone()),
             Self::Loopback(stack) => {
                 let (running, transport) = stack.start(server);
                 let base_url = running.base_url().to_owned();
@@ -69,8 +75,17 @@ impl Lab {
         }
     }
 
+    fn in_process(server: ServerBuilder, time: impl Into<Clock>) -> World {
+        let fake = FakeTransport::new(server.build(), time);
+        World {
+            base_url: fake.base_url().to_owned(),
+            transport: SharedTransport::new(fake.clone()),
+            face: Face::Memory(fake),
+        }
+    }
+
     pub fn is_virtual(&self) -> bool {
-        matches!(self, Self::Memory(_))
+        matches!(self, Self::Memory(_) | Self::Tokio(_))
     }
 }
 

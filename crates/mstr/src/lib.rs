@@ -77,8 +77,15 @@
 //! With the feature `isahc` there is `isahc::IsahcTransport` beside it, over libcurl and without
 //! tokio: the same line with another name. Any other HTTP stack becomes a transport by [`adapter`]
 //! or by implementing [`Transport`] with the parts in [`toolkit`]; the contract is in
-//! [`contract`]'s documentation, and `mstr-fake` has it as a suite of tests. Tests of yours use its
-//! in-memory server (feature `fake`).
+//! [`contract`]'s documentation, and the feature `fake` has it as a suite of tests
+//! (`mstr::fake::conformance`).
+//!
+//! # Your own tests
+//!
+//! With the feature `fake`, in the dev-dependencies, `mstr::fake` is a model of the server: in
+//! memory, under `#[tokio::test]` or in virtual time of its own, and on a socket. It answers
+//! endpoints of yours after its own checks, so that a test meets a lost session, a 401 and a 503 as
+//! your program will. The repository's README has such a test.
 //!
 //! # Features
 //!
@@ -96,7 +103,7 @@
 //! | `isahc-native-tls-static` | | The same with an OpenSSL that is compiled as well |
 //! | `isahc-rustls-tls` | | The same with rustls |
 //! | `tower` | | `adapter::from_service`, a transport of any tower service; outside the stability promise |
-//! | `fake` | | The fake server as `mstr::fake`, for tests |
+//! | `fake` | | The fake server as `mstr::fake`, for tests: in memory, under `#[tokio::test]` too, on a socket, with the conformance suite for transports |
 //!
 //! <!-- features: end -->
 //!
@@ -124,7 +131,8 @@ pub mod isahc {
     pub use mstr_isahc::*;
 }
 
-/// The fake server, for tests.
+/// The fake server, for tests: in memory, on a socket, with endpoints of your own; and the
+/// conformance suite for transports.
 #[cfg(feature = "fake")]
 pub mod fake {
     pub use mstr_fake::*;

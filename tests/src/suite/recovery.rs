@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use mstr::{Credentials, ErrorKind, Event};
 use mstr_core::SessionStatus;
-use mstr_fake::{Fault, Purpose};
+use mstr_fake::{Fault, Method, Purpose};
 
 use crate::{Lab, server};
 
@@ -19,6 +19,24 @@ pub async fn a_dead_session_costs_one_login_however_many_tasks_meet_it(lab: Lab)
         assert_eq!(world.logins(), round);
     }
     assert_eq!(world.server(|server| server.journal().mismatched_cookie_and_token()), 0);
+    connection.close().await;
+    assert_eq!(world.open_sessions(), 0);
+}
+
+pub async fn an_endpoint_of_one_s_own_survives_a_lost_session(lab: Lab) {
+    let pattern = "/api/v2/cubes/{id}";
+    let server = server()
+        .endpoint(Method::GET, pattern, |request| request.parameter("id").to_owned())
+        .fault("path=/api/v2/cubes/*:2:expire".parse().unwrap());
+    let world = lab.start(server);
+    let connection = world.connect().await;
+    for id in ["C1", "C2", "C3"] {
+        let response = connection.get(format!("/api/v2/cubes/{id}")).send().await.unwrap();
+        assert_eq!(response.text().await.unwrap(), id);
+    }
+    let calls = world.server(|server| server.calls(Method::GET, pattern));
+    assert_eq!((calls.arrived, calls.answered), (4, 3), "one was refused");
+    assert_eq!(world.logins(), 2);
     connection.close().await;
     assert_eq!(world.open_sessions(), 0);
 }

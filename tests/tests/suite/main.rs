@@ -1,6 +1,7 @@
 //! The end-to-end suite, over every way there is to a server.
 
 mod memory;
+mod tokio;
 
 use mstr_tests::Stack;
 use mstr_tests::suite::CASES;
