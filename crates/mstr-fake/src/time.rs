@@ -28,6 +28,9 @@ const NEVER: &str = "this would wait for ever: VirtualTime moves while VirtualTi
 /// The clock moves while [`run`](Self::run) does, whenever everything waits, and with
 /// [`advance`](Self::advance). What waits under another executor panics and says so: under
 /// `#[tokio::test]`, use `TokioTime` (feature `tokio`).
+///
+/// What is done in the background, as the logout of a connection that was dropped, is done in `run`
+/// too; where it has ended, [`run_until_idle`](Self::run_until_idle) does the rest.
 #[derive(Clone)]
 pub struct VirtualTime(Arc<Inner>);
 
