@@ -9,8 +9,8 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::fixture::Fixture;
-use super::{EndpointError, JSON};
+use super::error::EndpointError;
+use super::fixture::{Fixture, JSON};
 
 /// The type of a refusal's body.
 const ERROR_TYPE: &str = "application/json;charset=UTF-8";

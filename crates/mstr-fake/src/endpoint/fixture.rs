@@ -7,7 +7,8 @@ use std::path::Path;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::JSON;
+/// The type of an answer in JSON, as real servers have been recorded to send it.
+pub(super) const JSON: &str = "application/json";
 
 /// What is in a file.
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! Endpoints that a test adds to the server.
 
 mod answer;
+mod error;
 mod fixture;
 mod pattern;
 mod request;
@@ -14,13 +15,11 @@ use std::path::Path;
 use http::Method;
 
 pub use answer::Answer;
+pub use error::EndpointError;
 pub(crate) use pattern::{Captures, Pattern, percent_decoded};
 pub use request::EndpointRequest;
 
 use fixture::Folder;
-
-/// The type of an answer in JSON, as real servers have been recorded to send it.
-const JSON: &str = "application/json";
 
 /// The session's own endpoints, which no endpoint of a test replaces: without them there is no
 /// session to test with.
@@ -87,10 +86,6 @@ pub struct EndpointCalls {
     /// Those that the endpoint answered: no fault came first, and session and project were good.
     pub answered: usize,
 }
-
-/// Why there can be no such endpoint.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct EndpointError(String);
 
 impl Endpoint {
     /// An endpoint that a closure answers.
@@ -192,14 +187,6 @@ impl fmt::Debug for Endpoint {
             .finish_non_exhaustive()
     }
 }
-
-impl fmt::Display for EndpointError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for EndpointError {}
 
 /// All endpoints that have been added to a server.
 #[derive(Debug, Default)]

@@ -1,0 +1,15 @@
+//! Why there can be no such endpoint.
+
+use std::fmt;
+
+/// Why there can be no such endpoint.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EndpointError(pub(super) String);
+
+impl fmt::Display for EndpointError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for EndpointError {}
