@@ -275,8 +275,8 @@ impl<T> Builder<T> {
         let mut config = SessionConfig::new(base)
             .checks(self.checks)
             .locale(self.locale.clone())
-            .exchange_timeout(self.timeouts.attempt)
-            .logout_timeout(self.timeouts.attempt.min(LONGEST_LOGOUT))
+            .exchange_timeout(self.timeouts.for_exchange())
+            .logout_timeout(self.timeouts.for_exchange().min(LONGEST_LOGOUT))
             .retry(self.retry)
             .seed(seed);
         let application = match &self.user_agent {

@@ -4,21 +4,29 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
+const CONNECT: Duration = Duration::from_secs(10);
+const ATTEMPT: Duration = Duration::from_secs(60);
+const TOTAL: Duration = Duration::from_secs(300);
+const IDLE_BODY: Duration = Duration::from_secs(30);
+
 /// How long each part of a request may take.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use mstr_core::Timeouts;
+///
+/// // Reports take up to ten minutes here, and each is asked for once within that time.
+/// let patient = Timeouts::new().total(Some(Duration::from_secs(600)));
+/// # drop(patient);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
 pub struct Timeouts {
-    /// Until a connection stands, TLS handshake included. Default 10 seconds.
-    pub connect: Duration,
-    /// Until the head of the response, for each attempt, connecting included. Default 60
-    /// seconds.
-    pub attempt: Duration,
-    /// For the whole call: waiting for a login, all attempts, the waits between them, and the
-    /// body when it is read whole. Default 5 minutes; `None` for no limit. A body that is taken
-    /// as a stream is limited by `idle_body` only.
-    pub total: Option<Duration>,
-    /// Between two pieces of a response's body. Default 30 seconds.
-    pub idle_body: Duration,
+    connect: Duration,
+    attempt: Option<Duration>,
+    /// What was set, if anything was.
+    total: Option<Option<Duration>>,
+    idle_body: Duration,
 }
 
 impl Timeouts {
@@ -28,42 +36,69 @@ impl Timeouts {
         Self::default()
     }
 
-    /// Sets the time until a connection stands.
+    /// Sets the time until a connection stands, TLS handshake included. Default 10 seconds.
     #[must_use]
     pub const fn connect(mut self, limit: Duration) -> Self {
         self.connect = limit;
         self
     }
 
-    /// Sets the time until the head of the response, for each attempt.
+    /// Sets the time until the head of the response, for each attempt, connecting included. Default
+    /// 60 seconds, or the [`total`](Self::total) that is set, if that is longer: who waits for ten
+    /// minutes wants one attempt that may take so long, and not three that are given up.
     #[must_use]
     pub const fn attempt(mut self, limit: Duration) -> Self {
-        self.attempt = limit;
+        self.attempt = Some(limit);
         self
     }
 
-    /// Sets the time for the whole call.
+    /// Sets the time for the whole call: waiting for a login, all attempts, the waits between
+    /// them, and the body when it is read whole. Default 5 minutes; `None` for no limit, with
+    /// which each attempt keeps its own. A body that is taken as a stream is limited by
+    /// [`idle_body`](Self::idle_body) only.
     #[must_use]
     pub const fn total(mut self, limit: Option<Duration>) -> Self {
-        self.total = limit;
+        self.total = Some(limit);
         self
     }
 
-    /// Sets the time between two pieces of a response's body.
+    /// Sets the time between two pieces of a response's body. Default 30 seconds.
     #[must_use]
     pub const fn idle_body(mut self, limit: Duration) -> Self {
         self.idle_body = limit;
         self
     }
-}
 
-impl Timeouts {
+    pub(crate) const fn for_connecting(&self) -> Duration {
+        self.connect
+    }
+
+    /// For one attempt of a call.
+    pub(crate) fn for_attempt(&self) -> Duration {
+        let total = self.total.flatten().unwrap_or_default();
+        self.attempt.unwrap_or_else(|| ATTEMPT.max(total))
+    }
+
+    /// For one exchange of the session's own, which no caller's patience makes slower.
+    pub(crate) fn for_exchange(&self) -> Duration {
+        self.attempt.unwrap_or(ATTEMPT)
+    }
+
+    /// For all of it, as the time that is left from now on.
+    pub(crate) fn for_all(&self) -> Option<Duration> {
+        self.total.unwrap_or(Some(TOTAL))
+    }
+
+    pub(crate) const fn between_pieces(&self) -> Duration {
+        self.idle_body
+    }
+
     /// What is wrong if one of them is zero: nothing could ever be in time.
     pub(crate) fn zero(&self) -> Option<&'static str> {
         [
             (Some(self.connect), "the connect timeout is zero: nothing could ever be in time"),
-            (Some(self.attempt), "the attempt timeout is zero: nothing could ever be in time"),
-            (self.total, "the total timeout is zero: nothing could ever be in time"),
+            (self.attempt, "the attempt timeout is zero: nothing could ever be in time"),
+            (self.for_all(), "the total timeout is zero: nothing could ever be in time"),
             (Some(self.idle_body), "the idle_body timeout is zero: nothing could ever be in time"),
         ]
         .into_iter()
@@ -73,12 +108,7 @@ impl Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(10),
-            attempt: Duration::from_secs(60),
-            total: Some(Duration::from_secs(300)),
-            idle_body: Duration::from_secs(30),
-        }
+        Self { connect: CONNECT, attempt: None, total: None, idle_body: IDLE_BODY }
     }
 }
 
@@ -194,6 +224,25 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn timeout_of_an_attempt_is_the_longer_total_that_was_set() {
+        let seconds = Duration::from_secs;
+        let total = |limit| Timeouts::new().total(limit);
+        for (timeouts, attempt, exchange) in [
+            (Timeouts::new(), 60, 60),
+            (total(Some(seconds(600))), 600, 60),
+            (total(Some(seconds(300))), 300, 60),
+            (total(Some(seconds(5))), 60, 60),
+            (total(None), 60, 60),
+            (total(Some(seconds(600))).attempt(seconds(20)), 20, 20),
+        ] {
+            assert_eq!(timeouts.for_attempt(), seconds(attempt), "{timeouts:?}");
+            assert_eq!(timeouts.for_exchange(), seconds(exchange), "{timeouts:?}");
+        }
+        assert_eq!(Timeouts::new().for_all(), Some(seconds(300)));
+        assert_eq!(total(None).for_all(), None);
+    }
 
     #[test]
     fn waits_grow_stay_in_bounds_and_differ_by_seed() {

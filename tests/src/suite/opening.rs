@@ -128,7 +128,7 @@ pub async fn failures_while_opening_leave_no_session(lab: Lab) {
     let cases: Vec<(&str, mstr_fake::ServerBuilder, ErrorKind)> = vec![
         ("unknown project", plain(), ErrorKind::ProjectUnavailable),
         ("old server", plain().server_version("11.1.0300.00001"), ErrorKind::UnsupportedServer),
-        ("failing status", plain().fault(fault("status:*:status=500")), ErrorKind::Server),
+        ("failing status", plain().fault(fault("status:*:status=503")), ErrorKind::Server),
         ("failing session info", plain().fault(fault("inspect:*:status=500")), ErrorKind::Server),
         (
             "refused session info",

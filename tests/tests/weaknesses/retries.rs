@@ -158,7 +158,6 @@ fn without_any_setting_no_call_takes_longer_than_five_minutes() {
             connection.close().await;
         });
     }
-    assert_eq!(Timeouts::new().total, Some(longest));
 }
 
 /// A body in pieces, each after a pause.

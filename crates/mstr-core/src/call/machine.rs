@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use http::response::Parts;
 use http::{Request, StatusCode};
 
@@ -14,7 +14,8 @@ use super::route::{Route, is_redirect};
 use super::spec::{ProjectChoice, Spec};
 use crate::contract::{Body, RequestContext, Sent, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind, parse_error_body};
-use crate::policy::{is_passing_status, later};
+use crate::generation::Generation;
+use crate::policy::{Timeouts, is_passing_status, later};
 use crate::protocol::Grant;
 use crate::protocol::wire::{self, ERROR_BODY_LIMIT, Endpoint};
 use crate::session::{Access, Session, SessionConfig, Verdict};
@@ -40,9 +41,10 @@ pub enum Output {
         /// In bytes.
         limit: usize,
     },
-    /// Send the attempt's [`request`](Attempt::request), then call
-    /// [`handle_head`](Call::handle_head) or [`handle_failure`](Call::handle_failure).
-    Send(Attempt),
+    /// Send the [`request`](Call::request), then call [`handle_head`](Call::handle_head) or
+    /// [`handle_failure`](Call::handle_failure). It is made where it is sent: it is large, and
+    /// outputs are handed around.
+    Send,
     /// Take a place among the calls in flight, then [`proceed`](Call::proceed).
     TakePlace,
     /// Take a turn, because the server accepts one request at a time, then
@@ -50,19 +52,6 @@ pub enum Output {
     TakeTurn,
     /// Give place and turn back, wait until then, and [`proceed`](Call::proceed).
     Wait(Instant),
-}
-
-/// Leave to send a call's request once.
-///
-/// The request itself is made where it is sent: it is large, and outputs are handed around.
-#[derive(Debug)]
-pub struct Attempt(());
-
-impl Attempt {
-    /// The request of `call`, which has given this.
-    pub fn request(self, call: &mut Call) -> Request<Body> {
-        call.request()
-    }
 }
 
 /// What a connection wants of each of its calls beyond a grant.
@@ -96,6 +85,8 @@ pub struct Call {
     repeats: Repeats,
     /// Of the attempt under way.
     grant: Option<Grant>,
+    /// In which the answer was given.
+    generation: Option<Generation>,
     project: Option<HeaderValue>,
     front: HeaderMap,
     has_turn: bool,
@@ -120,6 +111,8 @@ enum Stage {
     New,
     Over,
     Place,
+    /// The request to be taken and sent.
+    Send,
     Store,
     Turn,
 }
@@ -149,15 +142,16 @@ impl Call {
         // DELETE and PUT are idempotent by definition, but a repetition after a lost answer
         // reports "not found" or overwrites what came in between, so only reading is.
         let idempotent = spec.idempotent.unwrap_or_else(|| spec.method.is_safe());
-        let replayable = spec.body.is_replayable() && !spec.existing_only;
+        let replayable = spec.body.is_replayable();
         Self {
             route,
             wants,
             stage: Stage::New,
-            deadline: spec.timeouts.total.map(|total| later(now, total)),
+            deadline: spec.timeouts.for_all().map(|total| later(now, total)),
             idempotent,
             repeats: Repeats::new(spec.retry, replayable, seed),
             grant: None,
+            generation: None,
             project: None,
             front: HeaderMap::new(),
             has_turn: false,
@@ -189,6 +183,16 @@ impl Call {
         self.spec.operation
     }
 
+    /// The session in which the last attempt was answered.
+    #[must_use]
+    pub const fn generation(&self) -> Option<Generation> {
+        self.generation
+    }
+
+    pub(crate) const fn timeouts(&self) -> Timeouts {
+        self.spec.timeouts
+    }
+
     /// How often the request has been sent.
     #[must_use]
     pub const fn sends(&self) -> u32 {
@@ -206,6 +210,7 @@ impl Call {
             Stage::New => "to be begun",
             Stage::Over => "over",
             Stage::Place => "taking a place",
+            Stage::Send => "to be sent",
             Stage::Store => "consulting the store",
             Stage::Turn => "taking a turn",
         }
@@ -215,7 +220,7 @@ impl Call {
     /// wait is over.
     pub fn proceed(&mut self, now: Instant) -> Output {
         if let Some(mistake) = self.spec.mistake.take() {
-            return self.fail(mistake);
+            return self.refuse(mistake);
         }
         let shared = self.wants.store && self.spec.authenticated && !self.consulted;
         match self.stage {
@@ -233,9 +238,12 @@ impl Call {
                 self.has_turn = true;
                 self.ask_for(Stage::Grant, Output::NeedGrant)
             }
-            Stage::Answer | Stage::Body | Stage::FrontHeaders | Stage::Grant | Stage::Over => {
-                self.unexpected()
-            }
+            Stage::Answer
+            | Stage::Body
+            | Stage::FrontHeaders
+            | Stage::Grant
+            | Stage::Over
+            | Stage::Send => self.unexpected(),
         }
     }
 
@@ -247,10 +255,13 @@ impl Call {
     /// Asks the session for access, in the way of this call: one about the session in use opens
     /// none.
     pub fn ask(&self, session: &mut Session, now: Instant) -> Access {
-        if !self.spec.existing_only {
+        let grant = session.current_grant();
+        // First the turn: a session that is extended now would cross the call that has it.
+        let waits = grant.as_ref().is_some_and(|grant| grant.takes_turns() && !self.has_turn);
+        if !self.spec.existing_only && !waits {
             return session.request_access(now);
         }
-        match session.current_grant() {
+        match grant {
             Some(grant) => Access::Granted(grant),
             None => Access::Denied(Error::new(ErrorKind::SessionLost, "no session is open")),
         }
@@ -268,7 +279,7 @@ impl Call {
             return self.unexpected();
         }
         match access {
-            Err(error) => self.fail(self.describe_error(error)),
+            Err(error) => self.fail(error),
             // The cookies may be replaced until there is a turn.
             Ok(grant) if grant.takes_turns() && !self.has_turn => {
                 self.ask_for(Stage::Turn, Output::TakeTurn)
@@ -308,7 +319,7 @@ impl Call {
                 self.front = front;
                 self.send(now)
             }
-            Err(error) => self.fail(self.describe_error(error)),
+            Err(error) => self.fail(error),
         }
     }
 
@@ -317,16 +328,25 @@ impl Call {
             return self.handle_late();
         }
         if let Err(error) = self.route.prepare(&self.spec) {
-            return self.fail(error);
+            return self.refuse(error);
         }
         self.sent_at = now;
-        self.sends += 1;
-        self.ask_for(Stage::Answer, Output::Send(Attempt(())))
+        self.ask_for(Stage::Send, Output::Send)
     }
 
-    fn request(&mut self) -> Request<Body> {
+    /// The request of the attempt that [`Output::Send`] asks for, once.
+    ///
+    /// # Errors
+    ///
+    /// [`Usage`](ErrorKind::Usage) if nothing is to be sent now: the call is over then.
+    pub fn request(&mut self) -> Result<Request<Body>, Error> {
+        if self.stage != Stage::Send {
+            return Err(self.mistaken());
+        }
+        self.stage = Stage::Answer;
+        self.sends += 1;
         // Two of every request, three of the session, and perhaps the length of no body.
-        let mut headers = HeaderMap::with_capacity(6 + self.spec.headers.len());
+        let mut headers = HeaderMap::with_capacity(6 + self.spec.headers.keys_len().min(64));
         self.route.endpoint().apply(&mut headers);
         for name in self.spec.headers.keys() {
             // The caller's own choice replaces a default, and may have several values.
@@ -337,7 +357,10 @@ impl Call {
         }
         if let Some(grant) = &self.grant {
             grant.wire.apply(&mut headers);
-            if let Some(project) = self.project.take() {
+            // A caller who names a project by its header means it.
+            if let Some(project) = self.project.take()
+                && !headers.contains_key(wire::PROJECT_ID)
+            {
                 headers.insert(wire::PROJECT_ID, project);
             }
         }
@@ -352,11 +375,11 @@ impl Call {
         if body.as_bytes().is_some_and(Bytes::is_empty) && !headers.contains_key(CONTENT_LENGTH) {
             wire::declare_empty_body(&self.spec.method, &mut headers);
         }
-        let attempt = later(self.sent_at, self.spec.timeouts.attempt);
+        let attempt = later(self.sent_at, self.spec.timeouts.for_attempt());
         let context = RequestContext {
             deadline: Some(self.deadline.map_or(attempt, |total| total.min(attempt))),
-            connect_timeout: Some(self.spec.timeouts.connect),
-            body_idle_timeout: Some(self.spec.timeouts.idle_body),
+            connect_timeout: Some(self.spec.timeouts.for_connecting()),
+            body_idle_timeout: Some(self.spec.timeouts.between_pieces()),
             operation: self.spec.operation,
             attempt: self.sends,
         };
@@ -365,12 +388,12 @@ impl Call {
         *request.uri_mut() = self.route.take();
         *request.headers_mut() = headers;
         request.extensions_mut().insert(context);
-        request
+        Ok(request)
     }
 
-    /// The head of the answer has arrived, and for an error the beginning of its body: without
-    /// that, an error is answered with [`Output::ReadError`]. The session is told here what the
-    /// response says about it.
+    /// The head of the answer has arrived. For an error the beginning of its body is needed too:
+    /// without it, [`Output::ReadError`] is returned, and this is called again with both. The
+    /// session is told here what the response says about it.
     pub fn handle_head(
         &mut self,
         head: &Parts,
@@ -379,51 +402,68 @@ impl Call {
         now: Instant,
     ) -> Output {
         let status = head.status;
-        let expected = if error_body.is_some() { Stage::Body } else { Stage::Answer };
-        if self.stage != expected {
+        if self.stage != Stage::Answer && (self.stage != Stage::Body || error_body.is_none()) {
             return self.unexpected();
         }
         if error_body.is_none() && (status.is_client_error() || status.is_server_error()) {
             return self.ask_for(Stage::Body, Output::ReadError { limit: ERROR_BODY_LIMIT });
         }
         let grant = self.grant.take();
+        self.generation = grant.as_ref().map(Grant::generation);
         let verdict = match &grant {
             Some(grant) => session.observe(grant, head, error_body, self.sent_at, now),
             None => Verdict::Sound,
         };
         if is_redirect(head) {
             return match self.route.follow(head, &mut self.spec, self.spent) {
-                Ok(()) => self.again(now),
-                Err(error) => self.fail(self.describe_error(error)),
+                Ok(rewritten) => {
+                    if rewritten {
+                        // There is no body any more that could be sent once only.
+                        self.spent = false;
+                        self.repeats.set_replayable();
+                    }
+                    self.again(now)
+                }
+                Err(error) => self.fail(error),
             };
         }
-        let repeats = &mut self.repeats;
         let again = match verdict {
             Verdict::Sound if is_passing_status(status) => {
                 // 429 says that nothing was processed; the gateways' statuses say nothing.
                 let repeatable = self.idempotent || status == StatusCode::TOO_MANY_REQUESTS;
                 let asked = wire::retry_after(&head.headers);
-                repeatable.then(|| repeats.after_failure(asked, self.deadline, now)).flatten()
+                let after_failure = || self.repeats.after_failure(asked, self.deadline, now);
+                repeatable.then(after_failure).flatten()
             }
             Verdict::Sound => None,
-            Verdict::Gone => repeats.in_new_session(now),
+            Verdict::Gone => self.in_new_session(now),
             Verdict::Outdated | Verdict::Uncertain => {
+                // Nothing but a renewal can have overtaken a request that had its turn.
+                let certain = self.has_turn && !session.is_renewing();
                 let cookies = match verdict {
-                    Verdict::Outdated => repeats.with_new_cookies(now),
-                    _ => repeats.with_cookies_to_come(now),
+                    Verdict::Outdated => self.repeats.with_new_cookies(now),
+                    _ if certain => None,
+                    _ => self.repeats.with_cookies_to_come(now),
                 };
-                cookies.or_else(|| {
-                    // A limit is reached: it is taken for the loss that it may be.
+                let lost = certain && verdict == Verdict::Uncertain;
+                if cookies.is_none() && !lost && self.spec.existing_only {
+                    return self.fail(undecided());
+                }
+                // A limit that is reached is taken for the loss that it may be. What cannot be
+                // sent again says nothing: newer cookies explain the refusal.
+                if cookies.is_none() && (lost || self.repeats.may_be_in_new_session()) {
                     if let Some(grant) = &grant {
                         session.revoke(grant.generation(), now);
                     }
-                    repeats.in_new_session(now)
-                })
+                    self.in_new_session(now)
+                } else {
+                    cookies
+                }
             }
         };
         match again {
             Some(at) => self.again(at),
-            None if status.is_success() || (self.spec.accepts)(status) => {
+            None if status.is_success() || self.accepts(status) => {
                 self.ask_for(Stage::Over, Output::Deliver)
             }
             None => {
@@ -433,9 +473,21 @@ impl Call {
                 if let Some(grant) = &grant {
                     error = error.with_generation(grant.generation());
                 }
-                self.fail(self.describe_error(error))
+                self.fail(error)
             }
         }
+    }
+
+    /// When to send again because the session was gone; a call about that session is not.
+    const fn in_new_session(&mut self, now: Instant) -> Option<Instant> {
+        if self.spec.existing_only { None } else { self.repeats.in_new_session(now) }
+    }
+
+    /// Whether the caller understands a status that is no success.
+    fn accepts(&self, status: StatusCode) -> bool {
+        let asked_for_changes = self.spec.headers.contains_key(IF_NONE_MATCH)
+            || self.spec.headers.contains_key(IF_MODIFIED_SINCE);
+        (self.spec.accepts)(status) || (status == StatusCode::NOT_MODIFIED && asked_for_changes)
     }
 
     /// The attempt failed below HTTP, before its head or in an error's body.
@@ -457,14 +509,54 @@ impl Call {
         };
         match again {
             Some(at) => self.again(at),
-            None => self.fail(self.describe_error(Error::from_transport(error.clone()))),
+            None => {
+                let failed = Error::from_transport(error.clone());
+                let failed = match self.limit(error, now) {
+                    Some(message) => failed.with_message(message),
+                    None => failed,
+                };
+                self.fail(failed)
+            }
         }
     }
 
     /// The [`deadline`](Self::deadline) has passed.
     pub fn handle_late(&mut self) -> Output {
-        let late = Error::new(ErrorKind::Timeout, "the call took longer than its total timeout");
-        self.fail(self.describe_error(late))
+        let late = Error::new(ErrorKind::Timeout, self.total_passed());
+        self.fail(late)
+    }
+
+    fn total_passed(&self) -> String {
+        let limit = self.spec.timeouts.for_all().unwrap_or_default();
+        format!(
+            "the call took longer than its total timeout of {limit:?}: raise it by Timeouts::total, \
+             or by timeout() for this call"
+        )
+    }
+
+    /// Which limit an attempt has reached that the transport has given up, and what raises it.
+    fn limit(&self, error: &TransportError, now: Instant) -> Option<String> {
+        if error.kind() != TransportErrorKind::Timeout {
+            return None;
+        }
+        let timeouts = &self.spec.timeouts;
+        let took = now.saturating_duration_since(self.sent_at);
+        let reached = |name: &str, limit: Duration| {
+            Some(format!(
+                "no answer within the {name} timeout of {limit:?}: raise it by Timeouts::{name}"
+            ))
+        };
+        if self.deadline.is_some_and(|deadline| now >= deadline) {
+            Some(self.total_passed())
+        } else if took >= timeouts.for_attempt() {
+            reached("attempt", timeouts.for_attempt())
+        } else if error.sent() == Sent::No && took >= timeouts.for_connecting() {
+            reached("connect", timeouts.for_connecting())
+        } else if self.stage == Stage::Body {
+            reached("idle_body", timeouts.between_pieces())
+        } else {
+            None
+        }
     }
 
     fn again(&mut self, at: Instant) -> Output {
@@ -473,24 +565,39 @@ impl Call {
         self.ask_for(Stage::New, Output::Wait(at))
     }
 
+    /// Ends the call. Says which one failed, unless the error is a login's: then that is what
+    /// failed, after attempts of its own.
     fn fail(&mut self, error: Error) -> Output {
+        let error = match error.operation() {
+            Some(_) => error,
+            None => error.with_operation(self.spec.operation).with_attempts(self.repeats.attempt()),
+        };
         self.ask_for(Stage::Over, Output::Fail(error))
     }
 
-    /// Says which call failed, unless the error is a login's: then that is what failed, after
-    /// attempts of its own.
-    fn describe_error(&self, error: Error) -> Error {
-        if error.operation().is_some() {
-            return error;
-        }
-        error.with_operation(self.spec.operation).with_attempts(self.repeats.attempt())
+    /// Ends the call before anything was sent.
+    const fn refuse(&mut self, error: Error) -> Output {
+        self.ask_for(Stage::Over, Output::Fail(error))
     }
 
     /// A driver's mistake ends the call: going on could send a request twice.
     fn unexpected(&mut self) -> Output {
-        let message = format!("the call is {}, and something else was reported", self.describe());
-        self.fail(Error::new(ErrorKind::Usage, message))
+        Output::Fail(self.mistaken())
     }
+
+    fn mistaken(&mut self) -> Error {
+        let message =
+            format!("the driver reports what the call, {}, did not ask for", self.describe());
+        self.stage = Stage::Over;
+        Error::new(ErrorKind::Usage, message)
+    }
+}
+
+/// What cannot be told is no word about the session.
+fn undecided() -> Error {
+    let message = "the server refuses the session's cookie, which another answer may have replaced: \
+                   whether the session has ended cannot be told";
+    Error::new(ErrorKind::Server, message)
 }
 
 impl fmt::Debug for Call {

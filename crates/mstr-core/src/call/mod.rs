@@ -25,13 +25,18 @@
 //! # Driving it
 //!
 //! Each input returns the next [`Output`]; carry it out, give the machine the input that it names,
-//! and so on until [`Output::Deliver`] or [`Output::Fail`]. An input that was not asked for ends
-//! the call with [`Usage`](crate::ErrorKind::Usage).
+//! and so on until [`Output::Deliver`] or [`Output::Fail`]. Place and turn are given back then, and
+//! with each [`Output::Wait`]. An input that was not asked for ends the call with
+//! [`Usage`](crate::ErrorKind::Usage). A call may be dropped at any time.
+//!
+//! The session has outputs of its own after [`Call::ask`] and [`Call::handle_head`]: logouts in the
+//! background, for example. Take them each time. Session and call are made of the same settings.
 //!
 //! ```
 //! use std::time::{Duration, Instant};
 //!
 //! use bytes::Bytes;
+//! use http::HeaderMap;
 //! use mstr_core::call::{Call, Output, Spec};
 //! use mstr_core::session::{Access, Session, SessionConfig};
 //! use mstr_core::{BaseUrl, Body, Credentials, Error};
@@ -40,6 +45,8 @@
 //! #     assert_eq!(request.headers()["x-mstr-authtoken"], "t0k3n");
 //! #     http::Response::new(()).into_parts().0
 //! # }
+//! # fn read(limit: usize) -> Vec<u8> { Vec::with_capacity(limit) }
+//! # fn sleep_until(_: Instant) {}
 //! # fn open(session: &mut Session, now: Instant) {
 //! #     use mstr_core::session::Output;
 //! #     let Output::Send(login) = session.poll_output() else { panic!() };
@@ -53,6 +60,7 @@
 //!
 //! let mut call = Call::new(Spec::new(http::Method::GET, "/api/projects"), &config, 7, now);
 //! let mut output = call.proceed(now);
+//! let mut head = http::Response::new(()).into_parts().0;
 //! let head = loop {
 //!     output = match output {
 //!         Output::NeedGrant => match call.ask(&mut session, now) {
@@ -63,15 +71,23 @@
 //!                 Output::NeedGrant
 //!             }
 //!         },
-//!         Output::Send(attempt) => {
-//!             let head = send(&attempt.request(&mut call));
-//!             match call.handle_head(&head, None, &mut session, now) {
-//!                 Output::Deliver => break head,
-//!                 other => other,
-//!             }
+//!         Output::Send => {
+//!             head = send(&call.request()?);
+//!             call.handle_head(&head, None, &mut session, now)
 //!         }
+//!         Output::ReadError { limit } => {
+//!             let beginning = read(limit);
+//!             call.handle_head(&head, Some(&beginning), &mut session, now)
+//!         }
+//!         Output::Wait(until) => {
+//!             sleep_until(until);
+//!             call.proceed(now)
+//!         }
+//!         // One caller has every turn, there is no limit and no store.
+//!         Output::TakeTurn | Output::TakePlace | Output::ConsultStore => call.proceed(now),
+//!         Output::FrontHeaders => call.handle_front_headers(Ok(HeaderMap::new()), now),
+//!         Output::Deliver => break head,
 //!         Output::Fail(error) => return Err(error),
-//!         other => unreachable!("not needed here: {other:?}"),
 //!     };
 //! };
 //! assert_eq!(head.status, 200);
@@ -85,6 +101,6 @@ mod spec;
 #[cfg(test)]
 mod tests;
 
-pub use machine::{Attempt, Call, Output, Wants};
+pub use machine::{Call, Output, Wants};
 pub(crate) use spec::ProjectChoice;
 pub use spec::Spec;

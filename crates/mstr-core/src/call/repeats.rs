@@ -46,11 +46,21 @@ impl Repeats {
     /// The session was gone, so the request has not been processed, whatever its method: it is
     /// sent once more in a new one.
     pub(super) const fn in_new_session(&mut self, now: Instant) -> Option<Instant> {
-        if !self.replayable || self.reauthenticated {
+        if !self.may_be_in_new_session() {
             return None;
         }
         self.reauthenticated = true;
         Some(now)
+    }
+
+    /// Whether it may still be sent in a new session.
+    pub(super) const fn may_be_in_new_session(&self) -> bool {
+        self.replayable && !self.reauthenticated
+    }
+
+    /// There is no body any more that could be sent once only.
+    pub(super) const fn set_replayable(&mut self) {
+        self.replayable = true;
     }
 
     /// The cookies had been replaced: it is sent again with the new ones.

@@ -82,12 +82,13 @@ impl Route {
 
     /// Follows a redirect within the origin. A redirect to another origin is an error: the
     /// request carries the session's token. `spent` is whether the body cannot be sent again.
+    /// Returns whether it has become a `GET` without one.
     pub(super) fn follow(
         &mut self,
         head: &Parts,
         spec: &mut Spec,
         spent: bool,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let refused = || wire::redirected(head.status, &head.headers);
         let refuse = |why: &'static str| Err(refused().with_message(why));
         let Some(location) = head.headers.get(LOCATION).and_then(|value| value.to_str().ok())
@@ -124,7 +125,7 @@ impl Route {
         }
         self.redirects += 1;
         self.redirected = Some(target.uri);
-        Ok(())
+        Ok(rewritten)
     }
 }
 

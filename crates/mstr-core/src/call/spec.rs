@@ -29,7 +29,7 @@ pub struct Spec {
     pub(crate) project: ProjectChoice,
     /// It belongs to the session, and goes nowhere but to its server.
     pub authenticated: bool,
-    /// It is about the session in use: none is opened or replaced for it, and it is not repeated.
+    /// It is about the session in use: none is opened or replaced for it.
     pub existing_only: bool,
     /// Whether repeating it does no harm; `None` to judge by its method.
     pub idempotent: Option<bool>,

@@ -79,16 +79,25 @@ impl Rig {
         Self { config: config(), session, now, logins: 0 }
     }
 
-    /// A session whose server has replaced its cookie once.
-    fn rotating() -> Self {
+    /// A session whose server has replaced its cookie with so many answers.
+    fn exchanging(answers: u32) -> Self {
         let mut rig = Self::new();
-        let mut call = rig.call(get());
-        rig.sent(&mut call);
-        assert!(matches!(
-            rig.answer(&mut call, 200, &[("set-cookie", "JSESSIONID=n")], b""),
-            Output::Deliver
-        ));
+        for number in 0..answers {
+            rig.exchange(number);
+        }
         rig
+    }
+
+    /// A call is answered with a new cookie for the session.
+    fn exchange(&mut self, number: u32) {
+        let cookie = format!("JSESSIONID=n{number}");
+        self.succeed(&[("set-cookie", &cookie)]);
+    }
+
+    fn succeed(&mut self, headers: &[(&'static str, &str)]) {
+        let mut call = self.call(get());
+        self.sent(&mut call);
+        assert!(matches!(self.answer(&mut call, 200, headers, b""), Output::Deliver));
     }
 
     fn call(&self, spec: Spec) -> Call {
@@ -165,7 +174,8 @@ impl Rig {
     fn answer_all(&mut self, spec: Spec, status: u16, body: &[u8]) -> (u32, Output) {
         let mut call = self.call(spec);
         let mut output = self.attempt(&mut call);
-        while let Output::Send(_) = output {
+        while let Output::Send = output {
+            call.request().expect("it is to be sent");
             output = self.answer(&mut call, status, &[], body);
             if let Output::Wait(at) = output {
                 self.now = self.now.max(at);
@@ -184,7 +194,7 @@ impl Rig {
 
 fn request(call: &mut Call, output: Output) -> Request<Body> {
     match output {
-        Output::Send(attempt) => attempt.request(call),
+        Output::Send => call.request().expect("it is to be sent"),
         other => panic!("{other:?}"),
     }
 }
@@ -314,7 +324,7 @@ fn outdated_grant_is_repeated_a_bounded_number_of_times() {
 
 #[test]
 fn cookie_that_may_be_on_its_way_is_waited_for_a_moment() {
-    let mut rig = Rig::rotating();
+    let mut rig = Rig::exchanging(1);
     let mut call = rig.call(post());
     for wait in [10, 20, 40] {
         rig.sent(&mut call);
@@ -335,7 +345,7 @@ fn cookie_that_may_be_on_its_way_is_waited_for_a_moment() {
 
 #[test]
 fn turn_is_taken_before_the_grant_and_given_back_with_each_wait() {
-    let mut rig = Rig::rotating();
+    let mut rig = Rig::exchanging(2);
     let mut call = rig.call(get());
     for _ in 0..2 {
         assert!(matches!(call.proceed(rig.now), Output::NeedGrant));
@@ -457,4 +467,127 @@ fn retry_policy_of_one_attempt_repeats_for_a_lost_session_only() {
     let once = || Spec { retry: RetryPolicy::never(), ..get() };
     assert_eq!(rig.answer_all(once(), 503, b"").0, 1);
     assert_eq!(rig.answer_all(once(), 401, EXPIRED).0, 2);
+}
+
+#[test]
+fn turn_leaves_no_doubt_about_a_dead_session() {
+    let mut rig = Rig::exchanging(2);
+    let mut call = rig.call(post());
+    rig.sent(&mut call);
+    assert!(matches!(rig.answer(&mut call, 401, &[], EXPIRED), Output::Wait(at) if at == rig.now));
+    assert!(!rig.session.is_open(), "nothing can have overtaken it");
+
+    // A renewal can.
+    let mut rig = Rig::exchanging(2);
+    rig.session.handle(Command::Renew, rig.now);
+    let mut call = rig.call(post());
+    rig.sent(&mut call);
+    assert!(matches!(rig.answer(&mut call, 401, &[], EXPIRED), Output::Wait(at) if at > rig.now));
+    assert!(rig.session.is_open());
+}
+
+#[test]
+fn turns_are_taken_after_repeated_changes_and_no_longer_when_they_stop() {
+    let mut rig = Rig::exchanging(1);
+    assert!(!rig.session.takes_turns(), "a failover changes the cookie once");
+    rig.exchange(1);
+    assert!(rig.session.takes_turns());
+    for _ in 0..3 {
+        assert!(rig.session.takes_turns());
+        rig.succeed(&[]);
+    }
+    assert!(!rig.session.takes_turns());
+    // A new session begins without a suspicion.
+    let mut rig = Rig::exchanging(2);
+    let lost = rig.session.generation().expect("open");
+    rig.session.revoke(lost, rig.now);
+    rig.succeed(&[]);
+    assert!(!rig.session.takes_turns());
+}
+
+#[test]
+fn undecided_status_is_an_error_and_ends_no_session() {
+    let mut rig = Rig::exchanging(1);
+    let mut call = rig.call(existing_only());
+    for _ in 0..3 {
+        rig.sent(&mut call);
+        let Output::Wait(at) = rig.answer(&mut call, 401, &[], EXPIRED) else {
+            panic!("it may have been overtaken");
+        };
+        rig.now = at;
+    }
+    rig.sent(&mut call);
+    let told = failure(rig.answer(&mut call, 401, &[], EXPIRED));
+    assert_eq!(told.kind(), ErrorKind::Server);
+    assert!(rig.session.is_open());
+}
+
+#[test]
+fn refusal_that_newer_cookies_explain_ends_no_session_of_a_call_that_is_sent_once() {
+    let mut rig = Rig::new();
+    rig.succeed(&[]);
+    let mut call = rig.call(with_body(stream()));
+    rig.sent(&mut call);
+    // Another call's answer replaces a balancer's cookie meanwhile.
+    rig.succeed(&[("set-cookie", "AWSALB=2")]);
+    let told = failure(rig.answer(&mut call, 401, &[], EXPIRED));
+    assert_eq!(told.kind(), ErrorKind::SessionLost);
+    assert!(rig.session.is_open(), "it lives, with newer cookies");
+
+    let mut status = rig.call(existing_only());
+    rig.sent(&mut status);
+    rig.succeed(&[("set-cookie", "AWSALB=3")]);
+    assert!(matches!(rig.answer(&mut status, 401, &[], EXPIRED), Output::Wait(_)));
+    assert!(rig.session.is_open());
+}
+
+#[test]
+fn request_is_made_once_for_each_time_it_is_asked_for() {
+    let mut rig = Rig::new();
+    let mut call = rig.call(get());
+    assert!(matches!(rig.attempt(&mut call), Output::Send));
+    call.request().expect("it is to be sent");
+    assert_eq!(call.request().expect_err("a second one").kind(), ErrorKind::Usage);
+    assert_eq!((call.sends(), call.describe()), (1, "over"));
+    // Nor is there an answer to what was not sent.
+    let mut call = rig.call(get());
+    rig.attempt(&mut call);
+    let unsent = TransportError::new(TransportErrorKind::Connect).with_sent(Sent::No);
+    assert_eq!(failure(call.handle_failure(&unsent, rig.now)).kind(), ErrorKind::Usage);
+}
+
+#[test]
+fn redirect_after_one_that_took_the_body_away_is_followed() {
+    let mut rig = Rig::new();
+    let mut call = rig.call(with_body(stream()));
+    rig.sent(&mut call);
+    assert!(matches!(rig.answer(&mut call, 303, &[("location", "y")], b""), Output::Wait(_)));
+    rig.sent(&mut call);
+    assert!(matches!(rig.answer(&mut call, 302, &[("location", "z")], b""), Output::Wait(_)));
+    assert_eq!(rig.sent(&mut call).uri().path(), "/L/api/z");
+}
+
+#[test]
+fn headers_of_a_caller_may_be_many() {
+    let mut rig = Rig::new();
+    let mut spec = get();
+    for _ in 0..20_000 {
+        spec.header("x-many".parse().expect("a name"), HeaderValue::from_static("1"));
+    }
+    let mut call = rig.call(spec);
+    assert_eq!(rig.sent(&mut call).headers().get_all("x-many").iter().count(), 20_000);
+}
+
+#[test]
+fn turn_is_waited_for_before_the_session_is_extended() {
+    let mut rig = Rig::exchanging(2);
+    rig.now += Duration::from_secs(3_600);
+    let mut call = rig.call(get());
+    assert!(matches!(call.proceed(rig.now), Output::NeedGrant));
+    let Access::Granted(grant) = call.ask(&mut rig.session, rig.now) else { panic!("open") };
+    assert!(matches!(call.handle_access(Ok(grant), None, rig.now), Output::TakeTurn));
+    assert!(!rig.session.is_renewing(), "another call may be under way");
+    assert!(matches!(call.proceed(rig.now), Output::NeedGrant));
+    assert!(matches!(call.ask(&mut rig.session, rig.now), Access::Pending));
+    assert!(rig.session.is_renewing());
 }

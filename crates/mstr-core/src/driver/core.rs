@@ -309,12 +309,13 @@ impl<D: Driver> Core<D> {
     pub(super) fn known_user(&self) -> Option<User> {
         let locked = self.lock();
         let (generation, user) = locked.user.as_ref()?;
-        (*generation == locked.session.generation()).then(|| user.clone())
+        let current = locked.session.is_open() && *generation == locked.session.generation();
+        current.then(|| user.clone())
     }
 
-    pub(super) fn remember_user(&self, user: &User) {
-        let mut locked = self.lock();
-        locked.user = Some((locked.session.generation(), user.clone()));
+    /// Keeps the user of the session that told.
+    pub(super) fn remember_user(&self, user: &User, generation: Option<Generation>) {
+        self.lock().user = Some((generation, user.clone()));
     }
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::response::Parts;
 use http::{Request, Response};
 
-use crate::contract::{Body, BoxError, RequestContext, TransportError};
+use crate::contract::{Body, BoxError, RequestContext, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind};
 use crate::policy::Timeouts;
 use crate::protocol::wire::ERROR_BODY_LIMIT;
@@ -44,8 +44,8 @@ pub(super) fn outgoing(
     let mut request = request.map(Body::from);
     request.extensions_mut().insert(RequestContext {
         deadline: Some(deadline),
-        connect_timeout: Some(timeouts.connect),
-        body_idle_timeout: Some(timeouts.idle_body),
+        connect_timeout: Some(timeouts.for_connecting()),
+        body_idle_timeout: Some(timeouts.between_pieces()),
         operation: purpose.name(),
         attempt: 1,
     });
@@ -60,15 +60,17 @@ pub(super) const fn answer_limit(purpose: Purpose) -> usize {
     }
 }
 
-/// An answer whose body has been read, or not.
+/// An answer whose body has been read, or not, or not in time.
 ///
 /// What opens a session says so in its head: if only the body is lost, the session is not, and
 /// giving up would leave it on the server.
 pub(super) fn answer_read(
     purpose: Purpose,
     parts: Parts,
-    body: Result<Bytes, TransportError>,
+    body: Option<Result<Bytes, TransportError>>,
 ) -> Result<Response<Bytes>, TransportError> {
+    let late = || Err(TransportError::new(TransportErrorKind::Timeout));
+    let body = body.unwrap_or_else(late);
     let opened = purpose.opens_session() && parts.status.is_success();
     match body {
         Err(_) if opened => Ok(Response::from_parts(parts, Bytes::new())),
@@ -88,7 +90,10 @@ pub(super) fn no_provider() -> Error {
 }
 
 /// Opening has taken longer than a call may.
-pub(super) fn open_late() -> Error {
-    Error::new(ErrorKind::Timeout, "opening took longer than the total timeout")
-        .with_operation("login")
+pub(super) fn open_late(timeouts: &Timeouts) -> Error {
+    let limit = timeouts.for_all().unwrap_or_default();
+    let message = format!(
+        "opening took longer than the total timeout of {limit:?}: raise it by Timeouts::total"
+    );
+    Error::new(ErrorKind::Timeout, message).with_operation("login")
 }

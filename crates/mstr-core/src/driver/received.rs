@@ -1,15 +1,18 @@
 //! A response as both drivers hand it over: what does not depend on how its body is waited for.
 
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::response::Parts;
 use serde::de::DeserializeOwned;
 
-use crate::contract::{Body, Collected, TransportError};
-use crate::error::Error;
-use crate::request::{body_late, decode_json, decode_text};
+use crate::call::Call;
+use crate::contract::{Body, Collected, TransportError, TransportErrorKind};
+use crate::error::{Error, ErrorKind};
+use crate::generation::Generation;
+use crate::policy::Timeouts;
+use crate::request::{decode_json, decode_text};
 
 /// A head, and a body that is read by one of the drivers.
 pub(super) struct Received {
@@ -17,16 +20,15 @@ pub(super) struct Received {
     pub(super) body: Body,
     pub(super) deadline: Option<Instant>,
     operation: &'static str,
+    timeouts: Timeouts,
+    pub(super) generation: Option<Generation>,
 }
 
 impl Received {
-    pub(super) const fn new(
-        parts: Parts,
-        body: Body,
-        deadline: Option<Instant>,
-        operation: &'static str,
-    ) -> Self {
-        Self { parts, body, deadline, operation }
+    /// The response that `call` has delivered.
+    pub(super) const fn new(parts: Parts, body: Body, call: &Call) -> Self {
+        let (deadline, operation, timeouts) = (call.deadline(), call.operation(), call.timeouts());
+        Self { parts, body, deadline, operation, timeouts, generation: call.generation() }
     }
 
     /// Reads the body to its end, after `first`.
@@ -50,11 +52,26 @@ impl Received {
         &self,
         outcome: Option<Result<Bytes, TransportError>>,
     ) -> Result<Bytes, Error> {
-        let outcome = match outcome {
-            Some(outcome) => outcome.map_err(Error::from_transport),
-            None => Err(body_late()),
-        };
-        outcome.map_err(|error| self.describe(error))
+        match outcome {
+            Some(outcome) => outcome.map_err(|error| self.failed(error)),
+            None => {
+                let limit = self.timeouts.for_all().unwrap_or_default();
+                let message = late_message("the body", "total", limit);
+                Err(self.describe(Error::new(ErrorKind::Timeout, message)))
+            }
+        }
+    }
+
+    /// Why a piece of the body did not come.
+    pub(super) fn failed(&self, error: TransportError) -> Error {
+        let late = error.kind() == TransportErrorKind::Timeout;
+        let error = self.describe(Error::from_transport(error));
+        let limit = self.timeouts.between_pieces();
+        if late {
+            error.with_message(late_message("a piece of the body", "idle_body", limit))
+        } else {
+            error
+        }
     }
 
     pub(super) fn json<T: DeserializeOwned>(&self, body: &Bytes) -> Result<T, Error> {
@@ -66,9 +83,13 @@ impl Received {
     }
 
     /// Says which call the body belongs to.
-    pub(super) fn describe(&self, error: Error) -> Error {
+    fn describe(&self, error: Error) -> Error {
         error.with_operation(self.operation)
     }
+}
+
+fn late_message(what: &str, name: &str, limit: Duration) -> String {
+    format!("{what} took longer than the {name} timeout of {limit:?}: raise it by Timeouts::{name}")
 }
 
 impl fmt::Debug for Received {

@@ -79,6 +79,9 @@ pub(super) fn event(event: &Event) {
         Event::Replaced { generation } => {
             info!(target: TARGET, generation = generation.number(), "session replaced");
         }
+        Event::VersionUnknown => {
+            warn!(target: TARGET, "the server does not tell its version: taken for a current one");
+        }
         Event::TimeoutAssumed(timeout) => {
             warn!(target: TARGET, ?timeout, "the server does not tell its idle timeout: assumed");
         }

@@ -8,7 +8,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use crate::sync::{Mutex, lock};
+use crate::sync::{Mutex, MutexGuard, lock};
 
 /// Lets one holder of a [`Turn`] through at a time, in the order they came.
 #[derive(Default)]
@@ -27,12 +27,10 @@ impl Turns {
         Waiting { turns: self, key: None }
     }
 
-    fn pass_on(&self) {
-        let mut state = lock(&self.0);
-        state.taken = false;
-        // The first stays in line until it is polled: it may be dropped before.
-        let waker = state.waiting.front().map(|(_, waker)| waker.clone());
-        drop(state);
+    /// Wakes the first in the line, which stays there until it is polled: it may be dropped before.
+    fn call_first(line: MutexGuard<'_, Line>) {
+        let waker = line.waiting.front().map(|(_, waker)| waker.clone());
+        drop(line);
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -79,13 +77,11 @@ impl<'a> Future for Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let Some(key) = self.key else { return };
-        let mut state = lock(&self.turns.0);
-        state.waiting.retain(|(other, _)| *other != key);
-        let free = !state.taken;
-        drop(state);
+        let mut line = lock(&self.turns.0);
+        line.waiting.retain(|(other, _)| *other != key);
         // It may have been woken and never polled.
-        if free {
-            self.turns.pass_on();
+        if !line.taken {
+            Turns::call_first(line);
         }
     }
 }
@@ -95,7 +91,9 @@ pub(super) struct Turn<'a>(&'a Turns);
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.0.pass_on();
+        let mut line = lock(&self.0.0);
+        line.taken = false;
+        Turns::call_first(line);
     }
 }
 

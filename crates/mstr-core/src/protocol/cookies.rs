@@ -22,12 +22,22 @@ const SESSION_COOKIE: &str = "JSESSIONID";
 pub(crate) struct CookieJar {
     /// In the order they were first set.
     cookies: Vec<(String, Zeroizing<String>)>,
-    rotates: bool,
+}
+
+/// What a response has changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Stored {
+    Nothing,
+    /// Some cookie, and not that of the session.
+    Something,
+    /// The session's own cookie has another value than before.
+    SessionCookie,
 }
 
 impl CookieJar {
-    /// Takes over what a response sets. Returns whether anything changed.
-    pub(crate) fn store(&mut self, headers: &HeaderMap) -> bool {
+    /// Takes over what a response sets. A cookie that it sets twice has changed once.
+    pub(crate) fn store(&mut self, headers: &HeaderMap) -> Stored {
+        let before = self.session_cookie().cloned();
         let mut changed = false;
         for value in headers.get_all(SET_COOKIE) {
             // Bytes beyond ASCII are not allowed in cookies; such a line is skipped.
@@ -35,7 +45,15 @@ impl CookieJar {
                 changed |= self.store_one(&cookie);
             }
         }
-        changed
+        match (before, self.session_cookie()) {
+            (Some(before), Some(after)) if before != *after => Stored::SessionCookie,
+            _ if changed => Stored::Something,
+            _ => Stored::Nothing,
+        }
+    }
+
+    fn session_cookie(&self) -> Option<&Zeroizing<String>> {
+        self.cookies.iter().find(|(name, _)| name == SESSION_COOKIE).map(|(_, value)| value)
     }
 
     fn store_one(&mut self, cookie: &Cookie<'_>) -> bool {
@@ -51,7 +69,6 @@ impl CookieJar {
                 let differs = held.as_str() != cookie.value();
                 if differs {
                     *held = Zeroizing::new(cookie.value().to_owned());
-                    self.rotates |= cookie.name() == SESSION_COOKIE;
                 }
                 differs
             }
@@ -62,12 +79,6 @@ impl CookieJar {
                 true
             }
         }
-    }
-
-    /// Whether the server has been seen to replace the session's own cookie while the session
-    /// goes on. Then only the newest is valid.
-    pub(crate) const fn rotates(&self) -> bool {
-        self.rotates
     }
 
     /// Adds a cookie that did not come from a response.
@@ -113,7 +124,7 @@ fn is_deletion(cookie: &Cookie<'_>) -> bool {
 mod tests {
     use super::*;
 
-    fn set(jar: &mut CookieJar, lines: &[&str]) -> bool {
+    fn set(jar: &mut CookieJar, lines: &[&str]) -> Stored {
         let mut headers = HeaderMap::new();
         for line in lines {
             headers.append(SET_COOKIE, HeaderValue::from_str(line).expect("a header"));
@@ -128,32 +139,35 @@ mod tests {
     #[test]
     fn every_cookie_is_kept_replaced_and_expired() {
         let mut jar = CookieJar::default();
-        assert!(set(
+        let stored = set(
             &mut jar,
             &[
                 "JSESSIONID=one; Path=/MicroStrategyLibrary; Secure; HttpOnly",
                 "iSession=token; Path=/MicroStrategyLibrary",
                 "AWSALB=a==; Expires=Tue, 01 Dec 2026 00:00:00 GMT; Path=/",
-            ]
-        ));
+            ],
+        );
+        assert_eq!(stored, Stored::Something);
         assert_eq!(rendered(&jar), "JSESSIONID=one; iSession=token; AWSALB=a==");
 
-        assert!(!set(&mut jar, &["JSESSIONID=one"]));
-        assert!(set(&mut jar, &["AWSALB=a2=="]));
-        assert!(!jar.rotates(), "a load balancer's cookie says nothing about the session");
-        assert!(set(&mut jar, &["AWSALB=b==", "JSESSIONID=two"]));
+        assert_eq!(set(&mut jar, &["JSESSIONID=one"]), Stored::Nothing);
+        let balanced = set(&mut jar, &["AWSALB=a2=="]);
+        assert_eq!(balanced, Stored::Something, "it says nothing about the session");
+        let exchanged = set(&mut jar, &["AWSALB=b==", "JSESSIONID=two"]);
+        assert_eq!(exchanged, Stored::SessionCookie);
         assert_eq!(rendered(&jar), "JSESSIONID=two; iSession=token; AWSALB=b==");
-        assert!(jar.rotates());
+        let twice = ["JSESSIONID=three", "JSESSIONID=two"];
+        assert_ne!(set(&mut jar, &twice), Stored::SessionCookie, "it ends as it was");
 
-        assert!(set(&mut jar, &["AWSALB=; Max-Age=0"]));
-        assert!(set(&mut jar, &["iSession=; Expires=Thu, 01 Jan 1970 00:00:00 GMT"]));
+        set(&mut jar, &["AWSALB=; Max-Age=0"]);
+        set(&mut jar, &["iSession=; Expires=Thu, 01 Jan 1970 00:00:00 GMT"]);
         assert_eq!(rendered(&jar), "JSESSIONID=two");
     }
 
     #[test]
     fn malformed_and_excessive_cookies_are_harmless() {
         let mut jar = CookieJar::default();
-        assert!(!set(&mut jar, &["", "=x", ";;;", "novalue"]));
+        assert_eq!(set(&mut jar, &["", "=x", ";;;", "novalue"]), Stored::Nothing);
         for index in 0..1_000 {
             jar.insert(&format!("c{index}"), "v");
         }

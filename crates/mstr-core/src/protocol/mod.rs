@@ -15,7 +15,7 @@ pub(crate) mod wire;
 
 pub use base_url::BaseUrl;
 pub(crate) use base_url::Target;
-pub(crate) use cookies::CookieJar;
+pub(crate) use cookies::{CookieJar, Stored};
 pub use credentials::{CredentialProvider, Credentials};
 pub use grant::Grant;
 pub(crate) use grant::WireCredentials;

@@ -121,6 +121,10 @@ fn null_as_default<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<
 
 /// How many near names an error lists.
 const SUGGESTIONS: usize = 3;
+/// How many projects are compared for that, and how many characters of each: enough for people's
+/// lists, and done in milliseconds with any list that a server sends.
+const CONSIDERED: usize = 1_000;
+const COMPARED: usize = 64;
 
 /// Finds the project `wanted` names among those the user may see.
 pub(crate) fn resolve(projects: &[Project], wanted: &ProjectRef) -> Result<Project, Error> {
@@ -159,10 +163,14 @@ fn nearest(projects: &[Project], wanted: &ProjectRef) -> String {
     let ProjectRef::Name(name) = wanted else {
         return String::new();
     };
-    let name = name.to_lowercase();
+    let name: String = name.to_lowercase().chars().take(COMPARED).collect();
     let mut near: Vec<(usize, &str)> = projects
         .iter()
-        .map(|project| (distance(&name, &project.name.to_lowercase()), project.name.as_str()))
+        .take(CONSIDERED)
+        .map(|project| {
+            let other: String = project.name.to_lowercase().chars().take(COMPARED).collect();
+            (distance(&name, &other), project.name.as_str())
+        })
         .collect();
     near.sort_unstable();
     let names: Vec<String> =

@@ -103,9 +103,10 @@ impl<C> RequestBuilder<C> {
     }
 
     /// Limits this call as a whole: waiting for a login, all attempts, the body when it is read
-    /// whole.
+    /// whole. One attempt may take as long, unless
+    /// [`Timeouts::attempt`](crate::Timeouts::attempt) says less.
     pub fn timeout(mut self, total: Duration) -> Self {
-        self.spec.timeouts.total = Some(total);
+        self.spec.timeouts = self.spec.timeouts.total(Some(total));
         self
     }
 

@@ -6,12 +6,6 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, ErrorKind};
 
-/// A body that is read whole has to arrive within the call's total time.
-pub(crate) fn body_late() -> Error {
-    let message = "the body took longer than the call's total timeout";
-    Error::new(ErrorKind::Timeout, message)
-}
-
 /// Reads a body as JSON.
 pub(crate) fn decode_json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Error> {
     serde_json::from_slice(body).map_err(|error| {

@@ -5,5 +5,5 @@ mod decode;
 pub(crate) mod operations;
 
 pub use builder::RequestBuilder;
-pub(crate) use decode::{body_late, decode_json, decode_text};
+pub(crate) use decode::{decode_json, decode_text};
 pub(crate) use operations::Operation;

@@ -75,6 +75,14 @@ pub(crate) fn status() -> Operation<SessionStatus> {
     operation
 }
 
+/// A session that went away while it was asked about is told like one that had gone before.
+pub(crate) fn status_told(told: Result<SessionStatus, Error>) -> Result<SessionStatus, Error> {
+    match told {
+        Err(error) if error.kind() == ErrorKind::SessionLost => Ok(SessionStatus::Expired),
+        told => told,
+    }
+}
+
 pub(crate) fn projects() -> Operation<Vec<Project>> {
     operation("project list", Method::GET, "/api/projects", json)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::held::Held;
+use super::held::{Exchanging, Held};
 use super::machine::{Session, closed};
 use super::messages::Event;
 use super::state::{Slot, State};
@@ -64,6 +64,7 @@ impl Session {
             token: auth,
             wire: Arc::new(WireCredentials { token, cookies: jar.header() }),
             jar,
+            exchanging: Exchanging::default(),
             borrowed,
             adopted: true,
             confirmed: false,

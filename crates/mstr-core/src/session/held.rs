@@ -12,6 +12,44 @@ use crate::protocol::{AuthToken, CookieJar, Grant, WireCredentials, wire};
 const RENEWAL_MARGIN_SHARE: u32 = 5;
 const LONGEST_RENEWAL_MARGIN: Duration = Duration::from_secs(60);
 
+/// So many answers in a row that each replace the session's cookie mean that the server always
+/// does. One is a failover, and passes.
+const EXCHANGES_WITH_EACH_ANSWER: u32 = 2;
+/// So many answers in a row that leave it alone mean that it does not any more.
+const KEEPS_THE_COOKIE: u32 = 3;
+
+/// Whether the server replaces the session's own cookie with its answers. Then only the newest is
+/// valid, and requests that cross an answer are refused.
+#[derive(Debug, Default)]
+pub(super) struct Exchanging {
+    replaced: u32,
+    kept: u32,
+}
+
+impl Exchanging {
+    pub(super) const fn note(&mut self, replaced: bool) {
+        if replaced {
+            self.replaced = self.replaced.saturating_add(1);
+            self.kept = 0;
+        } else if self.replaced > 0 {
+            self.kept += 1;
+            if self.kept >= KEEPS_THE_COOKIE {
+                self.replaced = 0;
+            }
+        }
+    }
+
+    /// A refusal may be owed to an answer that is still on its way.
+    pub(super) const fn is_suspected(&self) -> bool {
+        self.replaced > 0
+    }
+
+    /// Only one request may be under way at a time.
+    pub(super) const fn takes_turns(&self) -> bool {
+        self.replaced >= EXCHANGES_WITH_EACH_ANSWER
+    }
+}
+
 /// A live session: its token and cookies, swapped together, and how long it lasts.
 pub(super) struct Held {
     pub(super) generation: Generation,
@@ -19,6 +57,7 @@ pub(super) struct Held {
     pub(super) token: AuthToken,
     pub(super) jar: CookieJar,
     pub(super) wire: Arc<WireCredentials>,
+    pub(super) exchanging: Exchanging,
     /// Borrowed with an identity token: not ours to log out, and not replaceable.
     pub(super) borrowed: bool,
     /// Opened elsewhere, and nothing has succeeded in it here.
@@ -33,11 +72,11 @@ pub(super) struct Held {
 }
 
 impl Held {
-    pub(super) fn grant(&self, takes_turns: bool) -> Grant {
+    pub(super) fn grant(&self) -> Grant {
         Grant {
             generation: self.generation,
             epoch: self.epoch,
-            takes_turns,
+            takes_turns: self.exchanging.takes_turns(),
             wire: Arc::clone(&self.wire),
         }
     }

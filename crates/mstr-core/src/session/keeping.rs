@@ -138,7 +138,7 @@ impl Session {
         if held.confirmed {
             self.cooling.fruitless = 0;
         }
-        if held.confirmed && !self.rotates {
+        if held.confirmed && !held.exchanging.is_suspected() {
             return;
         }
         // Nothing ever worked in it, or its cookie has been replaced: perhaps it lives and only
@@ -196,7 +196,13 @@ impl Session {
             // What was refused before is no longer what is asked for.
             *after = After::LogInAgain;
         }
-        let Some(credentials) = credentials else { return };
+        let Some(credentials) = credentials else {
+            // Those that were given in between are not what is asked for.
+            if self.has_provider {
+                self.credentials = Source::Asked { current: None };
+            }
+            return;
+        };
         // They keep the rules of the first ones: nothing empty, nothing in clear.
         let checked = credentials.check().and_then(|()| self.config.check(Some(&credentials)));
         match (checked, &mut self.state) {

@@ -1,7 +1,7 @@
 //! The machine itself: its inputs, its outputs, and what can be asked of it.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
@@ -20,23 +20,24 @@ use crate::protocol::{
     Credentials, Grant, LoginMode, Project, Server, SessionInfo, SessionRecord, WireCredentials,
 };
 
-/// How many logins that nobody awaits any more are remembered, in case they still succeed.
-const REMEMBERED_LOGINS: usize = 32;
+/// How long a logout in the background may take, whatever an attempt may.
+const BACKGROUND_LOGOUT: Duration = Duration::from_secs(10);
 
 /// The session machine; see the [module documentation](crate::session).
 #[derive(Debug)]
 pub struct Session {
     pub(super) config: SessionConfig,
     pub(super) credentials: Source,
+    /// Credentials can be asked for: none were given at first.
+    pub(super) has_provider: bool,
     pub(super) state: State,
     pub(super) generation: Generation,
     pub(super) known: Known,
     pub(super) cooling: Cooling,
-    /// The server has been seen to replace the session's cookie with an answer.
-    pub(super) rotates: bool,
     pub(super) backoff: Backoff,
     next_exchange: u64,
-    retired_logins: VecDeque<InFlight>,
+    /// Logins that nobody awaits any more and that may still succeed. Each is answered in the end.
+    retired_logins: Vec<InFlight>,
     /// Exchanges for which front headers have been asked.
     fronting: Vec<Exchange>,
     pub(super) outputs: VecDeque<Output>,
@@ -91,6 +92,7 @@ impl Session {
             project: None,
         };
         let backoff = Backoff::new(config.seed);
+        let has_provider = credentials.is_none();
         let credentials = match credentials {
             Some(credentials) => Source::Held(credentials),
             None => Source::Asked { current: None },
@@ -98,14 +100,14 @@ impl Session {
         Ok(Self {
             config,
             credentials,
+            has_provider,
             state: State::idle(),
             generation: Generation::NONE,
             known,
             cooling: Cooling::default(),
-            rotates: false,
             backoff,
             next_exchange: 0,
-            retired_logins: VecDeque::new(),
+            retired_logins: Vec::new(),
             fronting: Vec::new(),
             outputs: VecDeque::new(),
         })
@@ -135,7 +137,7 @@ impl Session {
             State::Open { held, renewing, .. }
                 if renewing.as_ref().is_none_or(|renewing| !renewing.required) =>
             {
-                Access::Granted(held.grant(self.rotates))
+                Access::Granted(held.grant())
             }
             _ => Access::Pending,
         }
@@ -216,11 +218,11 @@ impl Session {
         now: Instant,
     ) {
         if !self.state.awaits(id) {
-            if let Some(index) = self.retired_logins.iter().position(|late| late.id == id)
-                && let Some(late) = self.retired_logins.remove(index)
-                && let Ok(response) = result
-            {
-                self.log_out_stray(late.borrows, &response, now);
+            if let Some(index) = self.retired_logins.iter().position(|late| late.id == id) {
+                let late = self.retired_logins.swap_remove(index);
+                if let Ok(response) = result {
+                    self.log_out_stray(late.borrows, &response, now);
+                }
             }
             return;
         }
@@ -281,8 +283,14 @@ impl Session {
 
     /// Whether only one request should be under way at a time; each [`Grant`] says so too.
     #[must_use]
-    pub const fn takes_turns(&self) -> bool {
-        self.rotates
+    pub fn takes_turns(&self) -> bool {
+        self.state.held().is_some_and(|held| held.exchanging.takes_turns())
+    }
+
+    /// Whether the session is being extended.
+    #[must_use]
+    pub const fn is_renewing(&self) -> bool {
+        matches!(self.state, State::Open { renewing: Some(_), .. })
     }
 
     /// Takes why the last attempt to open or renew failed, once.
@@ -366,7 +374,7 @@ impl Session {
     #[must_use]
     pub fn current_grant(&self) -> Option<Grant> {
         match &self.state {
-            State::Open { held, .. } => Some(held.grant(self.rotates)),
+            State::Open { held, .. } => Some(held.grant()),
             _ => None,
         }
     }
@@ -460,6 +468,7 @@ impl Session {
     ) -> InFlight {
         let id = self.next_id();
         let timeout = match purpose {
+            Purpose::Logout if detached => BACKGROUND_LOGOUT,
             Purpose::Logout => self.config.logout_timeout,
             _ => self.config.exchange_timeout,
         };
@@ -480,10 +489,7 @@ impl Session {
     }
 
     pub(super) fn retire_login(&mut self, exchange: InFlight) {
-        if self.retired_logins.len() >= REMEMBERED_LOGINS {
-            self.retired_logins.pop_front();
-        }
-        self.retired_logins.push_back(exchange);
+        self.retired_logins.push(exchange);
     }
 }
 

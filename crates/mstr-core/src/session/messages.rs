@@ -154,6 +154,9 @@ pub enum Event {
         /// The one given up.
         generation: Generation,
     },
+    /// The server does not tell its version, or what stands in front of it answered in its place:
+    /// it is taken for a current one.
+    VersionUnknown,
     /// The server does not tell how long a session may be idle; this is assumed.
     TimeoutAssumed(Duration),
 }

@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode};
 use super::machine::Session;
 use super::messages::LossReason;
 use crate::error::parse_error_body;
-use crate::protocol::Grant;
+use crate::protocol::{Grant, Stored};
 
 /// What a response says about the grant its request carried.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -23,7 +23,8 @@ pub enum Verdict {
     Sound,
     /// The session is gone, or another request has just been answered with the cookie that is
     /// valid now and that answer is still on its way: send again in a moment, and if nothing has
-    /// changed by then, [`revoke`](Session::revoke) it.
+    /// changed by then, [`revoke`](Session::revoke) it. A request that had its turn cannot have
+    /// been overtaken by another one, only by a renewal.
     Uncertain,
 }
 
@@ -41,7 +42,6 @@ impl Session {
         now: Instant,
     ) -> Verdict {
         let gone = is_session_gone(head.status, error_body.unwrap_or_default());
-        let rotates = self.rotates;
         let held = self.state.held_mut();
         let Some(held) = held.filter(|held| held.generation == grant.generation) else {
             // About a session that has been replaced: says nothing about this one.
@@ -51,7 +51,7 @@ impl Session {
             // Cookies that were replaced while the request was under way explain the refusal.
             return if held.epoch != grant.epoch {
                 Verdict::Outdated
-            } else if rotates {
+            } else if held.exchanging.is_suspected() {
                 Verdict::Uncertain
             } else {
                 self.lose(LossReason::Refused, now);
@@ -70,14 +70,14 @@ impl Session {
     }
 
     pub(super) fn merge_cookies(&mut self, headers: &HeaderMap) {
-        if !headers.contains_key(SET_COOKIE) {
-            return;
-        }
-        if let Some(held) = self.state.held_mut()
-            && held.jar.store(headers)
-        {
+        let Some(held) = self.state.held_mut() else { return };
+        let stored = match headers.contains_key(SET_COOKIE) {
+            true => held.jar.store(headers),
+            false => Stored::Nothing,
+        };
+        held.exchanging.note(stored == Stored::SessionCookie);
+        if stored != Stored::Nothing {
             held.refresh();
-            self.rotates |= held.jar.rotates();
             self.store_record();
         }
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::Response;
 
 use super::config::{SessionConfig, WEB_APPLICATION};
-use super::held::Held;
+use super::held::{Exchanging, Held};
 use super::machine::{Session, Source};
 use super::messages::{CloseOutcome, Event, Output, Purpose};
 use super::state::{After, InFlight, State};
@@ -145,6 +145,7 @@ impl Session {
             token: opened.token,
             jar: opened.jar,
             wire: opened.wire.into(),
+            exchanging: Exchanging::default(),
             borrowed,
             adopted: false,
             confirmed: false,

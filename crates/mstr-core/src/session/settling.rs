@@ -209,18 +209,16 @@ impl Session {
     }
 
     fn on_server_status(&mut self, response: &Response<Bytes>) -> Result<(), Error> {
-        let status = response.status();
-        if status.is_server_error() || status.is_redirection() {
-            return Err(wire::refusal(response));
-        }
-        let server = if status.is_success() {
-            let value: serde_json::Value = serde_json::from_slice(response.body())
-                .map_err(|_| wire::unexpected(response, "server status in JSON"))?;
-            Server::from_json(&value)
-        } else {
-            // A gateway may shield this endpoint; the session itself is none the worse.
-            Server::unknown()
+        // A gateway may shield this endpoint, or answer in its place; the session itself is none
+        // the worse.
+        let read = response.status().is_success().then(|| serde_json::from_slice(response.body()));
+        let server = match read {
+            Some(Ok(value @ serde_json::Value::Object(_))) => Server::from_json(&value),
+            _ => Server::unknown(),
         };
+        if server.iserver_version.is_none() {
+            self.event(Event::VersionUnknown);
+        }
         let version = server.iserver_version.clone();
         if let Some(version) = version.as_ref().filter(|it| !it.is_at_least(&Version::OLDEST)) {
             // Not kept: the next session would otherwise be opened without asking.

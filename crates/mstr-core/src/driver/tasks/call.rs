@@ -13,6 +13,7 @@ use crate::driver::core::{Begun, Core};
 use crate::driver::received::Received;
 use crate::driver::trace;
 use crate::error::Error;
+use crate::generation::Generation;
 use crate::request::Operation;
 use crate::request::operations::Answer;
 use crate::toolkit::before;
@@ -49,8 +50,8 @@ impl Core<Tasks> {
                         }
                     }
                 },
-                Output::Send(attempt) => {
-                    let request = attempt.request(&mut call);
+                Output::Send => {
+                    let request = call.request()?;
                     span = trace::attempt(&call, &request);
                     match transport.send(request).instrument(span.clone()).await {
                         Ok(response) => {
@@ -80,7 +81,7 @@ impl Core<Tasks> {
                     call.proceed(now)
                 }
                 Output::Deliver => {
-                    let received = Received::new(head, body, call.deadline(), call.operation());
+                    let received = Received::new(head, body, &call);
                     return Ok(Response::new(received, timer.clone()));
                 }
                 Output::Fail(error) => return Err(error),
@@ -90,11 +91,21 @@ impl Core<Tasks> {
 
     /// Runs one of the session's endpoints.
     pub(super) async fn run<T>(self: &Arc<Self>, operation: Operation<T>) -> Result<T, Error> {
+        self.run_in(operation).await.map(|(value, _)| value)
+    }
+
+    /// The same, and in which session it was answered.
+    pub(super) async fn run_in<T>(
+        self: &Arc<Self>,
+        operation: Operation<T>,
+    ) -> Result<(T, Option<Generation>), Error> {
         let Operation { spec, decode } = operation;
         let name = spec.operation;
         let response = self.call(self.with_defaults(spec)).await?;
+        let generation = response.generation();
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes().await?;
-        decode(&Answer { status, headers, body }).map_err(|error| error.with_operation(name))
+        let value = decode(&Answer { status, headers, body });
+        Ok((value.map_err(|error| error.with_operation(name))?, generation))
     }
 }

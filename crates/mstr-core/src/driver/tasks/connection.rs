@@ -172,8 +172,8 @@ impl Connection {
         if let Some(user) = core.known_user() {
             return Ok(user);
         }
-        let user = core.run(operations::user()).await?;
-        core.remember_user(&user);
+        let (user, generation) = core.run_in(operations::user()).await?;
+        core.remember_user(&user, generation);
         Ok(user)
     }
 
@@ -223,7 +223,7 @@ impl Connection {
         if !core.look(Session::is_open) {
             return Ok(SessionStatus::Expired);
         }
-        core.run(operations::status()).await
+        operations::status_told(core.run(operations::status()).await)
     }
 
     /// Creates a token with which another client can borrow this session for a short while.

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::Response;
@@ -77,20 +77,19 @@ impl Tasks {
         exchange: Exchange,
         timeouts: &Timeouts,
     ) -> impl Future<Output = Result<Response<Bytes>, TransportError>> + Send + use<> {
-        let Exchange { request, purpose, mut deadline, .. } = exchange;
-        if purpose.opens_session() {
-            deadline += LATE_LOGIN_GRACE;
-        }
-        let request = outgoing(request, purpose, deadline, timeouts);
-        let transport = self.transport.clone();
+        let Exchange { request, purpose, deadline, .. } = exchange;
+        let grace = if purpose.opens_session() { LATE_LOGIN_GRACE } else { Duration::ZERO };
+        let request = outgoing(request, purpose, deadline + grace, timeouts);
+        let (transport, timer) = (self.transport.clone(), self.timer.clone());
         async move {
             let span = trace::exchange(purpose, &request);
             let response = transport.send(request).instrument(span.clone()).await;
             let response = response.inspect_err(|error| trace::failed(&span, error))?;
             trace::answered(&span, response.status());
             let (parts, body) = response.into_parts();
-            let body = body.collect(answer_limit(purpose)).await;
-            answer_read(purpose, parts, body)
+            // What opens a session has said so by now: its body is not worth the grace.
+            let reading = body.collect(answer_limit(purpose));
+            answer_read(purpose, parts, before(Some(deadline), &*timer, reading).await)
         }
     }
 }
@@ -98,7 +97,7 @@ impl Tasks {
 impl Core<Tasks> {
     /// Opens a session within the total time of a call.
     pub(super) async fn open(self: &Arc<Self>) -> Result<(), Error> {
-        let deadline = self.timeouts.total.map(|total| later(self.now(), total));
+        let deadline = self.timeouts.for_all().map(|total| later(self.now(), total));
         loop {
             match self.access(|session| session.request_access(self.now())) {
                 Begun::Done(access) => return access.map(drop),
@@ -106,7 +105,7 @@ impl Core<Tasks> {
                     let waiting = flight.wait(Err(aborted()));
                     before(deadline, &*self.driver.timer, waiting)
                         .await
-                        .unwrap_or_else(|| Err(open_late()))?;
+                        .unwrap_or_else(|| Err(open_late(&self.timeouts)))?;
                 }
             }
         }

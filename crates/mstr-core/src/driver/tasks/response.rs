@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::contract::{Body, SharedTimer};
 use crate::driver::received::Received;
 use crate::error::Error;
+use crate::generation::Generation;
 use crate::toolkit::before;
 
 /// A response whose head has arrived. Its body is read with one of the methods that consume it,
@@ -29,6 +30,11 @@ impl Response {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.received.parts.status
+    }
+
+    /// The session in which it was given.
+    pub(super) const fn generation(&self) -> Option<Generation> {
+        self.received.generation
     }
 
     /// The headers.
@@ -113,7 +119,7 @@ impl Response {
     /// Dropping the future loses nothing; the next call goes on.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         let chunk = self.received.body.chunk().await;
-        chunk.map_err(|error| self.received.describe(Error::from_transport(error)))
+        chunk.map_err(|error| self.received.failed(error))
     }
 
     /// The body, to be streamed elsewhere.

@@ -13,6 +13,7 @@ use crate::driver::core::{Begun, Core};
 use crate::driver::received::Received;
 use crate::driver::trace;
 use crate::error::Error;
+use crate::generation::Generation;
 use crate::park::block_on_until;
 use crate::request::Operation;
 use crate::request::operations::Answer;
@@ -48,8 +49,8 @@ impl Core<Threads> {
                         }
                     }
                 },
-                Output::Send(attempt) => {
-                    let request = attempt.request(&mut call);
+                Output::Send => {
+                    let request = call.request()?;
                     span = trace::attempt(&call, &request);
                     match span.in_scope(|| transport.send(request)) {
                         Ok(response) => {
@@ -79,7 +80,7 @@ impl Core<Threads> {
                     call.proceed(now)
                 }
                 Output::Deliver => {
-                    let received = Received::new(head, body, call.deadline(), call.operation());
+                    let received = Received::new(head, body, &call);
                     return Ok(Response::new(received, transport.clone()));
                 }
                 Output::Fail(error) => return Err(error),
@@ -89,11 +90,21 @@ impl Core<Threads> {
 
     /// Runs one of the session's endpoints.
     pub(super) fn run<T>(self: &Arc<Self>, operation: Operation<T>) -> Result<T, Error> {
+        self.run_in(operation).map(|(value, _)| value)
+    }
+
+    /// The same, and in which session it was answered.
+    pub(super) fn run_in<T>(
+        self: &Arc<Self>,
+        operation: Operation<T>,
+    ) -> Result<(T, Option<Generation>), Error> {
         let Operation { spec, decode } = operation;
         let name = spec.operation;
         let response = self.call(self.with_defaults(spec))?;
+        let generation = response.generation();
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes()?;
-        decode(&Answer { status, headers, body }).map_err(|error| error.with_operation(name))
+        let value = decode(&Answer { status, headers, body });
+        Ok((value.map_err(|error| error.with_operation(name))?, generation))
     }
 }

@@ -1,12 +1,12 @@
 //! The driver itself, and how threads share a login: one of them leads, the others wait for it.
 
 use std::sync::{Arc, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::Response;
 
-use crate::contract::{SharedBlockingTransport, TransportError, TransportErrorKind};
+use crate::contract::{SharedBlockingTransport, TransportError};
 use crate::driver::core::{Begun, Core, Driver, Locked, Outcome};
 use crate::driver::exchange::{
     Work, answer_limit, answer_read, no_provider, not_provided, open_late, outgoing,
@@ -18,6 +18,9 @@ use crate::policy::{Timeouts, later};
 use crate::protocol::Credentials;
 use crate::session::{CloseOutcome, Command, Exchange, ExchangeId, Purpose};
 use crate::sync::{Condvar, Mutex, MutexGuard, lock};
+
+/// How long the last logout may take, which no caller waits for.
+const PARTING: Duration = Duration::from_secs(10);
 
 /// The blocking driver.
 #[derive(Debug)]
@@ -68,7 +71,7 @@ impl Driver for Threads {
             open.then(|| session.parting_request()).flatten()
         });
         if let Some(request) = parting {
-            let deadline = later(core.now(), core.timeouts.attempt);
+            let deadline = later(core.now(), PARTING);
             let request = outgoing(request, Purpose::Logout, deadline, &core.timeouts);
             core.driver.0.send_detached(request);
         }
@@ -129,12 +132,13 @@ impl Core<Threads> {
 
     /// Opens a session within the total time of a call.
     pub(super) fn open(self: &Arc<Self>) -> Result<(), Error> {
-        let deadline = self.timeouts.total.map(|total| later(self.now(), total));
+        let deadline = self.timeouts.for_all().map(|total| later(self.now(), total));
         loop {
             match self.access(|session| session.request_access(self.now())) {
                 Begun::Done(access) => return access.map(drop),
                 Begun::Flight(flight) => {
-                    self.wait_for(&flight, deadline).unwrap_or_else(|| Err(open_late()))?;
+                    self.wait_for(&flight, deadline)
+                        .unwrap_or_else(|| Err(open_late(&self.timeouts)))?;
                 }
             }
         }
@@ -171,8 +175,7 @@ impl Core<Threads> {
         let (parts, body) = response.into_parts();
         let reading = body.collect(answer_limit(purpose));
         let body = block_on_until(reading, Some(deadline), || self.now());
-        let late = || Err(TransportError::new(TransportErrorKind::Timeout));
-        answer_read(purpose, parts, body.unwrap_or_else(late))
+        answer_read(purpose, parts, body)
     }
 
     fn supply(&self) -> Result<Credentials, Error> {

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::contract::SharedBlockingTransport;
 use crate::driver::received::Received;
 use crate::error::Error;
+use crate::generation::Generation;
 use crate::park::{block_on, block_on_until};
 
 /// A response whose head has arrived. Its body is read whole, or as a [`Read`].
@@ -29,6 +30,11 @@ impl Response {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.received.parts.status
+    }
+
+    /// The session in which it was given.
+    pub(super) const fn generation(&self) -> Option<Generation> {
+        self.received.generation
     }
 
     /// The headers.
@@ -89,7 +95,7 @@ impl Response {
             return Ok(Some(std::mem::take(&mut self.rest)));
         }
         let chunk = block_on(self.received.body.chunk());
-        chunk.map_err(|error| self.received.describe(Error::from_transport(error)))
+        chunk.map_err(|error| self.received.failed(error))
     }
 
     fn read_whole(&mut self, limit: usize) -> Result<Bytes, Error> {
@@ -107,7 +113,7 @@ impl Read for Response {
             match block_on(self.received.body.chunk()) {
                 Ok(Some(chunk)) => self.rest = chunk,
                 Ok(None) => return Ok(0),
-                Err(error) => return Err(io::Error::other(Error::from_transport(error))),
+                Err(error) => return Err(io::Error::other(self.received.failed(error))),
             }
         }
         let length = buffer.len().min(self.rest.len());

@@ -219,6 +219,7 @@ fn name(event: &Event) -> String {
         Event::Rejected(_) => "rejected".into(),
         Event::Renewed { generation } => format!("renewed{generation}"),
         Event::Replaced { generation } => format!("replaced{generation}"),
+        Event::VersionUnknown => "version-unknown".into(),
         Event::TimeoutAssumed(timeout) => format!("assumed:{}", timeout.as_secs()),
     }
 }

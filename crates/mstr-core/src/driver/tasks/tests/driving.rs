@@ -25,6 +25,8 @@ enum Reply {
     Answer(u16, &'static str),
     /// Answers with an error whose body trickles, a byte each 10 seconds.
     Endless,
+    /// Opens a session, with a body that drips, a byte each 10 seconds.
+    EndlessLogin,
     /// Nothing until [`Table::release`].
     Held,
     Panic,
@@ -144,6 +146,10 @@ impl Transport for Table {
                 let body = Body::wrap(Trickle(self.clone()));
                 Ok(response.status(500).body(body).unwrap())
             }
+            Some(Reply::EndlessLogin) => {
+                let body = Body::wrap(Drip { table: self.clone(), waited: false });
+                Ok(response.header("X-MSTR-AuthToken", "dripping").body(body).unwrap())
+            }
             Some(Reply::Held) => {
                 self.with(|inner| inner.held = true);
                 self.until(|inner| !inner.held).await;
@@ -192,6 +198,30 @@ impl http_body::Body for Trickle {
         _cx: &mut Context<'_>,
     ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, TransportError>>> {
         self.0.pass(10);
+        Poll::Ready(Some(Ok(http_body::Frame::data(bytes::Bytes::from_static(b"x")))))
+    }
+}
+
+/// The same, and each byte is waited for.
+struct Drip {
+    table: Table,
+    waited: bool,
+}
+
+impl http_body::Body for Drip {
+    type Data = bytes::Bytes;
+    type Error = TransportError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, TransportError>>> {
+        self.waited = !self.waited;
+        if self.waited {
+            self.table.pass(10);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         Poll::Ready(Some(Ok(http_body::Frame::data(bytes::Bytes::from_static(b"x")))))
     }
 }
@@ -361,6 +391,17 @@ fn an_error_whose_body_never_ends_ends_with_the_call() {
     assert_eq!(error.kind(), ErrorKind::Timeout);
     let passed = table.with(|inner| inner.passed);
     assert!(passed < Duration::from_secs(100), "{passed:?}");
+}
+
+#[test]
+fn a_login_whose_body_drips_is_read_no_longer_than_it_is_awaited() {
+    let table = Table::new([("/api/auth/login", Reply::EndlessLogin)]);
+    let connection = table.connect();
+    run(connection.open()).unwrap();
+    assert_eq!(connection.expose_token().as_deref(), Some("dripping"));
+    assert_eq!(table.count("/api/auth/login"), 1);
+    let passed = table.with(|inner| inner.passed);
+    assert!(passed <= Duration::from_secs(70), "{passed:?}");
 }
 
 #[test]

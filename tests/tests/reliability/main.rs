@@ -1,0 +1,8 @@
+//! What `docs/reliability.md` promises, with both drivers.
+
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "this is test code")]
+
+mod cookies;
+mod rig;
+mod sessions;
+mod time;

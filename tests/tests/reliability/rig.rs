@@ -1,0 +1,243 @@
+//! One connection of either driver over the server model, in virtual time.
+
+use std::time::Duration;
+
+use http::Method;
+use mstr::{
+    Body, CloseOutcome, CredentialProvider, Credentials, Error, RequestBuilder, SessionStatus,
+    Timeouts, User, blocking,
+};
+use mstr_fake::{FakeTransport, Fault, Purpose, Server, ServerBuilder, VirtualTime};
+
+/// What a call was answered with.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) status: u16,
+    pub(crate) body: String,
+}
+
+/// The server, its clock, and a connection.
+pub(crate) struct Rig {
+    pub(crate) fake: FakeTransport,
+    pub(crate) time: VirtualTime,
+    connection: Either,
+}
+
+enum Either {
+    Tasks(mstr::Connection),
+    Threads(blocking::Connection),
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Driver {
+    Tasks,
+    Threads,
+}
+
+/// What differs from test to test.
+#[derive(Default)]
+pub(crate) struct Setting {
+    pub(crate) credentials: Option<Credentials>,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) project: Option<&'static str>,
+}
+
+/// Runs a test with each driver.
+pub(crate) fn on_both(test: impl Fn(Driver)) {
+    for driver in [Driver::Tasks, Driver::Threads] {
+        eprintln!("with {driver:?}");
+        test(driver);
+    }
+}
+
+pub(crate) fn server() -> ServerBuilder {
+    Server::builder().user("alice", "secret").user("bob", "hidden")
+}
+
+impl Driver {
+    pub(crate) fn open(self, server: ServerBuilder) -> Rig {
+        self.build(server, Setting::default(), None::<Provider>)
+    }
+
+    pub(crate) fn with(self, server: ServerBuilder, setting: Setting) -> Rig {
+        self.build(server, setting, None::<Provider>)
+    }
+
+    pub(crate) fn provided(self, server: ServerBuilder, provider: impl CredentialProvider) -> Rig {
+        self.build(server, Setting::default(), Some(provider))
+    }
+
+    fn build(
+        self,
+        server: ServerBuilder,
+        setting: Setting,
+        provider: Option<impl CredentialProvider>,
+    ) -> Rig {
+        let time = VirtualTime::new();
+        let fake = FakeTransport::new(server.build(), time.clone());
+        let builder = mstr::Connection::builder(fake.base_url()).seed(7).timeouts(setting.timeouts);
+        let builder = match (provider, setting.credentials) {
+            (Some(provider), _) => builder.credential_provider(provider),
+            (None, Some(credentials)) => builder.credentials(credentials),
+            (None, None) => builder.standard("alice", "secret"),
+        };
+        let builder = match setting.project {
+            Some(project) => builder.project(project),
+            None => builder,
+        };
+        let connection = match self {
+            Self::Tasks => Either::Tasks(builder.transport(fake.clone()).build().unwrap()),
+            Self::Threads => {
+                Either::Threads(builder.blocking_transport(fake.clone()).build().unwrap())
+            }
+        };
+        Rig { fake, time, connection }
+    }
+}
+
+/// The type of no provider.
+#[derive(Debug)]
+pub(crate) enum Provider {}
+
+#[async_trait::async_trait]
+impl CredentialProvider for Provider {
+    async fn credentials(&self) -> Result<Credentials, mstr::BoxError> {
+        match *self {}
+    }
+}
+
+/// Runs the same expression with either connection, awaiting it where that is needed.
+macro_rules! either {
+    ($rig:expr, |$connection:ident| $call:expr) => {
+        match &$rig.connection {
+            Either::Tasks($connection) => $rig.time.run(async { $call.await }),
+            Either::Threads($connection) => $call,
+        }
+    };
+}
+
+impl Rig {
+    pub(crate) fn open(&self) -> Result<(), Error> {
+        either!(self, |connection| connection.open())
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Result<Answered, Error> {
+        self.send(Method::GET, path, |request| request, |request| request)
+    }
+
+    /// Uploads a body that can be sent once.
+    pub(crate) fn upload(&self, path: &str) -> Result<Answered, Error> {
+        let body = || Body::wrap(Body::from("once"));
+        self.send(
+            Method::POST,
+            path,
+            |request| request.body(body()),
+            |request| request.body(body()),
+        )
+    }
+
+    pub(crate) fn with_header(
+        &self,
+        path: &str,
+        name: &str,
+        value: &str,
+    ) -> Result<Answered, Error> {
+        self.send(
+            Method::GET,
+            path,
+            |request| request.header(name, value),
+            |request| request.header(name, value),
+        )
+    }
+
+    pub(crate) fn within(&self, total: Duration, path: &str) -> Result<Answered, Error> {
+        self.send(
+            Method::GET,
+            path,
+            |request| request.timeout(total),
+            |request| request.timeout(total),
+        )
+    }
+
+    fn send(
+        &self,
+        method: Method,
+        path: &str,
+        of_tasks: impl Fn(RequestBuilder<mstr::Connection>) -> RequestBuilder<mstr::Connection>,
+        of_threads: impl Fn(
+            RequestBuilder<blocking::Connection>,
+        ) -> RequestBuilder<blocking::Connection>,
+    ) -> Result<Answered, Error> {
+        match &self.connection {
+            Either::Tasks(connection) => self.time.run(async {
+                let response = of_tasks(connection.request(method, path)).send().await?;
+                let status = response.status().as_u16();
+                Ok(Answered { status, body: response.text().await? })
+            }),
+            Either::Threads(connection) => {
+                let response = of_threads(connection.request(method, path)).send()?;
+                let status = response.status().as_u16();
+                Ok(Answered { status, body: response.text()? })
+            }
+        }
+    }
+
+    pub(crate) fn user(&self) -> Result<User, Error> {
+        either!(self, |connection| connection.user())
+    }
+
+    pub(crate) fn status(&self) -> Result<SessionStatus, Error> {
+        either!(self, |connection| connection.status())
+    }
+
+    pub(crate) fn reset(&self, credentials: Option<Credentials>) {
+        match &self.connection {
+            Either::Tasks(connection) => connection.reset_credentials(credentials),
+            Either::Threads(connection) => connection.reset_credentials(credentials),
+        }
+    }
+
+    pub(crate) fn close(&self) -> CloseOutcome {
+        let outcome = either!(self, |connection| connection.close());
+        self.time.run_until_idle();
+        outcome
+    }
+
+    pub(crate) fn events(&self) -> mstr::Events {
+        match &self.connection {
+            Either::Tasks(connection) => connection.events(),
+            Either::Threads(connection) => connection.events(),
+        }
+    }
+
+    pub(crate) fn server<T>(&self, look: impl FnOnce(&mut Server) -> T) -> T {
+        self.fake.server(look)
+    }
+
+    pub(crate) fn fault(&self, rule: &str) {
+        let fault = rule.parse::<Fault>().unwrap();
+        self.server(|server| server.add_fault(fault));
+    }
+
+    pub(crate) fn count(&self, purpose: Purpose) -> usize {
+        self.server(|server| server.journal().count(purpose))
+    }
+
+    pub(crate) fn logins(&self) -> usize {
+        self.count(Purpose::Login)
+    }
+
+    pub(crate) fn left(&self) -> usize {
+        self.server(|server| server.open_sessions())
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.time.elapsed()
+    }
+
+    /// Which moment it is for the server.
+    pub(crate) fn pass(&self, time: Duration) {
+        let clock = self.time.clone();
+        self.time.run(async move { clock.sleep(time).await });
+    }
+}

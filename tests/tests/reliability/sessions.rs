@@ -1,0 +1,131 @@
+//! A session that ended, and second steps.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use mstr::{BoxError, CredentialProvider, Credentials, ErrorKind, Event, SessionStatus};
+use mstr_fake::Purpose;
+
+use crate::rig::{Driver, on_both, server};
+
+#[test]
+fn upload_that_is_refused_gives_the_session_up_for_the_next_one() {
+    on_both(|driver| {
+        let rig = driver.open(server());
+        for round in 0..60 {
+            rig.open().unwrap();
+            rig.server(|server| server.expire_all_sessions());
+            let error = rig.upload("/api/echo").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::SessionLost, "{round}");
+            rig.upload("/api/echo").unwrap();
+            rig.pass(Duration::from_secs(10));
+        }
+        rig.close();
+        assert_eq!(rig.left(), 0);
+    });
+}
+
+#[test]
+fn user_is_never_that_of_another_session() {
+    on_both(|driver| {
+        let rig = driver.open(server());
+        assert_eq!(rig.user().unwrap().full_name.as_deref(), Some("alice"));
+        assert_eq!(rig.user().unwrap().full_name.as_deref(), Some("alice"));
+        assert_eq!(rig.count(Purpose::UserInfo), 1, "asked once for a session");
+        rig.reset(Some(Credentials::standard("bob", "hidden")));
+        assert_eq!(rig.user().unwrap().full_name.as_deref(), Some("bob"));
+        rig.reset(Some(Credentials::standard("alice", "secret")));
+        rig.get("/api/echo").unwrap();
+        assert_eq!(rig.user().unwrap().full_name.as_deref(), Some("alice"));
+        rig.server(|server| server.expire_all_sessions());
+        assert_eq!(
+            rig.user().unwrap().full_name.as_deref(),
+            Some("alice"),
+            "kept until it is lost"
+        );
+        rig.close();
+    });
+}
+
+/// Gives one password after the other, and counts how often it is asked.
+#[derive(Debug, Default)]
+struct Vault {
+    asked: Arc<AtomicUsize>,
+}
+
+#[async_trait::async_trait]
+impl CredentialProvider for Vault {
+    async fn credentials(&self) -> Result<Credentials, BoxError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        Ok(Credentials::standard("alice", "secret"))
+    }
+}
+
+#[test]
+fn reset_without_credentials_asks_the_provider_again_also_after_others_were_given() {
+    on_both(|driver| {
+        let vault = Vault::default();
+        let asked = Arc::clone(&vault.asked);
+        let rig = driver.provided(server(), vault);
+        rig.open().unwrap();
+        rig.reset(Some(Credentials::standard("bob", "hidden")));
+        assert_eq!(rig.user().unwrap().full_name.as_deref(), Some("bob"));
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        rig.reset(None);
+        assert_eq!(rig.user().unwrap().full_name.as_deref(), Some("alice"));
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
+        rig.close();
+        assert_eq!(rig.left(), 0);
+    });
+}
+
+#[test]
+fn status_is_repeated_on_a_passing_failure_like_any_read() {
+    on_both(|driver| {
+        let rig = driver.open(server());
+        rig.open().unwrap();
+        rig.fault("inspect:1:status=503");
+        assert!(matches!(rig.status().unwrap(), SessionStatus::Active(_)));
+        rig.server(|server| server.expire_all_sessions());
+        assert_eq!(rig.status().unwrap(), SessionStatus::Expired);
+        assert_eq!(rig.status().unwrap(), SessionStatus::Expired);
+        assert_eq!(rig.logins(), 1, "asking opens none");
+        rig.get("/api/echo").unwrap();
+        assert_eq!(rig.logins(), 2);
+        rig.close();
+    });
+}
+
+#[test]
+fn status_of_the_server_that_cannot_be_read_keeps_nobody_from_connecting() {
+    for rule in ["status:*:page=200", "status:*:status=500", "status:*:status=302"] {
+        on_both(|driver| {
+            let rig = driver.open(server());
+            let mut events = rig.events();
+            rig.fault(rule);
+            rig.open().unwrap_or_else(|error| panic!("{rule}: {error}"));
+            let mut seen = Vec::new();
+            while let Some(event) = events.try_next() {
+                seen.push(event);
+            }
+            assert!(seen.iter().any(|event| matches!(event, Event::VersionUnknown)), "{seen:?}");
+            rig.close();
+            assert_eq!(rig.left(), 0);
+        });
+    }
+}
+
+#[test]
+fn late_logins_are_logged_out_however_many_there_are() {
+    let rig = Driver::Tasks.open(server().latency(Duration::from_secs(5)));
+    for _ in 0..61 {
+        // Given up while its login is under way.
+        let opening = rig.within(Duration::from_millis(1), "/api/echo").unwrap_err();
+        assert_eq!(opening.kind(), ErrorKind::Timeout);
+        rig.reset(Some(Credentials::standard("alice", "secret")));
+    }
+    rig.time.run_until_idle();
+    rig.close();
+    assert_eq!(rig.left(), 0);
+}
