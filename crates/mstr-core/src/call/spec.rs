@@ -16,7 +16,7 @@ const FRAMING: HeaderName = TRANSFER_ENCODING;
 
 /// One request as a caller describes it.
 ///
-/// [`RequestBuilder`](crate::RequestBuilder) is the comfortable way to one.
+/// Connections make it of a [`RequestBuilder`](crate::RequestBuilder); this is for drivers by hand.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Spec {
@@ -47,8 +47,8 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// A request to `path`, which is relative to the base URL, or an absolute URL of the same
-    /// origin.
+    /// A request to `path`, which is relative to the base URL, or an absolute URL: of the same
+    /// origin, unless the request goes without the session.
     #[must_use]
     pub fn new(method: Method, path: impl Into<String>) -> Self {
         Self {

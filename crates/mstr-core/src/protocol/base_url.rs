@@ -150,6 +150,13 @@ impl BaseUrl {
             || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 
+    /// Whether both are the same server: the port may be left out where it is the usual one.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        let path = |base: &Self| base.prefix[base.origin..].to_owned();
+        let origin = other.origin().parse::<Uri>();
+        origin.is_ok_and(|origin| self.is_same_origin(&origin)) && path(self) == path(other)
+    }
+
     /// Refuses to send credentials in clear over a network.
     pub(crate) fn check_secure(&self, allow_insecure: bool) -> Result<(), Error> {
         if self.is_https() || self.is_loopback() || allow_insecure {
@@ -193,13 +200,17 @@ impl BaseUrl {
         }
         text.push_str(&encoded);
         push_query(&mut text, query);
+        let length = self.origin + text.len();
+        if length > LONGEST_ADDRESS {
+            return Err(usage(format!(
+                "the address has {length} characters, and at most {LONGEST_ADDRESS} can be sent: \
+                 does something belong into the body?"
+            )));
+        }
         let invalid = || {
             let shown = path.split('?').next().unwrap_or_default();
             usage(format!("\"{shown}\" makes no valid address below {self}"))
         };
-        if self.origin + text.len() > LONGEST_ADDRESS {
-            return Err(invalid());
-        }
         let path_and_query = PathAndQuery::from_maybe_shared(Bytes::from(text))
             .map_err(|error| invalid().with_source(error))?;
         let mut parts = http::uri::Parts::default();

@@ -7,14 +7,18 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::base_url::BaseUrl;
 use super::cookies::CookieJar;
 use super::project::Project;
 use super::secret::AuthToken;
+use super::wire;
 use crate::error::{Error, ErrorKind};
 use crate::generation::Generation;
 
 /// The form that [`SessionRecord::expose_bytes`] writes.
 const VERSION: u32 = 1;
+/// There is always a next one.
+const LAST_GENERATION: u64 = u64::MAX / 2;
 /// Room for names, numbers and a project without its texts.
 const OVERHEAD: usize = 512;
 /// A control character takes six bytes in JSON.
@@ -32,12 +36,14 @@ const WORST_ESCAPE: usize = 6;
 /// ```
 #[derive(Clone)]
 pub struct SessionRecord {
-    pub(crate) origin: String,
+    pub(crate) base: BaseUrl,
     pub(crate) generation: Generation,
     pub(crate) token: AuthToken,
     pub(crate) jar: CookieJar,
     pub(crate) idle_timeout: Duration,
     pub(crate) borrowed: bool,
+    /// The server replaces the session's cookie with every answer.
+    pub(crate) exchanges: bool,
     /// The project the session was opened for.
     pub(crate) project: Option<Project>,
 }
@@ -45,24 +51,26 @@ pub struct SessionRecord {
 #[derive(Serialize)]
 struct Written<'a> {
     version: u32,
-    origin: &'a str,
+    base: &'a str,
     generation: u64,
     token: &'a str,
     cookies: Vec<(&'a str, &'a str)>,
     idle_seconds: u64,
     borrowed: bool,
+    exchanges: bool,
     project: Option<&'a Project>,
 }
 
 #[derive(Deserialize)]
 struct Read {
     version: u32,
-    origin: String,
+    base: String,
     generation: u64,
     token: Zeroizing<String>,
     cookies: Vec<(String, Zeroizing<String>)>,
     idle_seconds: u64,
     borrowed: bool,
+    exchanges: bool,
     project: Option<Project>,
 }
 
@@ -84,20 +92,33 @@ impl SessionRecord {
             let known = format!("its version is {}, and {VERSION} is known here", read.version);
             return Err(refuse(known));
         }
-        if read.token.is_empty() {
-            return Err(refuse("its token is empty".into()));
+        let token = AuthToken::new(read.token.as_str());
+        if token.is_empty() || wire::token_header(&token).is_none() {
+            return Err(refuse("its token is none".into()));
         }
+        if read.generation > LAST_GENERATION {
+            return Err(refuse(format!("its generation is {}", read.generation)));
+        }
+        // What stands there came from a base URL, which has no secret in it.
+        let base = BaseUrl::parse(&read.base)
+            .map_err(|error| refuse("its server has no address".into()).with_source(error))?;
         let mut jar = CookieJar::default();
         for (name, value) in &read.cookies {
             jar.insert(name, value);
         }
+        if jar.iter().count() != read.cookies.len()
+            || jar.header().is_some() == read.cookies.is_empty()
+        {
+            return Err(refuse("its cookies cannot be sent".into()));
+        }
         Ok(Self {
-            origin: read.origin,
+            base,
             generation: Generation::from_number(read.generation),
-            token: AuthToken::new(read.token.as_str()),
+            token,
             jar,
             idle_timeout: Duration::from_secs(read.idle_seconds),
             borrowed: read.borrowed,
+            exchanges: read.exchanges,
             project: read.project,
         })
     }
@@ -112,17 +133,18 @@ impl SessionRecord {
             project.name.len() + project.alias.len() + project.description.len()
         });
         let secret = self.token.expose().len() + cookies.iter().map(text).sum::<usize>();
-        let length = OVERHEAD + self.origin.len() + WORST_ESCAPE * (secret + described);
+        let length = OVERHEAD + self.base.as_str().len() + WORST_ESCAPE * (secret + described);
         // A buffer that grows leaves copies behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(length));
         let written = Written {
             version: VERSION,
-            origin: &self.origin,
+            base: self.base.as_str(),
             generation: self.generation.number(),
             token: self.token.expose(),
             cookies,
             idle_seconds: self.idle_timeout.as_secs(),
             borrowed: self.borrowed,
+            exchanges: self.exchanges,
             project,
         };
         // Texts and numbers in memory: there is nothing that could fail.
@@ -138,10 +160,10 @@ impl SessionRecord {
         self
     }
 
-    /// Scheme, host and port of the server.
+    /// Where the server is.
     #[must_use]
-    pub fn origin(&self) -> &str {
-        &self.origin
+    pub const fn base_url(&self) -> &BaseUrl {
+        &self.base
     }
 
     /// Which session this was where it was recorded.
@@ -166,7 +188,7 @@ impl SessionRecord {
 impl fmt::Debug for SessionRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionRecord")
-            .field("origin", &self.origin)
+            .field("base_url", &self.base)
             .field("generation", &self.generation.number())
             .field("idle_timeout", &self.idle_timeout)
             .field("borrowed", &self.borrowed)
@@ -198,12 +220,13 @@ mod tests {
         jar.insert("JSESSIONID", "one\"quoted\"");
         jar.insert("AWSALB", "a==");
         SessionRecord {
-            origin: "https://env.example.com".into(),
+            base: BaseUrl::parse("https://env.example.com/L").expect("a URL"),
             generation: Generation::from_number(7),
             token: AuthToken::new("hunter2"),
             jar,
             idle_timeout: Duration::from_secs(600),
             borrowed: false,
+            exchanges: true,
             project: None,
         }
     }
@@ -212,7 +235,7 @@ mod tests {
     fn record_is_read_as_it_was_written() {
         let bytes = record().as_borrowed().expose_bytes();
         let read = SessionRecord::from_bytes(bytes.as_ref()).expect("its own form");
-        assert_eq!(read.origin(), "https://env.example.com");
+        assert_eq!(read.base_url().as_str(), "https://env.example.com/L");
         assert_eq!(read.generation().number(), 7);
         assert_eq!(read.token.expose(), "hunter2");
         assert_eq!(read.idle_timeout(), Duration::from_secs(600));
@@ -236,7 +259,11 @@ mod tests {
         for (bad, said) in [
             ("{\"token\":\"hunter2\"}".to_owned(), "line 1"),
             (text.replace("\"version\":1", "\"version\":9"), "version is 9"),
-            (text.replace("hunter2", ""), "token is empty"),
+            (text.replace("hunter2", ""), "token is none"),
+            (text.replace("hunter2", "hunter2\\n"), "token is none"),
+            (text.replace("a==", "hunter2\\n"), "cookies cannot be sent"),
+            (text.replace(":7", &format!(":{}", u64::MAX)), "generation is"),
+            (text.replace("https://", ""), "server has no address"),
             (text.replace("600", "\"hunter2\""), "line 1"),
             (String::new(), "line 1"),
         ] {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT,
+    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION,
+    RETRY_AFTER, TRANSFER_ENCODING, USER_AGENT,
 };
 use http::{Method, Request, Response, StatusCode};
 use serde::Serialize;
@@ -321,13 +322,15 @@ pub(crate) fn refusal(response: &Response<Bytes>) -> Error {
 }
 
 /// Adds what something in front of the server wants on a request. What the request has already
-/// stays, and nothing of it may be shown.
+/// stays, what belongs to the session or the transport is left out, and nothing of it may be shown.
 pub(crate) fn add_front_headers(headers: &mut HeaderMap, front: HeaderMap) {
+    const OWN: [HeaderName; 6] =
+        [AUTH_TOKEN, IDENTITY_TOKEN, PROJECT_ID, CONTENT_LENGTH, HOST, TRANSFER_ENCODING];
     let mut name = None;
     for (next, mut value) in front {
         // Further values of a name come without it.
         if next.is_some() {
-            name = next.filter(|name| !headers.contains_key(name));
+            name = next.filter(|name| !headers.contains_key(name) && !OWN.contains(name));
         }
         if let Some(name) = &name {
             value.set_sensitive(true);

@@ -1,22 +1,25 @@
 //! A session that was opened elsewhere: taken over as it is, without a request.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::held::{Exchanging, Held};
 use super::machine::{Session, closed};
 use super::messages::Event;
-use super::state::{Slot, State};
+use super::state::State;
 use crate::error::{Error, ErrorKind};
-use crate::protocol::{ProjectRef, SessionRecord, WireCredentials, resolve_project, wire};
+use crate::protocol::{ProjectRef, SessionRecord, resolve_project};
 
 impl Session {
     /// Uses a session that was opened elsewhere from now on, in place of the one in use or under
-    /// way. Nothing is sent: the first answer in it confirms it.
+    /// way. Nothing is sent for it: the first answer in it confirms it. If it is the session in
+    /// use, its cookies and its idle time are taken over and nothing else changes.
     ///
-    /// Its generation is the record's, or the next one of this machine if that is later. An
-    /// adopted session that turns out to have ended is replaced by a login, and not logged out:
-    /// others may use it. Once something has succeeded in it, it is this machine's own.
+    /// Its generation is the record's, or the next one of this machine if that is later. Until
+    /// something has succeeded in it, others may be its owners: it is not logged out when it turns
+    /// out to have ended, when the credentials are reset or when the machine is dropped, but only
+    /// by [`Command::Logout`](super::Command::Logout). What replaces it when it ends is what this
+    /// machine would have done without it: a login, or the refusal that there was before. One
+    /// that is [borrowed](SessionRecord::as_borrowed) is never replaced nor logged out.
     ///
     /// # Errors
     ///
@@ -25,30 +28,42 @@ impl Session {
     /// about no project. [`Closed`](ErrorKind::Closed) after a logout. In both cases nothing has
     /// changed.
     pub fn adopt(&mut self, record: SessionRecord, now: Instant) -> Result<(), Error> {
-        let own = self.config.endpoint.base.origin();
-        if record.origin != own {
+        let own = &self.config.endpoint.base;
+        if !own.is_same_as(&record.base) {
             let message = format!(
                 "the session belongs to {} and not to {own}: adopt it in a connection to there",
-                record.origin
+                record.base
             );
             return Err(Error::new(ErrorKind::Usage, message));
         }
-        let project = match &self.config.project {
-            Some(wanted) if self.known.project.is_none() => Some(
-                resolve_project(record.project.as_slice(), wanted).map_err(|_| missing(wanted))?,
-            ),
-            _ => None,
-        };
-        let Some(token) = wire::token_header(&record.token) else {
-            let message = "the session's token has characters no header can carry";
-            return Err(Error::new(ErrorKind::Usage, message));
-        };
         if self.state.is_closing() {
             return Err(closed());
         }
-        if let State::Leaving { wire, slot: Slot::Waiting { .. }, .. } = &self.state {
-            // Between two attempts its logout is not under way, and would be forgotten.
-            let wire = Arc::clone(wire);
+        let project = match &self.config.project {
+            Some(wanted) if self.known.project.is_none() => {
+                let known = record.project.as_slice();
+                Some(resolve_project(known, wanted).map_err(|_| missing(wanted))?)
+            }
+            _ => None,
+        };
+        let same = self.state.held_mut().filter(|held| held.token.is_same_as(&record.token));
+        if let Some(held) = same {
+            held.jar = record.jar;
+            held.refresh();
+            held.set_idle_timeout(record.idle_timeout, now);
+            return Ok(());
+        }
+        let Some(mut held) = Held::new(record.token, record.jar, now) else {
+            let message = "the session's token has characters no header can carry";
+            return Err(Error::new(ErrorKind::Usage, message));
+        };
+        if let State::Refused(error) = &self.state {
+            held.refusal = Some(error.clone());
+        }
+        if let State::Leaving { held: left, .. } = &self.state {
+            // Its answer is not awaited any more, and it may not even have been sent: a second
+            // logout does no harm.
+            let wire = std::sync::Arc::clone(&left.wire);
             self.log_out_in_background(&wire, now);
         }
         self.give_up_for_another(now);
@@ -57,24 +72,15 @@ impl Session {
             self.known.project = project;
         }
         self.generation = self.generation.next_from(record.generation);
-        let SessionRecord { token: auth, jar, idle_timeout, borrowed, .. } = record;
-        let mut held = Held {
-            generation: self.generation,
-            epoch: 0,
-            token: auth,
-            wire: Arc::new(WireCredentials { token, cookies: jar.header() }),
-            jar,
-            exchanging: Exchanging::default(),
-            borrowed,
-            adopted: true,
-            confirmed: false,
-            idle_timeout: Duration::ZERO,
-            idle_deadline: now,
-            renew_at: now,
-            jitter: self.backoff.fraction(),
-        };
-        held.set_idle_timeout(idle_timeout, now);
-        self.state = State::open(Box::new(held));
+        held.generation = self.generation;
+        held.borrowed = record.borrowed;
+        held.adopted = true;
+        held.jitter = self.backoff.fraction();
+        if record.exchanges {
+            held.exchanging = Exchanging::known();
+        }
+        held.set_idle_timeout(record.idle_timeout, now);
+        self.state = State::open(held);
         self.event(Event::Opened { generation: self.generation });
         Ok(())
     }

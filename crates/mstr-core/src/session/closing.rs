@@ -1,6 +1,5 @@
 //! Logging out: after a close, after a failed check, and before another login.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -13,7 +12,7 @@ use super::state::{After, Slot, State};
 use crate::contract::TransportError;
 use crate::error::{Error, ErrorKind};
 use crate::policy::{is_passing_status, later};
-use crate::protocol::{WireCredentials, wire};
+use crate::protocol::wire;
 
 impl Session {
     pub(super) fn on_logout(&mut self, even_if_borrowed: bool, now: Instant) {
@@ -38,25 +37,25 @@ impl Session {
             | State::Refused(_) => self.finish_close(CloseOutcome::NotOpen),
             State::Open { .. } | State::Settling { .. } => {
                 if let Some(held) = self.state.take_held() {
-                    self.leave(&held, After::Close, now);
+                    self.leave(held, After::Close, now);
                 }
             }
         }
     }
 
     /// Gives a session up in an orderly way, then goes on with `after`.
-    pub(super) fn leave(&mut self, held: &Held, after: After, now: Instant) {
+    pub(super) fn leave(&mut self, held: Box<Held>, after: After, now: Instant) {
         if held.borrowed {
             return self.after_leaving(after, CloseOutcome::Kept, now);
         }
-        self.log_out(Arc::clone(&held.wire), after, now);
+        self.log_out(held, after, now);
     }
 
-    pub(super) fn log_out(&mut self, wire: Arc<WireCredentials>, after: After, now: Instant) {
-        let request = self.config.endpoint.logout(&wire);
+    pub(super) fn log_out(&mut self, held: Box<Held>, after: After, now: Instant) {
+        let request = self.config.endpoint.logout(&held.wire);
         let exchange = self.send(Purpose::Logout, request, now);
         let slot = Slot::InFlight { exchange, attempts: 1 };
-        self.state = State::Leaving { after, wire, slot };
+        self.state = State::Leaving { after, held, slot };
     }
 
     /// The logout has been answered.
@@ -100,7 +99,7 @@ impl Session {
     }
 
     pub(super) fn on_leaving_timeout(&mut self, now: Instant) {
-        let State::Leaving { slot, wire, .. } = &self.state else {
+        let State::Leaving { slot, held, .. } = &self.state else {
             return;
         };
         match *slot {
@@ -109,7 +108,7 @@ impl Session {
                 self.left(CloseOutcome::Failed(timed_out("logout")), now);
             }
             Slot::Waiting { until, attempts } if now >= until => {
-                let request = self.config.endpoint.logout(wire);
+                let request = self.config.endpoint.logout(&held.wire);
                 let exchange = self.send(Purpose::Logout, request, now);
                 if let State::Leaving { slot, .. } = &mut self.state {
                     *slot = Slot::InFlight { exchange, attempts: attempts + 1 };

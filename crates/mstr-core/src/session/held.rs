@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::error::Error;
 use crate::generation::Generation;
 use crate::policy::later;
 use crate::protocol::{AuthToken, CookieJar, Grant, WireCredentials, wire};
@@ -44,6 +45,11 @@ impl Exchanging {
         self.replaced > 0
     }
 
+    /// It is known from elsewhere.
+    pub(super) const fn known() -> Self {
+        Self { replaced: EXCHANGES_WITH_EACH_ANSWER, kept: 0 }
+    }
+
     /// Only one request may be under way at a time.
     pub(super) const fn takes_turns(&self) -> bool {
         self.replaced >= EXCHANGES_WITH_EACH_ANSWER
@@ -62,6 +68,8 @@ pub(super) struct Held {
     pub(super) borrowed: bool,
     /// Opened elsewhere, and nothing has succeeded in it here.
     pub(super) adopted: bool,
+    /// What is told when it ends: the credentials had been refused before it was adopted.
+    pub(super) refusal: Option<Error>,
     /// Something has succeeded in it.
     pub(super) confirmed: bool,
     pub(super) idle_timeout: Duration,
@@ -72,6 +80,32 @@ pub(super) struct Held {
 }
 
 impl Held {
+    /// A session with nothing done in it yet; `None` for a token that no header can carry.
+    pub(super) fn new(token: AuthToken, jar: CookieJar, now: Instant) -> Option<Box<Self>> {
+        let wire = WireCredentials { token: wire::token_header(&token)?, cookies: jar.header() };
+        Some(Box::new(Self {
+            generation: Generation::NONE,
+            epoch: 0,
+            token,
+            jar,
+            wire: Arc::new(wire),
+            exchanging: Exchanging::default(),
+            borrowed: false,
+            adopted: false,
+            refusal: None,
+            confirmed: false,
+            idle_timeout: Duration::ZERO,
+            idle_deadline: now,
+            renew_at: now,
+            jitter: 0.0,
+        }))
+    }
+
+    /// Whether it is ours to end: not borrowed, and not one that others may use.
+    pub(super) const fn is_ours(&self) -> bool {
+        !self.borrowed && !self.adopted
+    }
+
     pub(super) fn grant(&self) -> Grant {
         Grant {
             generation: self.generation,

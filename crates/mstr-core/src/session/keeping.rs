@@ -72,7 +72,7 @@ impl Session {
             Ok(response) => response,
             Err(error) => return self.on_renewal_failed(Error::from_transport(error), now),
         };
-        let gone = wire::is_gone(&response);
+        let gone = !wire::is_done(&response) && wire::is_gone(&response);
         if !gone {
             self.merge_cookies(response.headers());
         }
@@ -125,10 +125,15 @@ impl Session {
         if held.borrowed {
             let error = Error::new(
                 ErrorKind::SessionLost,
-                "the borrowed session has ended, and its identity token works only once: borrow \
-                 again with a new token",
+                "the borrowed session has ended and cannot be replaced: borrow again, with a new \
+                 identity token or from its owner",
             );
             self.state = State::Refused(error.with_generation(held.generation));
+            return;
+        }
+        if let Some(refusal) = held.refusal {
+            // Credentials that were refused are not tried because another session was used since.
+            self.state = State::Refused(refusal);
             return;
         }
         if held.adopted {
@@ -183,7 +188,7 @@ impl Session {
         }
         if let Some(held) = self.state.take_held() {
             self.event(Event::Replaced { generation: held.generation });
-            if !held.borrowed {
+            if held.is_ours() {
                 self.log_out_in_background(&held.wire, now);
             }
         }

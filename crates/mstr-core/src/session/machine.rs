@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 
 use super::config::SessionConfig;
+use super::held::Held;
 use super::messages::{
     Access, CloseOutcome, Command, Event, Exchange, ExchangeId, Output, Purpose,
 };
@@ -269,7 +270,7 @@ impl Session {
         self.outputs.pop_front().unwrap_or_else(|| Output::Wait(self.state.next_deadline()))
     }
 
-    /// Whether nothing is under way that callers wait for.
+    /// Whether callers have nothing to wait for: no output is left, and no exchange is awaited.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.outputs.is_empty() && !self.state.is_busy()
@@ -310,7 +311,7 @@ impl Session {
         }
     }
 
-    /// Why the machine waits, for diagnosis.
+    /// The name of the state, for diagnosis.
     #[must_use]
     pub fn describe(&self) -> &'static str {
         self.state.name()
@@ -366,7 +367,7 @@ impl Session {
     pub fn needs_closing(&self) -> bool {
         match &self.state {
             State::LoggingIn { .. } | State::ClosingLogin(_) | State::Leaving { .. } => true,
-            state => state.held().is_some_and(|held| !held.borrowed),
+            state => state.held().is_some_and(Held::is_ours),
         }
     }
 
@@ -390,12 +391,13 @@ impl Session {
     pub fn record(&self) -> Option<SessionRecord> {
         let State::Open { held, .. } = &self.state else { return None };
         Some(SessionRecord {
-            origin: self.config.endpoint.base.origin().to_owned(),
+            base: self.config.endpoint.base.clone(),
             generation: held.generation,
             token: held.token.clone(),
             jar: held.jar.clone(),
             idle_timeout: held.idle_timeout,
             borrowed: held.borrowed,
+            exchanges: held.exchanging.takes_turns(),
             project: self.known.project.clone(),
         })
     }
@@ -416,11 +418,11 @@ impl Session {
 
     /// A request that logs the current session out, for a driver that cannot wait for it.
     pub(crate) fn parting_request(&self) -> Option<Request<Bytes>> {
-        let wire = match &self.state {
-            State::Leaving { wire, .. } => wire,
-            state => &state.held().filter(|held| !held.borrowed)?.wire,
+        let held = match &self.state {
+            State::Leaving { held, .. } => held,
+            state => state.held().filter(|held| held.is_ours())?,
         };
-        Some(self.config.endpoint.logout(wire))
+        Some(self.config.endpoint.logout(&held.wire))
     }
 
     pub(super) const fn current_credentials(&self) -> Option<&Credentials> {

@@ -16,11 +16,13 @@ use crate::protocol::{Credentials, Grant, SessionRecord};
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a driver has to handle each")]
 pub enum Access {
-    /// No: this is why. It stays so until the credentials are reset.
+    /// No: this is why. A refusal stays until the credentials are reset or a session is adopted, a
+    /// pause after sessions in which nothing worked ends by itself, and what is closed stays so.
     Denied(Error),
     /// Yes, with this.
     Granted(Grant),
-    /// Not yet: drive the machine, then ask again.
+    /// Not yet: drive the machine until it [is settled](Session::is_settled), and ask again if it
+    /// has no [failure](Session::take_failure) to tell.
     Pending,
 }
 
@@ -52,9 +54,11 @@ pub enum Output {
 pub struct Exchange {
     /// Names it in [`Session::handle_response`].
     pub id: ExchangeId,
-    /// The request.
+    /// The request. A driver adds the [`RequestContext`](crate::RequestContext) that transports
+    /// want.
     pub request: Request<Bytes>,
-    /// After this the machine no longer awaits the answer.
+    /// After this the machine no longer awaits the answer. That of a login is worth waiting for a
+    /// while longer and reporting all the same: the session it opens is then logged out.
     pub deadline: Instant,
     /// What it is for.
     pub purpose: Purpose,

@@ -31,13 +31,19 @@
 //!
 //! # Driving it
 //!
-//! 1. [`request_access`](Session::request_access) until it is not [`Access::Pending`].
-//! 2. While pending, take [`poll_output`](Session::poll_output): send what it asks to send and
-//!    report the answer with [`handle_response`](Session::handle_response), supply credentials
-//!    when asked, and call [`handle_timeout`](Session::handle_timeout) when a wait is over.
+//! 1. [`request_access`](Session::request_access).
+//! 2. While it is [`Access::Pending`], take [`poll_output`](Session::poll_output): send what it asks
+//!    to send and report the answer with [`handle_response`](Session::handle_response), supply
+//!    credentials when asked, and call [`handle_timeout`](Session::handle_timeout) when a wait is
+//!    over. When the machine [is settled](Session::is_settled), tell those who wait what
+//!    [`take_failure`](Session::take_failure) has, or ask again.
 //! 3. With the [`Grant`](crate::Grant), send application requests, and report every response's
 //!    head to [`observe`](Session::observe). The machine of one request does all of that:
 //!    [`Call`](crate::call::Call).
+//!
+//! The whole body of an answer is reported, up to some megabytes for what the session learns and
+//! some kilobytes for everything else. A login whose body is lost has opened a session all the same:
+//! it is reported with its head and no body.
 //!
 //! Any number of inputs may be given before outputs are taken. Answers to exchanges that are no
 //! longer awaited never change the state; a late success of a login carries a live session,

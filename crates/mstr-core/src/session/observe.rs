@@ -8,6 +8,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::machine::Session;
 use super::messages::LossReason;
+use super::state::State;
 use crate::error::parse_error_body;
 use crate::protocol::{Grant, Stored};
 
@@ -42,6 +43,14 @@ impl Session {
         now: Instant,
     ) -> Verdict {
         let gone = is_session_gone(head.status, error_body.unwrap_or_default());
+        if let State::Leaving { held, .. } = &mut self.state
+            && held.generation == grant.generation
+            && !gone
+            && held.jar.store(&head.headers) != Stored::Nothing
+        {
+            // The logout may have to be repeated, with what is valid by then.
+            held.refresh();
+        }
         let held = self.state.held_mut();
         let Some(held) = held.filter(|held| held.generation == grant.generation) else {
             // About a session that has been replaced: says nothing about this one.

@@ -1,26 +1,19 @@
 //! Logging in: from no session to one.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::Response;
 
 use super::config::{SessionConfig, WEB_APPLICATION};
-use super::held::{Exchanging, Held};
+use super::held::Held;
 use super::machine::{Session, Source};
 use super::messages::{CloseOutcome, Event, Output, Purpose};
 use super::state::{After, InFlight, State};
 use crate::contract::{Sent, TransportError};
 use crate::error::{Error, ErrorKind, parse_error_body};
 use crate::policy::{is_passing_status, later};
-use crate::protocol::{AuthToken, CookieJar, Credentials, WireCredentials, wire};
-
-/// What an answer to a login holds.
-struct Opened {
-    token: AuthToken,
-    jar: CookieJar,
-    wire: WireCredentials,
-}
+use crate::protocol::{CookieJar, Credentials, wire};
 
 impl Session {
     /// Begins a flight: the first attempt to open a session.
@@ -63,7 +56,7 @@ impl Session {
         now: Instant,
     ) {
         match result {
-            Ok(response) if response.status().is_success() => match read_opened(&response) {
+            Ok(response) if response.status().is_success() => match read_opened(&response, now) {
                 Some(opened) => self.on_opened(opened, now),
                 None => self.fail(wire::unexpected(&response, "X-MSTR-AuthToken header"), attempts),
             },
@@ -135,31 +128,18 @@ impl Session {
         }
     }
 
-    fn on_opened(&mut self, opened: Opened, now: Instant) {
-        let borrowed = self.current_credentials().is_some_and(Credentials::is_delegated);
+    fn on_opened(&mut self, mut held: Box<Held>, now: Instant) {
         self.generation = self.generation.next();
+        held.generation = self.generation;
+        held.borrowed = self.current_credentials().is_some_and(Credentials::is_delegated);
+        held.jitter = self.backoff.fraction();
         let known = self.known.info.as_ref().and_then(|info| info.timeout);
-        let mut held = Held {
-            generation: self.generation,
-            epoch: 0,
-            token: opened.token,
-            jar: opened.jar,
-            wire: opened.wire.into(),
-            exchanging: Exchanging::default(),
-            borrowed,
-            adopted: false,
-            confirmed: false,
-            idle_timeout: Duration::ZERO,
-            idle_deadline: now,
-            renew_at: now,
-            jitter: self.backoff.fraction(),
-        };
         held.set_idle_timeout(known.unwrap_or(self.config.assumed_idle_timeout), now);
         self.event(Event::Opened { generation: self.generation });
         if self.known.verified {
-            self.open(Box::new(held));
+            self.open(held);
         } else {
-            self.settle(Box::new(held), now);
+            self.settle(held, now);
         }
     }
 
@@ -179,10 +159,10 @@ impl Session {
         now: Instant,
     ) {
         let opened = result.ok().filter(|response| response.status().is_success());
-        match opened.as_ref().and_then(read_opened) {
+        match opened.as_ref().and_then(|response| read_opened(response, now)) {
             None => self.finish_close(CloseOutcome::NotOpen),
             Some(_) if borrowed => self.finish_close(CloseOutcome::Kept),
-            Some(opened) => self.log_out(opened.wire.into(), After::Close, now),
+            Some(held) => self.log_out(held, After::Close, now),
         }
     }
 
@@ -196,17 +176,16 @@ impl Session {
         if borrowed || !response.status().is_success() {
             return;
         }
-        if let Some(opened) = read_opened(response) {
-            self.log_out_in_background(&opened.wire, now);
+        if let Some(held) = read_opened(response, now) {
+            self.log_out_in_background(&held.wire, now);
         }
     }
 }
 
-fn read_opened(response: &Response<Bytes>) -> Option<Opened> {
+/// The session that an answer to a login opens.
+fn read_opened(response: &Response<Bytes>, now: Instant) -> Option<Box<Held>> {
     let token = wire::auth_token(response)?;
-    let header = wire::token_header(&token)?;
     let mut jar = CookieJar::default();
     jar.store(response.headers());
-    let wire = WireCredentials { token: header, cookies: jar.header() };
-    Some(Opened { token, jar, wire })
+    Held::new(token, jar, now)
 }

@@ -141,7 +141,7 @@ impl Session {
         }
     }
 
-    /// Sends one of the checks, which is tried for the so manieth time.
+    /// Sends one of the checks; `attempts` says how often it has been sent then.
     fn ask(
         &mut self,
         purpose: Purpose,
@@ -271,7 +271,7 @@ impl Session {
         if self.needs_web_application() {
             self.known.application_type = WEB_APPLICATION;
             self.event(Event::Replaced { generation: self.generation });
-            return self.leave(&held, After::LogInAgain, now);
+            return self.leave(held, After::LogInAgain, now);
         }
         self.known.verified = true;
         self.open(held);
@@ -290,7 +290,7 @@ impl Session {
     /// A check has failed for good: the session is logged out before anyone hears of it.
     pub(super) fn abandon(&mut self, error: Error, now: Instant) {
         if let Some(held) = self.state.take_held() {
-            self.leave(&held, After::Fail(error), now);
+            self.leave(held, After::Fail(error), now);
         }
     }
 }

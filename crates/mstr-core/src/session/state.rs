@@ -1,12 +1,10 @@
 //! The states of the machine. Each carries what means something in it and nowhere else.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use super::held::Held;
 use super::messages::{CloseOutcome, ExchangeId, Purpose};
 use crate::error::Error;
-use crate::protocol::WireCredentials;
 
 #[derive(Debug)]
 pub(super) enum State {
@@ -27,7 +25,7 @@ pub(super) enum State {
     Leaving {
         after: After,
         /// To ask again with, until the server has confirmed.
-        wire: Arc<WireCredentials>,
+        held: Box<Held>,
         slot: Slot,
     },
     /// A login or delegation is under way.

@@ -54,6 +54,7 @@ fn adopted_generation_is_the_records_or_the_next_own_one() {
     rig.adopt(record()).expect("the same server");
     assert_eq!(rig.granted().generation().number(), 2, "the record's is 1");
     let mut later = record();
+    later.token = crate::protocol::AuthToken::new("another");
     later.generation = Generation::from_number(1_700_000_000_000_000);
     rig.adopt(later).expect("the same server");
     assert_eq!(rig.granted().generation().number(), 1_700_000_000_000_000);
@@ -132,10 +133,10 @@ fn adopting_gives_up_whatever_was_under_way() {
 fn record_of_another_server_is_refused_and_changes_nothing() {
     let mut rig = Rig::open();
     let mut foreign = record();
-    foreign.origin = "https://other.example.com".into();
+    foreign.base = BaseUrl::parse("https://env.example.com/Other").expect("a URL");
     let error = rig.adopt(foreign).expect_err("another server");
     assert_eq!(error.kind(), ErrorKind::Usage);
-    assert!(error.to_string().contains("https://other.example.com"), "{error}");
+    assert!(error.to_string().contains("https://env.example.com/Other"), "{error}");
     assert_eq!(token_and_cookies(&rig.granted()).0, "t1");
     rig.nothing_sent();
 }
@@ -167,4 +168,84 @@ fn adopting_after_a_logout_is_refused() {
         assert_eq!(rig.adopt(record()).expect_err("closed").kind(), ErrorKind::Closed);
         assert_eq!(rig.denied().kind(), ErrorKind::Closed);
     }
+}
+
+#[test]
+fn adopting_the_session_in_use_takes_its_cookies_over_and_logs_nothing_out() {
+    let mut rig = Rig::open();
+    let grant = rig.granted();
+    let mut record = rig.session.record().expect("open");
+    record.jar.insert("AWSALB", "new");
+    rig.adopt(record).expect("its own");
+    rig.nothing_sent();
+    let newer = rig.granted();
+    assert_eq!(newer.generation(), grant.generation());
+    assert!(token_and_cookies(&newer).1.ends_with("AWSALB=new"));
+    // What was refused with the former cookies says nothing.
+    assert_eq!(rig.observe(&grant, 401, &[], EXPIRED), Verdict::Outdated);
+}
+
+#[test]
+fn adopted_session_that_was_never_used_is_logged_out_by_a_logout_only() {
+    let mut rig = Rig::standard();
+    rig.adopt(record()).expect("the same server");
+    assert!(!rig.session.needs_closing());
+    rig.command(Command::Reset(None));
+    rig.nothing_sent();
+    rig.adopt(record()).expect("the same server");
+    let mut other = record();
+    other.token = crate::protocol::AuthToken::new("another");
+    rig.adopt(other).expect("the same server");
+    rig.nothing_sent();
+    rig.log_out();
+    assert_eq!(header(&rig.take(Purpose::Logout), "x-mstr-authtoken"), Some("another"));
+}
+
+#[test]
+fn adopting_forgets_no_logout_that_is_under_way() {
+    let mut rig = Rig::new(config().checks(true), Some(alice()));
+    rig.pending();
+    rig.answer(Purpose::Login, opened("t1"));
+    rig.answer(Purpose::Inspect, ok(500, ""));
+    let first = rig.take(Purpose::Logout);
+    rig.adopt(record()).expect("the same server");
+    assert!(!rig.session.awaits(first.id), "a driver that has not sent it will not");
+    assert!(rig.take(Purpose::Logout).detached);
+}
+
+#[test]
+fn adopting_lifts_a_refusal_only_for_as_long_as_that_session_lasts() {
+    let mut rig = Rig::standard();
+    rig.pending();
+    rig.answer(Purpose::Login, ok(401, LOGIN_FAILED));
+    rig.adopt(record()).expect("the same server");
+    let grant = rig.granted();
+    rig.observe(&grant, 200, &[], "");
+    rig.observe(&grant, 401, &[], EXPIRED);
+    assert_eq!(rig.denied().kind(), ErrorKind::Credentials);
+    rig.nothing_sent();
+}
+
+#[test]
+fn adopted_session_of_a_server_that_exchanges_cookies_takes_turns_at_once() {
+    let mut rig = other();
+    for cookie in ["JSESSIONID=a", "JSESSIONID=b"] {
+        let grant = rig.granted();
+        rig.observe(&grant, 200, &[cookie], "");
+    }
+    let mut adopter = Rig::standard();
+    adopter.adopt(rig.session.record().expect("open")).expect("the same server");
+    assert!(adopter.granted().takes_turns());
+}
+
+#[test]
+fn cookies_that_come_while_a_session_is_left_are_those_of_the_next_logout() {
+    let mut rig = Rig::open();
+    let grant = rig.granted();
+    rig.log_out();
+    rig.observe(&grant, 200, &["JSESSIONID=newer"], "");
+    rig.answer(Purpose::Logout, ok(503, ""));
+    rig.wait();
+    let again = rig.take(Purpose::Logout);
+    assert!(header(&again, "cookie").is_some_and(|cookie| cookie.contains("JSESSIONID=newer")));
 }
