@@ -93,6 +93,22 @@ impl Timeouts {
         self.idle_body
     }
 
+    /// Says that `what` has reached a limit: how long it is, and what raises it.
+    pub(crate) fn passed(&self, limit: Limit, what: &str) -> String {
+        let (name, length, besides) = match limit {
+            Limit::Attempt => ("attempt", self.for_attempt(), ""),
+            Limit::Connect => ("connect", self.connect, ""),
+            Limit::IdleBody => ("idle_body", self.idle_body, ""),
+            Limit::Total => {
+                ("total", self.for_all().unwrap_or_default(), ", or by timeout() for one call")
+            }
+        };
+        format!(
+            "{what} took longer than the {name} timeout of {length:?}: raise it by \
+             Timeouts::{name}{besides}"
+        )
+    }
+
     /// What is wrong if one of them is zero: nothing could ever be in time.
     pub(crate) fn zero(&self) -> Option<&'static str> {
         [
@@ -110,6 +126,15 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self { connect: CONNECT, attempt: None, total: None, idle_body: IDLE_BODY }
     }
+}
+
+/// One of the [`Timeouts`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Limit {
+    Attempt,
+    Connect,
+    IdleBody,
+    Total,
 }
 
 /// How often a request is tried, and how long to wait in between.

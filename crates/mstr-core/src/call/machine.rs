@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH};
@@ -15,7 +15,7 @@ use super::spec::{ProjectChoice, Spec};
 use crate::contract::{Body, RequestContext, Sent, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind, parse_error_body};
 use crate::generation::Generation;
-use crate::policy::{Timeouts, is_passing_status, later};
+use crate::policy::{Limit, Timeouts, is_passing_status, later};
 use crate::protocol::Grant;
 use crate::protocol::wire::{self, ERROR_BODY_LIMIT, Endpoint};
 use crate::session::{Access, Session, SessionConfig, Verdict};
@@ -511,51 +511,34 @@ impl Call {
             Some(at) => self.again(at),
             None => {
                 let failed = Error::from_transport(error.clone());
-                let failed = match self.limit(error, now) {
-                    Some(message) => failed.with_message(message),
-                    None => failed,
-                };
-                self.fail(failed)
+                let limit = self.limit(error, now);
+                let message = limit.map(|limit| self.spec.timeouts.passed(limit, "an answer"));
+                self.fail(message.into_iter().fold(failed, Error::with_message))
             }
         }
     }
 
     /// The [`deadline`](Self::deadline) has passed.
     pub fn handle_late(&mut self) -> Output {
-        let late = Error::new(ErrorKind::Timeout, self.total_passed());
-        self.fail(late)
+        let message = self.spec.timeouts.passed(Limit::Total, "the call");
+        self.fail(Error::new(ErrorKind::Timeout, message))
     }
 
-    fn total_passed(&self) -> String {
-        let limit = self.spec.timeouts.for_all().unwrap_or_default();
-        format!(
-            "the call took longer than its total timeout of {limit:?}: raise it by Timeouts::total, \
-             or by timeout() for this call"
-        )
-    }
-
-    /// Which limit an attempt has reached that the transport has given up, and what raises it.
-    fn limit(&self, error: &TransportError, now: Instant) -> Option<String> {
-        if error.kind() != TransportErrorKind::Timeout {
-            return None;
-        }
+    /// Which limit an attempt has reached that the transport has given up.
+    fn limit(&self, error: &TransportError, now: Instant) -> Option<Limit> {
         let timeouts = &self.spec.timeouts;
         let took = now.saturating_duration_since(self.sent_at);
-        let reached = |name: &str, limit: Duration| {
-            Some(format!(
-                "no answer within the {name} timeout of {limit:?}: raise it by Timeouts::{name}"
-            ))
-        };
-        if self.deadline.is_some_and(|deadline| now >= deadline) {
-            Some(self.total_passed())
-        } else if took >= timeouts.for_attempt() {
-            reached("attempt", timeouts.for_attempt())
-        } else if error.sent() == Sent::No && took >= timeouts.for_connecting() {
-            reached("connect", timeouts.for_connecting())
-        } else if self.stage == Stage::Body {
-            reached("idle_body", timeouts.between_pieces())
-        } else {
-            None
+        let late = self.deadline.is_some_and(|deadline| now >= deadline);
+        match error.kind() {
+            TransportErrorKind::Timeout if late => Some(Limit::Total),
+            TransportErrorKind::Timeout if self.stage == Stage::Body => Some(Limit::IdleBody),
+            TransportErrorKind::Timeout if took >= timeouts.for_attempt() => Some(Limit::Attempt),
+            TransportErrorKind::Timeout
+                if error.sent() == Sent::No && took >= timeouts.for_connecting() =>
+            {
+                Some(Limit::Connect)
+            }
+            _ => None,
         }
     }
 

@@ -21,8 +21,6 @@ pub(super) struct Route {
     endpoint: Arc<Endpoint>,
     /// Worked out already, for the next attempt.
     uri: Option<Uri>,
-    /// Where a redirect has led.
-    redirected: Option<Uri>,
     redirects: u32,
     /// It goes to the origin of the connection.
     at_home: bool,
@@ -48,7 +46,7 @@ impl Route {
             );
             spec.note_mistake(Error::new(ErrorKind::Usage, message));
         }
-        Self { endpoint, uri, redirected: None, redirects: 0, at_home }
+        Self { endpoint, uri, redirects: 0, at_home }
     }
 
     pub(super) fn endpoint(&self) -> &Endpoint {
@@ -63,7 +61,7 @@ impl Route {
     /// for each request, of which most are sent once.
     pub(super) fn prepare(&mut self, spec: &Spec) -> Result<(), Error> {
         if self.uri.is_none() {
-            self.uri = Some(self.current(spec)?);
+            self.uri = Some(self.endpoint.base.target(&spec.path, &spec.query)?.uri);
         }
         Ok(())
     }
@@ -71,13 +69,6 @@ impl Route {
     /// The address that was prepared.
     pub(super) fn take(&mut self) -> Uri {
         self.uri.take().unwrap_or_default()
-    }
-
-    fn current(&self, spec: &Spec) -> Result<Uri, Error> {
-        match &self.redirected {
-            Some(uri) => Ok(uri.clone()),
-            None => Ok(self.endpoint.base.target(&spec.path, &spec.query)?.uri),
-        }
     }
 
     /// Follows a redirect within the origin. A redirect to another origin is an error: the
@@ -98,7 +89,7 @@ impl Route {
         if self.redirects >= REDIRECT_LIMIT {
             return refuse("the server keeps redirecting: stopped after 10 times");
         }
-        let from = self.current(spec)?;
+        let from = self.endpoint.base.target(&spec.path, &spec.query)?.uri;
         let Ok(target) = self.endpoint.base.redirect(&from, location) else {
             return refuse("the redirect leads to no valid address");
         };
@@ -124,7 +115,7 @@ impl Route {
             return refuse("the redirect asks for the body again, which can be sent only once");
         }
         self.redirects += 1;
-        self.redirected = Some(target.uri);
+        (spec.path, spec.query) = (target.uri.to_string(), String::new());
         Ok(rewritten)
     }
 }

@@ -253,6 +253,13 @@ impl<D: Driver> Core<D> {
         Some(locked.session.take_failure().map_or(Ok(()), Err))
     }
 
+    /// Does one thing under the lock; what the flight has come to, if the machine has settled then.
+    pub(super) fn step<T>(&self, change: impl FnOnce(&mut Locked<D>) -> T) -> (Option<Outcome>, T) {
+        let mut locked = self.lock();
+        let changed = change(&mut locked);
+        (self.land(&mut locked), changed)
+    }
+
     /// Ends a flight whose work has panicked: the machine does not wait for answers that never
     /// come, and those who wait are told about the panic itself. What is returned is dropped
     /// without the lock.

@@ -9,7 +9,7 @@ use http::{Request, Response};
 
 use crate::contract::{Body, BoxError, RequestContext, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind};
-use crate::policy::Timeouts;
+use crate::policy::{Limit, Timeouts};
 use crate::protocol::wire::ERROR_BODY_LIMIT;
 use crate::session::{Exchange, ExchangeId, Purpose};
 
@@ -91,9 +91,6 @@ pub(super) fn no_provider() -> Error {
 
 /// Opening has taken longer than a call may.
 pub(super) fn open_late(timeouts: &Timeouts) -> Error {
-    let limit = timeouts.for_all().unwrap_or_default();
-    let message = format!(
-        "opening took longer than the total timeout of {limit:?}: raise it by Timeouts::total"
-    );
+    let message = timeouts.passed(Limit::Total, "opening");
     Error::new(ErrorKind::Timeout, message).with_operation("login")
 }

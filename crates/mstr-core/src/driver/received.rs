@@ -1,7 +1,7 @@
 //! A response as both drivers hand it over: what does not depend on how its body is waited for.
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::response::Parts;
@@ -11,7 +11,7 @@ use crate::call::Call;
 use crate::contract::{Body, Collected, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind};
 use crate::generation::Generation;
-use crate::policy::Timeouts;
+use crate::policy::{Limit, Timeouts};
 use crate::request::{decode_json, decode_text};
 
 /// A head, and a body that is read by one of the drivers.
@@ -55,8 +55,7 @@ impl Received {
         match outcome {
             Some(outcome) => outcome.map_err(|error| self.failed(error)),
             None => {
-                let limit = self.timeouts.for_all().unwrap_or_default();
-                let message = late_message("the body", "total", limit);
+                let message = self.timeouts.passed(Limit::Total, "the body");
                 Err(self.describe(Error::new(ErrorKind::Timeout, message)))
             }
         }
@@ -66,12 +65,10 @@ impl Received {
     pub(super) fn failed(&self, error: TransportError) -> Error {
         let late = error.kind() == TransportErrorKind::Timeout;
         let error = self.describe(Error::from_transport(error));
-        let limit = self.timeouts.between_pieces();
-        if late {
-            error.with_message(late_message("a piece of the body", "idle_body", limit))
-        } else {
-            error
+        if !late {
+            return error;
         }
+        error.with_message(self.timeouts.passed(Limit::IdleBody, "a piece of the body"))
     }
 
     pub(super) fn json<T: DeserializeOwned>(&self, body: &Bytes) -> Result<T, Error> {
@@ -86,10 +83,6 @@ impl Received {
     fn describe(&self, error: Error) -> Error {
         error.with_operation(self.operation)
     }
-}
-
-fn late_message(what: &str, name: &str, limit: Duration) -> String {
-    format!("{what} took longer than the {name} timeout of {limit:?}: raise it by Timeouts::{name}")
 }
 
 impl fmt::Debug for Received {

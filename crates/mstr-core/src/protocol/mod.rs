@@ -3,6 +3,7 @@
 mod base_url;
 mod cookies;
 mod credentials;
+mod exchanging;
 mod grant;
 mod locale;
 mod login_mode;
@@ -17,6 +18,7 @@ pub use base_url::BaseUrl;
 pub(crate) use base_url::Target;
 pub(crate) use cookies::{CookieJar, Stored};
 pub use credentials::{CredentialProvider, Credentials};
+pub(crate) use exchanging::Exchanging;
 pub use grant::Grant;
 pub(crate) use grant::WireCredentials;
 pub use locale::Locale;

@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use super::held::{Exchanging, Held};
+use super::held::Held;
 use super::machine::{Session, closed};
 use super::messages::Event;
 use super::state::State;
 use crate::error::{Error, ErrorKind};
-use crate::protocol::{ProjectRef, SessionRecord, resolve_project};
+use crate::protocol::{Exchanging, ProjectRef, SessionRecord, resolve_project};
 
 impl Session {
     /// Uses a session that was opened elsewhere from now on, in place of the one in use or under

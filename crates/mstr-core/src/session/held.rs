@@ -7,54 +7,11 @@ use std::time::{Duration, Instant};
 use crate::error::Error;
 use crate::generation::Generation;
 use crate::policy::later;
-use crate::protocol::{AuthToken, CookieJar, Grant, WireCredentials, wire};
+use crate::protocol::{AuthToken, CookieJar, Exchanging, Grant, WireCredentials, wire};
 
 /// The share of the idle timeout that is kept in reserve when renewing, and its bounds.
 const RENEWAL_MARGIN_SHARE: u32 = 5;
 const LONGEST_RENEWAL_MARGIN: Duration = Duration::from_secs(60);
-
-/// So many answers in a row that each replace the session's cookie mean that the server always
-/// does. One is a failover, and passes.
-const EXCHANGES_WITH_EACH_ANSWER: u32 = 2;
-/// So many answers in a row that leave it alone mean that it does not any more.
-const KEEPS_THE_COOKIE: u32 = 3;
-
-/// Whether the server replaces the session's own cookie with its answers. Then only the newest is
-/// valid, and requests that cross an answer are refused.
-#[derive(Debug, Default)]
-pub(super) struct Exchanging {
-    replaced: u32,
-    kept: u32,
-}
-
-impl Exchanging {
-    pub(super) const fn note(&mut self, replaced: bool) {
-        if replaced {
-            self.replaced = self.replaced.saturating_add(1);
-            self.kept = 0;
-        } else if self.replaced > 0 {
-            self.kept += 1;
-            if self.kept >= KEEPS_THE_COOKIE {
-                self.replaced = 0;
-            }
-        }
-    }
-
-    /// A refusal may be owed to an answer that is still on its way.
-    pub(super) const fn is_suspected(&self) -> bool {
-        self.replaced > 0
-    }
-
-    /// It is known from elsewhere.
-    pub(super) const fn known() -> Self {
-        Self { replaced: EXCHANGES_WITH_EACH_ANSWER, kept: 0 }
-    }
-
-    /// Only one request may be under way at a time.
-    pub(super) const fn takes_turns(&self) -> bool {
-        self.replaced >= EXCHANGES_WITH_EACH_ANSWER
-    }
-}
 
 /// A live session: its token and cookies, swapped together, and how long it lasts.
 pub(super) struct Held {

@@ -109,30 +109,10 @@ impl Session {
     }
 
     pub(super) fn on_settling_timeout(&mut self, now: Instant) {
-        let State::Settling { checks, .. } = &self.state else {
-            return;
-        };
-        let due: Vec<(Purpose, bool, u32)> = checks
-            .0
-            .iter()
-            .filter_map(|(purpose, slot)| match slot {
-                Slot::InFlight { exchange, attempts } if now >= exchange.deadline => {
-                    Some((*purpose, true, *attempts))
-                }
-                Slot::Waiting { until, attempts } if now >= *until => {
-                    Some((*purpose, false, *attempts))
-                }
-                Slot::Crossed { .. }
-                | Slot::Done
-                | Slot::InFlight { .. }
-                | Slot::Waiting { .. } => None,
-            })
-            .collect();
-        for (purpose, unanswered, attempts) in due {
-            // The one before may have been the last straw.
-            if !matches!(self.state, State::Settling { .. }) {
-                return;
-            }
+        // Each may be the last straw, after which there is nothing to check.
+        while let State::Settling { checks, .. } = &self.state
+            && let Some((purpose, attempts, unanswered)) = checks.due(now)
+        {
             if unanswered {
                 self.retry_check(purpose, attempts, timed_out(purpose.name()), now);
             } else {

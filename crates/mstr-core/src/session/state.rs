@@ -130,6 +130,19 @@ impl Checks {
         self.0.iter().filter_map(|(_, slot)| slot.deadline()).min()
     }
 
+    /// A check whose answer is overdue, or (with `false`) whose pause is over.
+    pub(super) fn due(&self, now: Instant) -> Option<(Purpose, u32, bool)> {
+        self.0.iter().find_map(|(purpose, slot)| match slot {
+            Slot::InFlight { exchange, attempts } if now >= exchange.deadline => {
+                Some((*purpose, *attempts, true))
+            }
+            Slot::Waiting { until, attempts } if now >= *until => {
+                Some((*purpose, *attempts, false))
+            }
+            _ => None,
+        })
+    }
+
     /// A check to ask again, alone, once nothing is under way that it could cross.
     pub(super) fn next_crossed(&self) -> Option<(Purpose, u32)> {
         let busy = |slot: &Slot| matches!(slot, Slot::InFlight { .. } | Slot::Waiting { .. });

@@ -7,6 +7,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use super::pump::Tasks;
+use crate::contract::SharedTimer;
 use crate::driver::core::Core;
 use crate::driver::events::Events;
 use crate::session::Command;
@@ -21,58 +22,41 @@ pub(super) fn keepalive(core: &Arc<Core<Tasks>>) -> impl Future<Output = ()> + S
     async move {
         // Only a weak reference is held while waiting, so that dropping the last handle ends this.
         while let Some(due) = next_renewal(&weak) {
-            match due {
-                Due::At(at) if timer.now() < at => {
-                    let sleep = timer.sleep_until(at);
-                    if either(sleep, &mut events).await.is_break() {
-                        return;
-                    }
-                }
-                Due::At(_) => {
+            // Without a session there is nothing to keep until a call opens one.
+            let wait_until = match due {
+                Some(at) if at <= timer.now() => {
                     let Some(core) = weak.upgrade() else { return };
-                    if core.carry_out(Command::Renew).await.is_err() {
-                        drop(core);
-                        let sleep = timer.sleep_until(timer.now() + PAUSE);
-                        if either(sleep, &mut events).await.is_break() {
-                            return;
-                        }
+                    match core.carry_out(Command::Renew).await {
+                        Ok(()) => continue,
+                        Err(_) => Some(timer.now() + PAUSE),
                     }
                 }
-                // No session: there is nothing to keep until a call opens one.
-                Due::Never => {
-                    if events.next().await.is_none() {
-                        return;
-                    }
-                }
+                due => due,
+            };
+            if !wait(wait_until, &timer, &mut events).await {
+                return;
             }
         }
     }
 }
 
-enum Due {
-    At(Instant),
-    Never,
+/// When the session should be renewed, if there is one; `None` when the connection is over.
+fn next_renewal(weak: &Weak<Core<Tasks>>) -> Option<Option<Instant>> {
+    weak.upgrade()?.look(|session| session.close_outcome().is_none().then(|| session.renew_at()))
 }
 
-fn next_renewal(weak: &Weak<Core<Tasks>>) -> Option<Due> {
-    weak.upgrade()?.look(|session| {
-        let open = session.close_outcome().is_none();
-        open.then(|| session.renew_at().map_or(Due::Never, Due::At))
-    })
-}
-
-/// Waits for the time or for something to happen; breaks when nothing will happen any more.
-async fn either(sleep: impl Future<Output = ()>, events: &mut Events) -> std::ops::ControlFlow<()> {
-    let mut sleep = pin!(sleep);
+/// Waits for the time or for something to happen; whether anything will happen any more.
+async fn wait(until: Option<Instant>, timer: &SharedTimer, events: &mut Events) -> bool {
+    let mut sleep = until.map(|until| timer.sleep_until(until));
     let mut event = pin!(events.next());
     poll_fn(|cx| {
         if let Poll::Ready(event) = event.as_mut().poll(cx) {
-            return Poll::Ready(match event {
-                Some(_) => std::ops::ControlFlow::Continue(()),
-                None => std::ops::ControlFlow::Break(()),
-            });
+            return Poll::Ready(event.is_some());
         }
-        sleep.as_mut().poll(cx).map(|()| std::ops::ControlFlow::Continue(()))
+        match &mut sleep {
+            Some(sleep) => sleep.as_mut().poll(cx).map(|()| true),
+            None => Poll::Pending,
+        }
     })
     .await
 }

@@ -244,20 +244,16 @@ impl Future for Pump {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
         let this = &mut *self;
+        let Some(core) = this.core.upgrade() else {
+            let gone = Error::new(ErrorKind::Canceled, "the connection has been dropped");
+            return Poll::Ready(Err(gone));
+        };
         loop {
-            let Some(core) = this.core.upgrade() else {
-                let gone = Error::new(ErrorKind::Canceled, "the connection has been dropped");
-                return Poll::Ready(Err(gone));
-            };
-            let (deadline, work) = {
-                let mut locked = core.lock();
-                let deadline = core.flush(&mut locked);
-                if let Some(outcome) = core.land(&mut locked) {
-                    drop(locked);
-                    return this.landed(&core, outcome);
-                }
-                (deadline, std::mem::take(&mut locked.queue))
-            };
+            let (outcome, deadline) = core.step(|locked| core.flush(locked));
+            if let Some(outcome) = outcome {
+                return this.landed(&core, outcome);
+            }
+            let work = std::mem::take(&mut core.lock().queue);
             for work in work {
                 this.begin(&core, work);
             }
@@ -266,29 +262,24 @@ impl Future for Pump {
             let mut progress = false;
             let mut index = 0;
             while index < this.under_way.len() {
-                match this.under_way[index].answer.as_mut().poll(cx) {
-                    Poll::Pending => index += 1,
-                    Poll::Ready(answer) => {
-                        let exchange = this.under_way.swap_remove(index);
-                        let mut locked = core.lock();
-                        deliver(&core, &mut locked, exchange.id, answer);
-                        // Under the same lock: a newcomer in between would begin anew, and those
-                        // who wait would never hear of this outcome.
-                        if let Some(outcome) = core.land(&mut locked) {
-                            drop(locked);
-                            return this.landed(&core, outcome);
-                        }
-                        progress = true;
-                    }
+                let Poll::Ready(answer) = this.under_way[index].answer.as_mut().poll(cx) else {
+                    index += 1;
+                    continue;
+                };
+                let exchange = this.under_way.swap_remove(index);
+                let (outcome, ()) = core.step(|locked| deliver(&core, locked, exchange.id, answer));
+                if let Some(outcome) = outcome {
+                    return this.landed(&core, outcome);
                 }
+                progress = true;
             }
             // Answers first: one that has arrived counts, even if its deadline has just passed.
             if !progress && this.poll_sleep(deadline, cx) {
-                let mut locked = core.lock();
-                locked.session.handle_timeout(core.now());
-                core.flush(&mut locked);
-                if let Some(outcome) = core.land(&mut locked) {
-                    drop(locked);
+                let (outcome, ()) = core.step(|locked| {
+                    locked.session.handle_timeout(core.now());
+                    core.flush(locked);
+                });
+                if let Some(outcome) = outcome {
                     return this.landed(&core, outcome);
                 }
                 progress = true;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::Response;
 
 use crate::contract::{SharedBlockingTransport, TransportError};
-use crate::driver::core::{Begun, Core, Driver, Locked, Outcome};
+use crate::driver::core::{Begun, Core, Driver, Outcome};
 use crate::driver::exchange::{
     Work, answer_limit, answer_read, no_provider, not_provided, open_late, outgoing,
 };
@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind};
 use crate::park::{block_on, block_on_until};
 use crate::policy::{Timeouts, later};
 use crate::protocol::Credentials;
-use crate::session::{CloseOutcome, Command, Exchange, ExchangeId, Purpose};
+use crate::session::{CloseOutcome, Command, Exchange, ExchangeId, Purpose, Session};
 use crate::sync::{Condvar, Mutex, MutexGuard, lock};
 
 /// How long the last logout may take, which no caller waits for.
@@ -193,55 +193,46 @@ struct Leader<'a> {
     landed: bool,
 }
 
-impl<'a> Leader<'a> {
+impl Leader<'_> {
     fn drive(&mut self) -> Outcome {
         let core = self.core;
-        let mut locked = core.lock();
-        loop {
-            let deadline = core.flush(&mut locked);
-            if let Some(outcome) = core.land(&mut locked) {
-                drop(locked);
-                self.landed = true;
-                self.flight.land(outcome.clone());
-                return outcome;
-            }
-            let work = locked.queue.pop_front();
-            drop(locked);
-            locked = self.carry_out(work, deadline);
+        let (mut outcome, mut deadline) = core.step(|locked| core.flush(locked));
+        while outcome.is_none() {
+            let work = core.lock().queue.pop_front();
+            self.exchange = work.as_ref().map(Work::id);
+            // Done without the lock. The machine is told, and may settle, under one.
+            (outcome, deadline) = match work {
+                Some(Work::Credentials(id)) => {
+                    let supplied = core.supply();
+                    self.tell(|session, now| session.supply_credentials(id, supplied, now))
+                }
+                Some(Work::Exchange(exchange)) => {
+                    let id = exchange.id;
+                    let answer = core.exchange(*exchange);
+                    self.tell(|session, now| session.handle_response(id, answer, now))
+                }
+                None => {
+                    // Without work it waits for something: the machine is never busy for nothing.
+                    debug_assert!(deadline.is_some(), "the machine waits for nothing");
+                    core.driver.0.sleep_until(deadline.unwrap_or_else(|| core.now()));
+                    self.tell(Session::handle_timeout)
+                }
+            };
         }
+        self.landed = true;
+        let outcome = outcome.unwrap_or(Ok(()));
+        self.flight.land(outcome.clone());
+        outcome
     }
 
-    /// Does one thing without the lock, and tells the machine about it under the lock.
-    fn carry_out(
-        &mut self,
-        work: Option<Work>,
-        deadline: Option<Instant>,
-    ) -> MutexGuard<'a, Locked<Threads>> {
-        let core = self.core;
-        self.exchange = work.as_ref().map(Work::id);
-        match work {
-            Some(Work::Credentials(id)) => {
-                let supplied = core.supply();
-                let mut locked = core.lock();
-                locked.session.supply_credentials(id, supplied, core.now());
-                locked
-            }
-            Some(Work::Exchange(exchange)) => {
-                let id = exchange.id;
-                let answer = core.exchange(*exchange);
-                let mut locked = core.lock();
-                locked.session.handle_response(id, answer, core.now());
-                locked
-            }
-            None => {
-                // Without work it waits for something: the machine is never busy for nothing.
-                debug_assert!(deadline.is_some(), "the machine waits for nothing");
-                core.driver.0.sleep_until(deadline.unwrap_or_else(|| core.now()));
-                let mut locked = core.lock();
-                locked.session.handle_timeout(core.now());
-                locked
-            }
-        }
+    fn tell(
+        &self,
+        input: impl FnOnce(&mut Session, Instant),
+    ) -> (Option<Outcome>, Option<Instant>) {
+        self.core.step(|locked| {
+            input(&mut locked.session, self.core.now());
+            self.core.flush(locked)
+        })
     }
 }
 
