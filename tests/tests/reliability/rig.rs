@@ -203,6 +203,13 @@ impl Rig {
         outcome
     }
 
+    pub(crate) fn describe(&self) -> String {
+        match &self.connection {
+            Either::Tasks(connection) => format!("{connection:?}"),
+            Either::Threads(connection) => format!("{connection:?}"),
+        }
+    }
+
     pub(crate) fn events(&self) -> mstr::Events {
         match &self.connection {
             Either::Tasks(connection) => connection.events(),

@@ -42,7 +42,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
 
     /// Runs `task` to its end in the background, if this transport has something that can.
     ///
-    /// Must return at once, without polling `task`: it is called while a connection is locked.
+    /// Must return at once, without polling `task`: a caller waits for its own answer meanwhile.
     ///
     /// Used for one purpose: to log a session out whose last handle has been dropped, or whose
     /// opening was canceled, so that nothing stays open on the server. The default gives the

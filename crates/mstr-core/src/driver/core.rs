@@ -5,8 +5,10 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::Waker;
 use std::time::Instant;
 
 use http::response::Parts;
@@ -71,6 +73,22 @@ pub(super) struct Locked<D: Driver> {
     subscribers: Subscribers,
     pub(super) flight: Option<D::Flight>,
     user: Option<(Option<Generation>, User)>,
+    /// What runs the code of others, and waits for that until the lock is free again: a subscriber
+    /// of events or of `tracing`, or a transport, may look at the connection.
+    later: Later,
+}
+
+#[derive(Default)]
+struct Later {
+    events: Vec<Event>,
+    wakers: Vec<Waker>,
+    detached: Vec<Exchange>,
+}
+
+/// The lock, held. When it is given back, what had to wait for that is done.
+pub(super) struct Guard<'a, D: Driver> {
+    core: &'a Core<D>,
+    locked: Option<MutexGuard<'a, Locked<D>>>,
 }
 
 /// A project, and the header that says a request is about it.
@@ -102,6 +120,7 @@ impl<D: Driver> Core<D> {
             subscribers: Subscribers::default(),
             flight: None,
             user: None,
+            later: Later::default(),
         });
         Arc::new(Self {
             driver: D::new(transport),
@@ -131,10 +150,10 @@ impl<D: Driver> Core<D> {
         }))
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Locked<D>> {
+    pub(super) fn lock(&self) -> Guard<'_, D> {
         #[cfg(test)]
         locks::count();
-        lock(&self.state)
+        Guard { core: self, locked: Some(lock(&self.state)) }
     }
 
     pub(super) fn now(&self) -> Instant {
@@ -164,13 +183,13 @@ impl<D: Driver> Core<D> {
     }
 
     /// Takes the machine's outputs: events are published, exchanges no caller waits for are sent
-    /// in the background, the rest is queued for those who drive.
+    /// in the background once the lock is free, the rest is queued for those who drive.
     pub(super) fn flush(&self, locked: &mut Locked<D>) -> Option<Instant> {
         loop {
             match locked.session.poll_output() {
                 Output::Event(event) => {
-                    trace::event(&event);
-                    locked.subscribers.publish(&event);
+                    locked.subscribers.publish(&event, &mut locked.later.wakers);
+                    locked.later.events.push(event);
                 }
                 Output::FrontHeaders(id) => {
                     // There is nothing in front of the server that wants any.
@@ -178,7 +197,7 @@ impl<D: Driver> Core<D> {
                 }
                 Output::NeedCredentials(id) => locked.queue.push_back(Work::Credentials(id)),
                 Output::Send(exchange) if exchange.detached => {
-                    self.driver.send_detached(*exchange, &self.timeouts);
+                    locked.later.detached.push(*exchange);
                 }
                 Output::Send(exchange) => locked.queue.push_back(Work::Exchange(exchange)),
                 // The session is not shared with anybody.
@@ -307,7 +326,8 @@ impl<D: Driver> Core<D> {
         let mut locked = self.lock();
         let events = locked.subscribers.subscribe();
         if let Some(outcome) = locked.session.close_outcome().cloned() {
-            locked.subscribers.publish(&Event::Closed(outcome));
+            let Locked { subscribers, later, .. } = &mut *locked;
+            subscribers.publish(&Event::Closed(outcome), &mut later.wakers);
         }
         events
     }
@@ -323,6 +343,35 @@ impl<D: Driver> Core<D> {
     /// Keeps the user of the session that told.
     pub(super) fn remember_user(&self, user: &User, generation: Option<Generation>) {
         self.lock().user = Some((generation, user.clone()));
+    }
+}
+
+impl<D: Driver> Deref for Guard<'_, D> {
+    type Target = Locked<D>;
+
+    #[expect(clippy::expect_used, reason = "it is taken when the guard is dropped, not before")]
+    fn deref(&self) -> &Locked<D> {
+        self.locked.as_ref().expect("held until the drop")
+    }
+}
+
+impl<D: Driver> DerefMut for Guard<'_, D> {
+    #[expect(clippy::expect_used, reason = "it is taken when the guard is dropped, not before")]
+    fn deref_mut(&mut self) -> &mut Locked<D> {
+        self.locked.as_mut().expect("held until the drop")
+    }
+}
+
+impl<D: Driver> Drop for Guard<'_, D> {
+    fn drop(&mut self) {
+        let Some(mut locked) = self.locked.take() else { return };
+        let Later { events, wakers, detached } = std::mem::take(&mut locked.later);
+        drop(locked);
+        events.iter().for_each(trace::event);
+        wakers.into_iter().for_each(Waker::wake);
+        for exchange in detached {
+            self.core.driver.send_detached(exchange, &self.core.timeouts);
+        }
     }
 }
 

@@ -70,13 +70,15 @@ impl Subscribers {
         Events(queue)
     }
 
-    pub(super) fn publish(&mut self, event: &Event) {
+    /// Gives an event to all subscribers. Who is to be woken for it is noted, and woken later:
+    /// a waker is a caller's code, and a lock is held here.
+    pub(super) fn publish(&mut self, event: &Event, wakers: &mut Vec<Waker>) {
         let last = matches!(event, Event::Closed(_));
         self.0.retain(|subscriber| {
             let Some(queue) = subscriber.upgrade() else {
                 return false;
             };
-            queue.push(Some(event.clone()), last);
+            wakers.extend(queue.push(Some(event.clone()), last));
             !last
         });
     }
@@ -84,24 +86,19 @@ impl Subscribers {
 
 impl Drop for Subscribers {
     fn drop(&mut self) {
-        for queue in self.0.iter().filter_map(Weak::upgrade) {
-            queue.push(None, true);
-        }
+        let queues = self.0.iter().filter_map(Weak::upgrade);
+        queues.filter_map(|queue| queue.push(None, true)).for_each(Waker::wake);
     }
 }
 
 impl Queue {
-    fn push(&self, event: Option<Event>, last: bool) {
+    fn push(&self, event: Option<Event>, last: bool) -> Option<Waker> {
         let mut pending = lock(&self.state);
         if pending.events.len() >= BACKLOG {
             pending.events.pop_front();
         }
         pending.events.extend(event);
         pending.ended |= last;
-        let waker = pending.waker.take();
-        drop(pending);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        pending.waker.take()
     }
 }
