@@ -141,7 +141,8 @@ pub(crate) enum Limit {
 ///
 /// Only what may be repeated is: a request that is idempotent, or one that cannot have reached
 /// the server, and only if its body can be produced again. Failures that pass by themselves
-/// (no connection, an interrupted one, a timeout, HTTP 408, 429, 502, 503 and 504) are waited
+/// (no connection, an interrupted one, a timeout, HTTP 408, 429, 502, 503, 504, and a 500
+/// that is not the server's own) are waited
 /// out; everything else is delivered at once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -210,6 +211,21 @@ pub(crate) fn later(now: Instant, wait: Duration) -> Instant {
     now + wait.min(FOR_EVER)
 }
 
+/// By how much the seeds of splitmix64 go on.
+const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// The number that splitmix64 makes of a seed.
+const fn mixed(seed: u64) -> u64 {
+    let mixed = (seed ^ (seed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
+}
+
+/// A seed of its own for each of many: neighbours share no number of theirs.
+pub(crate) const fn seed_of(seed: u64, number: u64) -> u64 {
+    mixed(seed.wrapping_add(number.wrapping_mul(GAMMA)))
+}
+
 /// Waits that grow and differ: each is drawn between the base and three times the last one
 /// ("decorrelated jitter"), so that clients that failed together do not return together.
 #[derive(Clone, Debug)]
@@ -236,11 +252,8 @@ impl Backoff {
 
     /// A number from 0 to 1, from the generator known as splitmix64.
     pub(crate) fn fraction(&mut self) -> f64 {
-        self.seed = self.seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.seed;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^= mixed >> 31;
+        self.seed = self.seed.wrapping_add(GAMMA);
+        let mixed = mixed(self.seed);
         // 53 bits are what a double holds exactly.
         (mixed >> 11) as f64 / (1_u64 << 53) as f64
     }
@@ -267,6 +280,23 @@ mod tests {
         }
         assert_eq!(Timeouts::new().for_all(), Some(seconds(300)));
         assert_eq!(total(None).for_all(), None);
+    }
+
+    #[test]
+    fn waits_of_one_call_are_not_those_of_the_next() {
+        let policy = RetryPolicy::new();
+        let waits = |number| {
+            let mut backoff = Backoff::new(seed_of(7, number));
+            [backoff.next(&policy), backoff.next(&policy)]
+        };
+        for number in 1..100 {
+            let ([_, second], [next, _]) = (waits(number), waits(number + 1));
+            assert_ne!(second, next, "{number}");
+        }
+        let fractions = |number| Backoff::new(seed_of(7, number)).fraction();
+        let mut second = Backoff::new(seed_of(7, 1));
+        second.fraction();
+        assert_ne!(second.fraction().to_bits(), fractions(2).to_bits());
     }
 
     #[test]

@@ -83,19 +83,28 @@ fn what_may_have_happened_is_not_done_again() {
 
 /// 37.
 #[test]
-fn a_gateway_s_complaint_is_waited_out_and_a_plain_500_is_told_at_once() {
-    for (status, calls) in [(408, 2), (429, 2), (502, 2), (503, 2), (504, 2), (500, 1), (404, 1)] {
+fn a_gateway_s_complaint_is_waited_out_and_the_server_s_own_500_is_told_at_once() {
+    for (answer, calls) in [
+        ("status=408", 2),
+        ("status=429", 2),
+        ("status=500", 2),
+        ("status=502", 2),
+        ("status=503", 2),
+        ("status=504", 2),
+        ("error=500,ERR001", 1),
+        ("status=404", 1),
+    ] {
         Lab::in_memory(async move |lab| {
             let Lab::Memory(time) = &lab else { unreachable!("in memory") };
-            let rule = format!("call:1:status={status}").parse::<Fault>().unwrap();
+            let rule = format!("call:1:{answer}").parse::<Fault>().unwrap();
             let world = lab.start(server().fault(rule));
             let connection = world.connect().await;
             let begun = time.elapsed();
             let outcome = connection.get("/api/echo").send().await;
-            assert_eq!(outcome.is_ok(), calls == 2, "{status}");
-            assert_eq!(world.count(Purpose::Call), calls, "{status}");
+            assert_eq!(outcome.is_ok(), calls == 2, "{answer}");
+            assert_eq!(world.count(Purpose::Call), calls, "{answer}");
             if calls == 1 {
-                assert_eq!(time.elapsed(), begun, "{status}: no time is lost");
+                assert_eq!(time.elapsed(), begun, "{answer}: no time is lost");
             }
             connection.close().await;
         });

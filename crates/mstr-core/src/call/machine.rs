@@ -428,7 +428,7 @@ impl Call {
             };
         }
         let again = match verdict {
-            Verdict::Sound if is_passing_status(status) => {
+            Verdict::Sound if is_passing(status, error_body) => {
                 // 429 says that nothing was processed; the gateways' statuses say nothing.
                 let repeatable = self.idempotent || status == StatusCode::TOO_MANY_REQUESTS;
                 let asked = wire::retry_after(&head.headers);
@@ -553,7 +553,7 @@ impl Call {
     fn fail(&mut self, error: Error) -> Output {
         let error = match error.operation() {
             Some(_) => error,
-            None => error.with_operation(self.spec.operation).with_attempts(self.repeats.attempt()),
+            None => error.with_operation(self.spec.operation).with_attempts(self.sends),
         };
         self.ask_for(Stage::Over, Output::Fail(error))
     }
@@ -574,6 +574,14 @@ impl Call {
         self.stage = Stage::Over;
         Error::new(ErrorKind::Usage, message)
     }
+}
+
+/// A 500 of the server says why in its own format, and stays. Without that it is a gateway's, and
+/// passes like its others.
+fn is_passing(status: StatusCode, error_body: Option<&[u8]>) -> bool {
+    is_passing_status(status)
+        || (status == StatusCode::INTERNAL_SERVER_ERROR
+            && parse_error_body(error_body.unwrap_or_default()).is_none())
 }
 
 /// What cannot be told is no word about the session.

@@ -19,6 +19,7 @@ pub(super) struct Repeats {
     backoff: Backoff,
     /// The body can be produced again.
     replayable: bool,
+    /// From 1. Repetitions for another session or cookie do not count.
     attempt: u32,
     outdated: u32,
     uncertain: u32,
@@ -36,11 +37,6 @@ impl Repeats {
             uncertain: 0,
             reauthenticated: false,
         }
-    }
-
-    /// Which attempt this is, from 1. Repetitions for another session or cookie do not count.
-    pub(super) const fn attempt(&self) -> u32 {
-        self.attempt
     }
 
     /// The session was gone, so the request has not been processed, whatever its method: it is

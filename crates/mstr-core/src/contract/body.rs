@@ -92,8 +92,11 @@ impl Body {
         match &self.0 {
             Inner::Empty => Some(Self::empty()),
             Inner::Full(bytes) => Some(Self(Inner::Full(bytes.clone()))),
+            // Made here and not where it is first asked for its length and again where it is read:
+            // a factory may open a file.
             Inner::Replayable { make, .. } => {
-                Some(Self(Inner::Replayable { make: Arc::clone(make), current: None }))
+                let current = Some(Box::new(make()));
+                Some(Self(Inner::Replayable { make: Arc::clone(make), current }))
             }
             Inner::Stream { .. } => None,
         }
@@ -153,7 +156,7 @@ impl Body {
         }
     }
 
-    /// Reads up to `limit` bytes; what was read, and whether that was all. When it was not, the
+    /// Reads up to `limit` bytes, or somewhat more: pieces are not cut. When that was not all, the
     /// body is left as if nothing had been read. `late` is asked as pieces arrive: a body that
     /// trickles never violates the limit between two pieces.
     pub(crate) async fn peek(
@@ -409,5 +412,30 @@ impl From<&'static str> for Body {
 impl From<&'static [u8]> for Body {
     fn from(bytes: &'static [u8]) -> Self {
         Bytes::from_static(bytes).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn factory_of_a_body_makes_it_once_for_each_attempt() {
+        let made = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&made);
+        let original = Body::replayable(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Body::from("again")
+        });
+        for attempt in 1..4 {
+            let mut body = original.try_clone().expect("it can be made again");
+            assert_eq!(body.len_hint(), Some(5));
+            assert!(!body.is_end_stream());
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            assert!(body.poll_chunk(&mut cx).is_ready());
+            assert_eq!(made.load(Ordering::Relaxed), attempt);
+        }
     }
 }

@@ -24,7 +24,7 @@ use crate::call::{self, Call, Spec, Wants};
 use crate::contract::{TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind};
 use crate::generation::Generation;
-use crate::policy::{RetryPolicy, Timeouts};
+use crate::policy::{RetryPolicy, Timeouts, seed_of};
 use crate::protocol::wire::{Endpoint, project_header};
 use crate::protocol::{CredentialProvider, Credentials, Grant, Project, User};
 use crate::session::{Access, Command, Event, Exchange, ExchangeId, Output, Session};
@@ -62,7 +62,8 @@ pub(crate) struct Core<D: Driver> {
     project: OnceLock<Scope>,
     pub(super) turns: Turns,
     pub(super) wants: Wants,
-    seed: AtomicU64,
+    seed: u64,
+    calls: AtomicU64,
     state: Mutex<Locked<D>>,
 }
 
@@ -131,7 +132,8 @@ impl<D: Driver> Core<D> {
             project: OnceLock::new(),
             turns: Turns::default(),
             wants,
-            seed: AtomicU64::new(seed),
+            seed,
+            calls: AtomicU64::new(1),
             state,
         })
     }
@@ -162,8 +164,7 @@ impl<D: Driver> Core<D> {
 
     /// Another seed for the waits of each call.
     pub(super) fn next_seed(&self) -> u64 {
-        const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
-        self.seed.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP)
+        seed_of(self.seed, self.calls.fetch_add(1, Ordering::Relaxed))
     }
 
     /// What the connection's settings say of a request that says nothing else.

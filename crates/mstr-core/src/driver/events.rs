@@ -65,6 +65,8 @@ pub(super) struct Subscribers(Vec<Weak<Queue>>);
 
 impl Subscribers {
     pub(super) fn subscribe(&mut self) -> Events {
+        // Those that were dropped leave nothing behind, also where nothing happens.
+        self.0.retain(|subscriber| subscriber.strong_count() > 0);
         let queue = Arc::new(Queue { state: Mutex::new(Pending::default()) });
         self.0.push(Arc::downgrade(&queue));
         Events(queue)

@@ -24,18 +24,55 @@ pub(crate) fn decode_json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Error>
     })
 }
 
-/// Reads a body as text: UTF-8, or Latin-1 if the response says so.
+/// Reads a body as text: UTF-8, or windows-1252 and its part ISO 8859-1 if the response says so.
 pub(crate) fn decode_text(headers: &HeaderMap, body: Bytes) -> Result<String, Error> {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let charset = content_type.map(str::to_ascii_lowercase).and_then(|value| {
         let (_, charset) = value.split_once("charset=")?;
         Some(charset.split(';').next().unwrap_or_default().trim_matches(['"', ' ']).to_owned())
     });
-    if matches!(charset.as_deref(), Some("iso-8859-1" | "latin1" | "windows-1252")) {
-        return Ok(body.iter().map(|byte| char::from(*byte)).collect());
+    // Who says ISO 8859-1 means Windows' extension of it, as on the web (WHATWG Encoding, 4.2).
+    if matches!(charset.as_deref(), Some("iso-8859-1" | "latin1" | "windows-1252" | "cp1252")) {
+        return Ok(body.iter().map(|byte| windows_1252(*byte)).collect());
     }
     String::from_utf8(body.into()).map_err(|error| {
         Error::new(ErrorKind::Decode, "the response is no UTF-8 text")
             .with_source(error.utf8_error())
     })
+}
+
+/// A character of windows-1252. Bytes that it leaves out are control characters, as on the web.
+const fn windows_1252(byte: u8) -> char {
+    const UPPER: [char; 32] = [
+        '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž',
+        '\u{8f}', '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}',
+        'ž', 'Ÿ',
+    ];
+    match byte {
+        0x80..=0x9F => UPPER[(byte - 0x80) as usize],
+        _ => byte as char,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn windows_1252_is_decoded_by_its_table() {
+        let decode = |charset: &'static str, body: &'static [u8]| {
+            let mut headers = HeaderMap::new();
+            let value = format!("text/csv; charset={charset}");
+            headers.insert(CONTENT_TYPE, HeaderValue::from_str(&value).expect("a value"));
+            decode_text(&headers, Bytes::from_static(body))
+        };
+        let text = b"\x80 5 \x96 \x93Caf\xe9\x94 \x9f";
+        for charset in ["windows-1252", "\"ISO-8859-1\"", "CP1252"] {
+            assert_eq!(decode(charset, text).expect("every byte is one"), "€ 5 – “Café” Ÿ");
+        }
+        assert_eq!(decode("utf-8", "€".as_bytes()).expect("UTF-8"), "€");
+        assert!(decode("utf-8", text).is_err());
+    }
 }

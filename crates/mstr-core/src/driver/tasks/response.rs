@@ -58,7 +58,8 @@ impl Response {
         self.received.json(&body)
     }
 
-    /// Reads the body as text: UTF-8, or Latin-1 if the response says so.
+    /// Reads the body as text: UTF-8, or windows-1252 (and ISO 8859-1, its part) if the response says
+    /// so.
     ///
     /// # Errors
     ///
