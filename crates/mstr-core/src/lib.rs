@@ -124,6 +124,7 @@ pub mod session;
 pub mod settings;
 mod sync;
 pub mod toolkit;
+mod trace;
 pub mod workstation;
 
 /// The blocking connection: the second driver over the same machines.

@@ -21,7 +21,7 @@ struct Layer {
 }
 
 /// From the bottom to the top.
-const LAYERS: [Layer; 15] = [
+const LAYERS: [Layer; 16] = [
     Layer {
         name: "ground",
         places: &["generation.rs", "park.rs", "policy.rs", "sync.rs"],
@@ -49,6 +49,11 @@ const LAYERS: [Layer; 15] = [
         name: "request",
         places: &["request/"],
         may_import: &["ground", "contract", "error", "protocol", "session", "call"],
+    },
+    Layer {
+        name: "trace",
+        places: &["trace.rs"],
+        may_import: &["contract", "error", "session", "call"],
     },
     Layer {
         name: "workstation",
@@ -88,6 +93,7 @@ const DRIVER: &[&str] = &[
     "session",
     "call",
     "request",
+    "trace",
     "workstation",
     "builder",
     "toolkit",
@@ -102,6 +108,7 @@ const HALF: &[&str] = &[
     "session",
     "call",
     "request",
+    "trace",
     "workstation",
     "builder",
     "toolkit",

@@ -9,6 +9,7 @@ use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF
 use http::response::Parts;
 use http::{Request, StatusCode};
 
+use super::messages::{Output, Wants};
 use super::repeats::Repeats;
 use super::route::{Route, is_redirect};
 use super::spec::{ProjectChoice, Spec};
@@ -19,59 +20,6 @@ use crate::policy::{Limit, Timeouts, is_passing_status, later};
 use crate::protocol::Grant;
 use crate::protocol::wire::{self, ERROR_BODY_LIMIT, Endpoint};
 use crate::session::{Access, Session, SessionConfig, Verdict};
-
-/// What the machine wants from its driver.
-#[derive(Debug)]
-#[expect(clippy::exhaustive_enums, reason = "a driver has to handle each")]
-pub enum Output {
-    /// Read what others have stored about the session, then [`proceed`](Call::proceed).
-    ConsultStore,
-    /// Hand the response over: it is what the caller wants.
-    Deliver,
-    /// Tell the caller this.
-    Fail(Error),
-    /// Ask for the headers that something in front of the server wants, then call
-    /// [`handle_front_headers`](Call::handle_front_headers).
-    FrontHeaders,
-    /// [`ask`](Call::ask) for access, and call [`handle_access`](Call::handle_access) when it is
-    /// granted or denied.
-    NeedGrant,
-    /// Read so much of the error's body, and call [`handle_head`](Call::handle_head) with it.
-    ReadError {
-        /// In bytes.
-        limit: usize,
-    },
-    /// Send the [`request`](Call::request), then call [`handle_head`](Call::handle_head) or
-    /// [`handle_failure`](Call::handle_failure). It is made where it is sent: it is large, and
-    /// outputs are handed around.
-    Send,
-    /// Take a place among the calls in flight, then [`proceed`](Call::proceed).
-    TakePlace,
-    /// Take a turn, because the server accepts one request at a time, then
-    /// [`proceed`](Call::proceed).
-    TakeTurn,
-    /// Give place and turn back, wait until then, and [`proceed`](Call::proceed).
-    Wait(Instant),
-}
-
-/// What a connection wants of each of its calls beyond a grant.
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct Wants {
-    /// There is a limit of calls in flight.
-    pub place: bool,
-    /// The session is shared with others through a store.
-    pub store: bool,
-    /// Something in front of the server wants headers of its own.
-    pub front_headers: bool,
-}
-
-impl Wants {
-    /// What sessions with these settings want of the calls in them.
-    pub(crate) const fn of(config: &SessionConfig) -> Self {
-        Self { place: false, store: config.records, front_headers: config.front_headers }
-    }
-}
 
 /// One application request: what it needs, its attempts, its redirects, its deadline. The
 /// [module documentation](crate::call) has an example.

@@ -95,12 +95,14 @@
 //! ```
 
 mod machine;
+mod messages;
 mod repeats;
 mod route;
 mod spec;
 #[cfg(test)]
 mod tests;
 
-pub use machine::{Call, Output, Wants};
+pub use machine::Call;
+pub use messages::{Output, Wants};
 pub(crate) use spec::ProjectChoice;
 pub use spec::Spec;

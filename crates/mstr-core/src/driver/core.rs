@@ -17,7 +17,6 @@ use tracing::Span;
 
 use super::events::{Events, Subscribers};
 use super::exchange::Work;
-use super::trace;
 use super::turns::Turns;
 use crate::builder::Prepared;
 use crate::call::{self, Call, Spec, Wants};
@@ -29,6 +28,7 @@ use crate::protocol::wire::{Endpoint, project_header};
 use crate::protocol::{CredentialProvider, Credentials, Grant, Project, User};
 use crate::session::{Access, Command, Event, Exchange, ExchangeId, Output, Session};
 use crate::sync::{Mutex, MutexGuard, lock};
+use crate::trace;
 
 /// What those who wait for a session or a logout are told.
 pub(super) type Outcome = Result<(), Error>;

@@ -9,12 +9,10 @@ mod core;
 mod events;
 mod exchange;
 mod handle;
-mod received;
 pub(crate) mod tasks;
 #[cfg(test)]
 mod tests;
 pub(crate) mod threads;
-mod trace;
 mod turns;
 
 pub use events::Events;

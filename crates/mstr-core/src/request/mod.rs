@@ -3,7 +3,8 @@
 mod builder;
 mod decode;
 pub(crate) mod operations;
+mod received;
 
 pub use builder::RequestBuilder;
-pub(crate) use decode::{decode_json, decode_text};
 pub(crate) use operations::Operation;
+pub(crate) use received::Received;

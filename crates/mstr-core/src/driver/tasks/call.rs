@@ -10,13 +10,13 @@ use super::response::Response;
 use crate::call::{Output, Spec};
 use crate::contract::Body;
 use crate::driver::core::{Begun, Core};
-use crate::driver::received::Received;
-use crate::driver::trace;
 use crate::error::Error;
 use crate::generation::Generation;
 use crate::request::Operation;
+use crate::request::Received;
 use crate::request::operations::Answer;
 use crate::toolkit::before;
+use crate::trace;
 
 impl Core<Tasks> {
     /// Sends a request as its machine says, and returns the response that is for the caller.

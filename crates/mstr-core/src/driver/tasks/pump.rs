@@ -18,12 +18,12 @@ use crate::driver::exchange::{
     LATE_LOGIN_GRACE, Work, answer_limit, answer_read, no_provider, not_provided, open_late,
     outgoing,
 };
-use crate::driver::trace;
 use crate::error::{Error, ErrorKind};
 use crate::policy::{Timeouts, later};
 use crate::protocol::Credentials;
 use crate::session::{CloseOutcome, Command, Exchange, ExchangeId};
 use crate::toolkit::before;
+use crate::trace;
 
 /// The asynchronous driver.
 #[derive(Debug)]

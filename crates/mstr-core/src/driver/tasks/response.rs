@@ -7,9 +7,9 @@ use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
 use crate::contract::{Body, SharedTimer};
-use crate::driver::received::Received;
 use crate::error::Error;
 use crate::generation::Generation;
+use crate::request::Received;
 use crate::toolkit::before;
 
 /// A response whose head has arrived. Its body is read with one of the methods that consume it,

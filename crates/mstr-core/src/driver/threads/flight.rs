@@ -11,13 +11,13 @@ use crate::driver::core::{Begun, Core, Driver, Outcome};
 use crate::driver::exchange::{
     Work, answer_limit, answer_read, no_provider, not_provided, open_late, outgoing,
 };
-use crate::driver::trace;
 use crate::error::{Error, ErrorKind};
 use crate::park::{block_on, block_on_until};
 use crate::policy::{Timeouts, later};
 use crate::protocol::Credentials;
 use crate::session::{CloseOutcome, Command, Exchange, ExchangeId, Purpose, Session};
 use crate::sync::{Condvar, Mutex, MutexGuard, lock};
+use crate::trace;
 
 /// How long the last logout may take, which no caller waits for.
 const PARTING: Duration = Duration::from_secs(10);

@@ -8,10 +8,10 @@ use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
 use crate::contract::SharedBlockingTransport;
-use crate::driver::received::Received;
 use crate::error::Error;
 use crate::generation::Generation;
 use crate::park::{block_on, block_on_until};
+use crate::request::Received;
 
 /// A response whose head has arrived. Its body is read whole, or as a [`Read`].
 pub struct Response {

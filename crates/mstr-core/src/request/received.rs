@@ -7,32 +7,32 @@ use bytes::Bytes;
 use http::response::Parts;
 use serde::de::DeserializeOwned;
 
+use super::decode::{decode_json, decode_text};
 use crate::call::Call;
 use crate::contract::{Body, Collected, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind};
 use crate::generation::Generation;
 use crate::policy::{Limit, Timeouts};
-use crate::request::{decode_json, decode_text};
 
 /// A head, and a body that is read by one of the drivers.
-pub(super) struct Received {
-    pub(super) parts: Parts,
-    pub(super) body: Body,
-    pub(super) deadline: Option<Instant>,
+pub(crate) struct Received {
+    pub(crate) parts: Parts,
+    pub(crate) body: Body,
+    pub(crate) deadline: Option<Instant>,
     operation: &'static str,
     timeouts: Timeouts,
-    pub(super) generation: Option<Generation>,
+    pub(crate) generation: Option<Generation>,
 }
 
 impl Received {
     /// The response that `call` has delivered.
-    pub(super) const fn new(parts: Parts, body: Body, call: &Call) -> Self {
+    pub(crate) const fn new(parts: Parts, body: Body, call: &Call) -> Self {
         let (deadline, operation, timeouts) = (call.deadline(), call.operation(), call.timeouts());
         Self { parts, body, deadline, operation, timeouts, generation: call.generation() }
     }
 
     /// Reads the body to its end, after `first`.
-    pub(super) async fn collect(
+    pub(crate) async fn collect(
         body: &mut Body,
         first: Bytes,
         limit: usize,
@@ -48,7 +48,7 @@ impl Received {
     }
 
     /// What became of reading the body; `None` if it was not read in time.
-    pub(super) fn read(
+    pub(crate) fn read(
         &self,
         outcome: Option<Result<Bytes, TransportError>>,
     ) -> Result<Bytes, Error> {
@@ -62,7 +62,7 @@ impl Received {
     }
 
     /// Why a piece of the body did not come.
-    pub(super) fn failed(&self, error: TransportError) -> Error {
+    pub(crate) fn failed(&self, error: TransportError) -> Error {
         let late = error.kind() == TransportErrorKind::Timeout;
         let error = self.describe(Error::from_transport(error));
         if !late {
@@ -71,11 +71,11 @@ impl Received {
         error.with_message(self.timeouts.passed(Limit::IdleBody, "a piece of the body"))
     }
 
-    pub(super) fn json<T: DeserializeOwned>(&self, body: &Bytes) -> Result<T, Error> {
+    pub(crate) fn json<T: DeserializeOwned>(&self, body: &Bytes) -> Result<T, Error> {
         decode_json(body).map_err(|error| self.describe(error))
     }
 
-    pub(super) fn text(&self, body: Bytes) -> Result<String, Error> {
+    pub(crate) fn text(&self, body: Bytes) -> Result<String, Error> {
         decode_text(&self.parts.headers, body).map_err(|error| self.describe(error))
     }
 

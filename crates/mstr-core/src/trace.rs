@@ -12,12 +12,12 @@ use crate::session::{CloseOutcome, Event, LossReason, Purpose};
 const TARGET: &str = "mstr::session";
 
 /// The span of one exchange of the session's own.
-pub(super) fn exchange(purpose: Purpose, request: &Request<Body>) -> Span {
+pub(crate) fn exchange(purpose: Purpose, request: &Request<Body>) -> Span {
     span(purpose.name(), request, 1)
 }
 
 /// The span of one attempt of an application's call.
-pub(super) fn attempt(call: &Call, request: &Request<Body>) -> Span {
+pub(crate) fn attempt(call: &Call, request: &Request<Body>) -> Span {
     span(call.operation(), request, call.sends())
 }
 
@@ -38,22 +38,22 @@ fn span(operation: &'static str, request: &Request<Body>, attempt: u32) -> Span 
     )
 }
 
-pub(super) fn answered(span: &Span, status: StatusCode) {
+pub(crate) fn answered(span: &Span, status: StatusCode) {
     span.record("http.response.status_code", status.as_u16());
     debug!(target: "mstr::http", parent: span, "answered");
 }
 
-pub(super) fn failed(span: &Span, error: &TransportError) {
+pub(crate) fn failed(span: &Span, error: &TransportError) {
     span.record("error.type", field::debug(error.kind()));
     debug!(target: "mstr::http", parent: span, %error, "failed");
 }
 
-pub(super) fn repeating(call: &Call) {
+pub(crate) fn repeating(call: &Call) {
     let (operation, attempt) = (call.operation(), call.sends());
     debug!(target: TARGET, operation, attempt, "repeating the request");
 }
 
-pub(super) fn event(event: &Event) {
+pub(crate) fn event(event: &Event) {
     match event {
         Event::ApplicationIdDropped => {
             warn!(target: TARGET, "the server is too old for an application id: left out");
