@@ -1,9 +1,11 @@
-//! The table in `docs/weaknesses.md` names tests; here it is made sure that they exist.
+//! The tables in `docs/weaknesses.md` and `docs/reliability.md` name tests; here it is made sure that
+//! they exist.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 const TABLE: &str = include_str!("../../../docs/weaknesses.md");
+const RELIABILITY: &str = include_str!("../../../docs/reliability.md");
 /// How many weaknesses there are.
 const WEAKNESSES: usize = 46;
 
@@ -40,6 +42,18 @@ fn every_weakness_has_its_row_and_every_row_a_test_or_a_reason() {
 }
 
 #[test]
+fn every_promise_of_reliability_has_a_test() {
+    let rows =
+        RELIABILITY.lines().filter(|line| line.starts_with("| ") && !line.contains("what holds"));
+    let mut promises = 0;
+    for row in rows {
+        assert!(!references(row).is_empty(), "{row}");
+        promises += 1;
+    }
+    assert!(promises > 10, "{promises}");
+}
+
+#[test]
 fn every_test_the_table_names_exists_and_is_run() {
     let mut files = BTreeMap::new();
     let mut read = |path: &str| -> String {
@@ -50,7 +64,7 @@ fn every_test_the_table_names_exists_and_is_run() {
     let suite = read("tests/src/suite/mod.rs");
     let all = references(TABLE);
     assert!(all.len() >= WEAKNESSES, "{}", all.len());
-    for (path, name) in all {
+    for (path, name) in all.into_iter().chain(references(RELIABILITY)) {
         let text = read(path);
         let function = text.find(&format!("fn {name}("));
         let place = function.unwrap_or_else(|| panic!("{path} has no function {name}"));
