@@ -121,6 +121,10 @@ impl Rig {
         either!(self, |connection| connection.open())
     }
 
+    pub(crate) fn renew(&self) -> Result<(), Error> {
+        either!(self, |connection| connection.renew())
+    }
+
     pub(crate) fn get(&self, path: &str) -> Result<Answered, Error> {
         self.send(Method::GET, path, |request| request, |request| request)
     }

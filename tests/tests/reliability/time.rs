@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use mstr::{ErrorKind, Timeouts};
+use mstr::{CloseOutcome, ErrorKind, Timeouts};
 use mstr_fake::Purpose;
 
-use crate::rig::{Setting, on_both, server};
+use crate::rig::{Driver, Setting, on_both, server};
 
 #[test]
 fn timeout_that_is_longer_than_an_attempt_waits_for_one_slow_report() {
@@ -41,16 +41,31 @@ fn timeout_says_which_limit_was_reached_how_long_it_is_and_what_raises_it() {
 }
 
 #[test]
-fn timeout_of_opening_says_how_long_it_is() {
-    on_both(|driver| {
-        let timeouts = Timeouts::new().total(Some(Duration::from_secs(30)));
-        let rig = driver.with(server(), Setting { timeouts, ..Setting::default() });
-        rig.fault("login:*:stall");
-        // A thread that leads a login finishes it first.
-        let error = rig.open().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Timeout);
-        rig.close();
-    });
+fn total_bounds_opening_renewing_and_closing_of_tasks() {
+    let total = Duration::from_secs(3);
+    for (rule, operation) in [("login", "login"), ("renew", "renew"), ("logout", "logout")] {
+        let timeouts = Timeouts::new().total(Some(total));
+        let rig = Driver::Tasks.with(server(), Setting { timeouts, ..Setting::default() });
+        if operation != "login" {
+            rig.open().unwrap();
+        }
+        rig.fault(&format!("{rule}:1:stall"));
+        let begun = rig.elapsed();
+        let error = match operation {
+            "login" => rig.open().unwrap_err(),
+            "renew" => rig.renew().unwrap_err(),
+            _ => match rig.close() {
+                CloseOutcome::Failed(error) => error,
+                other => panic!("{other:?}"),
+            },
+        };
+        assert_eq!((error.kind(), error.operation()), (ErrorKind::Timeout, Some(operation)));
+        assert!(error.to_string().contains("total timeout of 3s"), "{error}");
+        if operation != "logout" {
+            assert_eq!(rig.elapsed() - begun, total, "{operation}");
+            rig.close();
+        }
+    }
 }
 
 #[test]

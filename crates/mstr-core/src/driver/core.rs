@@ -23,7 +23,7 @@ use crate::call::{self, Call, Spec, Wants};
 use crate::contract::{TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind};
 use crate::generation::Generation;
-use crate::policy::{RetryPolicy, Timeouts, seed_of};
+use crate::policy::{RetryPolicy, Timeouts, later, seed_of};
 use crate::protocol::wire::{Endpoint, project_header};
 use crate::protocol::{CredentialProvider, Credentials, Grant, Project, User};
 use crate::session::{Access, Command, Event, Exchange, ExchangeId, Output, Session};
@@ -160,6 +160,11 @@ impl<D: Driver> Core<D> {
 
     pub(super) fn now(&self) -> Instant {
         self.driver.now()
+    }
+
+    /// When something that begins now has to be over.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.timeouts.for_all().map(|total| later(self.now(), total))
     }
 
     /// Another seed for the waits of each call.

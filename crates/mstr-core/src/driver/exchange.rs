@@ -89,8 +89,12 @@ pub(super) fn no_provider() -> Error {
     Error::new(ErrorKind::Config, "no credentials were given")
 }
 
-/// Opening has taken longer than a call may.
-pub(super) fn open_late(timeouts: &Timeouts) -> Error {
-    let message = timeouts.passed(Limit::Total, "opening");
-    Error::new(ErrorKind::Timeout, message).with_operation("login")
+/// Something that is done with the session has taken longer than a call may.
+pub(super) fn late(timeouts: &Timeouts, what: &'static str) -> Error {
+    let operation = match what {
+        "opening" => "login",
+        "closing" => "logout",
+        _ => "renew",
+    };
+    Error::new(ErrorKind::Timeout, timeouts.passed(Limit::Total, what)).with_operation(operation)
 }

@@ -78,7 +78,7 @@ impl Connection {
     }
 
     /// Extends the session now, or opens one if there is none. However many callers ask, one
-    /// request is sent.
+    /// request is sent. Waits for no longer than [`Timeouts::total`](crate::Timeouts::total).
     ///
     /// # Errors
     ///
@@ -89,12 +89,14 @@ impl Connection {
     ///
     /// Dropping the future pauses the renewal; the next call resumes it.
     pub async fn renew(&self) -> Result<(), Error> {
-        self.0.core.carry_out(Command::Renew).await?;
+        self.0.core.carry_out(Command::Renew, self.0.core.deadline()).await?;
         self.open().await
     }
 
     /// Ends the session on the server and the connection with it: later calls fail with
-    /// [`Closed`](ErrorKind::Closed). Closing again returns the same outcome.
+    /// [`Closed`](ErrorKind::Closed). Closing again returns the same outcome. Waits for no longer
+    /// than [`Timeouts::total`](crate::Timeouts::total): what is not over by then is finished by
+    /// closing again or, in the background, with the last handle.
     ///
     /// A session borrowed with an identity token is left to its owner; see
     /// [`close_borrowed`](Self::close_borrowed).

@@ -26,7 +26,7 @@ pub(super) fn keepalive(core: &Arc<Core<Tasks>>) -> impl Future<Output = ()> + S
             let wait_until = match due {
                 Some(at) if at <= timer.now() => {
                     let Some(core) = weak.upgrade() else { return };
-                    match core.carry_out(Command::Renew).await {
+                    match core.carry_out(Command::Renew, None).await {
                         Ok(()) => continue,
                         Err(_) => Some(timer.now() + PAUSE),
                     }

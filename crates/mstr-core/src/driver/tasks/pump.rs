@@ -15,11 +15,10 @@ use super::flight::Flight;
 use crate::contract::{BoxFuture, SharedTimer, SharedTransport, Sleep, TransportError};
 use crate::driver::core::{Begun, Core, Driver, Locked, Outcome};
 use crate::driver::exchange::{
-    LATE_LOGIN_GRACE, Work, answer_limit, answer_read, no_provider, not_provided, open_late,
-    outgoing,
+    LATE_LOGIN_GRACE, Work, answer_limit, answer_read, late, no_provider, not_provided, outgoing,
 };
 use crate::error::{Error, ErrorKind};
-use crate::policy::{Timeouts, later};
+use crate::policy::Timeouts;
 use crate::protocol::Credentials;
 use crate::session::{CloseOutcome, Command, Exchange, ExchangeId};
 use crate::toolkit::before;
@@ -97,35 +96,48 @@ impl Tasks {
 impl Core<Tasks> {
     /// Opens a session within the total time of a call.
     pub(super) async fn open(self: &Arc<Self>) -> Result<(), Error> {
-        let deadline = self.timeouts.for_all().map(|total| later(self.now(), total));
+        let deadline = self.deadline();
         loop {
             match self.access(|session| session.request_access(self.now())) {
                 Begun::Done(access) => return access.map(drop),
-                Begun::Flight(flight) => {
-                    let waiting = flight.wait(Err(aborted()));
-                    before(deadline, &*self.driver.timer, waiting)
-                        .await
-                        .unwrap_or_else(|| Err(open_late(&self.timeouts)))?;
-                }
+                Begun::Flight(flight) => self.wait_for(flight, deadline, "opening").await?,
             }
         }
     }
 
-    /// Gives the machine a command and drives it until it has settled.
-    pub(super) async fn carry_out(self: &Arc<Self>, command: Command) -> Outcome {
+    /// Gives the machine a command and drives it until it has settled, or `deadline` has passed.
+    pub(super) async fn carry_out(
+        self: &Arc<Self>,
+        command: Command,
+        deadline: Option<Instant>,
+    ) -> Outcome {
         match self.command(command) {
             Begun::Done(outcome) => outcome,
-            Begun::Flight(flight) => flight.wait(Err(aborted())).await,
+            Begun::Flight(flight) => self.wait_for(flight, deadline, "renewing").await,
         }
     }
 
-    /// Ends the session.
+    async fn wait_for(
+        &self,
+        flight: Flight<Outcome>,
+        deadline: Option<Instant>,
+        what: &'static str,
+    ) -> Outcome {
+        let landed = before(deadline, &*self.driver.timer, flight.wait(Err(aborted()))).await;
+        landed.unwrap_or_else(|| Err(late(&self.timeouts, what)))
+    }
+
+    /// Ends the session, within the total time of a call.
     pub(super) async fn close(self: &Arc<Self>, even_if_borrowed: bool) -> CloseOutcome {
+        let deadline = self.deadline();
         loop {
             // A flight that was under way may have failed; closing goes on regardless.
-            drop(self.carry_out(Command::Logout { even_if_borrowed }).await);
+            drop(self.carry_out(Command::Logout { even_if_borrowed }, deadline).await);
             if let Some(outcome) = self.look(|session| session.close_outcome().cloned()) {
                 return outcome;
+            }
+            if deadline.is_some_and(|deadline| self.now() >= deadline) {
+                return CloseOutcome::Failed(late(&self.timeouts, "closing"));
             }
         }
     }

@@ -60,7 +60,7 @@ impl Connection {
     ///
     /// Those of [`crate::Connection::renew`].
     pub fn renew(&self) -> Result<(), Error> {
-        self.0.core.carry_out(Command::Renew)?;
+        self.0.core.carry_out(Command::Renew, self.0.core.deadline())?;
         self.open()
     }
 

@@ -9,7 +9,7 @@ use http::Response;
 use crate::contract::{SharedBlockingTransport, TransportError};
 use crate::driver::core::{Begun, Core, Driver, Outcome};
 use crate::driver::exchange::{
-    Work, answer_limit, answer_read, no_provider, not_provided, open_late, outgoing,
+    Work, answer_limit, answer_read, late, no_provider, not_provided, outgoing,
 };
 use crate::error::{Error, ErrorKind};
 use crate::park::{block_on, block_on_until};
@@ -132,34 +132,44 @@ impl Core<Threads> {
 
     /// Opens a session within the total time of a call.
     pub(super) fn open(self: &Arc<Self>) -> Result<(), Error> {
-        let deadline = self.timeouts.for_all().map(|total| later(self.now(), total));
+        let deadline = self.deadline();
         loop {
             match self.access(|session| session.request_access(self.now())) {
                 Begun::Done(access) => return access.map(drop),
                 Begun::Flight(flight) => {
                     self.wait_for(&flight, deadline)
-                        .unwrap_or_else(|| Err(open_late(&self.timeouts)))?;
+                        .unwrap_or_else(|| Err(late(&self.timeouts, "opening")))?;
                 }
             }
         }
     }
 
-    /// Gives the machine a command and drives it until it has settled.
-    pub(super) fn carry_out(self: &Arc<Self>, command: Command) -> Outcome {
+    /// Gives the machine a command and drives it until it has settled. A thread that waits for
+    /// another one does so until `deadline`.
+    pub(super) fn carry_out(
+        self: &Arc<Self>,
+        command: Command,
+        deadline: Option<Instant>,
+    ) -> Outcome {
         match self.command(command) {
             Begun::Done(outcome) => outcome,
-            // Without a deadline there is always an outcome.
-            Begun::Flight(flight) => self.wait_for(&flight, None).unwrap_or(Ok(())),
+            Begun::Flight(flight) => self
+                .wait_for(&flight, deadline)
+                .unwrap_or_else(|| Err(late(&self.timeouts, "renewing"))),
         }
     }
 
     /// Ends the session.
     pub(super) fn close(self: &Arc<Self>, even_if_borrowed: bool) -> CloseOutcome {
+        let deadline = self.deadline();
         loop {
             // A flight that was under way may have failed; closing goes on regardless.
-            drop(self.carry_out(Command::Logout { even_if_borrowed }));
+            drop(self.carry_out(Command::Logout { even_if_borrowed }, deadline));
             if let Some(outcome) = self.look(|session| session.close_outcome().cloned()) {
                 return outcome;
+            }
+            if deadline.is_some_and(|deadline| self.now() >= deadline) {
+                return CloseOutcome::Failed(late(&self.timeouts, "closing"));
             }
         }
     }
