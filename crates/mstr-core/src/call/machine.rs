@@ -391,13 +391,13 @@ impl Call {
                 let cookies = match verdict {
                     Verdict::Outdated => self.repeats.with_new_cookies(now),
                     _ if certain => None,
-                    _ => self.repeats.with_cookies_to_come(now),
+                    _ => self.repeats.with_cookies_to_come(self.deadline, now),
                 };
                 let lost = certain && verdict == Verdict::Uncertain;
                 if cookies.is_none() && !lost && self.spec.existing_only {
                     return self.fail(undecided());
                 }
-                // A limit that is reached is taken for the loss that it may be. What cannot be
+                // A limit that is reached, or the deadline that is near, is taken for the loss that it may be. What cannot be
                 // sent again says nothing: newer cookies explain the refusal.
                 if cookies.is_none() && (lost || self.repeats.may_be_in_new_session()) {
                     if let Some(grant) = &grant {
@@ -443,7 +443,8 @@ impl Call {
         if !matches!(self.stage, Stage::Answer | Stage::Body) {
             return self.unexpected();
         }
-        let unsent = error.sent() == Sent::No;
+        // What has been answered has been sent, whatever became of the answer's body.
+        let unsent = self.stage == Stage::Answer && error.sent() == Sent::No;
         let passing = matches!(
             error.kind(),
             TransportErrorKind::Connect

@@ -69,14 +69,22 @@ impl Repeats {
         Some(now)
     }
 
-    /// New cookies may be on their way: it is sent again in a moment.
-    pub(super) fn with_cookies_to_come(&mut self, now: Instant) -> Option<Instant> {
+    /// New cookies may be on their way: it is sent again in a moment, if that ends before the
+    /// deadline.
+    pub(super) fn with_cookies_to_come(
+        &mut self,
+        deadline: Option<Instant>,
+        now: Instant,
+    ) -> Option<Instant> {
         if !self.replayable || self.uncertain >= UNCERTAIN_LIMIT {
             return None;
         }
-        let wait = UNCERTAIN_WAIT * 2_u32.pow(self.uncertain);
+        let at = later(now, UNCERTAIN_WAIT * 2_u32.pow(self.uncertain));
+        if deadline.is_some_and(|deadline| at >= deadline) {
+            return None;
+        }
         self.uncertain += 1;
-        Some(later(now, wait))
+        Some(at)
     }
 
     /// Something failed that may pass: it is tried again after a wait, at least the one that the

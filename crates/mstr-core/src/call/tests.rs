@@ -593,3 +593,27 @@ fn turn_is_waited_for_before_the_session_is_extended() {
     assert!(matches!(call.ask(&mut rig.session, rig.now), Access::Pending));
     assert!(rig.session.is_renewing());
 }
+
+#[test]
+fn cookie_is_not_waited_for_beyond_the_deadline() {
+    let mut rig = Rig::exchanging(1);
+    let mut call = rig.call(with_total(Duration::from_secs(1)));
+    rig.sent(&mut call);
+    rig.now += Duration::from_millis(995);
+    assert!(matches!(rig.answer(&mut call, 401, &[], EXPIRED), Output::Wait(at) if at == rig.now));
+    assert!(!rig.session.is_open(), "it is taken for a loss");
+}
+
+#[test]
+fn what_was_answered_was_sent_whatever_its_body_s_failure_says() {
+    let mut rig = Rig::new();
+    let unsent = TransportError::new(TransportErrorKind::Connect).with_sent(Sent::No);
+    for (spec, repeated) in [(get(), true), (post(), false)] {
+        let mut call = rig.call(spec);
+        rig.sent(&mut call);
+        let asked = call.handle_head(&head(500, &[]), None, &mut rig.session, rig.now);
+        assert!(matches!(asked, Output::ReadError { .. }));
+        let output = call.handle_failure(&unsent, rig.now);
+        assert_eq!(matches!(output, Output::Wait(_)), repeated);
+    }
+}

@@ -163,7 +163,8 @@ impl SessionConfig {
     }
 
     /// Whether the session is kept for others who share it. Default false. With it, each change of
-    /// session or cookies is an [`Output::Store`](super::Output::Store).
+    /// session or cookies is an [`Output::Store`](super::Output::Store). A session that is adopted
+    /// is none until its cookies change: those who share it have it already.
     #[must_use]
     pub const fn records(mut self, wanted: bool) -> Self {
         self.records = wanted;

@@ -84,6 +84,7 @@ impl Session {
         if !gone {
             held.touch(now);
             held.confirm();
+            self.cooling.fruitless = 0;
             self.event(Event::Renewed { generation: self.generation });
         } else if epoch == held.epoch {
             self.lose(LossReason::Expired, now);

@@ -41,8 +41,8 @@ pub enum Output {
     NeedCredentials(ExchangeId),
     /// Send this request and answer with [`handle_response`](Session::handle_response).
     Send(Box<Exchange>),
-    /// The session in use, or its cookies, have changed: keep this for those who share it. Only
-    /// with [`records`](super::SessionConfig::records).
+    /// A session has been opened, or the cookies of the one in use have changed: keep this for
+    /// those who share it. Only with [`records`](super::SessionConfig::records).
     Store(Box<SessionRecord>),
     /// Nothing more now; call [`handle_timeout`](Session::handle_timeout) at this instant. With
     /// `None`, nothing is under way.

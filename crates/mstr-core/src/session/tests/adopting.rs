@@ -249,3 +249,24 @@ fn cookies_that_come_while_a_session_is_left_are_those_of_the_next_logout() {
     let again = rig.take(Purpose::Logout);
     assert!(header(&again, "cookie").is_some_and(|cookie| cookie.contains("JSESSIONID=newer")));
 }
+
+#[test]
+fn renewed_session_that_is_given_up_for_another_ends_the_count_of_fruitless_ones() {
+    let mut rig = Rig::open();
+    let lose = |rig: &mut Rig| {
+        let grant = rig.granted();
+        rig.session.revoke(grant.generation(), rig.now);
+        rig.pending();
+        rig.answer(Purpose::Login, opened("t"));
+    };
+    // Something had succeeded in the first.
+    for _ in 0..3 {
+        lose(&mut rig);
+    }
+    rig.command(Command::Renew);
+    rig.answer(Purpose::Renew, ok(204, ""));
+    rig.adopt(record()).expect("the same server");
+    lose(&mut rig);
+    // The third in all, and the first since one was renewed.
+    lose(&mut rig);
+}
