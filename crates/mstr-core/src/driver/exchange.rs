@@ -89,12 +89,8 @@ pub(super) fn no_provider() -> Error {
     Error::new(ErrorKind::Config, "no credentials were given")
 }
 
-/// Something that is done with the session has taken longer than a call may.
-pub(super) fn late(timeouts: &Timeouts, what: &'static str) -> Error {
-    let operation = match what {
-        "opening" => "login",
-        "closing" => "logout",
-        _ => "renew",
-    };
-    Error::new(ErrorKind::Timeout, timeouts.passed(Limit::Total, what)).with_operation(operation)
+/// An operation of the session's own has taken longer than a call may.
+pub(super) fn late(timeouts: &Timeouts, operation: &'static str) -> Error {
+    let message = timeouts.passed(Limit::Total, operation);
+    Error::new(ErrorKind::Timeout, message).with_operation(operation)
 }

@@ -13,7 +13,7 @@ use crate::protocol::{Project, ProjectRef, resolve_project};
 /// A handle. The last one of a core closes what is left open.
 pub(super) struct Handle<D: Driver> {
     pub(super) core: Arc<Core<D>>,
-    _guard: Arc<Guard<D>>,
+    _last: Arc<Last<D>>,
     project: Selected,
 }
 
@@ -27,9 +27,9 @@ enum Selected {
 }
 
 /// Closes what the last handle leaves behind.
-struct Guard<D: Driver>(Arc<Core<D>>);
+struct Last<D: Driver>(Arc<Core<D>>);
 
-impl<D: Driver> Drop for Guard<D> {
+impl<D: Driver> Drop for Last<D> {
     fn drop(&mut self) {
         D::release(&self.0);
     }
@@ -37,7 +37,7 @@ impl<D: Driver> Drop for Guard<D> {
 
 impl<D: Driver> Handle<D> {
     pub(super) fn new(core: Arc<Core<D>>) -> Self {
-        Self { _guard: Arc::new(Guard(Arc::clone(&core))), core, project: Selected::Default }
+        Self { _last: Arc::new(Last(Arc::clone(&core))), core, project: Selected::Default }
     }
 
     /// A request of this handle.
@@ -74,7 +74,7 @@ impl<D: Driver> Clone for Handle<D> {
     fn clone(&self) -> Self {
         Self {
             core: Arc::clone(&self.core),
-            _guard: Arc::clone(&self._guard),
+            _last: Arc::clone(&self._last),
             project: self.project.clone(),
         }
     }

@@ -33,8 +33,8 @@ impl Exchanging {
     }
 
     /// It is known from elsewhere.
-    pub(crate) const fn known() -> Self {
-        Self { replaced: EXCHANGES_WITH_EACH_ANSWER, kept: 0 }
+    pub(crate) const fn known(exchanges: bool) -> Self {
+        Self { replaced: if exchanges { EXCHANGES_WITH_EACH_ANSWER } else { 0 }, kept: 0 }
     }
 
     /// Only one request may be under way at a time.

@@ -68,17 +68,13 @@ impl Session {
         }
         self.give_up_for_another(now);
         self.forget_supplied();
-        if project.is_some() {
-            self.known.project = project;
-        }
+        self.known.project = project.or_else(|| self.known.project.take());
         self.generation = self.generation.next_from(record.generation);
         held.generation = self.generation;
         held.borrowed = record.borrowed;
         held.adopted = true;
         held.jitter = self.backoff.fraction();
-        if record.exchanges {
-            held.exchanging = Exchanging::known();
-        }
+        held.exchanging = Exchanging::known(record.exchanges);
         held.set_idle_timeout(record.idle_timeout, now);
         self.state = State::open(held);
         self.event(Event::Opened { generation: self.generation });

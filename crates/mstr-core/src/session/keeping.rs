@@ -173,12 +173,11 @@ impl Session {
         if self.state.is_closing() {
             return;
         }
-        if let State::Leaving { .. } = &self.state {
-            // The session is on its way out already; what follows uses the new credentials.
-            return self.replace_credentials(credentials);
+        // A session may be on its way out already; what follows uses the new credentials.
+        if !matches!(self.state, State::Leaving { .. }) {
+            self.give_up_for_another(now);
+            self.cooling = Cooling::default();
         }
-        self.give_up_for_another(now);
-        self.cooling = Cooling::default();
         self.replace_credentials(credentials);
     }
 

@@ -160,10 +160,7 @@ impl Session {
         supplied: Result<Credentials, Error>,
         now: Instant,
     ) {
-        let State::AwaitingCredentials(awaited) = &self.state else {
-            return;
-        };
-        if awaited.id != id {
+        if !matches!(&self.state, State::AwaitingCredentials(awaited) if awaited.id == id) {
             return;
         }
         let checked = supplied.and_then(|credentials| {
@@ -416,13 +413,14 @@ impl Session {
         self.known.server = Some(server);
     }
 
-    /// A request that logs the current session out, for a driver that cannot wait for it.
-    pub(crate) fn parting_request(&self) -> Option<Request<Bytes>> {
-        let held = match &self.state {
+    /// Ends what there is without waiting for it, for a driver that goes away and cannot wait.
+    pub fn abandon(&mut self, now: Instant) {
+        let held = match std::mem::replace(&mut self.state, State::idle()) {
             State::Leaving { held, .. } => held,
-            state => state.held().filter(|held| held.is_ours())?,
+            State::Open { held, .. } | State::Settling { held, .. } if held.is_ours() => held,
+            other => return self.state = other,
         };
-        Some(self.config.endpoint.logout(&held.wire))
+        self.log_out_in_background(&held.wire, now);
     }
 
     pub(super) const fn current_credentials(&self) -> Option<&Credentials> {
@@ -448,11 +446,11 @@ impl Session {
     /// Queues an exchange that is awaited.
     pub(super) fn send(
         &mut self,
-        purpose: Purpose,
+        what: Purpose,
         request: Request<Bytes>,
         now: Instant,
     ) -> InFlight {
-        self.queue(purpose, request, now, false)
+        self.queue(what, request, now, false)
     }
 
     /// Ends a session without waiting for it.

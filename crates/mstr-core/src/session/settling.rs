@@ -73,7 +73,7 @@ impl Session {
                 if !is_passing_status(response.status()) {
                     return match self.on_check(purpose, &response, now) {
                         Ok(()) => self.finish_settling(now),
-                        Err(error) => self.abandon(error.with_operation(purpose.name()), now),
+                        Err(error) => self.fail_check(error.with_operation(purpose.name()), now),
                     };
                 }
                 wire::refusal(&response)
@@ -86,7 +86,7 @@ impl Session {
     fn retry_check(&mut self, purpose: Purpose, attempts: u32, error: Error, now: Instant) {
         if !error.is_retryable() || attempts >= self.config.retry.max_attempts {
             let error = error.with_operation(purpose.name()).with_attempts(attempts);
-            return self.abandon(error, now);
+            return self.fail_check(error, now);
         }
         let wait = self.backoff.next(&self.config.retry);
         let until = later(now, wait.max(error.retry_after().unwrap_or_default()));
@@ -268,7 +268,7 @@ impl Session {
     }
 
     /// A check has failed for good: the session is logged out before anyone hears of it.
-    pub(super) fn abandon(&mut self, error: Error, now: Instant) {
+    pub(super) fn fail_check(&mut self, error: Error, now: Instant) {
         if let Some(held) = self.state.take_held() {
             self.leave(held, After::Fail(error), now);
         }

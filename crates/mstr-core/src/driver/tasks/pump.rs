@@ -100,7 +100,7 @@ impl Core<Tasks> {
         loop {
             match self.access(|session| session.request_access(self.now())) {
                 Begun::Done(access) => return access.map(drop),
-                Begun::Flight(flight) => self.wait_for(flight, deadline, "opening").await?,
+                Begun::Flight(flight) => self.wait_for(flight, deadline, "login").await?,
             }
         }
     }
@@ -113,7 +113,7 @@ impl Core<Tasks> {
     ) -> Outcome {
         match self.command(command) {
             Begun::Done(outcome) => outcome,
-            Begun::Flight(flight) => self.wait_for(flight, deadline, "renewing").await,
+            Begun::Flight(flight) => self.wait_for(flight, deadline, "renew").await,
         }
     }
 
@@ -121,10 +121,10 @@ impl Core<Tasks> {
         &self,
         flight: Flight<Outcome>,
         deadline: Option<Instant>,
-        what: &'static str,
+        operation: &'static str,
     ) -> Outcome {
         let landed = before(deadline, &*self.driver.timer, flight.wait(Err(aborted()))).await;
-        landed.unwrap_or_else(|| Err(late(&self.timeouts, what)))
+        landed.unwrap_or_else(|| Err(late(&self.timeouts, operation)))
     }
 
     /// Ends the session, within the total time of a call.
@@ -137,7 +137,7 @@ impl Core<Tasks> {
                 return outcome;
             }
             if deadline.is_some_and(|deadline| self.now() >= deadline) {
-                return CloseOutcome::Failed(late(&self.timeouts, "closing"));
+                return CloseOutcome::Failed(late(&self.timeouts, "logout"));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The driver itself, and how threads share a login: one of them leads, the others wait for it.
 
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::Response;
@@ -13,14 +13,11 @@ use crate::driver::exchange::{
 };
 use crate::error::{Error, ErrorKind};
 use crate::park::{block_on, block_on_until};
-use crate::policy::{Timeouts, later};
+use crate::policy::Timeouts;
 use crate::protocol::Credentials;
-use crate::session::{CloseOutcome, Command, Exchange, ExchangeId, Purpose, Session};
+use crate::session::{CloseOutcome, Command, Exchange, ExchangeId, Session};
 use crate::sync::{Condvar, Mutex, MutexGuard, lock};
 use crate::trace;
-
-/// How long the last logout may take, which no caller waits for.
-const PARTING: Duration = Duration::from_secs(10);
 
 /// The blocking driver.
 #[derive(Debug)]
@@ -66,15 +63,7 @@ impl Driver for Threads {
     }
 
     fn release(core: &Arc<Core<Self>>) {
-        let parting = core.look(|session| {
-            let open = session.close_outcome().is_none();
-            open.then(|| session.parting_request()).flatten()
-        });
-        if let Some(request) = parting {
-            let deadline = later(core.now(), PARTING);
-            let request = outgoing(request, Purpose::Logout, deadline, &core.timeouts);
-            core.driver.0.send_detached(request);
-        }
+        core.session(Session::abandon);
     }
 }
 
@@ -138,7 +127,7 @@ impl Core<Threads> {
                 Begun::Done(access) => return access.map(drop),
                 Begun::Flight(flight) => {
                     self.wait_for(&flight, deadline)
-                        .unwrap_or_else(|| Err(late(&self.timeouts, "opening")))?;
+                        .unwrap_or_else(|| Err(late(&self.timeouts, "login")))?;
                 }
             }
         }
@@ -155,7 +144,7 @@ impl Core<Threads> {
             Begun::Done(outcome) => outcome,
             Begun::Flight(flight) => self
                 .wait_for(&flight, deadline)
-                .unwrap_or_else(|| Err(late(&self.timeouts, "renewing"))),
+                .unwrap_or_else(|| Err(late(&self.timeouts, "renew"))),
         }
     }
 
@@ -169,7 +158,7 @@ impl Core<Threads> {
                 return outcome;
             }
             if deadline.is_some_and(|deadline| self.now() >= deadline) {
-                return CloseOutcome::Failed(late(&self.timeouts, "closing"));
+                return CloseOutcome::Failed(late(&self.timeouts, "logout"));
             }
         }
     }
