@@ -55,10 +55,8 @@ impl Session {
         let State::Settling { checks, .. } = &mut self.state else {
             return;
         };
-        let Some((purpose, slot)) = checks.0.iter_mut().find(|(_, slot)| slot.awaits(id)) else {
-            return;
-        };
-        let purpose = *purpose;
+        let awaited = checks.0.iter_mut().find(|(_, slot)| slot.awaits(id));
+        let Some(&mut (purpose, ref mut slot)) = awaited else { return };
         let Slot::InFlight { attempts, .. } = *slot else {
             return;
         };
@@ -85,8 +83,8 @@ impl Session {
 
     fn retry_check(&mut self, purpose: Purpose, attempts: u32, error: Error, now: Instant) {
         if !error.is_retryable() || attempts >= self.config.retry.max_attempts {
-            let error = error.with_operation(purpose.name()).with_attempts(attempts);
-            return self.fail_check(error, now);
+            return self
+                .fail_check(error.with_operation(purpose.name()).with_attempts(attempts), now);
         }
         let wait = self.backoff.next(&self.config.retry);
         let until = later(now, wait.max(error.retry_after().unwrap_or_default()));
