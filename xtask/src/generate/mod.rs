@@ -4,7 +4,7 @@
 //! - each crate's README, from its documentation;
 //! - the licence texts beside each crate, from those at the root;
 //! - the table of layers in `ARCHITECTURE.md`, from the one that `tidy` enforces;
-//! - `docs/session-machine.md`, from the machine itself, by a test;
+//! - `docs/session-machine.md` and `docs/call-machine.md`, from the machines themselves, by tests;
 //! - the table of capabilities in `docs/transports.md`, from the backends of the conformance suite, by
 //!   a test.
 
@@ -35,7 +35,7 @@ struct Document {
 /// Writes what has changed.
 pub(crate) fn write() -> Outcome {
     write_texts()?;
-    // What the machine does, only the machine can tell, and so it is with the transports.
+    // What a machine does, only the machine can tell, and so it is with the transports.
     let mut test = cargo(
         "test --locked --package mstr-tests --test machine --test conformance -- the_document",
     );

@@ -386,20 +386,23 @@ impl Call {
             Verdict::Sound => None,
             Verdict::Gone => self.in_new_session(now),
             Verdict::Outdated | Verdict::Uncertain => {
-                // Nothing but a renewal can have overtaken a request that had its turn.
-                let certain = self.has_turn && !session.is_renewing();
+                // Nothing but a renewal can have overtaken a request that had its turn. One that
+                // cannot be sent again cannot ask a second time, and if its refusal said nothing,
+                // calls like it would never find out.
+                let lost = verdict == Verdict::Uncertain
+                    && !session.is_renewing()
+                    && (self.has_turn || !self.repeats.is_replayable());
                 let cookies = match verdict {
                     Verdict::Outdated => self.repeats.with_new_cookies(now),
-                    _ if certain => None,
+                    _ if lost => None,
                     _ => self.repeats.with_cookies_to_come(self.deadline, now),
                 };
-                let lost = certain && verdict == Verdict::Uncertain;
                 if cookies.is_none() && !lost && self.spec.existing_only {
                     return self.fail(undecided());
                 }
-                // A limit that is reached, or the deadline that is near, is taken for the loss that it may be. What cannot be
-                // sent again says nothing: newer cookies explain the refusal.
-                if cookies.is_none() && (lost || self.repeats.may_be_in_new_session()) {
+                // A limit that is reached, or a deadline that is near, is taken for the loss that
+                // it may be; for what cannot be sent again, newer cookies explain the refusal.
+                if cookies.is_none() && (lost || self.repeats.is_replayable()) {
                     if let Some(grant) = &grant {
                         session.revoke(grant.generation(), now);
                     }

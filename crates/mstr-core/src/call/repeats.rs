@@ -42,16 +42,15 @@ impl Repeats {
     /// The session was gone, so the request has not been processed, whatever its method: it is
     /// sent once more in a new one.
     pub(super) const fn in_new_session(&mut self, now: Instant) -> Option<Instant> {
-        if !self.may_be_in_new_session() {
+        if !self.replayable || self.reauthenticated {
             return None;
         }
         self.reauthenticated = true;
         Some(now)
     }
 
-    /// Whether it may still be sent in a new session.
-    pub(super) const fn may_be_in_new_session(&self) -> bool {
-        self.replayable && !self.reauthenticated
+    pub(super) const fn is_replayable(&self) -> bool {
+        self.replayable
     }
 
     /// There is no body any more that could be sent once only.

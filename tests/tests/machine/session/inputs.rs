@@ -5,6 +5,8 @@ use http::Response;
 use mstr_core::session::Purpose;
 use mstr_core::{Sent, TransportError, TransportErrorKind};
 
+use crate::graph;
+
 /// One thing that happens.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Input {
@@ -29,6 +31,25 @@ pub(crate) enum Input {
     },
     /// Every other exchange of the past is answered once more, as a success with a token.
     Stale,
+    /// A session that was opened elsewhere is to be used.
+    Adopt(Adopted),
+    /// The front headers of what waits for them, in the background or not, come or cannot be had.
+    Front {
+        detached: bool,
+        given: bool,
+    },
+}
+
+/// Which session.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Adopted {
+    Own,
+    /// Somebody else's.
+    Borrowed,
+    /// The one in use, as it is.
+    InUse,
+    /// One on another server.
+    Foreign,
 }
 
 /// Which credentials.
@@ -229,7 +250,7 @@ fn response(status: u16, body: &'static str) -> Response<Bytes> {
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Observed {
     Success,
-    /// With a new cookie for the session.
+    /// With a new cookie for the session, for the second time: from now on each answer has one.
     NewCookie,
     /// The session is gone, and still so when asked again: the driver revokes it.
     Gone,
@@ -249,6 +270,8 @@ pub(crate) struct Possible {
     pub(crate) late_own: bool,
     pub(crate) late_borrowed: bool,
     pub(crate) stale: bool,
+    /// Not in the background, and in it.
+    pub(crate) fronting: [bool; 2],
 }
 
 impl Possible {
@@ -282,13 +305,21 @@ impl Possible {
         if self.stale {
             inputs.push(Input::Stale);
         }
+        inputs.extend([Adopted::Own, Adopted::Borrowed, Adopted::Foreign].map(Input::Adopt));
+        if self.granted {
+            inputs.push(Input::Adopt(Adopted::InUse));
+        }
+        for detached in [false, true] {
+            if self.fronting[usize::from(detached)] {
+                inputs.extend([true, false].map(|given| Input::Front { detached, given }));
+            }
+        }
         inputs
     }
 }
 
-impl Input {
-    /// What is done, and how: inputs that are done alike stand in one row.
-    pub(crate) fn words(self) -> (String, &'static str) {
+impl graph::Input for Input {
+    fn words(self) -> (String, &'static str) {
         let (what, how) = match self {
             Self::Access => ("access is asked for", "at once"),
             Self::AccessLater => ("access is asked for", "after a long silence"),
@@ -313,12 +344,27 @@ impl Input {
             Self::LateLogin { borrowed: false } => ("a login given up earlier succeeds", ""),
             Self::LateLogin { borrowed: true } => ("a delegation given up earlier succeeds", ""),
             Self::Stale => ("an exchange of the past is answered again", ""),
+            Self::Adopt(Adopted::Own) => ("a session from elsewhere is adopted", "an own one"),
+            Self::Adopt(Adopted::Borrowed) => {
+                ("a session from elsewhere is adopted", "a borrowed one")
+            }
+            Self::Adopt(Adopted::InUse) => {
+                ("a session from elsewhere is adopted", "the one in use")
+            }
+            Self::Adopt(Adopted::Foreign) => ("a session of another server is adopted", ""),
+            Self::Front { detached: false, given: true } => ("front headers", "come"),
+            Self::Front { detached: false, given: false } => ("front headers", "cannot be had"),
+            Self::Front { detached: true, given: true } => {
+                ("front headers for the background", "come")
+            }
+            Self::Front { detached: true, given: false } => {
+                ("front headers for the background", "cannot be had")
+            }
         };
         (what.to_owned(), how)
     }
 
-    /// Shorter still, for an arrow.
-    pub(crate) fn label(self) -> String {
+    fn label(self) -> String {
         match self {
             Self::Access => "access".into(),
             Self::AccessLater => "access after silence".into(),
@@ -334,6 +380,9 @@ impl Input {
             Self::Observe(_) => "request answered".into(),
             Self::LateLogin { .. } => "late login".into(),
             Self::Stale => "stale answer".into(),
+            Self::Adopt(_) => "a session is adopted".into(),
+            Self::Front { given: true, .. } => "front headers".into(),
+            Self::Front { .. } => "no front headers".into(),
         }
     }
 }

@@ -2,25 +2,21 @@
 //! interface, and from what was sent and answered before.
 //!
 //! An attribute that is missing here shows: the machine then does two things in what looks like
-//! one situation, and the walks of [`rules`](super::rules) fail.
+//! one situation, and the walks of [`graph`](crate::graph) fail.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mstr_core::session::Session;
 
-use super::driver::{Done, MAX_ATTEMPTS, World};
-use super::inputs::{Exchanged, Given, Input, Observed, Reply};
+use super::driver::{MAX_ATTEMPTS, World};
+use super::inputs::{Adopted, Exchanged, Given, Input, Observed, Reply};
+use crate::graph::{self, Attribute, Done};
 
 /// After so many sessions in which nothing succeeded the machine pauses.
 const FRUITLESS_LIMIT: u32 = 3;
-
-/// One attribute: its name, and its value as the condition of a row.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub(crate) struct Attribute {
-    pub(crate) name: &'static str,
-    pub(crate) value: String,
-}
+/// For so long.
+const PAUSE: Duration = Duration::from_secs(30);
 
 /// The state, and what else decides.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -33,12 +29,33 @@ pub(crate) struct Situation {
     pub(crate) attributes: Vec<Attribute>,
 }
 
+impl graph::Situation for Situation {
+    fn state(&self) -> &'static str {
+        self.state
+    }
+}
+
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Check {
     InFlight,
     PutOff,
     Crossed,
     Done,
+}
+
+/// What the driver sees.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) world: World,
+    /// In the order of the deadlines.
+    pub(crate) awaited: Vec<(Instant, Exchanged)>,
+    /// A success of what is awaited opens a session that is somebody else's.
+    pub(crate) borrows: bool,
+    /// Of logins that were given up.
+    pub(crate) late: Vec<bool>,
+    /// What waits for front headers, not in the background and in it.
+    pub(crate) fronting: [Option<Exchanged>; 2],
+    pub(crate) now: Instant,
 }
 
 /// What happened so far.
@@ -49,20 +66,26 @@ pub(crate) struct Track {
     /// The session in use, if its end is its owner's business.
     pub(crate) borrowed_token: Option<String>,
     source: Given,
+    /// It was created with a provider, to which a reset without credentials goes back.
+    has_provider: bool,
     attempt: u32,
     logout_attempt: u32,
     web: bool,
     checks: BTreeMap<Exchanged, (u32, Check)>,
     borrowed: bool,
     confirmed: bool,
+    /// Opened elsewhere, and nothing has succeeded in it yet.
+    pub(crate) adopted: bool,
     fruitless: u32,
-    cooling: bool,
-    ever_open: bool,
+    cooling: Option<Instant>,
+    /// Every check has been answered once.
+    pub(crate) verified: bool,
     required: bool,
     asked_for: bool,
     crossed: bool,
     then: &'static str,
-    refusal: &'static str,
+    /// Why the credentials are refused, also while an adopted session is in use.
+    pub(crate) refusal: &'static str,
 }
 
 impl Track {
@@ -72,15 +95,17 @@ impl Track {
             supplied: None,
             borrowed_token: None,
             source,
+            has_provider: source == Given::Nothing,
             attempt: 0,
             logout_attempt: 0,
             web: false,
             checks: BTreeMap::new(),
             borrowed: false,
             confirmed: false,
+            adopted: false,
             fruitless: 0,
-            cooling: false,
-            ever_open: false,
+            cooling: None,
+            verified: false,
             required: false,
             asked_for: false,
             crossed: false,
@@ -89,18 +114,31 @@ impl Track {
         }
     }
 
-    /// Something was sent, by an input in the state `from`.
-    pub(crate) fn sent(&mut self, exchange: Exchanged, detached: bool, from: &str, body: &[u8]) {
+    /// What is about to be sent in this state.
+    pub(crate) fn beginning(&self, state: &str) -> Exchanged {
+        match state {
+            "logging in" if self.source == Given::IdentityToken => Exchanged::Delegate,
+            "logging in" => Exchanged::Login,
+            "renewing" => Exchanged::Renew,
+            _ => Exchanged::Logout,
+        }
+    }
+
+    pub(crate) fn sent(&mut self, exchange: Exchanged, body: &[u8]) {
+        if exchange == Exchanged::Login {
+            let body = String::from_utf8_lossy(body);
+            self.web = body.contains("\"applicationType\":35");
+        }
+    }
+
+    /// Something that is awaited was sent or is about to be, by an input in the state `from`.
+    pub(crate) fn begun(&mut self, exchange: Exchanged, from: &str) {
         if exchange.opens_session() {
             self.attempt = if from == "backing off" { self.attempt + 1 } else { 1 };
             self.borrowed = exchange == Exchanged::Delegate;
             self.checks.clear();
         }
-        if exchange == Exchanged::Login {
-            let body = String::from_utf8_lossy(body);
-            self.web = body.contains("\"applicationType\":35");
-        }
-        if exchange == Exchanged::Logout && !detached {
+        if exchange == Exchanged::Logout {
             let again = from == "closing" || from == "leaving a session";
             self.logout_attempt = if again { self.logout_attempt + 1 } else { 1 };
         }
@@ -115,6 +153,8 @@ impl Track {
     pub(crate) fn answered(&mut self, exchange: Exchanged, reply: Reply) {
         if exchange.opens_session() {
             self.logout_attempt = 0;
+            // With front headers it is not seen at once.
+            self.web |= exchange == Exchanged::Login && reply == Reply::TypeRefused;
         }
         if let Some((_, check)) = self.checks.get_mut(&exchange) {
             *check = match reply {
@@ -139,13 +179,21 @@ impl Track {
     }
 
     /// An input has been carried out.
-    pub(crate) fn after(&mut self, from: &str, input: Input, done: &Done, session: &Session) {
+    pub(crate) fn after(
+        &mut self,
+        from: &str,
+        input: Input,
+        done: &Done,
+        session: &Session,
+        now: Instant,
+    ) {
         let has = |event: &str| done.events.iter().any(|found| found.starts_with(event));
         let entered = from != done.state;
         match input {
             Input::Reset(given) if from != "closing" && from != "closed" => {
                 self.supplied = None;
-                if matches!(given, Given::Password | Given::IdentityToken) {
+                let provider = given == Given::Nothing && self.has_provider;
+                if provider || matches!(given, Given::Password | Given::IdentityToken) {
                     self.source = given;
                 }
                 if from == "leaving a session" {
@@ -156,26 +204,39 @@ impl Track {
                     }
                 } else {
                     self.fruitless = 0;
-                    self.cooling = false;
+                    self.cooling = None;
+                    self.refusal = "";
                 }
             }
-            Input::Observe(Observed::Success | Observed::NewCookie) => {
-                self.confirmed = true;
-                self.fruitless = 0;
-                self.crossed |= input == Input::Observe(Observed::NewCookie);
-            }
-            Input::Answer(Exchanged::Inspect, _) => self.confirmed |= session.info().is_some(),
-            Input::AccessLater => self.cooling = false,
+            Input::Observe(Observed::Success | Observed::NewCookie) => self.confirm(),
+            Input::Answer(Exchanged::Inspect, _) if session.info().is_some() => self.confirm(),
             _ => {}
         }
+        let replaced = [Observed::NewCookie, Observed::Success, Observed::ServerError];
+        self.crossed |= replaced.map(Input::Observe).contains(&input) && session.takes_turns();
+        self.crossed |= input == Input::Adopt(Adopted::InUse);
         if has("lost") {
-            self.lost();
+            self.lost(now);
         }
-        if has("opened") {
+        let adopted = match input {
+            Input::Adopt(adopted) if has("opened") => Some(adopted),
+            _ => None,
+        };
+        if has("opened") && adopted != Some(Adopted::InUse) {
             self.confirmed = false;
+            self.adopted = adopted.is_some();
         }
-        self.confirmed |= has("renewed");
-        self.ever_open |= done.state == "open";
+        if let Some(own @ (Adopted::Own | Adopted::Borrowed)) = adopted {
+            self.borrowed = own == Adopted::Borrowed;
+            self.supplied = None;
+        }
+        if has("renewed") {
+            self.confirm();
+        }
+        // A renewal also leads there, of an adopted session too.
+        let first = |exchange: Exchanged| exchange.opens_session() || exchange.is_check();
+        self.verified |=
+            done.state == "open" && matches!(input, Input::Answer(exchange, _) if first(exchange));
         match done.state {
             "renewing" if entered => {
                 self.required = matches!(input, Input::Access | Input::AccessLater);
@@ -188,6 +249,8 @@ impl Track {
                 self.then =
                     if again { "then it logs in again" } else { "then the failure is told" };
             }
+            // What was refused before is refused again.
+            "refused" if has("lost") && !self.borrowed && !self.refusal.is_empty() => {}
             // Another reset may refuse for another reason.
             "refused" if entered || matches!(input, Input::Reset(_)) => {
                 self.refusal = match input {
@@ -205,27 +268,25 @@ impl Track {
         }
     }
 
-    fn lost(&mut self) {
-        if self.borrowed {
+    fn confirm(&mut self) {
+        self.confirmed = true;
+        self.adopted = false;
+        self.fruitless = 0;
+    }
+
+    fn lost(&mut self, now: Instant) {
+        if self.borrowed || self.adopted {
             return;
         }
         self.fruitless = if self.confirmed { 0 } else { self.fruitless + 1 };
         if self.fruitless >= FRUITLESS_LIMIT {
             self.fruitless = 0;
-            self.cooling = true;
+            self.cooling = Some(now + PAUSE);
         }
     }
 
-    /// `awaited` is in the order of the deadlines, and `borrows` if it would; `late` says whether logins that
-    /// were given up borrow.
-    pub(crate) fn situation(
-        &self,
-        world: World,
-        session: &Session,
-        awaited: &[(Instant, Exchanged)],
-        borrows: bool,
-        late: &[bool],
-    ) -> Situation {
+    pub(crate) fn situation(&self, session: &Session, seen: &Seen) -> Situation {
+        let Seen { world, awaited, borrows, late, fronting, now } = seen;
         let state = session.describe();
         let mut attributes = Vec::new();
         let mut add = |name, value: String| attributes.push(Attribute { name, value });
@@ -233,6 +294,9 @@ impl Track {
             if yes { then.to_owned() } else { otherwise.to_owned() }
         };
         add("late", format!("{late:?}"));
+        if *world == World::Fronted {
+            add("front", format!("{fronting:?}"));
+        }
         if state == "closed" {
             return Situation { state, checks: BTreeMap::new(), due: Vec::new(), attributes };
         }
@@ -248,8 +312,13 @@ impl Track {
             let left = self.logout_attempt < MAX_ATTEMPTS;
             add("logout", choose(left, "an attempt is left", "no attempt is left"));
         }
-        if state == "refused" {
+        if state == "refused" || (in_use && !self.refusal.is_empty()) {
             add("refusal", self.refusal.to_owned());
+        }
+        if in_use {
+            let refused = !self.refusal.is_empty();
+            let not = "the credentials are not refused";
+            add("credentials", choose(refused, "the credentials are refused", not));
         }
         if leaving {
             add("then", self.then.to_owned());
@@ -266,17 +335,19 @@ impl Track {
             );
         }
         if closing {
-            add("borrowed", choose(borrows, "it is borrowed", "it is its own"));
+            add("borrowed", choose(*borrows, "it is borrowed", "it is its own"));
         }
         if in_use {
             add("borrowed", choose(self.borrowed, "it is borrowed", "it is its own"));
         }
         if state == "open" || state == "renewing" {
             let proven = choose(self.confirmed, "something succeeded", "nothing succeeded yet");
-            add("confirmed", proven);
+            let adopted = "it was adopted and nothing succeeded yet".to_owned();
+            add("confirmed", if self.adopted { adopted } else { proven });
         }
-        if state == "idle" {
-            add("cooling", choose(self.cooling, "during a pause", "otherwise"));
+        let cooling = self.cooling.is_some_and(|until| *now < until);
+        if state == "idle" || (cooling && in_use) {
+            add("cooling", choose(cooling, "during a pause", "otherwise"));
         }
         let first = awaited.first().map(|(deadline, _)| *deadline);
         let due = awaited.iter().filter(|(deadline, _)| Some(*deadline) == first);
@@ -285,8 +356,13 @@ impl Track {
             exchanges.iter().map(|exchange| exchange.name()).collect::<Vec<_>>().join(" and ")
         };
         if state != "checking the session" {
-            let nothing = due.is_empty();
-            let awaited = choose(nothing, "during a pause", &format!("{} under way", names(&due)));
+            let awaited = match (due.is_empty(), fronting) {
+                (true, [Some(exchange), _]) => {
+                    format!("front headers of the {} asked for", exchange.name())
+                }
+                (true, _) => "during a pause".to_owned(),
+                (false, _) => format!("{} under way", names(&due)),
+            };
             add("awaited", awaited);
         }
         if closing {
@@ -294,6 +370,9 @@ impl Track {
         }
         let source = match self.source {
             Given::Nothing => "with a provider".to_owned(),
+            given if self.has_provider => {
+                format!("with {} in place of the provider's", given.name(""))
+            }
             given => format!("with {}", given.name("")),
         };
         add("source", source);
@@ -302,21 +381,19 @@ impl Track {
             let supplied = self.supplied.map_or("nothing", |given| given.name("an error"));
             add("supplied", format!("which gave {supplied}"));
         }
-        let fruitless =
-            if self.confirmed && state != "idle" && in_use { 0 } else { self.fruitless };
-        add("fruitless", format!("sessions of no use before it: {fruitless}"));
+        add("fruitless", format!("sessions of no use before it: {}", self.fruitless));
         add("turns", choose(session.takes_turns(), "the server replaces cookies", "cookies stay"));
-        add("ever open", choose(self.ever_open, "a session was open before", "it is the first"));
+        add("verified", choose(self.verified, "a session was open before", "it is the first"));
         add("web", choose(self.web, "as a web client", "as a Python client"));
         // What is known is asked about no more, and once a session was open everything is known.
-        if self.ever_open {
+        if self.verified {
             add("unknown", "everything is known".to_owned());
         } else {
-            let checks = world == World::Checks;
+            let checks = *world == World::Checks;
             let unknown: Vec<&str> = [
                 (Exchanged::Inspect, checks && session.info().is_none()),
                 (Exchanged::Status, checks && session.server().is_none()),
-                (Exchanged::ListProjects, !checks && session.project().is_none()),
+                (Exchanged::ListProjects, *world == World::Project && session.project().is_none()),
             ]
             .into_iter()
             .filter_map(|(exchange, unknown)| unknown.then_some(exchange.name()))

@@ -1,0 +1,126 @@
+//! What is said on the call's page, and which attributes matter to which input.
+
+use super::driver::{Driver, MAX_ATTEMPTS, NOT_ASKED_FOR};
+use super::inputs::{Input, Reply};
+use super::situation::{
+    ABOUT, CLOSED, EXCHANGED, Given, NEAR, NEVER, NO_TURN, NONE, PASSED, STAY, Situation, WAITED,
+};
+use crate::conditions::Attributes;
+use crate::document::Page;
+use crate::graph::Done;
+
+impl Page for Driver {
+    const INTRODUCTION: &'static str = "\
+# The call machine, state by state
+
+A test gives calls everything that can be given to them, in every situation that it finds, until it
+finds no further one. What the calls did is below, and a test fails where they do something else. An
+arrow says that a state *can* change for this reason; the tables say when. The calls are a GET, a POST,
+a POST whose body can be sent once, a GET about the session in use, and GETs without the session; with
+and without a limit of calls in flight, a shared store and front headers; with a deadline and without.
+Behind each is a real session, in which other calls are answered meanwhile. What a call did not ask for
+is tried before the call is sent again, in every state.
+
+In the tables, `if` has what tells the situations apart, and is empty where the row always holds. The
+head of an error is given twice: first without the beginning of its body, then with it. *No wait* means
+that the request is sent again at once, *a moment's wait* is one for a cookie that may be on its way, *a
+wait* is one that grows with each failure. A session is *given up* in the same step: the next access
+opens another one. What a caller is told is *delivered*, the response, or a *failure*.
+";
+    const SENT: &'static str = "is asked for";
+    const WHICH: &'static [&'static str] = &[];
+    const TELLING: &'static [&'static str] = &[
+        "mistake",
+        "none open",
+        "late",
+        "turn",
+        "why",
+        "about",
+        "login",
+        "attempt",
+        "time",
+        "repeatable",
+        "safe",
+        "redirect",
+        "spent",
+        "wants",
+        "auth",
+        "home",
+        "consulted",
+    ];
+    const UNEXPECTED: Option<&'static str> = Some(
+        "everything that is in no row of a state's table: *over*, failure: usage. It was not asked \
+         for.",
+    );
+
+    fn attributes(input: Input, situation: &Situation) -> Attributes {
+        let matter: &[&str] = match input {
+            Input::Proceed => &["mistake", "wants", "auth", "consulted", "home", "late"],
+            Input::Access => &["wants", "late"],
+            Input::FrontHeaders { given: true } => &["late"],
+            Input::Head(reply) if reply.is_redirect() => &["redirect", "spent"],
+            Input::Told(reply) if reply.is_gone() => &["about", "login", "repeatable"],
+            Input::Told(_) | Input::Failure(_) => &["attempt", "repeatable", "safe"],
+            _ => &[],
+        };
+        let own = situation.attributes.iter().filter(|found| matter.contains(&found.name));
+        let mut attributes: Attributes =
+            own.map(|attribute| (attribute.name, attribute.value.clone())).collect();
+        let mut add = |name, yes: bool, then: &str, otherwise: &str| {
+            attributes.insert(name, if yes { then } else { otherwise }.to_owned());
+        };
+        let is = |name, value| situation.is(name, value);
+        let near = is("deadline", NEAR) || is("deadline", PASSED);
+        match input {
+            Input::Access => {
+                let none = is("about", ABOUT) && is("session", CLOSED);
+                let about = "it is about the session in use, and none is open";
+                add("none open", none, about, "a session is open or may be opened");
+                let needed = is("turns", EXCHANGED) && is("turn", NO_TURN);
+                add("turn", needed, "a turn is needed", "no turn is needed, or it has one");
+            }
+            Input::Told(reply) if reply.is_gone() => {
+                attributes.insert("why", why(situation, near).to_owned());
+            }
+            Input::Told(_) | Input::Failure(_) => {
+                let far = is("deadline", NONE);
+                let time = if input == Input::Told(Reply::ComeBackLater) { far } else { !near };
+                add("time", time, "there is time", "the wait would end after the deadline");
+            }
+            _ => {}
+        }
+        attributes
+    }
+
+    fn summary(_: &str, done: &Done) -> Done {
+        done.clone()
+    }
+
+    fn is_unexpected(done: &Done) -> bool {
+        done.failure.as_deref() == Some(NOT_ASKED_FOR)
+    }
+
+    fn ending() -> String {
+        format!("with {MAX_ATTEMPTS} attempts for each call")
+    }
+}
+
+/// What may explain that the session seems to be gone.
+fn why(situation: &Situation, near: bool) -> &'static str {
+    let waited = situation.is("uncertain", WAITED);
+    match situation.given {
+        Given::Nothing => "it is sent without the session",
+        Given::Outdated | Given::Replaced if situation.is("outdated", NEVER) => {
+            "its grant is out of date for the 65th time"
+        }
+        Given::Outdated | Given::Replaced => "its grant is out of date",
+        Given::Current if situation.is("turns", STAY) => "its grant is up to date, cookies stay",
+        Given::Current if !situation.is("turn", NO_TURN) => {
+            "its grant is up to date, it has a turn"
+        }
+        Given::Current if near || waited => {
+            "cookies are replaced, and it has waited three times or cannot wait"
+        }
+        Given::Current => "cookies are replaced, and one may be on its way",
+    }
+}
