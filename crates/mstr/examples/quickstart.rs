@@ -10,15 +10,24 @@
 //!   `MSTR_LOGIN_MODE` = `standard`, `ldap`, `anonymous` or `api-token` where it is not implied
 //! - `MSTR_PROJECT_NAME` or `MSTR_PROJECT_ID` (default: the first project)
 //! - `MSTR_CA_FILE`, a PEM file with the certificate authority to trust
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what it is for")]
+#![expect(clippy::print_stderr, reason = "printing is what it is for")]
 
 use std::error::Error as _;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use mstr::hyper::{HyperTransport, TlsConfig};
 use mstr::prelude::*;
 use mstr_fake::Server;
 use mstr_fake::loopback::HttpServer;
+
+/// Prints a line. Unlike `println!` it goes on where nobody reads any more (`| head -n 1`): the
+/// session has still to be closed.
+macro_rules! say {
+    ($($line:tt)+) => {
+        drop(writeln!(std::io::stdout(), $($line)+))
+    };
+}
 
 /// What the example needs to know before it connects.
 struct Settings {
@@ -45,7 +54,7 @@ async fn run() -> Result<(), Error> {
     }
     let model = Server::builder().user("alice", "secret").build();
     let server = HttpServer::start(model).map_err(TransportError::from_io)?;
-    println!("no MSTR_BASE_URL, so a fake server is started");
+    say!("no MSTR_BASE_URL, so a fake server is started");
     let settings = Settings {
         base_url: server.base_url().to_owned(),
         credentials: Credentials::standard("alice", "secret"),
@@ -67,17 +76,14 @@ async fn tour(settings: &Settings, fake: Option<&HttpServer>) -> Result<(), Erro
         .transport(transport)
         .connect()
         .await?;
-    println!("connected to {}", connection.base_url());
+    say!("connected to {}", connection.base_url());
 
     // Whatever happens in here, the session is closed.
     let watched = connection.clone();
     connection.scope(async |connection| look_around(connection, settings, fake).await).await?;
-    println!("closed       {:?}", watched.close().await);
+    say!("closed       {:?}", watched.close().await);
     if let Some(fake) = fake {
-        println!(
-            "sessions still open on the server: {}",
-            fake.server(|server| server.open_sessions())
-        );
+        say!("sessions still open on the server: {}", fake.server(|server| server.open_sessions()));
     }
     Ok(())
 }
@@ -88,25 +94,25 @@ async fn look_around(
     fake: Option<&HttpServer>,
 ) -> Result<(), Error> {
     let user = connection.user().await?;
-    println!("user         {}", user.full_name.as_deref().unwrap_or("(unnamed)"));
+    say!("user         {}", user.full_name.as_deref().unwrap_or("(unnamed)"));
     let server = connection.server().await?;
     if let Some(version) = &server.iserver_version {
-        println!("server       Intelligence Server {version}");
+        say!("server       Intelligence Server {version}");
     }
     if let Some(timeout) = connection.session_info().await?.timeout {
-        println!("session      may be idle for {} s", timeout.as_secs());
+        say!("session      may be idle for {} s", timeout.as_secs());
     }
 
     let projects = connection.projects().await?;
-    println!("projects     {}", projects.len());
+    say!("projects     {}", projects.len());
     for project in &projects {
-        println!("             {}  {}", project.id, project.name);
+        say!("             {}  {}", project.id, project.name);
     }
     let wanted = match (&settings.project, projects.first()) {
         (Some(wanted), _) => wanted.clone(),
         (None, Some(first)) => first.id.clone().into(),
         (None, None) => {
-            println!("this user can see no project");
+            say!("this user can see no project");
             return Ok(());
         }
     };
@@ -116,11 +122,11 @@ async fn look_around(
     describe(&project, id).await?;
 
     if let Some(fake) = fake {
-        println!("the server ends every session, as it does after a restart");
+        say!("the server ends every session, as it does after a restart");
         fake.server(|server| server.expire_all_sessions());
         describe(&project, id).await?;
         let logins = fake.server(|server| server.journal().count(mstr_fake::Purpose::Login));
-        println!("the call has succeeded all the same; logins so far: {logins}, one of them new");
+        say!("the call has succeeded all the same; logins so far: {logins}, one of them new");
     }
     Ok(())
 }
@@ -132,7 +138,7 @@ async fn describe(project: &ProjectScope, id: &str) -> Result<(), Error> {
     let object: serde_json::Value = response.json().await?;
     let generation = project.generation().map_or(0, |generation| generation.number());
     let name = object.get("name").and_then(|name| name.as_str()).unwrap_or("(unnamed)");
-    println!("in project   {name} (session {generation})");
+    say!("in project   {name} (session {generation})");
     Ok(())
 }
 
