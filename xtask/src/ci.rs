@@ -1,193 +1,205 @@
-//! Everything a change has to pass.
+//! Everything a change has to pass, and how long each part of it may take.
 
 use std::time::{Duration, Instant};
 
-use crate::command::{Outcome, cargo, output, root, run};
+use crate::cli::Ci;
+use crate::command::{Outcome, cargo, run};
 use crate::gates::{
-    deny, deps, docs, external_types, interop, minimal, msrv, old_http, spelling, unused,
+    clippy, deny, deps, docs, external_types, interop, minimal, msrv, old_http, platforms,
+    quickstart, spelling,
 };
-use crate::members::{MEMBERS, everything};
 use crate::passed::Check;
+use crate::tools::{DENY, TYPOS, Tool, version};
+use crate::{generate, release, test, tidy};
 
-use crate::tools::{NEXTEST, openssl};
-use crate::{generate, release, tidy};
+/// A part of `.ci/run`, which has so much time for it on a fresh machine with two cores.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Part {
+    Tools,
+    Builds,
+    Tests,
+    Rest,
+}
+
+/// In the order of the table, with their minutes.
+const BUDGET: [(Part, &str, u64); 4] = [
+    (Part::Tools, "tools", 8),
+    (Part::Builds, "builds", 6),
+    (Part::Tests, "tests", 6),
+    (Part::Rest, "rest", 5),
+];
 
 struct Step {
     name: &'static str,
     about: &'static str,
+    part: Part,
+    needs: Need,
     run: fn() -> Outcome,
 }
 
-/// The quick ones first; those that share build products beside each other.
-const STEPS: &[Step] = &[
-    Step { name: "format", about: "rustfmt has nothing to change", run: format },
-    Step { name: "tidy", about: "the text rules", run: tidy::check },
-    Step { name: "spelling", about: "spelling, in code and documents", run: spelling::check },
-    Step { name: "unused", about: "dependencies that nothing uses", run: unused::check },
-    Step {
-        name: "generated",
-        about: "files that are written from others have not drifted",
-        run: generate::check,
-    },
-    Step { name: "deps", about: "which crates may stand in whose tree", run: deps::check },
-    Step { name: "deny", about: "licences, bans and sources of dependencies", run: deny::check },
-    Step {
-        name: "quickstart",
-        about: "the main job, as the README runs it, and without tokio",
-        run: quickstart,
-    },
-    Step { name: "clippy", about: "the lints, for each package and its features", run: clippy },
-    Step { name: "test", about: "every test", run: test },
-    Step { name: "doc-test", about: "every example in the documentation", run: doc_test },
-    Step {
-        name: "old-http",
-        about: "isahc in a program that keeps http 0.2",
-        run: old_http::check,
-    },
-    Step { name: "interop", about: "Python clients against the fake server", run: interop::check },
-    Step { name: "isahc-rustls", about: "isahc with rustls instead of OpenSSL", run: isahc_rustls },
-    Step { name: "loom", about: "every interleaving of the shared flight", run: loom },
-    Step {
-        name: "docs",
-        about: "the documentation, with warnings denied, and the links to it",
-        run: docs::check,
-    },
-    Step { name: "msrv", about: "the minimum supported Rust version", run: msrv::check },
-    Step {
-        name: "external-types",
-        about: "whose types the published crates show",
-        run: external_types::check,
-    },
-    Step { name: "minimal", about: "the oldest dependencies allowed", run: minimal::check },
-    Step {
-        name: "archives",
-        about: "what would be published builds and passes its tests alone",
-        run: release::archives,
-    },
-    Step {
-        name: "rehearsal",
-        about: "releases to a registry on this machine, interrupted and refused ones too",
-        run: release::run_if_equipped,
-    },
-];
-
-/// Runs every step and stops at the first that fails.
-pub(crate) fn all() -> Outcome {
-    Check::Ci.remember(steps)
+/// What a step is skipped without.
+enum Need {
+    Nothing,
+    Tool(&'static Tool),
+    /// A component of Rust, by its command and its name.
+    Component(&'static str, &'static str),
 }
 
-fn steps() -> Outcome {
-    let mut table = Vec::new();
-    for step in STEPS {
-        table.push((step.name, timed(step)?));
+const CLIPPY: Need = Need::Component("clippy", "clippy");
+
+const fn step(part: Part, name: &'static str, about: &'static str, run: fn() -> Outcome) -> Step {
+    Step { name, about, part, needs: Need::Nothing, run }
+}
+
+impl Step {
+    const fn needs(mut self, needs: Need) -> Self {
+        self.needs = needs;
+        self
     }
-    println!("\n{:<14} {:>8}", "step", "seconds");
-    let mut total = Duration::ZERO;
-    for (name, took) in table {
-        total += took;
-        println!("{name:<14} {:>8.1}", took.as_secs_f64());
+}
+
+/// The step that is the README's second command.
+const TEST: &str = "test";
+
+/// The quick ones first; those that share build products beside each other.
+const STEPS: &[Step] = &[
+    step(Part::Tools, "tools", "what nothing goes without: cargo-deny", || DENY.provide()),
+    step(Part::Rest, "format", "rustfmt has nothing to change", format)
+        .needs(Need::Component("fmt", "rustfmt")),
+    step(Part::Rest, "tidy", "the text rules", tidy::check),
+    step(Part::Rest, "spelling", "spelling, in code and documents", spelling::check)
+        .needs(Need::Tool(&TYPOS)),
+    step(Part::Rest, "generated", "what is written from other files", generate::check),
+    step(Part::Rest, "deps", "which crates may stand in whose tree", deps::check),
+    step(Part::Rest, "deny", "licences, bans and sources of dependencies", deny::check),
+    step(Part::Builds, "quickstart", "the main job, as the README runs it", quickstart::check),
+    step(Part::Tests, TEST, "every test", test::all),
+    step(Part::Builds, "clippy", "the lints, for each package and its features", clippy::check)
+        .needs(CLIPPY),
+    step(Part::Builds, "platforms", "a check for Windows and macOS", platforms::check),
+    step(Part::Rest, "interop", "Python clients against the fake server", interop::check),
+    step(Part::Rest, "isahc-rustls", "isahc with rustls, not OpenSSL", test::isahc_rustls),
+    step(Part::Rest, "docs", "the documentation, with warnings denied", docs::check),
+    step(Part::Rest, "msrv", "the minimum supported Rust version", msrv::check).needs(CLIPPY),
+];
+
+/// What takes too long for every change, and runs before a release.
+const BEFORE_A_RELEASE: &[Step] = &[
+    step(Part::Rest, "old-http", "isahc in a program that keeps http 0.2", old_http::check),
+    step(Part::Rest, "minimal", "the oldest dependencies allowed", minimal::check),
+    step(Part::Rest, "external-types", "whose types the crates show", external_types::check),
+    step(Part::Rest, "archives", "what would be published builds alone", release::archives),
+];
+
+/// What was done so far: a step's name, its part and how long it took, if it was not skipped.
+type Done = Vec<(&'static str, Part, Option<Duration>)>;
+
+pub(crate) fn run_some(ci: Ci) -> Outcome {
+    if ci.list {
+        for Step { name, about, .. } in STEPS {
+            println!("{name:<14} {about}");
+        }
+        println!("\nwith --release also:");
+        for Step { name, about, .. } in BEFORE_A_RELEASE {
+            println!("{name:<14} {about}");
+        }
+        return Ok(());
     }
-    println!("{:<14} {:>8.1}\nall steps passed", "total", total.as_secs_f64());
+    if let Some(name) = ci.step {
+        return one(&name);
+    }
+    if ci.release {
+        return before_a_release();
+    }
+    let mut done = Vec::new();
+    for spent in ci.spent {
+        let (name, seconds) = spent.split_once('=').unwrap_or_default();
+        let part = BUDGET.iter().find(|(_, part, _)| *part == name);
+        let (Some((part, ..)), Ok(seconds)) = (part, seconds.parse()) else {
+            return Err(format!("\"{spent}\" is not PART=SECONDS, as in tests=240"));
+        };
+        done.push(("before", *part, Some(Duration::from_secs(seconds))));
+    }
+    let is_wanted = |step: &&Step| !(ci.tested && step.name == TEST);
+    finish(STEPS.iter().filter(is_wanted), done)
+}
+
+/// Every step, those that take long among them.
+pub(crate) fn before_a_release() -> Outcome {
+    Check::Ci.remember(|| finish(STEPS.iter().chain(BEFORE_A_RELEASE), Vec::new()))
+}
+
+/// Runs these steps, stops at the first that fails, and shows how long each took.
+fn finish<'s>(steps: impl Iterator<Item = &'s Step>, mut done: Done) -> Outcome {
+    for step in steps {
+        done.push((step.name, step.part, timed(step)?));
+    }
+    println!("\n{:<14} {:>8}  part", "step", "seconds");
+    for (name, part, took) in &done {
+        let took = took.map_or("SKIPPED".to_owned(), |took| format!("{:.1}", took.as_secs_f64()));
+        println!("{name:<14} {took:>8}  {}", name_of(*part));
+    }
+    println!("\n{:<14} {:>8} {:>8}", "part", "minutes", "budget");
+    for (part, name, minutes) in BUDGET {
+        let took = total(&done, |other| other == part);
+        let over = if took > Duration::from_secs(minutes * 60) { "  more than it may" } else { "" };
+        println!("{name:<14} {:>8.1} {minutes:>8}{over}", took.as_secs_f64() / 60.0);
+    }
+    let budget: u64 = BUDGET.iter().map(|(.., minutes)| minutes).sum();
+    println!("{:<14} {:>8.1} {budget:>8}", "total", total(&done, |_| true).as_secs_f64() / 60.0);
+    println!("all steps passed, but for what says SKIPPED");
     Ok(())
 }
 
-pub(crate) fn list() {
-    for Step { name, about, .. } in STEPS {
-        println!("{name:<14} {about}");
-    }
+fn total(done: &Done, of: impl Fn(Part) -> bool) -> Duration {
+    done.iter().filter(|(_, part, _)| of(*part)).filter_map(|(.., took)| *took).sum()
+}
+
+fn name_of(part: Part) -> &'static str {
+    BUDGET.iter().find(|(other, ..)| *other == part).map_or("", |(_, name, _)| name)
 }
 
 /// Runs the step of this name.
-pub(crate) fn one(name: &str) -> Outcome {
-    let step = STEPS.iter().find(|step| step.name == name);
+fn one(name: &str) -> Outcome {
+    let steps = || STEPS.iter().chain(BEFORE_A_RELEASE);
+    let step = steps().find(|step| step.name == name);
     let step = step.ok_or_else(|| {
-        let names: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
+        let names: Vec<&str> = steps().map(|step| step.name).collect();
         format!("there is no step \"{name}\": it is one of {}", names.join(", "))
     })?;
     timed(step).map(drop)
 }
 
-fn timed(step: &Step) -> Outcome<Duration> {
+/// Runs a step; nothing, if it is skipped.
+fn timed(step: &Step) -> Outcome<Option<Duration>> {
     println!("\n=== {}: {}", step.name, step.about);
+    if let Some(how) = step.needs.absent() {
+        println!("    SKIPPED: to have it, {how}");
+        return Ok(None);
+    }
     #[expect(clippy::disallowed_methods, reason = "people want to know how long steps take")]
     let begun = Instant::now();
     (step.run)().map_err(|error| format!("the step \"{}\" failed: {error}", step.name))?;
     #[expect(clippy::disallowed_methods, reason = "people want to know how long steps take")]
     let took = begun.elapsed();
-    Ok(took)
+    Ok(Some(took))
+}
+
+impl Need {
+    /// How to get what is needed, if it is absent.
+    fn absent(&self) -> Option<String> {
+        match self {
+            Self::Nothing => None,
+            Self::Tool(tool) => {
+                tool.present().is_none().then(|| format!("cargo {}", tool.install()))
+            }
+            Self::Component(command, name) => version(&["cargo", command, "--version"])
+                .is_none()
+                .then(|| format!("rustup component add {name}")),
+        }
+    }
 }
 
 fn format() -> Outcome {
     run(&mut cargo("fmt --all --check"))
-}
-
-fn quickstart() -> Outcome {
-    openssl()?;
-    for example in ["quickstart", "without_tokio --package mstr --features isahc"] {
-        println!("    cargo run --example {example}");
-        let text = output(&mut cargo(&format!("run --locked --quiet --example {example}")))?;
-        print!("{text}");
-        if !text.lines().any(|line| line == "sessions still open on the server: 0") {
-            return Err(format!("{example} leaves sessions open on the server"));
-        }
-    }
-    Ok(())
-}
-
-fn clippy() -> Outcome {
-    openssl()?;
-    for package in MEMBERS {
-        let features = package.everything();
-        run(&mut cargo(&format!(
-            "clippy --locked --package {package} --all-targets {features} -- -D warnings"
-        )))?;
-    }
-    // What is compiled only when a feature is off.
-    for rest in [
-        "mstr-fake --no-default-features",
-        "mstr-fake --no-default-features --features tokio",
-        "mstr-hyper --no-default-features",
-        "mstr-hyper --no-default-features --features rustls-ring,webpki-roots",
-        "mstr-isahc --no-default-features",
-        "mstr --no-default-features",
-        "mstr --no-default-features --features fake",
-        "mstr --no-default-features --features isahc",
-        "mstr --no-default-features --features tower",
-    ] {
-        run(&mut cargo(&format!("clippy --locked --lib --package {rest} -- -D warnings")))?;
-    }
-    Ok(())
-}
-
-fn test() -> Outcome {
-    openssl()?;
-    NEXTEST.provide()?;
-    run(&mut cargo(&format!("nextest run --locked --workspace {}", everything())))
-}
-
-/// What TLS has to do with, with isahc's other library: no build can have both.
-fn isahc_rustls() -> Outcome {
-    NEXTEST.provide()?;
-    run(&mut cargo(
-        "nextest run --locked --package mstr-tests --no-default-features --features \
-         isahc-rustls-tls --test conformance --test suite --test transports isahc trust",
-    ))
-}
-
-fn doc_test() -> Outcome {
-    run(&mut cargo(&format!("test --locked --workspace --doc {}", everything())))
-}
-
-fn loom() -> Outcome {
-    let mut command = cargo("test --locked --package mstr-core --lib -- loom");
-    // A folder of its own: the flag rebuilds everything.
-    command.env("CARGO_TARGET_DIR", root().join("target/loom"));
-    command.env("RUSTFLAGS", "--cfg loom").env("LOOM_MAX_PREEMPTIONS", "3");
-    println!("    RUSTFLAGS=\"--cfg loom\" cargo test --package mstr-core --lib -- loom");
-    let text = output(&mut command)?;
-    print!("{text}");
-    if text.contains("running 0 tests") {
-        return Err("no test has \"loom\" in its name".into());
-    }
-    Ok(())
 }

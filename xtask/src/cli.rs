@@ -4,8 +4,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::release::Next;
 
-/// The project's automation. `ci` is what a change has to pass; the rest are its steps, the checks
-/// that take longer, and releases.
+/// The project's automation. `test` is what everybody runs and `ci` what a change has to pass; the
+/// rest are its steps, the checks that take longer, and releases.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", version = None, after_help = AFTER)]
 pub(crate) struct Cli {
@@ -14,15 +14,19 @@ pub(crate) struct Cli {
 }
 
 const AFTER: &str = "\
-Every day:       cargo xtask ci
+Every day:             cargo xtask test
+Before a change is merged:  cargo xtask ci
 Something is missing:  cargo xtask doctor
 A release:       RELEASING.md
 
-What a step needs and this machine lacks is installed by the step, at a pinned version.";
+What a step of ci needs and this machine lacks is said, and the step skipped, but for cargo-deny,
+which is installed. What a release needs is installed by its commands, at a pinned version.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Everything a change has to pass, in one go
+    /// Every test, with nothing to install beforehand
+    Test,
+    /// Everything a change has to pass: the tests and the gates
     Ci(Ci),
     /// What this machine lacks, what it is for, and how to get it
     Doctor,
@@ -76,8 +80,6 @@ pub(crate) enum Command {
         #[arg(long)]
         lines: bool,
     },
-    /// Dependencies that nothing uses (cargo-machete)
-    Unused,
 }
 
 #[derive(Args, Debug)]
@@ -98,6 +100,15 @@ pub(crate) struct Ci {
     /// Only this step
     #[arg(long, value_name = "NAME")]
     pub(crate) step: Option<String>,
+    /// Also what takes too long for every change, as before a release
+    #[arg(long, conflicts_with = "step")]
+    pub(crate) release: bool,
+    /// Not the tests: `cargo xtask test` has just passed
+    #[arg(long, conflicts_with_all = ["release", "step"])]
+    pub(crate) tested: bool,
+    /// For the table: how many seconds a part has taken before this began
+    #[arg(long, value_name = "PART=SECONDS")]
+    pub(crate) spent: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]

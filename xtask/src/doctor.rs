@@ -2,14 +2,14 @@
 
 use crate::command::{Outcome, cargo};
 use crate::gates::msrv;
-use crate::tools::{ALL, OPENSSL, Tool, first_number, openssl, version};
+use crate::tools::{ALL, NEXTEST, OPENSSL, TYPOS, Tool, first_number, has_openssl, version};
 
 /// What was found of one thing.
 #[derive(Debug, Eq, PartialEq)]
 enum Finding {
     /// It is there; its version, if it says so.
     Present(String),
-    /// It is not, and its step gets it by itself.
+    /// It is not, and what needs it gets it by itself.
     Installed(String),
     /// It is not, and some steps say `SKIPPED`.
     Skipped(String),
@@ -27,8 +27,8 @@ pub(crate) fn run() -> Outcome {
     let mut findings = vec![
         program("git", &["git", "--version"], "everything", "your system's package git"),
         rust()?,
-        component("rustfmt", "fmt"),
-        component("clippy", "clippy"),
+        component("rustfmt", "fmt", "ci (format)"),
+        component("clippy", "clippy", "ci (clippy, msrv)"),
         compiler(),
         headers(),
         program("tar", &["tar", "--version"], "release check", "your system's package tar"),
@@ -55,8 +55,8 @@ fn shown(finding: &Finding) -> String {
     match finding {
         Finding::Present(version) if version.is_empty() => "yes".into(),
         Finding::Present(version) => version.clone(),
-        Finding::Installed(how) => format!("no; the step installs it: {how}"),
-        Finding::Skipped(how) => format!("no; the step is skipped. To have it: {how}"),
+        Finding::Installed(how) => format!("no; what needs it installs it: {how}"),
+        Finding::Skipped(how) => format!("no; done without. To have it: {how}"),
         Finding::Missing(how) => format!("MISSING. To get it: {how}"),
     }
 }
@@ -72,13 +72,13 @@ fn rust() -> Outcome<Examination> {
     Ok(Examination { what: "Rust", needed_by: "everything", finding })
 }
 
-fn component(what: &'static str, subcommand: &str) -> Examination {
+fn component(what: &'static str, subcommand: &str, needed_by: &'static str) -> Examination {
     let answer = cargo(&format!("{subcommand} --version")).output();
     let finding = match answer {
         Ok(answer) if answer.status.success() => Finding::Present(first_number(&answer.stdout)),
-        _ => Finding::Missing(format!("rustup component add {what}")),
+        _ => Finding::Skipped(format!("rustup component add {what}")),
     };
-    Examination { what, needed_by: "ci", finding }
+    Examination { what, needed_by, finding }
 }
 
 /// aws-lc-rs and libcurl are written in C.
@@ -94,11 +94,13 @@ fn compiler() -> Examination {
 }
 
 fn headers() -> Examination {
-    let finding = match openssl() {
-        Ok(()) => Finding::Present(String::new()),
-        Err(_) => Finding::Missing(OPENSSL.split("    ").next().unwrap_or_default().to_owned()),
+    let finding = if has_openssl() {
+        Finding::Present(String::new())
+    } else {
+        let how = OPENSSL.split("    ").next().unwrap_or_default();
+        Finding::Skipped(format!("mstr-isahc has its rustls TLS; {how}"))
     };
-    Examination { what: "OpenSSL's headers", needed_by: "ci (mstr-isahc)", finding }
+    Examination { what: "OpenSSL's headers", needed_by: "mstr-isahc's TLS, releases", finding }
 }
 
 fn tool(tool: &Tool) -> Examination {
@@ -106,9 +108,15 @@ fn tool(tool: &Tool) -> Examination {
     let finding = match tool.present() {
         Some(found) if found.is_empty() || found == *version => Finding::Present(found),
         Some(found) => Finding::Present(format!("{found} (tested with {version})")),
-        None => Finding::Installed(format!("cargo install --locked {name} --version {version}")),
+        None if ci_skips(tool) => Finding::Skipped(format!("cargo {}", tool.install())),
+        None => Finding::Installed(format!("cargo {}", tool.install())),
     };
     Examination { what: name, needed_by, finding }
+}
+
+/// Whether everything goes on without it.
+fn ci_skips(tool: &Tool) -> bool {
+    [&NEXTEST, &TYPOS].iter().any(|other| other.name == tool.name)
 }
 
 fn python() -> Examination {

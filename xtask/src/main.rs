@@ -13,6 +13,7 @@ mod members;
 mod packages;
 mod passed;
 mod release;
+mod test;
 mod tidy;
 mod tools;
 
@@ -39,12 +40,7 @@ fn run(command: Command) -> Outcome {
         Command::Bench(cli::Bench { name, instructions }) => {
             bench::run_some(name.as_deref(), instructions)
         }
-        Command::Ci(cli::Ci { list: true, .. }) => {
-            ci::list();
-            Ok(())
-        }
-        Command::Ci(cli::Ci { step: Some(name), .. }) => ci::one(&name),
-        Command::Ci(_) => ci::all(),
+        Command::Ci(ci) => ci::run_some(ci),
         Command::Deny => gates::deny::check(),
         Command::Deps => gates::deps::check(),
         Command::Docs => gates::docs::check(),
@@ -53,9 +49,10 @@ fn run(command: Command) -> Outcome {
         Command::Generate { check: true } => generate::check(),
         Command::Generate { check: false } => generate::write(),
         Command::Interop => gates::interop::check(),
-        Command::Matrix => command::run(&mut command::cargo(
-            "run --locked --quiet --package mstr-stacks --bin matrix",
-        )),
+        Command::Matrix => command::run(&mut command::cargo(&format!(
+            "run --locked --quiet {} --bin matrix",
+            members::package("mstr-stacks")?
+        ))),
         Command::Minimal => gates::minimal::check(),
         Command::Msrv => gates::msrv::check(),
         Command::OldHttp => gates::old_http::check(),
@@ -63,8 +60,8 @@ fn run(command: Command) -> Outcome {
         Command::Release(command) => release::run(command),
         Command::Semver { baseline } => gates::semver::check(baseline.as_deref()),
         Command::Spelling => gates::spelling::check(),
+        Command::Test => test::all(),
         Command::Tidy { lines: true } => tidy::lines(),
         Command::Tidy { lines: false } => tidy::check(),
-        Command::Unused => gates::unused::check(),
     }
 }

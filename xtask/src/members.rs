@@ -1,121 +1,140 @@
-//! The packages of the workspace and what "all features" means for each.
+//! The packages of the workspace and what "all features" means for each, by their manifests.
 
 use std::fmt;
 
+use serde_json::Value;
+
+use crate::command::{Outcome, metadata, root};
+use crate::tools::Tls;
+
 /// A package of the workspace.
-#[derive(Clone, Copy)]
 pub(crate) struct Member {
-    name: &'static str,
+    name: String,
     /// Whether it goes to the registry.
     pub(crate) published: bool,
-    /// The features that can be enabled together and are not enabled by default, where that is
-    /// not simply all of them.
-    together: Option<&'static [&'static str]>,
+    /// The features that can be enabled together.
+    features: Vec<String>,
+    /// How many others of the workspace its library needs.
+    needs: usize,
 }
 
-const fn member(name: &'static str, published: bool) -> Member {
-    Member { name, published, together: None }
-}
-
-/// In the order in which they depend on each other.
-pub(crate) const MEMBERS: &[Member] = &[
-    member("mstr-core", true),
-    member("mstr-fake", true),
-    member("mstr-hyper", true),
-    // isahc refuses to build with two TLS libraries, so its features are not all for one build.
-    Member { name: "mstr-isahc", published: true, together: Some(&["dangerous", "webpki-roots"]) },
-    Member {
-        name: "mstr",
-        published: true,
-        together: Some(&["dangerous", "fake", "isahc", "rustls-ring", "tower", "webpki-roots"]),
-    },
-    Member { name: "mstr-tests", published: false, together: Some(&["isahc-native-tls"]) },
-    member("mstr-stacks", false),
-    member("xtask", false),
+/// What stands for one TLS library of isahc, and what for the other: it refuses to build with both.
+const TLS: [(&str, &str); 3] = [
+    ("native-tls", "rustls-tls"),
+    ("isahc", "isahc-rustls-tls"),
+    ("isahc-native-tls", "isahc-rustls-tls"),
 ];
 
-/// Those that go to the registry.
-pub(crate) fn published() -> impl Iterator<Item = &'static Member> {
-    MEMBERS.iter().filter(|member| member.published)
+/// All of them.
+pub(crate) fn members() -> Outcome<Vec<Member>> {
+    let metadata = metadata(&root())?;
+    Ok(metadata["packages"].as_array().into_iter().flatten().map(Member::read).collect())
+}
+
+/// Those that go to the registry, each after those it depends on.
+pub(crate) fn published() -> Outcome<Vec<Member>> {
+    let mut published = members()?;
+    published.retain(|member| member.published);
+    published.sort_by_key(|member| member.needs);
+    Ok(published)
+}
+
+/// The package of this name, and the options of cargo that give it what can be enabled together on
+/// this machine.
+pub(crate) fn package(name: &str) -> Outcome<String> {
+    let members = members()?;
+    let member = members.iter().find(|member| member.name == name);
+    let member = member.ok_or_else(|| format!("the workspace has no package {name}"))?;
+    Ok(format!("--package {member} {}", member.everything(Tls::here())))
+}
+
+/// The options of cargo that enable, in these packages at once, what can be enabled together.
+pub(crate) fn everything(members: &[Member], tls: Tls) -> String {
+    let features = members.iter().flat_map(|member| {
+        let features = member.with(tls).into_iter();
+        features.map(move |feature| format!("{member}/{feature}"))
+    });
+    options(features.collect())
+}
+
+fn options(features: Vec<String>) -> String {
+    if features.is_empty() {
+        return String::new();
+    }
+    format!("--no-default-features --features {}", features.join(","))
 }
 
 impl Member {
-    /// The options of cargo that enable what can be enabled together in this package.
-    pub(crate) fn everything(&self) -> String {
-        match self.together {
-            None => "--all-features".to_owned(),
-            Some(features) => format!("--features {}", features.join(",")),
+    /// What docs.rs shows can be enabled together; a package that is not published says so by its
+    /// default features.
+    fn read(manifest: &Value) -> Self {
+        let names = |list: &Value| {
+            let names = list.as_array().into_iter().flatten().filter_map(Value::as_str);
+            names.map(str::to_owned).collect::<Vec<String>>()
+        };
+        let docs = &manifest["metadata"]["docs"]["rs"];
+        let mut features = names(&manifest["features"]["default"]);
+        if docs["all-features"] == true {
+            let all = manifest["features"].as_object().into_iter().flatten();
+            features = all.map(|(name, _)| name.clone()).filter(|name| name != "default").collect();
         }
+        features.extend(names(&docs["features"]));
+        Self {
+            name: manifest["name"].as_str().unwrap_or_default().to_owned(),
+            // `publish = false` is an empty list of registries.
+            published: manifest["publish"] != Value::Array(Vec::new()),
+            features,
+            needs: manifest["dependencies"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter(|needed| !needed["path"].is_null() && needed["kind"] != "dev")
+                .count(),
+        }
+    }
+
+    /// The options of cargo that enable what can be enabled together in this package.
+    pub(crate) fn everything(&self, tls: Tls) -> String {
+        options(self.with(tls))
+    }
+
+    fn with(&self, tls: Tls) -> Vec<String> {
+        let other = |name: &String| TLS.iter().find(|(native, _)| native == name);
+        let features = self.features.iter().map(|name| match (tls, other(name)) {
+            (Tls::Rustls, Some((_, rustls))) => (*rustls).to_owned(),
+            _ => name.clone(),
+        });
+        features.collect()
     }
 }
 
 impl fmt::Display for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
+        f.write_str(&self.name)
     }
-}
-
-/// The same for the whole workspace at once.
-pub(crate) fn everything() -> String {
-    together(|_| true)
-}
-
-/// The same for what is published.
-pub(crate) fn published_features() -> String {
-    together(|member| member.published)
-}
-
-fn together(wanted: impl Fn(&Member) -> bool) -> String {
-    // Cargo has no "all features but these", so the packages that take all of theirs are spelled
-    // out as well.
-    let others = [
-        "mstr-core/dangerous",
-        "mstr-core/tower",
-        "mstr-fake/loopback",
-        "mstr-fake/tokio",
-        "mstr-hyper/dangerous",
-        "mstr-hyper/rustls-ring",
-        "mstr-hyper/webpki-roots",
-    ];
-    let named = MEMBERS.iter().filter(|member| wanted(member)).flat_map(|member| {
-        let features = member.together.unwrap_or_default();
-        features.iter().map(move |feature| format!("{member}/{feature}"))
-    });
-    let all: Vec<String> = named.chain(others.map(str::to_owned)).collect();
-    format!("--features {}", all.join(","))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use serde_json::json;
 
     use super::*;
 
-    /// Features that exclude each other.
-    const EXCLUSIVE: [&str; 4] =
-        ["isahc-native-tls-static", "isahc-rustls-tls", "native-tls-static", "rustls-tls"];
-
     #[test]
-    fn no_feature_is_forgotten() {
-        let enabled = everything();
-        for member in MEMBERS.iter().filter(|member| member.published) {
-            let path = crate::command::root().join(format!("crates/{member}/Cargo.toml"));
-            let manifest = std::fs::read_to_string(path).unwrap();
-            let section = manifest.split("[features]\n").nth(1).unwrap_or_default();
-            let section = section.split("\n[").next().unwrap_or_default();
-            let defaults: BTreeSet<&str> = section
-                .lines()
-                .find_map(|line| line.strip_prefix("default = "))
-                .map(|list| list.split('"').collect())
-                .unwrap_or_default();
-            let names = section.lines().filter(|line| !line.starts_with('#'));
-            for name in names.filter_map(|line| Some(line.split_once(" = ")?.0)) {
-                let known = name == "default"
-                    || defaults.contains(name)
-                    || EXCLUSIVE.contains(&name)
-                    || enabled.contains(&format!("{member}/{name}"));
-                assert!(known, "{member}/{name} is in no run of the tests");
-            }
-        }
+    fn what_can_be_enabled_together_stands_in_the_manifest() {
+        let all = json!({ "name": "a", "publish": null, "features": { "x": [], "default": [] },
+            "metadata": { "docs": { "rs": { "all-features": true } } } });
+        let some = json!({ "name": "b", "publish": null, "features": { "default": ["native-tls"],
+            "native-tls": [], "rustls-tls": [], "x": [] },
+            "metadata": { "docs": { "rs": { "features": ["x"] } } } });
+        let own = json!({ "name": "c", "publish": [], "features": {} });
+        let members = [all, some, own].map(|manifest| Member::read(&manifest));
+        let published: Vec<bool> = members.iter().map(|member| member.published).collect();
+        assert_eq!(published, [true, true, false]);
+        let own = members.each_ref().map(|member| member.everything(Tls::Native));
+        let start = "--no-default-features --features";
+        assert_eq!(own, [format!("{start} x"), format!("{start} native-tls,x"), String::new()]);
+        let together = everything(&members, Tls::Rustls);
+        assert_eq!(together, format!("{start} a/x,b/rustls-tls,b/x"));
     }
 }

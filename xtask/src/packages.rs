@@ -41,15 +41,6 @@ impl Package {
             .collect()
     }
 
-    /// The packages of this workspace that its library needs.
-    pub(crate) fn needs(&self) -> Vec<&str> {
-        let dependencies = self.manifest["dependencies"].as_array().into_iter().flatten();
-        dependencies
-            .filter(|dependency| !dependency["path"].is_null() && dependency["kind"] != "dev")
-            .filter_map(|dependency| dependency["name"].as_str())
-            .collect()
-    }
-
     /// The settings of docs.rs in the manifest.
     pub(crate) fn docs_rs(&self) -> &Value {
         &self.manifest["metadata"]["docs"]["rs"]
@@ -65,16 +56,16 @@ impl Package {
             .collect()
     }
 
+    /// Those that are enabled by default.
+    pub(crate) fn default_features(&self) -> Vec<&str> {
+        let names = self.manifest["features"]["default"].as_array();
+        names.into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+
     /// The crate's name in code, `mstr_core`.
     pub(crate) fn crate_name(&self) -> String {
         self.name.replace('-', "_")
     }
-}
-
-/// The names of all packages, published or not.
-pub(crate) fn names(metadata: &Value) -> Vec<String> {
-    let manifests = metadata["packages"].as_array().into_iter().flatten();
-    manifests.filter_map(|manifest| manifest["name"].as_str()).map(str::to_owned).collect()
 }
 
 /// The published packages of this workspace.
@@ -123,7 +114,6 @@ mod tests {
             },
             { "name": "tests", "manifest_path": "/w/tests/Cargo.toml", "publish": [] },
         ] });
-        assert_eq!(names(&metadata), ["mstr-a", "tests"]);
         let packages = read(&metadata, Path::new("/w")).unwrap();
         let [package] = packages.as_slice() else { panic!("there are {}", packages.len()) };
         assert_eq!((&*package.name, &*package.folder), ("mstr-a", "crates/mstr-a"));

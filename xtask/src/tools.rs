@@ -1,5 +1,6 @@
-//! Programs that steps need, installed at a pinned version where they are absent.
+//! Programs and headers that steps need, and what happens where they are absent.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::command::{Outcome, cargo, run};
@@ -27,7 +28,7 @@ pub(crate) const EXTERNAL_TYPES: Tool = Tool {
     version: "0.5.0",
     // It does not tell.
     probe: &["cargo-check-external-types", "check-external-types", "--help"],
-    needed_by: "ci, external-types",
+    needed_by: "external-types, release prepare",
 };
 pub(crate) const HACK: Tool = Tool {
     name: "cargo-hack",
@@ -41,17 +42,11 @@ pub(crate) const HTTP_REGISTRY: Tool = Tool {
     probe: &["cargo-http-registry", "--version"],
     needed_by: "release rehearse",
 };
-pub(crate) const MACHETE: Tool = Tool {
-    name: "cargo-machete",
-    version: "0.9.2",
-    probe: &["cargo-machete", "--version"],
-    needed_by: "ci, unused",
-};
 pub(crate) const NEXTEST: Tool = Tool {
     name: "cargo-nextest",
     version: "0.9.143",
     probe: &["cargo-nextest", "nextest", "--version"],
-    needed_by: "ci, old-http",
+    needed_by: "nothing; it shows the tests nicer",
 };
 pub(crate) const SEMVER: Tool = Tool {
     name: "cargo-semver-checks",
@@ -63,11 +58,11 @@ pub(crate) const TYPOS: Tool = Tool {
     name: "typos-cli",
     version: "1.52.0",
     probe: &["typos", "--version"],
-    needed_by: "ci, spelling",
+    needed_by: "ci (spelling)",
 };
 
-pub(crate) const ALL: [&Tool; 8] =
-    [&DENY, &EXTERNAL_TYPES, &HACK, &HTTP_REGISTRY, &MACHETE, &NEXTEST, &SEMVER, &TYPOS];
+pub(crate) const ALL: [&Tool; 7] =
+    [&DENY, &EXTERNAL_TYPES, &HACK, &HTTP_REGISTRY, &NEXTEST, &SEMVER, &TYPOS];
 
 impl Tool {
     /// Installs it unless some version of it is there.
@@ -75,9 +70,13 @@ impl Tool {
         if self.present().is_some() {
             return Ok(());
         }
-        let Self { name, version, .. } = self;
-        println!("    {name} is absent: installing {version}, which takes minutes, once");
-        run(&mut cargo(&format!("install --locked {name} --version {version}")))
+        println!("    {} is absent: installing it, which takes minutes, once", self.name);
+        run(&mut cargo(&self.install()))
+    }
+
+    /// The words for cargo that install it.
+    pub(crate) fn install(&self) -> String {
+        format!("install --locked {} --version {}", self.name, self.version)
     }
 
     /// What it says of its version; empty if it does not say.
@@ -105,22 +104,52 @@ pub(crate) fn first_number(answer: &[u8]) -> String {
     number.unwrap_or_default().split(end).next().unwrap_or_default().to_owned()
 }
 
+/// Which TLS library libcurl is built with here.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Tls {
+    /// OpenSSL on Linux, what the system has elsewhere: what `mstr-isahc` takes by default.
+    Native,
+    /// rustls, which needs no headers.
+    Rustls,
+}
+
+impl Tls {
+    /// The first one where its headers are; says so where they are not.
+    pub(crate) fn here() -> Self {
+        if has_openssl() {
+            return Self::Native;
+        }
+        println!("    OpenSSL's headers are absent: mstr-isahc has its rustls TLS here");
+        Self::Rustls
+    }
+}
+
 /// How to get what libcurl's TLS is built with.
 pub(crate) const OPENSSL: &str = "apt-get install libssl-dev pkg-config    (Debian, Ubuntu)\n    \
                                   dnf install openssl-devel pkgconf        (Fedora, Red Hat)";
 
-/// Says what is missing where libcurl's TLS cannot be built.
+/// Fails where libcurl cannot be built with the system's TLS, for what a release needs.
 ///
 /// The compiler's own message, a page of it, names neither the package nor the way out.
 pub(crate) fn openssl() -> Outcome {
-    if !cfg!(target_os = "linux") {
-        return Ok(());
-    }
-    let found = Command::new("pkg-config").args(["--exists", "openssl"]).status();
-    if found.is_ok_and(|status| status.success()) {
+    if has_openssl() {
         return Ok(());
     }
     Err(format!("mstr-isahc needs the headers of OpenSSL and pkg-config to build:\n    {OPENSSL}"))
+}
+
+/// Whether OpenSSL's headers are where its build looks for them.
+#[expect(clippy::disallowed_methods, reason = "these are the build's own variables")]
+pub(crate) fn has_openssl() -> bool {
+    if !cfg!(target_os = "linux") {
+        return true;
+    }
+    if let Ok(folder) = std::env::var("OPENSSL_DIR") {
+        return Path::new(&folder).join("include/openssl/opensslv.h").is_file();
+    }
+    let program = std::env::var("PKG_CONFIG").unwrap_or_else(|_| "pkg-config".into());
+    let found = Command::new(program).args(["--exists", "openssl"]).status();
+    found.is_ok_and(|status| status.success())
 }
 
 #[cfg(test)]

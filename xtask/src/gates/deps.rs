@@ -82,7 +82,7 @@ const ABSENT: &[Absence<'static>] = &[
 
 pub(crate) fn check() -> Outcome {
     let mut complaints = Vec::new();
-    let published: Vec<String> = published().map(ToString::to_string).collect();
+    let published: Vec<String> = published()?.iter().map(ToString::to_string).collect();
     let everywhere = published.iter().map(|name| (&**name, EVERYTHING, EXAMPLES, EXAMPLE));
     let everywhere: Vec<Absence<'_>> = everywhere.collect();
     for (package, options, absent, why) in ABSENT.iter().chain(&everywhere) {

@@ -5,13 +5,14 @@
 
 use crate::command::{Outcome, cargo, root, run, unstable};
 use crate::members::published;
-use crate::tools::{EXTERNAL_TYPES, openssl};
+use crate::tools::{EXTERNAL_TYPES, Tls, openssl};
 
 pub(crate) fn check() -> Outcome {
     openssl()?;
     EXTERNAL_TYPES.provide()?;
-    for member in published() {
-        let mut command = cargo(&format!("check-external-types {}", member.everything()));
+    for member in published()? {
+        let mut command =
+            cargo(&format!("check-external-types {}", member.everything(Tls::Native)));
         command.arg("--manifest-path").arg(root().join(format!("crates/{member}/Cargo.toml")));
         command.arg("--config").arg(root().join(format!("xtask/external-types/{member}.toml")));
         // It reads what rustdoc writes for programs, which is not stable yet.

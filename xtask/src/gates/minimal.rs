@@ -8,10 +8,10 @@ use std::fs;
 use super::copy;
 use crate::command::{Outcome, cargo, root, run, unstable};
 use crate::members::published;
-use crate::tools::openssl;
+use crate::tools::Tls;
 
 pub(crate) fn check() -> Outcome {
-    openssl()?;
+    let tls = Tls::here();
     let folder = copy::workspace("minimal")?;
     let within = |words: &str| {
         let mut command = cargo(words);
@@ -22,8 +22,8 @@ pub(crate) fn check() -> Outcome {
     let lock = folder.join("Cargo.lock");
     fs::remove_file(&lock).map_err(|error| format!("{}: {error}", lock.display()))?;
     run(unstable(&mut within("generate-lockfile -Z direct-minimal-versions")))?;
-    for member in published() {
-        let features = member.everything();
+    for member in published()? {
+        let features = member.everything(tls);
         run(&mut within(&format!("check --locked --lib --package {member} {features}")))?;
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! Checks that keep the promises of the published crates, one file each.
 
+pub(crate) mod clippy;
 mod copy;
 pub(crate) mod deny;
 pub(crate) mod deps;
@@ -9,7 +10,8 @@ pub(crate) mod interop;
 pub(crate) mod minimal;
 pub(crate) mod msrv;
 pub(crate) mod old_http;
+pub(crate) mod platforms;
 pub(crate) mod powerset;
+pub(crate) mod quickstart;
 pub(crate) mod semver;
 pub(crate) mod spelling;
-pub(crate) mod unused;

@@ -1,7 +1,8 @@
 //! The minimum supported Rust version, as far as this machine can show it.
 
 use crate::command::{Outcome, cargo, output, run};
-use crate::members::MEMBERS;
+use crate::members::published;
+use crate::tools::Tls;
 
 pub(crate) fn check() -> Outcome {
     let declared = declared()?;
@@ -13,9 +14,9 @@ pub(crate) fn check() -> Outcome {
     }
     println!("    no dependency asks for more than Rust {declared}");
     // 2. Nothing of the standard library that is younger.
-    let published = || MEMBERS.iter().filter(|member| member.published);
-    for package in published() {
-        let features = package.everything();
+    let (published, tls) = (published()?, Tls::here());
+    for package in &published {
+        let features = package.everything(tls);
         run(&mut cargo(&format!(
             "clippy --locked --lib {features} --package {package} -- -D clippy::incompatible_msrv"
         )))?;
@@ -27,11 +28,11 @@ pub(crate) fn check() -> Outcome {
         println!("    a build with Rust {declared} is SKIPPED: rustup has no such toolchain here");
         return Ok(());
     }
-    for package in published() {
+    for package in published {
         let mut command = std::process::Command::new("rustup");
         command.current_dir(crate::command::root());
         command.args(["run", &declared, "cargo", "check", "--locked", "--lib"]);
-        command.args(package.everything().split(' '));
+        command.args(package.everything(tls).split(' '));
         run(command.args(["--package", &package.to_string()]))?;
     }
     Ok(())

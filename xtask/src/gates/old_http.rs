@@ -7,7 +7,7 @@
 use std::fs;
 
 use crate::command::{Outcome, cargo, output, root, run};
-use crate::tools::{NEXTEST, openssl};
+use crate::tools::openssl;
 
 const OLD: &str = "0.2.12";
 
@@ -46,7 +46,6 @@ mod end_to_end {
 
 pub(crate) fn check() -> Outcome {
     openssl()?;
-    NEXTEST.provide()?;
     let folder = root().join("target/old-http");
     let write = |name: &str, text: &str| {
         let path = folder.join(name);
@@ -71,7 +70,7 @@ pub(crate) fn check() -> Outcome {
         return Err(format!("isahc was not given the old http:\n{tree}"));
     }
     println!("    isahc has http {OLD}");
-    run(&mut within("nextest run"))
+    run(&mut within("test"))
 }
 
 /// The lock with http 0.2 for isahc beside what everybody else has.

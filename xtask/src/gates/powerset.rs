@@ -11,18 +11,16 @@ const FACADE_TLS: [&str; 3] = ["isahc", "isahc-native-tls-static", "isahc-rustls
 pub(crate) fn check(only: Option<&str>) -> Outcome {
     openssl()?;
     HACK.provide()?;
-    let members: Vec<String> = published()
-        .map(ToString::to_string)
-        .filter(|name| only.is_none_or(|only| only == name))
-        .collect();
+    let names: Vec<String> = published()?.iter().map(ToString::to_string).collect();
+    let members: Vec<&String> =
+        names.iter().filter(|name| only.is_none_or(|only| only == *name)).collect();
     if members.is_empty() {
-        let names: Vec<String> = published().map(ToString::to_string).collect();
         let only = only.unwrap_or_default();
         return Err(format!("\"{only}\" is none of the published crates: {}", names.join(", ")));
     }
     for member in members {
         let mut command = cargo("hack clippy --locked --lib --feature-powerset");
-        command.args(["--package", &member]);
+        command.args(["--package", member]);
         match member.as_str() {
             "mstr-isahc" => {
                 command.args(["--mutually-exclusive-features", &ISAHC_TLS.join(",")]);

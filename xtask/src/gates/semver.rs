@@ -6,7 +6,7 @@
 use crate::command::{Outcome, cargo, run};
 use crate::members::published;
 use crate::release::{self, git};
-use crate::tools::{SEMVER, openssl};
+use crate::tools::{SEMVER, Tls, openssl};
 
 /// `cargo xtask semver`: any change is compared as if it were a patch.
 pub(crate) fn check(baseline: Option<&str>) -> Outcome {
@@ -27,13 +27,14 @@ pub(crate) fn compare(baseline: &str, allowed: &str) -> Outcome {
     openssl()?;
     SEMVER.provide()?;
     let mut broken = Vec::new();
-    for member in published() {
+    for member in published()? {
         if !git::holds(baseline, &format!("crates/{member}/Cargo.toml")) {
             println!("    {member} is new");
             continue;
         }
         // The tool's own choice would be all of them.
-        let features = member.everything().replace("--features", "--default-features --features");
+        let features = member.everything(Tls::Native);
+        let features = features.replace("--no-default-features", "--only-explicit-features");
         let words = format!(
             "semver-checks check-release --package {member} --baseline-rev {baseline} \
              --release-type {allowed} {features}"

@@ -3,9 +3,7 @@
 use std::process::Command;
 
 use crate::command::{Outcome, root, run};
-use crate::tools::TYPOS;
 
 pub(crate) fn check() -> Outcome {
-    TYPOS.provide()?;
     run(Command::new("typos").current_dir(root()).args(["--format", "brief"]))
 }

@@ -22,6 +22,7 @@ use api::Api;
 pub(crate) use addresses::check as addresses;
 
 use crate::command::{Outcome, cargo, read, root, run};
+use crate::members::package;
 use crate::packages::packages;
 
 /// A file as it should be.
@@ -36,9 +37,10 @@ struct Document {
 pub(crate) fn write() -> Outcome {
     write_texts()?;
     // What a machine does, only the machine can tell, and so it is with the transports.
-    let mut test = cargo(
-        "test --locked --package mstr-tests --test machine --test conformance -- the_document",
-    );
+    let mut test = cargo(&format!(
+        "test --locked {} --test machine --test conformance -- the_document",
+        package("mstr-tests")?
+    ));
     run(test.env("MSTR_GENERATE", "1"))
 }
 
@@ -146,7 +148,7 @@ mod tests {
     #[test]
     fn every_published_crate_has_a_readme_and_licences() {
         let documents = documents().unwrap();
-        for member in crate::members::published() {
+        for member in crate::members::published().unwrap() {
             for name in ["README.md", "LICENSE-APACHE", "LICENSE-MIT", "src/lib.rs"] {
                 let path = format!("crates/{member}/{name}");
                 assert!(documents.iter().any(|document| document.path == path), "{path}");

@@ -6,11 +6,11 @@ use std::process::Command;
 
 use super::{git, manifest};
 use crate::command::{Outcome, cargo, output, read, root, run as run_command, target};
-use crate::members::{MEMBERS, published, published_features};
+use crate::members::{Member, everything, members as all, published};
 use crate::packages::{packages, packages_in};
 use crate::passed::Check;
 use crate::tidy::manifests;
-use crate::tools::openssl;
+use crate::tools::{Tls, openssl};
 
 pub(super) fn run() -> Outcome {
     git::clean()?;
@@ -23,7 +23,8 @@ pub(crate) fn archives() -> Outcome {
     let version = manifest::version(&read(manifest::PATH)?)?.to_string();
     complain(packages()?.iter().flat_map(manifests::check).collect())?;
     let mut package = cargo("package --locked --workspace --no-verify --quiet --allow-dirty");
-    for member in MEMBERS.iter().filter(|member| !member.published) {
+    let members = published()?;
+    for member in all()?.iter().filter(|member| !member.published) {
         package.args(["--exclude", &member.to_string()]);
     }
     run_command(&mut package)?;
@@ -36,11 +37,11 @@ pub(crate) fn archives() -> Outcome {
         fs::remove_dir_all(&folder).map_err(failed)?;
     }
     fs::create_dir_all(&folder).map_err(failed)?;
-    for member in published() {
+    for member in &members {
         let archive = format!("package/{member}-{version}.crate");
         unpack(&target()?.join(archive), &folder)?;
     }
-    workspace(&folder, &version)?;
+    workspace(&folder, &version, &members)?;
     let mut complaints = Vec::new();
     for package in packages_in(&folder)? {
         complaints.extend(manifests::check(&package));
@@ -58,7 +59,7 @@ pub(crate) fn archives() -> Outcome {
             command
         })
     };
-    run_command(&mut within(format!("test --workspace {}", published_features()))?)?;
+    run_command(&mut within(format!("test --workspace {}", everything(&members, Tls::Native)))?)?;
     let quickstart =
         output(&mut within("run --quiet --package mstr --example quickstart".into())?)?;
     if !quickstart.contains("sessions still open on the server: 0") {
@@ -99,14 +100,15 @@ fn unpack(archive: &Path, folder: &Path) -> Outcome {
 }
 
 /// Lets the archives find each other as they would in the registry.
-fn workspace(folder: &Path, version: &str) -> Outcome {
-    let members: String =
-        published().map(|member| format!("    \"{member}-{version}\",\n")).collect();
-    let patches: String = published()
+fn workspace(folder: &Path, version: &str, members: &[Member]) -> Outcome {
+    let list: String =
+        members.iter().map(|member| format!("    \"{member}-{version}\",\n")).collect();
+    let patches: String = members
+        .iter()
         .map(|member| format!("{member} = {{ path = \"{member}-{version}\" }}\n"))
         .collect();
     let text = format!(
-        "[workspace]\nresolver = \"3\"\nmembers = [\n{members}]\n\n[patch.crates-io]\n{patches}\n\
+        "[workspace]\nresolver = \"3\"\nmembers = [\n{list}]\n\n[patch.crates-io]\n{patches}\n\
          [profile.dev]\ndebug = \"line-tables-only\"\n\n[profile.test]\ndebug = \
          \"line-tables-only\"\n"
     );

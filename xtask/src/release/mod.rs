@@ -11,7 +11,6 @@ mod rehearse;
 mod version;
 
 pub(crate) use check::archives;
-pub(crate) use rehearse::run_if_equipped;
 pub(crate) use version::{Bump, Next};
 
 use crate::cli::Release;

@@ -68,7 +68,7 @@ pub(super) fn run(dry_run: bool, name: Option<&str>) -> Outcome {
 /// The packages that are in the registry and those that are not, in dependency order.
 fn split(version: &Version, name: Option<&str>) -> Outcome<(Vec<String>, Vec<String>)> {
     let (mut done, mut rest) = (Vec::new(), Vec::new());
-    for package in published().map(|member| member.to_string()) {
+    for package in published()?.iter().map(ToString::to_string) {
         let there = registry::has(&package, version, name)?;
         if there { done.push(package) } else { rest.push(package) }
     }

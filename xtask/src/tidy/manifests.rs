@@ -36,7 +36,12 @@ fn fields(package: &Package) -> Vec<String> {
     complaints
 }
 
-/// docs.rs shows what is behind features, and is asked for features that there are.
+/// Features that exclude others, of which there can be one only.
+const EXCLUSIVE: [&str; 4] =
+    ["isahc-native-tls-static", "isahc-rustls-tls", "native-tls-static", "rustls-tls"];
+
+/// docs.rs shows what is behind features, and is asked for features that there are: for all that go
+/// together, because the tests take the same.
 fn docs_rs(package: &Package) -> Vec<String> {
     let settings = package.docs_rs();
     if settings["all-features"] == true || package.features().is_empty() {
@@ -48,7 +53,19 @@ fn docs_rs(package: &Package) -> Vec<String> {
     let features = package.features();
     let unknown = named.iter().filter_map(|name| name.as_str());
     let unknown = unknown.filter(|name| !features.contains(name));
-    unknown.map(|name| format!("docs.rs is asked for the feature {name}, which is none")).collect()
+    let unknown =
+        unknown.map(|name| format!("docs.rs is asked for the feature {name}, which is none"));
+    let defaults = package.default_features();
+    let known = |name: &&str| {
+        *name == "default"
+            || defaults.contains(name)
+            || EXCLUSIVE.contains(name)
+            || named.iter().any(|named| named == name)
+    };
+    let forgotten = features.iter().filter(|name| !known(name));
+    let forgotten = forgotten
+        .map(|name| format!("neither docs.rs nor the tests are asked for the feature {name}"));
+    unknown.chain(forgotten).collect()
 }
 
 /// Complains about what `cargo package --list` shows and nobody who builds the package needs, and
@@ -149,7 +166,8 @@ mod tests {
         let features =
             |names: Value| with("metadata", json!({"docs": {"rs": {"features": names}}}));
         assert!(features(json!(["f"])).is_empty());
-        assert!(features(json!(["g"]))[0].contains("the feature g"));
+        assert!(features(json!(["f", "g"]))[0].contains("the feature g"));
+        assert!(features(json!([]))[0].ends_with("asked for the feature f"));
         assert!(with("metadata", Value::Null)[0].contains("names no features"));
         assert!(with("features", json!({})).is_empty());
     }

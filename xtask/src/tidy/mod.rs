@@ -4,6 +4,7 @@ mod agreement;
 mod attributes;
 mod circles;
 mod crates;
+mod dependencies;
 mod documents;
 mod examples;
 mod imports;
@@ -18,9 +19,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use crate::command::{Outcome, cargo, git, metadata, output, root};
+use crate::command::{Outcome, cargo, git, output, root};
 use crate::generate;
-use crate::packages::{names, packages};
+use crate::packages::packages;
 use modules::Crate;
 
 /// The text of a file.
@@ -82,7 +83,8 @@ pub(crate) fn check() -> Outcome {
     }
     let read: Read<'_> = &|path| Some(find(path)?.text.as_str());
     complaints.extend(agreement::check(read));
-    complaints.extend(crates::check(&packages, &names(&metadata(&root())?), read));
+    complaints.extend(crates::check(&packages, read));
+    complaints.extend(dependencies::check(&files));
     complaints.extend(structure(&files));
     complaints.extend(shown_layers(read));
     if complaints.is_empty() {

@@ -78,7 +78,7 @@ impl Registry {
     }
 
     pub(super) fn is_empty(&self) -> Outcome<bool> {
-        let mut packages = crate::members::published();
+        let mut packages = crate::members::published()?.into_iter();
         packages.try_fold(true, |empty, package| {
             Ok(empty && self.versions(&package.to_string())?.is_empty())
         })

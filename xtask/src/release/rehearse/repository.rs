@@ -10,7 +10,7 @@ use toml_edit::{DocumentMut, Item, value};
 use super::build_folder;
 use super::registry::{Environment, NAME, Registry};
 use crate::command::{Outcome, cargo, git, output, root};
-use crate::members::{MEMBERS, published};
+use crate::members::{members, published};
 use crate::release::git::{highest, tag};
 use crate::release::{changelog, manifest};
 
@@ -47,7 +47,9 @@ impl Repository {
         }
         repository.write(manifest::PATH, &elsewhere(&text)?)?;
         let mut clean = cargo("clean --quiet");
-        clean.args(MEMBERS.iter().map(|member| format!("--package={member}"))).current_dir(folder);
+        clean
+            .args(members()?.iter().map(|member| format!("--package={member}")))
+            .current_dir(folder);
         clean.envs(repository.environment.clone()).env("CARGO_TARGET_DIR", build_folder());
         // What an earlier rehearsal has built of its copy, which nobody can use.
         output(&mut clean)?;
@@ -216,7 +218,7 @@ fn elsewhere(text: &str) -> Outcome<String> {
         .and_then(|workspace| workspace.get_mut("dependencies"))
         .and_then(Item::as_table_like_mut)
         .ok_or("no workspace.dependencies")?;
-    for member in published() {
+    for member in published()? {
         let dependency = dependencies.get_mut(&member.to_string());
         let dependency = dependency.and_then(Item::as_table_like_mut);
         let dependency = dependency.ok_or_else(|| format!("no {member} to depend on"))?;
