@@ -171,6 +171,9 @@ mod documents {
     #[doc = include_str!("../../README.md")]
     struct Readme;
 
+    #[doc = include_str!("../../crates/mstr/README.md")]
+    struct ReadmeOfTheFacade;
+
     #[doc = include_str!("../../docs/transports.md")]
     struct Transports;
 }

@@ -30,7 +30,7 @@ pub(crate) enum Command {
     Ci(Ci),
     /// What this machine lacks, what it is for, and how to get it
     Doctor,
-    /// Writes what is generated: feature tables, READMEs, licences, two tables by tests
+    /// Writes what is generated: tables of features and layers, licences, two documents by tests
     Generate {
         /// Only says what has drifted
         #[arg(long)]
@@ -46,7 +46,7 @@ pub(crate) enum Command {
     Deny,
     /// Which crates may stand in whose dependency tree
     Deps,
-    /// The documentation, with warnings denied, and the links to it
+    /// The documentation, with warnings denied
     Docs,
     /// Whose types the published crates show, against an allow-list
     ExternalTypes,
@@ -113,7 +113,7 @@ pub(crate) struct Ci {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Release {
-    /// Checks that a release may be made, and makes its commit: version, changelog, READMEs
+    /// Checks that a release may be made, and makes its commit: version and changelog
     Prepare(Prepare),
     /// Packages every crate and builds and tests them from the archives alone
     Check,

@@ -61,11 +61,6 @@ impl Package {
         let names = self.manifest["features"]["default"].as_array();
         names.into_iter().flatten().filter_map(Value::as_str).collect()
     }
-
-    /// The crate's name in code, `mstr_core`.
-    pub(crate) fn crate_name(&self) -> String {
-        self.name.replace('-', "_")
-    }
 }
 
 /// The published packages of this workspace.
@@ -117,7 +112,6 @@ mod tests {
         let packages = read(&metadata, Path::new("/w")).unwrap();
         let [package] = packages.as_slice() else { panic!("there are {}", packages.len()) };
         assert_eq!((&*package.name, &*package.folder), ("mstr-a", "crates/mstr-a"));
-        assert_eq!(package.crate_name(), "mstr_a");
         assert_eq!((package.says("license"), package.says("readme")), ("MIT", ""));
         assert_eq!((package.lists("keywords"), package.features()), (vec!["x"], vec!["b"]));
         assert_eq!(package.docs_rs()["all-features"], true);

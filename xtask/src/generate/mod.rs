@@ -1,25 +1,17 @@
 //! Files and parts of files that are written from others, so that nothing is said twice.
 //!
 //! - the table of features in each crate's documentation, from its manifest;
-//! - each crate's README, from its documentation;
 //! - the licence texts beside each crate, from those at the root;
 //! - the table of layers in `ARCHITECTURE.md`, from the one that `tidy` enforces;
 //! - `docs/session-machine.md` and `docs/call-machine.md`, from the machines themselves, by tests;
 //! - the table of capabilities in `docs/transports.md`, from the backends of the conformance suite, by
 //!   a test.
 
-mod addresses;
-mod api;
 mod features;
 pub(crate) mod layers;
 mod licences;
-mod readme;
 
 use std::fs;
-
-use api::Api;
-
-pub(crate) use addresses::check as addresses;
 
 use crate::command::{Outcome, cargo, read, root, run};
 use crate::members::package;
@@ -77,20 +69,12 @@ pub(crate) fn check() -> Outcome {
 /// Every file that is written here, as it should be.
 fn documents() -> Outcome<Vec<Document>> {
     let packages = packages()?;
-    let mut api = Api::default();
-    for package in &packages {
-        let folder = &package.folder;
-        api.add(&package.name, &|path| read(&format!("{folder}/{}", path.display())))?;
-    }
     let mut documents = Vec::new();
     for package in &packages {
         let library = format!("{}/src/lib.rs", package.folder);
         let manifest = format!("{}/Cargo.toml", package.folder);
         let text = features::fill(&library, &read(&library)?, &manifest, &read(&manifest)?)?;
-        let address = |link: &str| api.address(&package.crate_name(), link);
-        let readme = readme::text(package, &text, &address)?;
         documents.push(Document { path: library, text });
-        documents.push(Document { path: format!("{}/README.md", package.folder), text: readme });
         for name in licences::TEXTS {
             documents.push(licences::copies(package, name, &read(name)?));
         }
@@ -146,10 +130,10 @@ mod tests {
     }
 
     #[test]
-    fn every_published_crate_has_a_readme_and_licences() {
+    fn every_published_crate_has_licences() {
         let documents = documents().unwrap();
         for member in crate::members::published().unwrap() {
-            for name in ["README.md", "LICENSE-APACHE", "LICENSE-MIT", "src/lib.rs"] {
+            for name in ["LICENSE-APACHE", "LICENSE-MIT", "src/lib.rs"] {
                 let path = format!("crates/{member}/{name}");
                 assert!(documents.iter().any(|document| document.path == path), "{path}");
             }

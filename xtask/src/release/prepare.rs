@@ -8,7 +8,7 @@ use super::version::{Next, allows};
 use super::{all_tagged, changelog, git, manifest};
 use crate::command::{Outcome, cargo, output, read, root};
 use crate::passed::Check;
-use crate::{ci, gates, generate};
+use crate::{ci, gates};
 
 const LOCK: &str = "Cargo.lock";
 
@@ -66,7 +66,7 @@ fn write(next: &Version, changelog: &str) -> Outcome {
     if manifest::locked(&before) != manifest::locked(&read(LOCK)?) {
         return Err(format!("{LOCK} would change by more than the version of the members"));
     }
-    generate::write_texts()
+    Ok(())
 }
 
 fn commit(next: &Version) -> Outcome {
@@ -90,7 +90,7 @@ fn changed() -> Outcome<Vec<String>> {
 
 /// Whether a release may change this file.
 pub(super) fn belongs(path: &str) -> bool {
-    [manifest::PATH, LOCK, changelog::PATH].contains(&path) || path.ends_with("README.md")
+    [manifest::PATH, LOCK, changelog::PATH].contains(&path)
 }
 
 #[cfg(test)]
@@ -98,11 +98,13 @@ mod tests {
     use super::belongs;
 
     #[test]
-    fn a_release_changes_versions_and_documents_only() {
-        for path in ["Cargo.toml", "Cargo.lock", "CHANGELOG.md", "crates/mstr/README.md"] {
+    fn a_release_changes_the_version_and_the_changelog_only() {
+        for path in ["Cargo.toml", "Cargo.lock", "CHANGELOG.md"] {
             assert!(belongs(path), "{path}");
         }
-        for path in ["crates/mstr/Cargo.toml", "crates/mstr/src/lib.rs", "docs/CHANGELOG.md"] {
+        for path in
+            ["README.md", "crates/mstr/Cargo.toml", "crates/mstr/src/lib.rs", "docs/CHANGELOG.md"]
+        {
             assert!(!belongs(path), "{path}");
         }
     }

@@ -2,8 +2,7 @@
 
 use super::Read;
 
-/// Where the minimum supported Rust version is stated for people, and after which words. The crates'
-/// READMEs are not here: theirs is generated.
+/// Where the minimum supported Rust version is stated for people, and after which words.
 const STATES_RUST_VERSION: [(&str, &str); 2] =
     [("README.md", "minimum supported Rust version is"), ("README.md", "needs Rust")];
 

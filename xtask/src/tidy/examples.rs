@@ -1,7 +1,6 @@
 //! Every example in a document is compiled.
 //!
-//! The documents are included in the doc-tests of `tests/src/lib.rs`; the crates' READMEs come from
-//! documentation that is tested where it stands.
+//! The documents are included in the doc-tests of `tests/src/lib.rs`.
 
 use std::ops::Range;
 
@@ -13,16 +12,15 @@ use super::File;
 /// Where documents are made doc-tests.
 pub(super) const TESTED: &str = "tests/src/lib.rs";
 
-/// `tests` is the text of [`TESTED`], `is_generated` knows the READMEs that come from a crate.
-pub(super) fn check(file: &File, tests: &str, is_generated: &dyn Fn(&str) -> bool) -> Vec<String> {
+/// `tests` is the text of [`TESTED`].
+pub(super) fn check(file: &File, tests: &str) -> Vec<String> {
     if file.is_source() {
         return ignored(file);
     }
     if !file.path.ends_with(".md") {
         return Vec::new();
     }
-    let compiled = is_generated(&file.path)
-        || tests.contains(&format!("#[doc = include_str!(\"../../{}\")]", file.path));
+    let compiled = tests.contains(&format!("#[doc = include_str!(\"../../{}\")]", file.path));
     let mut complaints = Vec::new();
     for (info, code, line) in blocks(&file.text) {
         let words: Vec<&str> = info.split([',', ' ']).collect();
@@ -91,14 +89,13 @@ mod tests {
     const TESTS: &str = "mod documents {\n    #[doc = include_str!(\"../../docs/a.md\")]\n";
 
     fn complaints(path: &str, text: &str) -> Vec<String> {
-        check(&File::new(path, text), TESTS, &|path| path == "crates/a/README.md")
+        check(&File::new(path, text), TESTS)
     }
 
     #[test]
     fn rust_that_is_not_compiled_is_found() {
         let text = "# A\n\n```rust,no_run\nlet x = 1;\n```\n";
         assert!(complaints("docs/a.md", text).is_empty());
-        assert!(complaints("crates/a/README.md", text).is_empty());
         let found = complaints("docs/b.md", text);
         assert!(found.len() == 1 && found[0].starts_with("docs/b.md:3: Rust that is"), "{found:?}");
         assert!(complaints("docs/b.txt", text).is_empty());

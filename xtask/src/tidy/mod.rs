@@ -61,8 +61,6 @@ pub(crate) fn check() -> Outcome {
     let packages = packages()?;
     let find = |path: &str| files.iter().find(|file| file.path == path);
     let tests = find(examples::TESTED).ok_or_else(|| format!("{} is missing", examples::TESTED))?;
-    let is_generated =
-        |path: &str| packages.iter().any(|package| path == format!("{}/README.md", package.folder));
     let mut complaints: Vec<String> = Vec::new();
     for package in &packages {
         complaints.extend(manifests::check(package));
@@ -74,7 +72,7 @@ pub(crate) fn check() -> Outcome {
         }
     }
     for file in &files {
-        complaints.extend(examples::check(file, &tests.text, &is_generated));
+        complaints.extend(examples::check(file, &tests.text));
         complaints.extend(documents::check(file, &files, &|path| root().join(path).exists()));
         if file.is_source() {
             complaints.extend(sources::check(file));
