@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use crate::cli::Ci;
-use crate::command::{Outcome, cargo, run};
+use crate::command::{Outcome, cargo, rules, run};
 use crate::gates::{
     clippy, deny, deps, docs, external_types, interop, minimal, msrv, old_http, platforms,
     quickstart, spelling,
 };
 use crate::passed::Check;
 use crate::tools::{DENY, TYPOS, Tool, version};
-use crate::{generate, release, test, tidy};
+use crate::{generate, release, test};
 
 /// A part of `.ci/run`, which has so much time for it on a fresh machine with two cores.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -66,7 +66,7 @@ const STEPS: &[Step] = &[
     step(Part::Tools, "tools", "what nothing goes without: cargo-deny", || DENY.provide()),
     step(Part::Rest, "format", "rustfmt has nothing to change", format)
         .needs(Need::Component("fmt", "rustfmt")),
-    step(Part::Rest, "tidy", "the text rules", tidy::check),
+    step(Part::Rest, "tidy", "the text rules", || rules(&["check"])),
     step(Part::Rest, "spelling", "spelling, in code and documents", spelling::check)
         .needs(Need::Tool(&TYPOS)),
     step(Part::Rest, "generated", "what is written from other files", generate::check),

@@ -80,6 +80,15 @@ pub(crate) fn unstable(command: &mut Command) -> &mut Command {
     command.env("RUSTC_BOOTSTRAP", "1").env("CARGO_TARGET_DIR", root().join("target/unstable"))
 }
 
+/// Runs `tests/rules`, which knows what the repository's text has to be.
+pub(crate) fn rules(words: &[&str]) -> Outcome {
+    let mut command = cargo("run --locked --quiet --package mstr-rules --");
+    let output = command.args(words).output().map_err(|error| format!("cargo: {error}"))?;
+    print!("{}", String::from_utf8_lossy(&output.stdout));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() { Ok(()) } else { Err(errors.trim_end().to_owned()) }
+}
+
 /// Runs a program and shows what it prints.
 pub(crate) fn run(command: &mut Command) -> Outcome {
     println!("    {}", shown(command));

@@ -10,11 +10,9 @@ mod doctor;
 mod gates;
 mod generate;
 mod members;
-mod packages;
 mod passed;
 mod release;
 mod test;
-mod tidy;
 mod tools;
 
 use std::process::ExitCode;
@@ -61,7 +59,7 @@ fn run(command: Command) -> Outcome {
         Command::Semver { baseline } => gates::semver::check(baseline.as_deref()),
         Command::Spelling => gates::spelling::check(),
         Command::Test => test::all(),
-        Command::Tidy { lines: true } => tidy::lines(),
-        Command::Tidy { lines: false } => tidy::check(),
+        Command::Tidy { lines: true } => command::rules(&["lines"]),
+        Command::Tidy { lines: false } => command::rules(&["check"]),
     }
 }

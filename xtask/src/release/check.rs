@@ -5,11 +5,9 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{git, manifest};
-use crate::command::{Outcome, cargo, output, read, root, run as run_command, target};
+use crate::command::{Outcome, cargo, output, read, root, rules, run as run_command, target};
 use crate::members::{Member, everything, members as all, published};
-use crate::packages::{packages, packages_in};
 use crate::passed::Check;
-use crate::tidy::manifests;
 use crate::tools::{Tls, openssl};
 
 pub(super) fn run() -> Outcome {
@@ -21,7 +19,6 @@ pub(super) fn run() -> Outcome {
 pub(crate) fn archives() -> Outcome {
     openssl()?;
     let version = manifest::version(&read(manifest::PATH)?)?.to_string();
-    complain(packages()?.iter().flat_map(manifests::check).collect())?;
     let mut package = cargo("package --locked --workspace --no-verify --quiet --allow-dirty");
     let members = published()?;
     for member in all()?.iter().filter(|member| !member.published) {
@@ -42,12 +39,7 @@ pub(crate) fn archives() -> Outcome {
         unpack(&target()?.join(archive), &folder)?;
     }
     workspace(&folder, &version, &members)?;
-    let mut complaints = Vec::new();
-    for package in packages_in(&folder)? {
-        complaints.extend(manifests::check(&package));
-        complaints.extend(manifests::contents(&package, &list(&folder.join(&package.folder), "")?));
-    }
-    complain(complaints)?;
+    rules(&["archives", &folder.to_string_lossy()])?;
     println!("    the archives hold what they should and nothing else");
 
     let within = |words: String| {
@@ -67,28 +59,6 @@ pub(crate) fn archives() -> Outcome {
     }
     println!("    the archives of {version} build and pass their tests on their own");
     Ok(())
-}
-
-fn complain(complaints: Vec<String>) -> Outcome {
-    if complaints.is_empty() { Ok(()) } else { Err(complaints.join("\n")) }
-}
-
-/// The files below a folder, a line each.
-fn list(root: &Path, below: &str) -> Outcome<String> {
-    let folder = root.join(below);
-    let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
-    let mut files = String::new();
-    for entry in fs::read_dir(&folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let path = if below.is_empty() { name } else { format!("{below}/{name}") };
-        if entry.file_type().map_err(failed)?.is_dir() {
-            files.push_str(&list(root, &path)?);
-        } else {
-            files.push_str(&format!("{path}\n"));
-        }
-    }
-    Ok(files)
 }
 
 fn unpack(archive: &Path, folder: &Path) -> Outcome {
@@ -117,16 +87,4 @@ fn workspace(folder: &Path, version: &str, members: &[Member]) -> Outcome {
     fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock"))
         .map(drop)
         .map_err(|error| error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_files_of_an_archive_are_listed_with_their_folders() {
-        let files = list(Path::new(env!("CARGO_MANIFEST_DIR")), "").unwrap();
-        assert!(files.lines().any(|file| file == "src/release/check.rs"), "{files}");
-        assert!(list(Path::new("nowhere"), "").is_err());
-    }
 }

@@ -7,13 +7,13 @@ use std::ops::Range;
 use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag};
 use syn::{Expr, Stmt};
 
-use super::File;
+use crate::file::File;
 
 /// Where documents are made doc-tests.
-pub(super) const TESTED: &str = "tests/src/lib.rs";
+pub(crate) const TESTED: &str = "tests/src/lib.rs";
 
 /// `tests` is the text of [`TESTED`].
-pub(super) fn check(file: &File, tests: &str) -> Vec<String> {
+pub(crate) fn check(file: &File, tests: &str) -> Vec<String> {
     if file.is_source() {
         return ignored(file);
     }

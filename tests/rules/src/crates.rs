@@ -1,13 +1,13 @@
 //! What the workspace's packages have to have beside their own folder.
 
-use super::Read;
+use crate::file::Read;
 use crate::packages::Package;
 
 /// Those of the published packages that are no transports.
 const NO_TRANSPORTS: [&str; 3] = ["mstr", "mstr-core", "mstr-fake"];
 
 /// `packages` are the published ones.
-pub(super) fn check(packages: &[Package], read: Read<'_>) -> Vec<String> {
+pub(crate) fn check(packages: &[Package], read: Read<'_>) -> Vec<String> {
     packages.iter().flat_map(|package| places(&package.name, read)).collect()
 }
 

@@ -7,25 +7,25 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use syn::{Item, UseTree};
 
-use super::File;
-use super::attributes::{is_test, is_test_or_doc, of_item};
+use crate::attributes::{is_test, is_test_or_doc, of_item};
+use crate::file::File;
 
 /// The names of a module and of those around it, from the root of the crate.
-pub(super) type Names = Vec<String>;
+pub(crate) type Names = Vec<String>;
 
 /// The sources of one crate, without its tests.
-pub(super) struct Crate<'a> {
+pub(crate) struct Crate<'a> {
     /// With `src/` at its end.
-    pub(super) folder: String,
-    pub(super) sources: Vec<Source<'a>>,
+    pub(crate) folder: String,
+    pub(crate) sources: Vec<Source<'a>>,
     modules: BTreeMap<Names, Module>,
 }
 
 /// One file of a crate.
-pub(super) struct Source<'a> {
-    pub(super) file: &'a File,
-    pub(super) module: Names,
-    pub(super) syntax: syn::File,
+pub(crate) struct Source<'a> {
+    pub(crate) file: &'a File,
+    pub(crate) module: Names,
+    pub(crate) syntax: syn::File,
 }
 
 #[derive(Default)]
@@ -40,12 +40,12 @@ struct Module {
 }
 
 /// One name that a `use` brings in, or everything of a module.
-pub(super) struct Leaf {
+pub(crate) struct Leaf {
     /// `None` for everything.
-    pub(super) name: Option<String>,
+    pub(crate) name: Option<String>,
     /// As it is written.
-    pub(super) path: Names,
-    pub(super) line: usize,
+    pub(crate) path: Names,
+    pub(crate) line: usize,
 }
 
 /// How many re-exports may stand in one another: there are circles.
@@ -53,7 +53,7 @@ const DEPTH: usize = 16;
 
 impl<'a> Crate<'a> {
     /// Reads the files below `crates/NAME/src`. Programs in `src/bin` are crates of their own.
-    pub(super) fn read(files: &'a [File], name: &str) -> Result<Self, String> {
+    pub(crate) fn read(files: &'a [File], name: &str) -> Result<Self, String> {
         let folder = format!("crates/{name}/src/");
         let bin = format!("{folder}bin/");
         let mut sources = Vec::new();
@@ -77,7 +77,7 @@ impl<'a> Crate<'a> {
     }
 
     /// A file's path below `src`.
-    pub(super) fn path(&self, source: usize) -> &str {
+    pub(crate) fn path(&self, source: usize) -> &str {
         let path = self.sources.get(source).map(|source| source.file.path.as_str());
         path.and_then(|path| path.strip_prefix(&self.folder)).unwrap_or_default()
     }
@@ -132,7 +132,7 @@ impl<'a> Crate<'a> {
 
     /// The same for a path in the code: it may also begin with a module that a `use` has brought
     /// in. Types that were brought in are not followed: their `use` says it already.
-    pub(super) fn in_code(&self, module: &[String], path: &[String]) -> Option<Names> {
+    pub(crate) fn in_code(&self, module: &[String], path: &[String]) -> Option<Names> {
         self.rooted(module, path).or_else(|| {
             let first = [module, path.get(..1)?].concat();
             let leads_to_module = self.is_used(module, path.first()?)
@@ -142,11 +142,11 @@ impl<'a> Crate<'a> {
     }
 
     /// The same for a path in a `use`.
-    pub(super) fn in_use(&self, module: &[String], path: &[String]) -> Option<Names> {
+    pub(crate) fn in_use(&self, module: &[String], path: &[String]) -> Option<Names> {
         self.rooted(module, path).or_else(|| self.in_code(module, path))
     }
 
-    pub(super) fn is_module(&self, names: &[String]) -> bool {
+    pub(crate) fn is_module(&self, names: &[String]) -> bool {
         self.modules.contains_key(names)
     }
 
@@ -157,7 +157,7 @@ impl<'a> Crate<'a> {
 
     /// The files that define what a path from the root leads to: more than one where it depends on
     /// how the crate is built.
-    pub(super) fn files(&self, path: &[String]) -> BTreeSet<usize> {
+    pub(crate) fn files(&self, path: &[String]) -> BTreeSet<usize> {
         let sources = self.follow(path, 0).into_iter().filter_map(|found| match found {
             Found::Module(names) => self.modules.get(&names).map(|module| module.source),
             Found::Item(source) => Some(source),
@@ -289,7 +289,7 @@ fn take(
 }
 
 /// Every name that a `use` brings in.
-pub(super) fn leaves(tree: &UseTree) -> Vec<Leaf> {
+pub(crate) fn leaves(tree: &UseTree) -> Vec<Leaf> {
     let mut found = Vec::new();
     collect(tree, &mut Vec::new(), &mut found);
     found

@@ -4,10 +4,10 @@
 
 use std::collections::BTreeSet;
 
-use super::imports::Import;
-use super::modules::Crate;
+use crate::imports::Import;
+use crate::modules::Crate;
 
-pub(super) const CRATE: &str = "mstr-core";
+pub(crate) const CRATE: &str = "mstr-core";
 
 /// What may be imported by what stands in the same places. Within a layer everything may be
 /// imported, as long as there is no circle.
@@ -118,7 +118,7 @@ const HALF: &[&str] = &[
 /// The file at the root, which shows everything and stands in no layer.
 const ROOT: &str = "lib.rs";
 
-pub(super) fn check(krate: &Crate<'_>, imports: &BTreeSet<Import>) -> Vec<String> {
+pub(crate) fn check(krate: &Crate<'_>, imports: &BTreeSet<Import>) -> Vec<String> {
     let mut complaints = places(krate);
     let forbidden = imports.iter().filter_map(|import| forbidden(krate, import));
     complaints.extend(forbidden);
@@ -139,7 +139,7 @@ fn places(krate: &Crate<'_>) -> Vec<String> {
             complaints.insert(format!("{}{place}: stands in a layer and is missing", krate.folder));
         }
     }
-    let table = "see the table in xtask/src/tidy/layers.rs";
+    let table = "see the table in tests/rules/src/layers.rs";
     complaints.into_iter().map(|complaint| format!("{complaint}: {table}")).collect()
 }
 
@@ -196,8 +196,8 @@ pub(crate) fn table() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::File;
-    use crate::tidy::imports::imports;
+    use crate::file::File;
+    use crate::imports::imports;
 
     /// What is wrong with the imports of these files below `src`.
     fn complaints(files: &[(&str, &str)]) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use super::Document;
 use crate::command::Outcome;
-use crate::tidy::layers;
+use crate::layers;
 
 pub(crate) const DOCUMENT: &str = "ARCHITECTURE.md";
 

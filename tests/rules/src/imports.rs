@@ -12,23 +12,23 @@ use syn::visit::{self, Visit};
 use syn::{Arm, Attribute, Field, ImplItem, Item, ItemUse, Macro, Stmt, TraitItem};
 use syn::{Variant, VisRestricted, Visibility};
 
-use super::attributes::{is_test_or_doc, of_impl_item, of_item, of_statement, of_trait_item};
-use super::modules::{Crate, Names, Source, leaves};
+use crate::attributes::{is_test_or_doc, of_impl_item, of_item, of_statement, of_trait_item};
+use crate::modules::{Crate, Names, Source, leaves};
 
 /// A place where a file names something of another one.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) struct Import {
+pub(crate) struct Import {
     /// Places in `Crate::sources`.
-    pub(super) from: usize,
-    pub(super) to: usize,
+    pub(crate) from: usize,
+    pub(crate) to: usize,
     /// In `from`.
-    pub(super) line: usize,
+    pub(crate) line: usize,
     /// As it is written.
-    pub(super) path: String,
+    pub(crate) path: String,
 }
 
 /// Every import of a crate: by file, then by what is imported.
-pub(super) fn imports(krate: &Crate<'_>) -> BTreeSet<Import> {
+pub(crate) fn imports(krate: &Crate<'_>) -> BTreeSet<Import> {
     let mut imports = BTreeSet::new();
     for (from, Source { module, syntax, .. }) in krate.sources.iter().enumerate() {
         let mut reader = Reader {
@@ -222,7 +222,7 @@ impl<'ast> Visit<'ast> for Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::File;
+    use crate::file::File;
 
     /// `file:line -> file` for each import of a crate with these files below `src`.
     fn found(files: &[(&str, &str)]) -> Vec<String> {

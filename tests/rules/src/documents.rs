@@ -2,12 +2,12 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::File;
+use crate::file::File;
 
 /// Whether a file (relative to the root) exists.
 type Exists<'a> = &'a dyn Fn(&Path) -> bool;
 
-pub(super) fn check(file: &File, files: &[File], exists: Exists<'_>) -> Vec<String> {
+pub(crate) fn check(file: &File, files: &[File], exists: Exists<'_>) -> Vec<String> {
     let mut complaints = spaces(file);
     complaints.extend(unfinished(file));
     complaints.extend(links(file, files, exists));

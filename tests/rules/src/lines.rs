@@ -8,16 +8,16 @@ use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{ImplItem, Item, Stmt, TraitItem};
 
-use super::File;
-use super::attributes::{is_test, of_impl_item, of_item, of_statement, of_trait_item};
-use super::layers::CRATE;
-use super::modules::Crate;
+use crate::attributes::{is_test, of_impl_item, of_item, of_statement, of_trait_item};
+use crate::file::File;
+use crate::layers::CRATE;
+use crate::modules::Crate;
 
 /// The folders of the core whose sum says how much of it decides and drives.
 const SUMMED: [&str; 3] = ["call", "session", "driver"];
 
 /// A table of the lines of these crates; of the core by folder.
-pub(super) fn table(files: &[File], names: &[String]) -> Result<String, String> {
+pub(crate) fn table(files: &[File], names: &[String]) -> Result<String, String> {
     let mut table = String::new();
     let mut total = 0;
     for name in names {

@@ -1,12 +1,12 @@
 //! Things that stand in several places and have to agree.
 
-use super::Read;
+use crate::file::Read;
 
 /// Where the minimum supported Rust version is stated for people, and after which words.
 const STATES_RUST_VERSION: [(&str, &str); 2] =
     [("README.md", "minimum supported Rust version is"), ("README.md", "needs Rust")];
 
-pub(super) fn check(read: Read<'_>) -> Vec<String> {
+pub(crate) fn check(read: Read<'_>) -> Vec<String> {
     rust_version(read)
 }
 

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::imports::Import;
-use super::modules::Crate;
+use crate::imports::Import;
+use crate::modules::Crate;
 
 /// By file: which files it imports, and in which line first.
 type Graph = BTreeMap<usize, BTreeMap<usize, usize>>;
 
-pub(super) fn check(krate: &Crate<'_>, imports: &BTreeSet<Import>) -> Vec<String> {
+pub(crate) fn check(krate: &Crate<'_>, imports: &BTreeSet<Import>) -> Vec<String> {
     let mut graph = Graph::new();
     for Import { from, to, line, .. } in imports {
         let first = graph.entry(*from).or_default().entry(*to).or_insert(*line);
@@ -65,8 +65,8 @@ fn complaint(krate: &Crate<'_>, graph: &Graph, circle: &[usize]) -> Option<Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::File;
-    use crate::tidy::imports::imports;
+    use crate::file::File;
+    use crate::imports::imports;
 
     fn complaints(files: &[(&str, &str)]) -> Vec<String> {
         let file = |(path, text): &(&str, &str)| File::new(&format!("crates/a/src/{path}"), text);

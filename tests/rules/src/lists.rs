@@ -2,12 +2,12 @@
 
 use syn::{Expr, ImplItem, Item, Type};
 
-use super::File;
+use crate::file::File;
 
 /// Each variant of an enum stands in the constant `ALL` of the same file, if there is one.
 ///
 /// The compiler notices a variant that a `match` forgets, but not one that a list forgets.
-pub(super) fn check(file: &File) -> Vec<String> {
+pub(crate) fn check(file: &File) -> Vec<String> {
     if !file.text.contains("const ALL: ") {
         return Vec::new();
     }

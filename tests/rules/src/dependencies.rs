@@ -4,7 +4,7 @@
 
 use toml_edit::{Document, Item, TableLike};
 
-use super::File;
+use crate::file::File;
 
 const KINDS: [&str; 3] = ["build-dependencies", "dependencies", "dev-dependencies"];
 
@@ -12,7 +12,7 @@ const KINDS: [&str; 3] = ["build-dependencies", "dependencies", "dev-dependencie
 const RENAMED: [(&str, &str); 1] = [("rustls-webpki", "webpki")];
 
 /// Complains about each dependency of each manifest whose name stands in no source beside it.
-pub(super) fn check(files: &[File]) -> Vec<String> {
+pub(crate) fn check(files: &[File]) -> Vec<String> {
     let manifests = files.iter().filter_map(|file| Some((file, folder(file)?)));
     let folders: Vec<&str> = manifests.clone().map(|(_, folder)| folder).collect();
     let mut complaints = Vec::new();

@@ -4,12 +4,12 @@ use syn::punctuated::Punctuated;
 use syn::{Attribute, Expr, ImplItem, Item, Meta, Stmt, Token, TraitItem};
 
 /// Whether this is compiled for tests only.
-pub(super) fn is_test(attributes: &[Attribute]) -> bool {
+pub(crate) fn is_test(attributes: &[Attribute]) -> bool {
     conditions(attributes).any(|condition| needs(&condition, "test"))
 }
 
 /// Whether this is compiled for tests or for the documentation only.
-pub(super) fn is_test_or_doc(attributes: &[Attribute]) -> bool {
+pub(crate) fn is_test_or_doc(attributes: &[Attribute]) -> bool {
     is_test(attributes) || conditions(attributes).any(|condition| needs(&condition, "doc"))
 }
 
@@ -30,7 +30,7 @@ fn needs(condition: &Meta, word: &str) -> bool {
     }
 }
 
-pub(super) fn of_item(item: &Item) -> &[Attribute] {
+pub(crate) fn of_item(item: &Item) -> &[Attribute] {
     match item {
         Item::Const(item) => &item.attrs,
         Item::Enum(item) => &item.attrs,
@@ -50,7 +50,7 @@ pub(super) fn of_item(item: &Item) -> &[Attribute] {
     }
 }
 
-pub(super) fn of_impl_item(item: &ImplItem) -> &[Attribute] {
+pub(crate) fn of_impl_item(item: &ImplItem) -> &[Attribute] {
     match item {
         ImplItem::Const(item) => &item.attrs,
         ImplItem::Fn(item) => &item.attrs,
@@ -60,7 +60,7 @@ pub(super) fn of_impl_item(item: &ImplItem) -> &[Attribute] {
     }
 }
 
-pub(super) fn of_trait_item(item: &TraitItem) -> &[Attribute] {
+pub(crate) fn of_trait_item(item: &TraitItem) -> &[Attribute] {
     match item {
         TraitItem::Const(item) => &item.attrs,
         TraitItem::Fn(item) => &item.attrs,
@@ -71,7 +71,7 @@ pub(super) fn of_trait_item(item: &TraitItem) -> &[Attribute] {
 }
 
 /// Of a statement that is no item.
-pub(super) fn of_statement(statement: &Stmt) -> &[Attribute] {
+pub(crate) fn of_statement(statement: &Stmt) -> &[Attribute] {
     match statement {
         Stmt::Local(local) => &local.attrs,
         Stmt::Macro(call) => &call.attrs,

@@ -1,62 +1,20 @@
 //! The text rules: what a machine can check by reading.
 
-mod agreement;
-mod attributes;
-mod circles;
-mod crates;
-mod dependencies;
-mod documents;
-mod examples;
-mod imports;
-pub(crate) mod layers;
-mod lines;
-mod lists;
-pub(crate) mod manifests;
-mod modules;
-mod sources;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use crate::command::{Outcome, cargo, git, output, root};
-use crate::generate;
-use crate::packages::packages;
-use modules::Crate;
+use crate::command::{Outcome, cargo, output, root};
+use crate::file::{File, Read, files};
+use crate::modules::Crate;
+use crate::packages::{packages, packages_in};
+use crate::{
+    agreement, circles, crates, dependencies, documents, examples, generated, imports, layers,
+    lines, lists, manifests, sources,
+};
 
-/// The text of a file.
-type Read<'a> = &'a dyn Fn(&str) -> Option<&'a str>;
-
-/// One text file of the repository.
-pub(crate) struct File {
-    /// Relative to the root, with `/`.
-    pub(crate) path: String,
-    pub(crate) text: String,
-}
-
-impl File {
-    #[cfg(test)]
-    pub(crate) fn new(path: &str, text: &str) -> Self {
-        Self { path: path.into(), text: text.into() }
-    }
-
-    /// `path:line: what`.
-    fn at(&self, line: usize, what: &str) -> String {
-        format!("{}:{line}: {what}", self.path)
-    }
-
-    /// Complains about each line for which `wrong` has something to say.
-    fn lines(&self, wrong: impl Fn(&str) -> Option<String>) -> Vec<String> {
-        let numbered = self.text.lines().enumerate();
-        numbered.filter_map(|(index, line)| Some(self.at(index + 1, &wrong(line)?))).collect()
-    }
-
-    fn is_source(&self) -> bool {
-        self.path.ends_with(".rs")
-    }
-}
-
-pub(crate) fn check() -> Outcome {
+/// Complains about everything that breaks a rule.
+pub(crate) fn repository() -> Outcome {
     let files = files()?;
     let packages = packages()?;
     let find = |path: &str| files.iter().find(|file| file.path == path);
@@ -64,7 +22,7 @@ pub(crate) fn check() -> Outcome {
     let mut complaints: Vec<String> = Vec::new();
     for package in &packages {
         complaints.extend(manifests::check(package));
-        let list = format!("package --locked --allow-dirty --list --package {}", package.name);
+        let list = ["package", "--locked", "--allow-dirty", "--list", "--package", &package.name];
         // Without a README cargo lists nothing, and there is more to say than that.
         match output(&mut cargo(&list)) {
             Ok(list) => complaints.extend(manifests::contents(package, &list)),
@@ -85,13 +43,45 @@ pub(crate) fn check() -> Outcome {
     complaints.extend(dependencies::check(&files));
     complaints.extend(structure(&files));
     complaints.extend(shown_layers(read));
-    if complaints.is_empty() {
-        println!("    {} files, nothing to complain about", files.len());
-        Ok(())
-    } else {
-        complaints.sort();
-        Err(format!("{} complaints\n{}", complaints.len(), complaints.join("\n")))
+    told(complaints)?;
+    println!("    {} files, nothing to complain about", files.len());
+    Ok(())
+}
+
+/// Complains about packages that hold something else than what is published.
+pub(crate) fn archives(folder: &Path) -> Outcome {
+    let mut complaints = Vec::new();
+    for package in packages_in(folder)? {
+        complaints.extend(manifests::check(&package));
+        complaints.extend(manifests::contents(&package, &list(&folder.join(&package.folder), "")?));
     }
+    told(complaints)
+}
+
+fn told(mut complaints: Vec<String>) -> Outcome {
+    if complaints.is_empty() {
+        return Ok(());
+    }
+    complaints.sort();
+    Err(format!("{} complaints\n{}", complaints.len(), complaints.join("\n")))
+}
+
+/// The files below a folder, a line each.
+fn list(root: &Path, below: &str) -> Outcome<String> {
+    let folder = root.join(below);
+    let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
+    let mut files = String::new();
+    for entry in fs::read_dir(&folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let path = if below.is_empty() { name } else { format!("{below}/{name}") };
+        if entry.file_type().map_err(failed)?.is_dir() {
+            files.push_str(&list(root, &path)?);
+        } else {
+            files.push_str(&format!("{path}\n"));
+        }
+    }
+    Ok(files)
 }
 
 /// Prints how many lines of code the published crates have.
@@ -123,9 +113,9 @@ fn structure(files: &[File]) -> Vec<String> {
 
 /// People are shown the table of layers that holds.
 fn shown_layers(read: Read<'_>) -> Option<String> {
-    let document = generate::layers::DOCUMENT;
+    let document = generated::layers::DOCUMENT;
     let Some(text) = read(document) else { return Some(format!("{document} is missing")) };
-    match generate::layers::fill(text) {
+    match generated::layers::fill(text) {
         Ok(filled) if filled == text => None,
         Ok(_) => Some(format!("{document}: the table of layers has drifted: cargo xtask generate")),
         Err(complaint) => Some(complaint),
@@ -141,29 +131,16 @@ fn crate_names(files: &[File]) -> Vec<String> {
     folders.collect::<BTreeSet<String>>().into_iter().collect()
 }
 
-/// The files git tracks or would track.
-pub(crate) fn files() -> Outcome<Vec<File>> {
-    let words = ["ls-files", "--cached", "--others", "--exclude-standard"];
-    let list = output(&mut git(&words))?;
-    let mut files = Vec::new();
-    for path in list.lines().filter(|path| is_text(path)) {
-        // A file that was removed but not yet committed is still listed.
-        if let Ok(text) = fs::read_to_string(root().join(path)) {
-            files.push(File { path: path.to_owned(), text });
-        }
-    }
-    Ok(files)
-}
-
-fn is_text(path: &str) -> bool {
-    let name = Path::new(path);
-    let ending = name.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    ["md", "rs", "toml", "txt"].contains(&ending) || path == ".ci/run"
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_files_of_an_archive_are_listed_with_their_folders() {
+        let files = list(Path::new(env!("CARGO_MANIFEST_DIR")), "").unwrap();
+        assert!(files.lines().any(|file| file == "src/generated/mod.rs"), "{files}");
+        assert!(list(Path::new("nowhere"), "").is_err());
+    }
 
     #[test]
     fn a_planted_circle_and_an_import_against_the_table_are_complaints() {
@@ -189,7 +166,7 @@ mod tests {
     fn a_table_of_layers_that_is_not_the_enforced_one_is_a_complaint() {
         let shown = |text: &'static str| shown_layers(&|_| Some(text)).unwrap_or_default();
         assert!(shown("# Architecture\n").contains("is missing"));
-        let filled = generate::layers::fill(include_str!("../../../ARCHITECTURE.md")).unwrap();
+        let filled = generated::layers::fill(include_str!("../../../ARCHITECTURE.md")).unwrap();
         assert!(shown_layers(&|_| Some(filled.as_str())).is_none());
         let drifted = filled.replace("| ground | ", "| ground, sand | ");
         assert!(shown_layers(&|_| Some(drifted.as_str())).unwrap().contains("has drifted"));

@@ -1,6 +1,6 @@
 //! Rules for Rust files: the laws that a text shows.
 
-use super::File;
+use crate::file::File;
 
 /// The longest a source file may be.
 const LIMIT: usize = 600;
@@ -13,7 +13,7 @@ const READS_SECRETS: [&str; 3] = [
     "crates/mstr-core/src/protocol/secret.rs",
 ];
 
-pub(super) fn check(file: &File) -> Vec<String> {
+pub(crate) fn check(file: &File) -> Vec<String> {
     let mut complaints = Vec::new();
     complaints.extend(length(file));
     complaints.extend(essay(file));

@@ -1,11 +1,8 @@
-//! Files and parts of files that are written from others, so that nothing is said twice.
+//! Files and parts of files that are written from other texts, so that nothing is said twice.
 //!
 //! - the table of features in each crate's documentation, from its manifest;
 //! - the licence texts beside each crate, from those at the root;
-//! - the table of layers in `ARCHITECTURE.md`, from the one that `tidy` enforces;
-//! - `docs/session-machine.md` and `docs/call-machine.md`, from the machines themselves, by tests;
-//! - the table of capabilities in `docs/transports.md`, from the backends of the conformance suite, by
-//!   a test.
+//! - the table of layers in `ARCHITECTURE.md`, from the one that is enforced here.
 
 mod features;
 pub(crate) mod layers;
@@ -13,8 +10,7 @@ mod licences;
 
 use std::fs;
 
-use crate::command::{Outcome, cargo, read, root, run};
-use crate::members::package;
+use crate::command::{Outcome, read, root};
 use crate::packages::packages;
 
 /// A file as it should be.
@@ -27,17 +23,6 @@ struct Document {
 
 /// Writes what has changed.
 pub(crate) fn write() -> Outcome {
-    write_texts()?;
-    // What a machine does, only the machine can tell, and so it is with the transports.
-    let mut test = cargo(&format!(
-        "test --locked {} --test machine --test conformance -- the_document",
-        package("mstr-tests")?
-    ));
-    run(test.env("MSTR_GENERATE", "1"))
-}
-
-/// Writes what is made of other texts, which takes no time.
-pub(crate) fn write_texts() -> Outcome {
     let mut written = 0;
     for Document { path, text } in documents()? {
         if read(&path).ok().as_ref() != Some(&text) {
@@ -51,8 +36,6 @@ pub(crate) fn write_texts() -> Outcome {
 }
 
 /// Complains about each file that is not as `write` would leave it.
-///
-/// What the tests write is not among them: they also compare it.
 pub(crate) fn check() -> Outcome {
     let documents = documents()?;
     let drifts: Vec<String> = documents
@@ -114,6 +97,7 @@ fn quoted(line: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::packages::Package;
 
     #[test]
     fn a_drift_shows_the_first_line_that_differs() {
@@ -132,9 +116,9 @@ mod tests {
     #[test]
     fn every_published_crate_has_licences() {
         let documents = documents().unwrap();
-        for member in crate::members::published().unwrap() {
+        for Package { folder, .. } in packages().unwrap() {
             for name in ["LICENSE-APACHE", "LICENSE-MIT", "src/lib.rs"] {
-                let path = format!("crates/{member}/{name}");
+                let path = format!("{folder}/{name}");
                 assert!(documents.iter().any(|document| document.path == path), "{path}");
             }
         }

@@ -1,0 +1,23 @@
+//! Starts what writes the generated files: `tests/rules` what comes from other texts, tests what
+//! only the code can tell.
+//!
+//! - `docs/session-machine.md` and `docs/call-machine.md`, from the machines;
+//! - the table of capabilities in `docs/transports.md`, from the backends of the conformance suite.
+
+use crate::command::{Outcome, cargo, rules, run};
+use crate::members::package;
+
+/// Writes what has changed.
+pub(crate) fn write() -> Outcome {
+    rules(&["generate"])?;
+    let mut test = cargo(&format!(
+        "test --locked {} --test machine --test conformance -- the_document",
+        package("mstr-tests")?
+    ));
+    run(test.env("MSTR_GENERATE", "1"))
+}
+
+/// Complains about what has drifted. What tests write they also compare.
+pub(crate) fn check() -> Outcome {
+    rules(&["generate", "--check"])
+}
