@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use crate::cli::Ci;
 use crate::command::{Outcome, cargo, rules, run};
 use crate::gates::{
-    clippy, deny, deps, docs, external_types, interop, minimal, msrv, old_http, platforms,
-    quickstart, spelling,
+    clippy, deny, docs, external_types, interop, minimal, msrv, old_http, platforms, quickstart,
+    spelling,
 };
 use crate::passed::Check;
 use crate::tools::{DENY, TYPOS, Tool, version};
@@ -70,7 +70,7 @@ const STEPS: &[Step] = &[
     step(Part::Rest, "spelling", "spelling, in code and documents", spelling::check)
         .needs(Need::Tool(&TYPOS)),
     step(Part::Rest, "generated", "what is written from other files", generate::check),
-    step(Part::Rest, "deps", "which crates may stand in whose tree", deps::check),
+    step(Part::Rest, "deps", "which crates may stand in whose tree", || rules(&["trees"])),
     step(Part::Rest, "deny", "licences, bans and sources of dependencies", deny::check),
     step(Part::Builds, "quickstart", "the main job, as the README runs it", quickstart::check),
     step(Part::Tests, TEST, "every test", test::all),

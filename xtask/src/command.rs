@@ -1,7 +1,8 @@
 //! Running other programs.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// Why a task failed, for a person to read.
 pub(crate) type Outcome<T = ()> = Result<T, String>;
@@ -62,6 +63,14 @@ pub(crate) fn target() -> Outcome<PathBuf> {
     target.map(PathBuf::from).ok_or_else(|| "cargo metadata names no target directory".into())
 }
 
+/// Builds the program `mstr-fake` and says where it is.
+pub(crate) fn mstr_fake() -> Outcome<PathBuf> {
+    run(&mut cargo(
+        "build --locked --quiet --package mstr-fake --features loopback --bin mstr-fake",
+    ))?;
+    Ok(target()?.join("debug/mstr-fake"))
+}
+
 /// `cargo`, with these words, in the root of the workspace.
 pub(crate) fn cargo(words: &str) -> Command {
     // The very cargo that runs this, so that toolchain overrides hold.
@@ -94,6 +103,29 @@ pub(crate) fn run(command: &mut Command) -> Outcome {
     println!("    {}", shown(command));
     let status = command.status().map_err(|error| format!("{}: {error}", shown(command)))?;
     if status.success() { Ok(()) } else { Err(format!("{} failed ({status})", shown(command))) }
+}
+
+/// Runs a program and shows what it prints, and returns what it says of its work.
+pub(crate) fn overheard(command: &mut Command) -> (Outcome, String) {
+    let shown = shown(command);
+    println!("    {shown}");
+    let mut told = String::new();
+    let ended = command.stderr(Stdio::piped()).spawn().and_then(|mut process| {
+        let lines = process.stderr.take().map(BufReader::new);
+        for line in lines.into_iter().flat_map(BufRead::lines) {
+            let line = line?;
+            eprintln!("{line}");
+            told.push_str(&line);
+            told.push('\n');
+        }
+        process.wait()
+    });
+    let outcome = match ended {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{shown} failed ({status})")),
+        Err(error) => Err(format!("{shown}: {error}")),
+    };
+    (outcome, told)
 }
 
 /// Runs a program and returns what it prints.

@@ -40,7 +40,7 @@ fn run(command: Command) -> Outcome {
         }
         Command::Ci(ci) => ci::run_some(ci),
         Command::Deny => gates::deny::check(),
-        Command::Deps => gates::deps::check(),
+        Command::Deps => command::rules(&["trees"]),
         Command::Docs => gates::docs::check(),
         Command::Doctor => doctor::run(),
         Command::ExternalTypes => gates::external_types::check(),

@@ -23,12 +23,14 @@ mod manifests;
 mod modules;
 mod packages;
 mod sources;
+mod trees;
 
 use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
 usage: mstr-rules check             whether the repository keeps its rules
+       mstr-rules trees             which crates may stand in whose dependency tree
        mstr-rules lines             how many lines of code the published crates have
        mstr-rules generate          writes what is written from other texts
        mstr-rules generate --check  only says what has drifted
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["check"] => check::repository(),
+        ["trees"] => trees::check(),
         ["lines"] => check::lines(),
         ["generate"] => generated::write(),
         ["generate", "--check"] => generated::check(),

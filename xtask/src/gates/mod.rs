@@ -3,7 +3,6 @@
 pub(crate) mod clippy;
 mod copy;
 pub(crate) mod deny;
-pub(crate) mod deps;
 pub(crate) mod docs;
 pub(crate) mod external_types;
 pub(crate) mod interop;

@@ -1,68 +1,25 @@
 //! mstr-isahc with the old `http` under isahc.
 //!
 //! isahc takes `http` 0.2 and 1.x, and a program whose `Cargo.lock` has the old one keeps it. Then
-//! isahc's requests are of other types than everybody else's. This builds such a program and runs
-//! both suites in it.
+//! isahc's requests are of other types than everybody else's. `tests/old-http` is such a program, and
+//! runs both suites.
 
 use std::fs;
 
-use crate::command::{Outcome, cargo, output, root, run};
+use crate::command::{Outcome, cargo, output, read, root, run};
 use crate::tools::openssl;
 
 const OLD: &str = "0.2.12";
 
-const MANIFEST: &str = r#"# Written by `cargo xtask old-http`.
-[package]
-name = "mstr-old-http"
-version = "0.1.0"
-edition = "2024"
-publish = false
-
-[dependencies]
-mstr-fake = { path = "../../crates/mstr-fake", features = ["loopback"] }
-mstr-tests = { path = "../../tests" }
-
-[workspace]
-
-[profile.dev]
-debug = "line-tables-only"
-"#;
-
-const TESTS: &str = r"
-mod contract {
-    mstr_fake::conformance!(mstr_tests::backends::Isahc);
-}
-
-mod end_to_end {
-    use mstr_tests::{Lab, Stack};
-
-    fn lab<F: Future<Output = ()>>(test: impl FnOnce(Lab) -> F) {
-        Lab::over(Stack::Isahc, test);
-    }
-
-    mstr_tests::suite_on!(lab);
-}
-";
-
 pub(crate) fn check() -> Outcome {
     openssl()?;
-    let folder = root().join("target/old-http");
-    let write = |name: &str, text: &str| {
-        let path = folder.join(name);
-        let parent = path.parent().map_or(Ok(()), fs::create_dir_all);
-        parent.and_then(|()| fs::write(&path, text)).map_err(|error| format!("{name}: {error}"))
-    };
-    let lock = fs::read_to_string(root().join("Cargo.lock")).map_err(|error| error.to_string())?;
-    write("Cargo.toml", MANIFEST)?;
-    write("Cargo.lock", &with_old_http(&lock)?)?;
-    write("src/lib.rs", "")?;
-    write("tests/isahc.rs", TESTS)?;
-
-    let manifest = folder.join("Cargo.toml");
+    let manifest = root().join("tests/old-http/Cargo.toml");
+    let lock = with_old_http(&read("Cargo.lock")?)?;
+    fs::write(manifest.with_file_name("Cargo.lock"), lock).map_err(|error| error.to_string())?;
     let within = |words: &str| {
         let mut command = cargo(words);
         command.arg("--manifest-path").arg(&manifest);
-        command.env("CARGO_TARGET_DIR", folder.join("target"));
+        command.env("CARGO_TARGET_DIR", root().join("target/old-http"));
         command
     };
     let tree = output(&mut within("tree --package isahc --depth 1 --prefix none"))?;

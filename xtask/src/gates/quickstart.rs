@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::command::{Outcome, cargo, output, root, run, target};
+use crate::command::{Outcome, cargo, mstr_fake, output, root};
 use crate::tools::has_openssl;
 
 const ENDS_WITH: &str = "sessions still open on the server: 0";
@@ -82,11 +82,8 @@ struct FakeServer {
 
 impl FakeServer {
     fn start(folder: &Path) -> Outcome<Self> {
-        run(&mut cargo(
-            "build --locked --quiet --package mstr-fake --features loopback --bin mstr-fake",
-        ))?;
         let journal = folder.join("journal.jsonl");
-        let mut command = Command::new(target()?.join("debug/mstr-fake"));
+        let mut command = Command::new(mstr_fake()?);
         command.args(["--user", "alice:secret", "--journal"]).arg(&journal);
         let process = command.stdout(Stdio::piped()).spawn();
         let process = process.map_err(|error| format!("mstr-fake: {error}"))?;

@@ -7,14 +7,14 @@ mod manifest;
 mod prepare;
 mod publish;
 mod registry;
-mod rehearse;
 mod version;
 
 pub(crate) use check::archives;
 pub(crate) use version::{Bump, Next};
 
 use crate::cli::Release;
-use crate::command::{Outcome, read};
+use crate::command::{Outcome, cargo, read, run as run_command};
+use crate::tools::{HTTP_REGISTRY, SEMVER, openssl};
 
 /// Fails if the changelog has the manifest's version and git has no tag of it.
 pub(crate) fn all_tagged() -> Outcome {
@@ -38,6 +38,14 @@ pub(crate) fn run(command: Release) -> Outcome {
             prepare::run(next, &prepare.date)
         }
         Release::Publish(publish) => publish::run(publish.dry_run, publish.registry.as_deref()),
-        Release::Rehearse => rehearse::run(),
+        Release::Rehearse => rehearse(),
     }
+}
+
+/// `tests/rehearsal` tells its stories with the commands above.
+fn rehearse() -> Outcome {
+    openssl()?;
+    HTTP_REGISTRY.provide()?;
+    SEMVER.provide()?;
+    run_command(&mut cargo("run --locked --quiet --package mstr-rehearsal"))
 }

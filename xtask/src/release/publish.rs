@@ -1,9 +1,9 @@
-//! `cargo xtask release publish`: what is not in the registry yet, in dependency order, then a tag.
+//! `cargo xtask release publish`: what is not in the registry yet, then a tag.
 
 use semver::Version;
 
 use super::{changelog, check, git, manifest, prepare, registry};
-use crate::command::{Outcome, cargo, read, run as run_command};
+use crate::command::{Outcome, cargo, overheard, read, run as run_command};
 use crate::members::published;
 use crate::passed::Check;
 
@@ -43,8 +43,16 @@ pub(super) fn run(dry_run: bool, name: Option<&str>) -> Outcome {
         println!("    {package} {version} is there already");
     }
     let options = name.map(|name| format!(" --registry {name}")).unwrap_or_default();
+    // At once: cargo builds all of them before it uploads any, and each after those it needs.
+    let all = format!("publish --locked --package {}{options}", rest.join(" --package "));
     if dry_run {
-        return rehearse(&rest, &options);
+        if rest.is_empty() {
+            println!("    nothing to publish");
+            return Ok(());
+        }
+        run_command(&mut cargo(&format!("{all} --dry-run")))?;
+        println!("\nwould publish {}", rest.join(", "));
+        return Ok(());
     }
     if !Check::Packages.has_passed()? {
         println!("    this commit has not passed `cargo xtask release check` here yet");
@@ -52,10 +60,10 @@ pub(super) fn run(dry_run: bool, name: Option<&str>) -> Outcome {
     }
     let again =
         |stopped: String| format!("{stopped}\n\nto go on: cargo xtask release publish{options}");
-    upload(&version, done, &rest, |package| {
-        run_command(&mut cargo(&format!("publish --locked --package {package}{options}")))
-    })
-    .map_err(again)?;
+    if !rest.is_empty() {
+        let (outcome, told) = overheard(&mut cargo(&all));
+        outcome.map_err(|error| again(stopped(&version, &error, &told, done, rest)))?;
+    }
     if tagged.is_none() {
         let tag = git::annotate(&version, &format!("Release {version}\n\n{changes}\n"));
         tag.map_err(|error| again(format!("{version} is published and not tagged: {error}")))?;
@@ -75,69 +83,41 @@ fn split(version: &Version, name: Option<&str>) -> Outcome<(Vec<String>, Vec<Str
     Ok((done, rest))
 }
 
-/// Everything but the upload. At once, because cargo then takes what is not there from here.
-fn rehearse(rest: &[String], options: &str) -> Outcome {
-    if rest.is_empty() {
-        println!("    nothing to publish");
-        return Ok(());
-    }
-    let packages = rest.join(" --package ");
-    run_command(&mut cargo(&format!("publish --dry-run --locked --package {packages}{options}")))?;
-    println!("\nwould publish, in this order: {}", rest.join(", "));
-    Ok(())
-}
-
-/// Publishes one after the other and stops at the first that fails.
-fn upload(
+/// What is published now and what is not, by what cargo has told until it failed.
+fn stopped(
     version: &Version,
+    error: &str,
+    told: &str,
     mut done: Vec<String>,
-    rest: &[String],
-    mut publish: impl FnMut(&str) -> Outcome,
-) -> Outcome {
-    for (index, package) in rest.iter().enumerate() {
-        if let Err(error) = publish(package) {
-            let list = |packages: &[String]| match packages {
-                [] => "nothing".to_owned(),
-                some => some.join(", "),
-            };
-            return Err(format!(
-                "{version} is not complete: {error}\n    published:     {}\n    not published: {}",
-                list(&done),
-                list(&rest[index..])
-            ));
-        }
-        done.push(package.clone());
-    }
-    Ok(())
+    rest: Vec<String>,
+) -> String {
+    let is_uploaded = |package: &String| told.contains(&format!("Uploaded {package} v{version} "));
+    let (uploaded, rest): (Vec<_>, Vec<_>) = rest.into_iter().partition(is_uploaded);
+    done.extend(uploaded);
+    let list = |packages: &[String]| match packages {
+        [] => "nothing".to_owned(),
+        some => some.join(", "),
+    };
+    format!(
+        "{version} is not complete: {error}\n    published:     {}\n    not published: {}",
+        list(&done),
+        list(&rest)
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn names(names: &[&str]) -> Vec<String> {
-        names.iter().map(|name| (*name).to_owned()).collect()
-    }
-
     #[test]
-    fn the_first_failure_stops_and_says_what_is_done_and_what_is_not() {
-        let mut tried = Vec::new();
+    fn a_publication_that_stops_says_what_is_done_and_what_is_not() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let version = Version::new(0, 1, 0);
-        let stopped = upload(&version, names(&["a"]), &names(&["b", "c", "d"]), |package| {
-            tried.push(package.to_owned());
-            if package == "c" { Err("no route".into()) } else { Ok(()) }
-        });
-        assert_eq!(tried, ["b", "c"]);
+        let told = "   Packaged b v0.1.0\n   Uploaded b v0.1.0 to registry `r`\n   Uploading c v0.1.0 (/c)\n";
+        let stopped = stopped(&version, "no route", told, names(&["a"]), names(&["b", "c", "d"]));
         assert_eq!(
-            stopped.unwrap_err(),
+            stopped,
             "0.1.0 is not complete: no route\n    published:     a, b\n    not published: c, d"
         );
-    }
-
-    #[test]
-    fn what_is_there_is_not_published_again() {
-        let version = Version::new(0, 1, 0);
-        let published = upload(&version, names(&["a", "b"]), &[], |package| Err(package.into()));
-        assert_eq!(published, Ok(()));
     }
 }

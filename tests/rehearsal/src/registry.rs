@@ -7,22 +7,18 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use semver::Version;
-
 use crate::command::{Outcome, git, output};
 
 /// Its name in cargo's configuration.
-pub(super) const NAME: &str = "rehearsal";
+pub(crate) const NAME: &str = "rehearsal";
 const POLL: Duration = Duration::from_millis(20);
-/// A cold build of a crate and all it depends on, on a slow machine.
-const LONGEST_BUILD: Duration = Duration::from_secs(900);
 const LONGEST_START: Duration = Duration::from_secs(20);
 
 /// Variables and their values.
-pub(super) type Environment = Vec<(&'static str, String)>;
+pub(crate) type Environment = Vec<(&'static str, String)>;
 
 #[derive(Debug)]
-pub(super) struct Registry {
+pub(crate) struct Registry {
     folder: PathBuf,
     address: SocketAddr,
     server: Option<Child>,
@@ -31,7 +27,7 @@ pub(super) struct Registry {
 }
 
 impl Registry {
-    pub(super) fn start(folder: &Path) -> Outcome<Self> {
+    pub(crate) fn start(folder: &Path) -> Outcome<Self> {
         fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         // Any free port; the registry takes it again after a restart, so it is not left to it.
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
@@ -42,7 +38,7 @@ impl Registry {
         Ok(registry)
     }
 
-    pub(super) fn restart(&mut self) -> Outcome {
+    pub(crate) fn restart(&mut self) -> Outcome {
         let mut server = Command::new("cargo-http-registry");
         server.arg("--addr").arg(self.address.to_string()).arg(&self.folder);
         let server = server.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
@@ -52,7 +48,7 @@ impl Registry {
     }
 
     /// Cargo's configuration, in variables: it holds for programs of cargo's programs, too.
-    pub(super) fn environment(&self) -> Environment {
+    pub(crate) fn environment(&self) -> Environment {
         vec![
             ("CARGO_REGISTRIES_REHEARSAL_INDEX", format!("http://{}/git", self.address)),
             ("CARGO_REGISTRIES_REHEARSAL_TOKEN", "none is needed".to_owned()),
@@ -62,7 +58,7 @@ impl Registry {
     }
 
     /// The versions of a package in the index, in the order in which they were published.
-    pub(super) fn versions(&self, package: &str) -> Outcome<Vec<String>> {
+    pub(crate) fn versions(&self, package: &str) -> Outcome<Vec<String>> {
         // What it has committed: a file that is being written proves nothing.
         let file = format!("HEAD:ms/tr/{package}");
         let Ok(text) = output(git(&["show", &file]).current_dir(&self.folder)) else {
@@ -77,24 +73,7 @@ impl Registry {
         versions.collect()
     }
 
-    pub(super) fn is_empty(&self) -> Outcome<bool> {
-        let mut packages = crate::members::published()?.into_iter();
-        packages.try_fold(true, |empty, package| {
-            Ok(empty && self.versions(&package.to_string())?.is_empty())
-        })
-    }
-
-    /// Ends the registry as soon as this package is in it.
-    pub(super) fn stop_when_it_has(&mut self, package: &str, version: &Version) -> Outcome {
-        let version = version.to_string();
-        if !wait(LONGEST_BUILD, || Ok(self.versions(package)?.contains(&version)))? {
-            return Err(format!("{package} {version} has not been published"));
-        }
-        self.stop();
-        Ok(())
-    }
-
-    fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         if let Some(mut server) = self.server.take() {
             drop(server.kill());
             drop(server.wait());
@@ -127,7 +106,7 @@ fn kept() -> Vec<PathBuf> {
 }
 
 /// Whether it holds before the time is over.
-fn wait(longest: Duration, holds: impl Fn() -> Outcome<bool>) -> Outcome<bool> {
+pub(crate) fn wait(longest: Duration, holds: impl Fn() -> Outcome<bool>) -> Outcome<bool> {
     for _ in 0..longest.as_millis() / POLL.as_millis() {
         if holds()? {
             return Ok(true);

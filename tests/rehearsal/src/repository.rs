@@ -3,27 +3,28 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use semver::Version;
 use toml_edit::{DocumentMut, Item, value};
 
-use super::build_folder;
-use super::registry::{Environment, NAME, Registry};
-use crate::command::{Outcome, cargo, git, output, root};
-use crate::members::{members, published};
-use crate::release::git::{highest, tag};
-use crate::release::{changelog, manifest};
+use crate::command::{Outcome, build_folder, cargo, git, output, packages, root};
+use crate::registry::{Environment, NAME, Registry, wait};
 
+const CHANGELOG: &str = "CHANGELOG.md";
+const MANIFEST: &str = "Cargo.toml";
 const CORE: &str = "crates/mstr-core/src/lib.rs";
 const DATE: &str = "2026-01-31";
+/// A cold build of all crates and what they depend on, on a slow machine.
+const LONGEST_BUILD: Duration = Duration::from_secs(900);
 
-pub(super) struct Repository {
+pub(crate) struct Repository {
     folder: PathBuf,
     environment: Environment,
 }
 
 /// A publication under way.
-pub(super) struct Publishing {
+pub(crate) struct Publishing {
     process: Child,
     /// What it says about its failure. A file, because nobody reads while it runs.
     log: PathBuf,
@@ -31,24 +32,24 @@ pub(super) struct Publishing {
 
 impl Repository {
     /// Copies what is committed, and sends it to another registry.
-    pub(super) fn copy(folder: &Path, registry: &Registry) -> Outcome<Self> {
+    pub(crate) fn copy(folder: &Path, registry: &Registry) -> Outcome<Self> {
         output(git(&["clone", "--quiet", "--no-hardlinks"]).arg(root()).arg(folder))?;
         let repository = Self { folder: folder.to_owned(), environment: registry.environment() };
         // Whatever is checked out here is the main branch there.
         repository.git(&["checkout", "--quiet", "-B", "main"])?;
         repository.git(&["config", "user.name", "Rehearsal"])?;
         repository.git(&["config", "user.email", "rehearsal@localhost"])?;
-        let text = repository.read(manifest::PATH)?;
-        let version = manifest::version(&text)?;
-        let written = repository.read(changelog::PATH)?;
-        if changelog::section(&written, &version).is_some() && !repository.has_tag(&version)? {
+        let text = repository.read(MANIFEST)?;
+        let version = version(&text)?;
+        let written = repository.read(CHANGELOG)?;
+        if written.contains(&format!("\n## {version} (")) && !repository.has_tag(&version)? {
             // A release that is being made, or a copy without tags.
             repository.git(&["tag", &tag(&version)])?;
         }
-        repository.write(manifest::PATH, &elsewhere(&text)?)?;
+        repository.write(MANIFEST, &elsewhere(&text)?)?;
         let mut clean = cargo("clean --quiet");
         clean
-            .args(members()?.iter().map(|member| format!("--package={member}")))
+            .args(packages(true)?.iter().map(|member| format!("--package={member}")))
             .current_dir(folder);
         clean.envs(repository.environment.clone()).env("CARGO_TARGET_DIR", build_folder());
         // What an earlier rehearsal has built of its copy, which nobody can use.
@@ -60,16 +61,22 @@ impl Repository {
 
     /// The version that is the next to be released: the one that stands in the manifest, unless
     /// that has been released.
-    pub(super) fn next_release(&self) -> Outcome<Version> {
-        let version = manifest::version(&self.read(manifest::PATH)?)?;
+    pub(crate) fn next_release(&self) -> Outcome<Version> {
+        let version = version(&self.read(MANIFEST)?)?;
         let tags = self.git(&["tag", "--list", "v*", "--merged", "HEAD"])?;
-        Ok(match highest(&tags) {
-            Some(last) if last >= version => Version::new(last.major, last.minor + 1, 0),
-            _ => version,
-        })
+        Ok(
+            match tags
+                .lines()
+                .filter_map(|tag| tag.strip_prefix('v')?.parse::<Version>().ok())
+                .max()
+            {
+                Some(last) if last >= version => Version::new(last.major, last.minor + 1, 0),
+                _ => version,
+            },
+        )
     }
 
-    pub(super) fn prepare(&self, words: &[&str]) -> Outcome {
+    pub(crate) fn prepare(&self, words: &[&str]) -> Outcome {
         self.passed("ci")?;
         let text = output(&mut self.release("prepare", &[words, &["--date", DATE]].concat()))?;
         println!("{text}");
@@ -77,7 +84,7 @@ impl Repository {
     }
 
     /// Expects a refusal and returns what it says.
-    pub(super) fn prepare_fails(&self, words: &[&str]) -> Outcome<String> {
+    pub(crate) fn prepare_fails(&self, words: &[&str]) -> Outcome<String> {
         self.passed("ci")?;
         match output(&mut self.release("prepare", &[words, &["--date", DATE]].concat())) {
             Ok(text) => Err(format!("this was to be refused:\n{text}")),
@@ -85,14 +92,14 @@ impl Repository {
         }
     }
 
-    pub(super) fn publish(&self, words: &[&str]) -> Outcome<String> {
+    pub(crate) fn publish(&self, words: &[&str]) -> Outcome<String> {
         self.passed("packages")?;
         let text = output(&mut self.release("publish", &[words, &["--registry", NAME]].concat()))?;
         println!("{text}");
         Ok(text)
     }
 
-    pub(super) fn begin_publishing(&self) -> Outcome<Publishing> {
+    pub(crate) fn begin_publishing(&self) -> Outcome<Publishing> {
         self.passed("packages")?;
         let log = build_folder().join("publishing.log");
         let file = File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
@@ -105,7 +112,7 @@ impl Repository {
     }
 
     /// Adds a public function to the core.
-    pub(super) fn add(&self, name: &str) -> Outcome {
+    pub(crate) fn add(&self, name: &str) -> Outcome {
         let text = self.read(CORE)?;
         self.write(CORE, &format!("{text}{}", function(name)))?;
         self.note(&format!("`{name}` is there."))?;
@@ -113,7 +120,7 @@ impl Repository {
     }
 
     /// Takes it away again.
-    pub(super) fn remove(&self, name: &str) -> Outcome {
+    pub(crate) fn remove(&self, name: &str) -> Outcome {
         let text = self.read(CORE)?;
         self.write(CORE, &text.replace(&function(name), ""))?;
         self.note(&format!("`{name}` is gone."))?;
@@ -121,20 +128,20 @@ impl Repository {
     }
 
     /// Checks a commit out, and not its branch.
-    pub(super) fn check_out(&self, revision: &str) -> Outcome {
+    pub(crate) fn check_out(&self, revision: &str) -> Outcome {
         self.git(&["checkout", "--quiet", revision]).map(drop)
     }
 
-    pub(super) fn head(&self) -> Outcome<String> {
+    pub(crate) fn head(&self) -> Outcome<String> {
         self.git(&["rev-parse", "HEAD"])
     }
 
-    pub(super) fn is_clean(&self) -> Outcome<bool> {
+    pub(crate) fn is_clean(&self) -> Outcome<bool> {
         Ok(self.git(&["status", "--porcelain"])?.is_empty())
     }
 
     /// Whether the commit that is checked out has this version's annotated tag.
-    pub(super) fn is_tagged(&self, version: &Version) -> Outcome<bool> {
+    pub(crate) fn is_tagged(&self, version: &Version) -> Outcome<bool> {
         let tags = self.git(&["tag", "--list", "--points-at", "HEAD", &tag(version)])?;
         if tags.trim().is_empty() {
             return Ok(false);
@@ -163,9 +170,9 @@ impl Repository {
     /// A line about what is not released yet.
     fn note(&self, line: &str) -> Outcome {
         let heading = "## Unreleased\n";
-        let text = self.read(changelog::PATH)?;
+        let text = self.read(CHANGELOG)?;
         let text = text.replacen(heading, &format!("{heading}\n- {line}\n"), 1);
-        self.write(changelog::PATH, &text)
+        self.write(CHANGELOG, &text)
     }
 
     fn commit(&self, message: &str) -> Outcome {
@@ -188,8 +195,14 @@ impl Repository {
 }
 
 impl Publishing {
+    /// Waits until it has said this.
+    pub(crate) fn says(&self, words: &str) -> Outcome {
+        let said = || Ok(fs::read_to_string(&self.log).is_ok_and(|log| log.contains(words)));
+        if wait(LONGEST_BUILD, said)? { Ok(()) } else { Err(format!("it never said {words:?}")) }
+    }
+
     /// Waits for its end and returns what it says about its failure.
-    pub(super) fn fails(mut self) -> Outcome<String> {
+    pub(crate) fn fails(mut self) -> Outcome<String> {
         let status = self.process.wait().map_err(|error| error.to_string())?;
         if status.success() {
             return Err("the publication was to stop".into());
@@ -209,17 +222,33 @@ fn function(name: &str) -> String {
     format!("\n/// Rehearsed.\npub fn {name}() -> u32 {{\n    7\n}}\n")
 }
 
+pub(crate) fn tag(version: &Version) -> String {
+    format!("v{version}")
+}
+
+/// The version of all crates.
+fn version(manifest: &str) -> Outcome<Version> {
+    let document: DocumentMut = manifest.parse().map_err(|error| format!("{MANIFEST}: {error}"))?;
+    let version = document
+        .get("workspace")
+        .and_then(|workspace| workspace.get("package"))
+        .and_then(|package| package.get("version"))
+        .and_then(Item::as_str);
+    let version = version.and_then(|version| version.parse().ok());
+    version.ok_or_else(|| format!("{MANIFEST} has no version"))
+}
+
 /// The manifest with its published members in the rehearsal's registry.
 fn elsewhere(text: &str) -> Outcome<String> {
     let mut document: DocumentMut =
-        text.parse().map_err(|error| format!("{}: {error}", manifest::PATH))?;
+        text.parse().map_err(|error| format!("{}: {error}", MANIFEST))?;
     let dependencies = document
         .get_mut("workspace")
         .and_then(|workspace| workspace.get_mut("dependencies"))
         .and_then(Item::as_table_like_mut)
         .ok_or("no workspace.dependencies")?;
-    for member in published()? {
-        let dependency = dependencies.get_mut(&member.to_string());
+    for member in packages(false)? {
+        let dependency = dependencies.get_mut(&member);
         let dependency = dependency.and_then(Item::as_table_like_mut);
         let dependency = dependency.ok_or_else(|| format!("no {member} to depend on"))?;
         dependency.insert("registry", value(NAME));

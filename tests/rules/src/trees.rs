@@ -4,14 +4,13 @@
 //! runtime. Every package in its tree has a reason in `core-dependencies.txt`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 
-use crate::command::{Outcome, cargo, output, root};
-use crate::members::published;
+use crate::command::{Outcome, cargo, output, read};
+use crate::packages::packages;
 
 /// How many packages `mstr-core`'s tree may have, itself included.
 const LIMIT: usize = 45;
-const REASONS: &str = "xtask/core-dependencies.txt";
+const REASONS: &str = "tests/rules/core-dependencies.txt";
 
 /// HTTP stacks, TLS libraries and runtimes.
 const STACKS: [&str; 21] = [
@@ -82,8 +81,9 @@ const ABSENT: &[Absence<'static>] = &[
 
 pub(crate) fn check() -> Outcome {
     let mut complaints = Vec::new();
-    let published: Vec<String> = published()?.iter().map(ToString::to_string).collect();
-    let everywhere = published.iter().map(|name| (&**name, EVERYTHING, EXAMPLES, EXAMPLE));
+    let published = packages()?;
+    let everywhere =
+        published.iter().map(|package| (&*package.name, EVERYTHING, EXAMPLES, EXAMPLE));
     let everywhere: Vec<Absence<'_>> = everywhere.collect();
     for (package, options, absent, why) in ABSENT.iter().chain(&everywhere) {
         let packages = tree(package, options)?;
@@ -93,9 +93,7 @@ pub(crate) fn check() -> Outcome {
         }
     }
     let packages = tree("mstr-core", "--no-default-features")?;
-    let text =
-        fs::read_to_string(root().join(REASONS)).map_err(|error| format!("{REASONS}: {error}"))?;
-    complaints.extend(unreasonable(&packages, &text));
+    complaints.extend(unreasonable(&packages, &read(REASONS)?));
     complaints.extend(too_many(packages.len()));
     if complaints.is_empty() {
         println!("    mstr-core: {} packages, each with a reason", packages.len());
@@ -109,6 +107,7 @@ fn tree(package: &str, options: &str) -> Outcome<BTreeSet<String>> {
     let edges = if options.contains("--edges") { "" } else { "--edges normal,build" };
     let words =
         format!("tree --locked --package {package} --prefix none --format {{p}} {edges} {options}");
+    let words: Vec<&str> = words.split_whitespace().collect();
     let text = output(&mut cargo(&words))?;
     let names = text.lines().filter_map(|line| line.split_whitespace().next());
     Ok(names.map(str::to_owned).collect())

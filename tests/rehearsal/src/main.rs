@@ -3,34 +3,40 @@
 //! Four stories, told by the very commands that a maintainer uses: a first release that a fresh
 //! program depends on, a second one after a change, one that is interrupted half-way and resumed,
 //! and a breaking change that calls itself a patch.
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a program")]
 
+mod command;
 mod program;
 mod registry;
 mod repository;
 
 use std::fs;
-use std::path::PathBuf;
+use std::process::ExitCode;
 
 use semver::Version;
 
-use self::program::Program;
-use self::registry::Registry;
-use self::repository::Repository;
-use super::git;
-use super::version::{Bump, Next};
-use crate::command::{Outcome, root};
-use crate::members::published;
-use crate::tools::{HTTP_REGISTRY, SEMVER, openssl};
+use command::{Outcome, packages, root};
+use program::Program;
+use registry::Registry;
+use repository::{Repository, tag};
 
 /// What the rehearsed changes add to the core's public interface, and take away again.
 const FIRST_ADDITION: &str = "rehearsed_once";
 const SECOND_ADDITION: &str = "rehearsed_twice";
 const THIRD_ADDITION: &str = "rehearsed_thrice";
 
-pub(super) fn run() -> Outcome {
-    openssl()?;
-    HTTP_REGISTRY.provide()?;
-    SEMVER.provide()?;
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Outcome {
     let folder = root().join("target/rehearsal");
     if folder.exists() {
         fs::remove_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
@@ -55,40 +61,32 @@ pub(super) fn run() -> Outcome {
     Ok(())
 }
 
-/// Where the copy and the program are built.
-///
-/// Not where this workspace is: cargo takes two workspaces with the same layout for the same one.
-/// It outlives the rehearsal, so that the next one is faster.
-fn build_folder() -> PathBuf {
-    root().join("target/rehearsal-build")
-}
-
 fn first(repository: &Repository, registry: &Registry, program: &Program) -> Outcome<Version> {
     let version = repository.next_release()?;
     repository.prepare(&["--version", &version.to_string()])?;
     repository.publish(&["--dry-run"])?;
-    expect(registry.is_empty()?, "a dry run publishes nothing")?;
+    expect(registry.versions("mstr-core")?.is_empty(), "a dry run publishes nothing")?;
     expect(!repository.is_tagged(&version)?, "a dry run makes no tag")?;
 
     repository.publish(&[])?;
     expect(repository.is_tagged(&version)?, "a release ends with an annotated tag")?;
-    for package in published()? {
-        let versions = registry.versions(&package.to_string())?;
+    for package in packages(false)? {
+        let versions = registry.versions(&package)?;
         expect(versions == [version.to_string()], &format!("{package} {version} is published"))?;
     }
     program.quickstart(&version)?;
 
-    repository.check_out(&git::tag(&version))?;
+    repository.check_out(&tag(&version))?;
     let again = repository.publish(&[])?;
     repository.check_out("main")?;
     let skipped = again.matches("is there already").count();
-    expect(skipped == published()?.len(), "publishing again changes nothing")?;
+    expect(skipped == packages(false)?.len(), "publishing again changes nothing")?;
     Ok(version)
 }
 
 fn second(repository: &Repository, program: &Program, last: &Version) -> Outcome<Version> {
     repository.add(FIRST_ADDITION)?;
-    let version = Next::Bump(Bump::Patch).after(Some(last))?;
+    let version = patch(last);
     repository.prepare(&["--bump", "patch"])?;
     repository.publish(&[])?;
     program.uses(FIRST_ADDITION, &version)?;
@@ -102,11 +100,12 @@ fn interrupted(
     last: &Version,
 ) -> Outcome<Version> {
     repository.add(SECOND_ADDITION)?;
-    let version = Next::Bump(Bump::Patch).after(Some(last))?;
+    let version = patch(last);
     repository.prepare(&["--bump", "patch"])?;
 
     let publishing = repository.begin_publishing()?;
-    registry.stop_when_it_has("mstr-fake", &version)?;
+    publishing.says(&format!("Uploaded mstr-core v{version} "))?;
+    registry.stop();
     let stopped = publishing.fails()?;
     println!("{stopped}");
     expect(stopped.contains(&format!("{version} is not complete")), "it says that it stopped")?;
@@ -125,12 +124,12 @@ fn interrupted(
     registry.restart()?;
     let resumed = repository.publish(&[])?;
     expect(
-        resumed.contains(&format!("mstr-fake {version} is there already")),
+        resumed.contains(&format!("mstr-core {version} is there already")),
         "what is published is not published again",
     )?;
     expect(repository.is_tagged(&version)?, "a resumed release ends with the tag")?;
-    for package in published()? {
-        let versions = registry.versions(&package.to_string())?;
+    for package in packages(false)? {
+        let versions = registry.versions(&package)?;
         let count = versions.iter().filter(|other| **other == version.to_string()).count();
         expect(count == 1, &format!("{package} {version} is published once"))?;
     }
@@ -146,7 +145,7 @@ fn refused(repository: &Repository, last: &Version) -> Outcome {
     expect(error.contains(FIRST_ADDITION), "the item that breaks is named")?;
     expect(repository.head()? == before, "a refused release makes no commit")?;
     expect(repository.is_clean()?, "a refused release leaves no change")?;
-    let version = Next::Bump(Bump::Minor).after(Some(last))?;
+    let version = Version::new(last.major, last.minor + 1, 0);
     repository.prepare(&["--bump", "minor"])?;
     expect(repository.head()? != before, &format!("{version} may break what {last} had"))?;
 
@@ -154,8 +153,12 @@ fn refused(repository: &Repository, last: &Version) -> Outcome {
     repository.add(THIRD_ADDITION)?;
     let error = repository.prepare_fails(&["--bump", "patch"])?;
     expect(error.contains("--version X.Y.Z"), "it says how to give up a prepared version")?;
-    let version = Next::Bump(Bump::Patch).after(Some(&version))?;
+    let version = patch(&version);
     repository.prepare(&["--version", &version.to_string()])
+}
+
+fn patch(last: &Version) -> Version {
+    Version::new(last.major, last.minor, last.patch + 1)
 }
 
 fn expect(holds: bool, what: &str) -> Outcome {

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use semver::Version;
 
-use super::build_folder;
-use super::registry::{Environment, Registry};
-use crate::command::{Outcome, cargo, output};
+use crate::command::{Outcome, build_folder, cargo, output, read};
+use crate::registry::{Environment, Registry};
 
 const QUICKSTART: &str = "crates/mstr/examples/quickstart.rs";
 const MANIFEST: &str = r#"[package]
@@ -28,22 +27,22 @@ tokio = { version = "1", features = ["macros", "rt-multi-thread"] }
 debug = "line-tables-only"
 "#;
 
-pub(super) struct Program {
+pub(crate) struct Program {
     folder: PathBuf,
     environment: Environment,
 }
 
 impl Program {
-    pub(super) fn new(folder: &Path, registry: &Registry) -> Outcome<Self> {
+    pub(crate) fn new(folder: &Path, registry: &Registry) -> Outcome<Self> {
         let program = Self { folder: folder.to_owned(), environment: registry.environment() };
         // The dependencies that everything else was tested with.
-        program.write("Cargo.lock", &crate::command::read("Cargo.lock")?)?;
+        program.write("Cargo.lock", &read("Cargo.lock")?)?;
         Ok(program)
     }
 
     /// Depends on this version and runs the code of the quickstart.
-    pub(super) fn quickstart(&self, version: &Version) -> Outcome {
-        let text = self.run(version, &crate::command::read(QUICKSTART)?)?;
+    pub(crate) fn quickstart(&self, version: &Version) -> Outcome {
+        let text = self.run(version, &read(QUICKSTART)?)?;
         print!("{text}");
         if text.lines().any(|line| line == "sessions still open on the server: 0") {
             Ok(())
@@ -53,7 +52,7 @@ impl Program {
     }
 
     /// Depends on this version and uses what it has added.
-    pub(super) fn uses(&self, function: &str, version: &Version) -> Outcome {
+    pub(crate) fn uses(&self, function: &str, version: &Version) -> Outcome {
         let main = format!("fn main() {{\n    println!(\"{{}}\", mstr::{function}());\n}}\n");
         let text = self.run(version, &main)?;
         println!("ok  a program uses mstr {version}");
