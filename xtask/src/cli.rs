@@ -30,7 +30,7 @@ pub(crate) enum Command {
     Ci(Ci),
     /// What this machine lacks, what it is for, and how to get it
     Doctor,
-    /// Writes what is generated: tables of features and layers, licences, two documents by tests
+    /// Writes what is generated: tables, licences, documents
     Generate {
         /// Only says what has drifted
         #[arg(long)]

@@ -2,6 +2,7 @@
 //! only the code can tell.
 //!
 //! - `docs/session-machine.md` and `docs/call-machine.md`, from the machines;
+//! - the table of login modes in `README.md`, from the modes;
 //! - the table of capabilities in `docs/transports.md`, from the backends of the conformance suite.
 
 use crate::command::{Outcome, cargo, rules, run};
@@ -11,7 +12,7 @@ use crate::members::package;
 pub(crate) fn write() -> Outcome {
     rules(&["generate"])?;
     let mut test = cargo(&format!(
-        "test --locked {} --test machine --test conformance -- the_document",
+        "test --locked {} --test machine --test conformance --test opening -- the_document",
         package("mstr-tests")?
     ));
     run(test.env("MSTR_GENERATE", "1"))

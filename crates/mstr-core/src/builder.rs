@@ -314,8 +314,8 @@ impl<T> Builder<T> {
             }
             Source::None => {
                 return Err(config_error(
-                    "no credentials were given: call standard, ldap, anonymous, api_token, \
-                     identity_token, credentials or credential_provider",
+                    "no credentials were given: call standard, credentials or another method of \
+                     the builder that says who logs in",
                 ));
             }
         };

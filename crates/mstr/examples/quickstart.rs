@@ -7,7 +7,7 @@
 //!
 //! - `MSTR_BASE_URL`, for example `https://env.example.com/MicroStrategyLibrary`
 //! - `MSTR_USERNAME` and `MSTR_PASSWORD`, or `MSTR_API_TOKEN`, or `MSTR_IDENTITY_TOKEN`;
-//!   `MSTR_LOGIN_MODE` = `standard`, `ldap`, `anonymous` or `api-token` where it is not implied
+//!   `MSTR_LOGIN_MODE`, such as `ldap`, where it is not implied
 //! - `MSTR_PROJECT_NAME` or `MSTR_PROJECT_ID` (default: the first project)
 //! - `MSTR_CA_FILE`, a PEM file with the certificate authority to trust
 #![expect(clippy::print_stderr, reason = "printing is what it is for")]

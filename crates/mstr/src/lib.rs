@@ -1,9 +1,8 @@
 //! Sessions with a Strategy One (MicroStrategy) server.
 //!
-//! `mstr` logs in (standard, LDAP, anonymous, API token, delegated identity token), stays logged
-//! in, selects projects, calls any endpoint of the REST API and logs out, under load and under
-//! faults. It is not a client for the single endpoints: what you call, and what the answers mean,
-//! is yours.
+//! `mstr` logs in (in every [`LoginMode`], or with a delegated identity token), stays logged in,
+//! selects projects, calls any endpoint of the REST API and logs out, under load and under faults.
+//! It is not a client for the single endpoints: what you call, and what the answers mean, is yours.
 //!
 //! ```sh
 //! cargo add mstr serde_json

@@ -57,8 +57,8 @@ impl Credentials {
     }
 
     /// Reads the environment: `MSTR_IDENTITY_TOKEN`, or `MSTR_API_TOKEN`, or `MSTR_USERNAME`
-    /// and `MSTR_PASSWORD`, with `MSTR_LOGIN_MODE` (`standard`, `ldap`, `anonymous`,
-    /// `api-token`, or the number) where the mode is not implied.
+    /// and `MSTR_PASSWORD`, with `MSTR_LOGIN_MODE` (a [`LoginMode`] by its name, such as `ldap`,
+    /// or by its number) where the mode is not implied.
     ///
     /// # Errors
     ///
