@@ -15,8 +15,8 @@ fn main() {
 #[divan::bench_group(sample_size = 500)]
 mod connection {
     use divan::Bencher;
-    use mstr_tests::at_once::AtOnce;
-    use mstr_tests::at_once::calls::{self, Bare, at_once};
+    use mstr_suite::at_once::AtOnce;
+    use mstr_suite::at_once::calls::{self, Bare, at_once};
 
     #[divan::bench]
     fn send(bencher: Bencher<'_, '_>) {
@@ -46,8 +46,8 @@ mod connection {
 #[divan::bench_group(sample_size = 500)]
 mod blocking {
     use divan::Bencher;
-    use mstr_tests::at_once::AtOnce;
-    use mstr_tests::at_once::calls::{self, Bare};
+    use mstr_suite::at_once::AtOnce;
+    use mstr_suite::at_once::calls::{self, Bare};
 
     #[divan::bench]
     fn send(bencher: Bencher<'_, '_>) {

@@ -22,7 +22,7 @@ use mstr::{
     TransportInfo, blocking,
 };
 use mstr_fake::{FakeTransport, VirtualTime};
-use mstr_tests::server;
+use mstr_suite::server;
 use tower_service::Service;
 
 const LIMIT: Duration = Duration::from_secs(5);

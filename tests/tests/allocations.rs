@@ -4,8 +4,8 @@
 //! printed by `cargo xtask bench` and asserted nowhere.
 
 use allocation_counter::measure;
-use mstr_tests::at_once::calls::{self, Bare, at_once};
-use mstr_tests::at_once::{AtOnce, PROJECT};
+use mstr_suite::at_once::calls::{self, Bare, at_once};
+use mstr_suite::at_once::{AtOnce, PROJECT};
 
 /// A call until its response's head is there, from a task: one for the path that the caller gives,
 /// one for the address, two for the table of headers, three for the request's context (an

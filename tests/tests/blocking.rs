@@ -19,7 +19,7 @@ use mstr_fake::loopback::HttpServer;
 use mstr_fake::{FakeTransport, Fault, Purpose, Server, ServerBuilder, VirtualTime};
 use mstr_hyper::HyperTransport;
 use mstr_hyper::blocking::HyperBlocking;
-use mstr_tests::server;
+use mstr_suite::server;
 use serde_json::Value;
 
 const THREADS: usize = 64;

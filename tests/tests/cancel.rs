@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use mstr::{ApiTokenRequest, Connection};
 use mstr_fake::{Purpose, VirtualTime};
-use mstr_tests::{Lab, World, server};
+use mstr_suite::{Lab, World, server};
 
 /// Polls a future so many times, then drops it.
 struct Impatient<F> {

@@ -16,17 +16,17 @@ macro_rules! suites {
 }
 
 suites! {
-    hyper: mstr_tests::backends::Hyper::new(),
-    hyper_blocking: mstr_tests::backends::HyperOnThreads,
-    isahc: mstr_tests::backends::Isahc,
-    isahc_blocking: mstr_tests::backends::IsahcOnThreads,
+    hyper: mstr_suite::backends::Hyper::new(),
+    hyper_blocking: mstr_suite::backends::HyperOnThreads,
+    isahc: mstr_suite::backends::Isahc,
+    isahc_blocking: mstr_suite::backends::IsahcOnThreads,
 }
 
 #[test]
 fn no_backend_is_forgotten() {
-    let all = mstr_tests::backends::all();
+    let all = mstr_suite::backends::all();
     let all: Vec<&str> = all.iter().map(|backend| backend.name()).collect();
-    assert_eq!(names(), all, "what this file runs, and what mstr_tests::backends has");
+    assert_eq!(names(), all, "what this file runs, and what mstr_suite::backends has");
 }
 
 /// The document shows what the backends themselves say, isahc as it is by default.
@@ -39,7 +39,7 @@ fn the_document_has_the_table_of_capabilities() {
     let text = text.replace("\r\n", "\n");
     let (before, rest) = text.split_once(begin).unwrap();
     let (shown, after) = rest.split_once(end).unwrap();
-    let backends = mstr_tests::backends::all();
+    let backends = mstr_suite::backends::all();
     let backends: Vec<&dyn Backend> = backends.iter().map(|backend| &**backend).collect();
     let table = mstr_fake::conformance::table(&backends);
     #[expect(clippy::disallowed_methods, reason = "set by `cargo xtask generate` for this test")]

@@ -8,7 +8,7 @@
 use http::Request;
 use mstr::{Body, Connection, Credentials, Error, ErrorKind, RetryPolicy};
 use mstr_fake::{FakeTransport, Fault, Server, VirtualTime};
-use mstr_tests::{Lab, World, server};
+use mstr_suite::{Lab, World, server};
 
 use ErrorKind::{
     Conflict, Credentials as Refused, Forbidden, NotFound, ProjectUnavailable, RateLimited,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mstr_fake::{Fault, Purpose};
-use mstr_tests::{Lab, server};
+use mstr_suite::{Lab, server};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mstr::{ErrorKind, RetryPolicy, Timeouts};
 use mstr_fake::{Fault, Purpose};
-use mstr_tests::{Lab, login_modes, server};
+use mstr_suite::{Lab, login_modes, server};
 
 #[test]
 fn connecting_takes_two_round_trips_and_one_without_checks() {
@@ -38,7 +38,7 @@ fn a_second_login_asks_for_nothing_again() {
         let world = lab.start(server());
         let connection =
             world.builder().project_name("Platform Analytics").connect().await.unwrap();
-        let asked = |world: &mstr_tests::World| {
+        let asked = |world: &mstr_suite::World| {
             [Purpose::Inspect, Purpose::Status, Purpose::Projects]
                 .map(|purpose| world.count(purpose))
         };

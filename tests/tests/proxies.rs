@@ -17,7 +17,7 @@ use mstr_fake::loopback::{Authority, HttpServer, ProxyKind, ProxyServer, ServerT
 use mstr_fake::{Purpose, Server};
 use mstr_isahc::blocking::IsahcBlocking;
 use mstr_isahc::{IsahcTransport, IsahcTransportBuilder};
-use mstr_tests::{Lab, Stack, server};
+use mstr_suite::{Lab, Stack, server};
 use serde_json::Value;
 
 /// Names and addresses that lead nowhere, except through a proxy that was told where.
@@ -44,7 +44,7 @@ impl World {
         if server {
             running = running.tls(tls(host));
         }
-        let running = running.start(mstr_tests::server().build()).unwrap();
+        let running = running.start(mstr_suite::server().build()).unwrap();
         let mut builder =
             ProxyServer::builder().credentials("ann", PASSWORD).resolve(host, running.address());
         if proxy {

@@ -11,7 +11,7 @@ use http::HeaderName;
 use mstr::adapter::from_fn;
 use mstr::{CloseOutcome, ErrorKind, SessionStatus, Transport as _, Version};
 use mstr_fake::Fault;
-use mstr_tests::{Lab, World, server};
+use mstr_suite::{Lab, World, server};
 use serde_json::Value;
 
 const STATUS_11_3: &str = include_str!("../fixtures/recorded/status-11.3.json");

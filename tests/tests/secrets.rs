@@ -20,7 +20,7 @@ use mstr::{
     TransportErrorKind, WorkstationData,
 };
 use mstr_fake::{CaptureTransport, Fault, Server};
-use mstr_tests::{Lab, Stack, World, assert_every_login_mode};
+use mstr_suite::{Lab, Stack, World, assert_every_login_mode};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -175,7 +175,7 @@ fn spans_have_the_names_of_opentelemetry() {
     tracing::subscriber::with_default(subscriber, || {
         Lab::in_memory(async |lab| {
             let fault = "call:2:reset-before".parse::<Fault>().unwrap();
-            let world = lab.start(mstr_tests::server().fault(fault));
+            let world = lab.start(mstr_suite::server().fault(fault));
             let connection = world.connect().await;
             connection.get("/api/echo?q=hidden-query").send().await.unwrap();
             connection.get("/api/echo").send().await.unwrap();

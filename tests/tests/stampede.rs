@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mstr::{Credentials, ErrorKind, Event};
 use mstr_fake::{Fault, Purpose, VirtualTime};
-use mstr_tests::{Lab, server};
+use mstr_suite::{Lab, server};
 
 /// Numbers that differ and repeat from run to run.
 struct Chance(u64);

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use mstr_tests::at_once::calls::{self, Bare};
-use mstr_tests::at_once::{AtOnce, now};
+use mstr_suite::at_once::calls::{self, Bare};
+use mstr_suite::at_once::{AtOnce, now};
 use tokio::runtime::{self, Runtime};
 use tokio::task::JoinSet;
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use mstr_tests::at_once::now;
+use mstr_suite::at_once::now;
 
 /// How long something takes, by the clock.
 pub(crate) fn timed(work: impl FnOnce()) -> Duration {

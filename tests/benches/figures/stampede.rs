@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mstr_tests::at_once::AtOnce;
-use mstr_tests::at_once::calls::{self, Bare};
+use mstr_suite::at_once::AtOnce;
+use mstr_suite::at_once::calls::{self, Bare};
 
 use crate::many::{in_tasks, one_thread};
 use crate::rounds::{columns, compare, each};

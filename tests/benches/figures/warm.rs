@@ -1,7 +1,7 @@
 //! One call at a time on an open session.
 
-use mstr_tests::at_once::AtOnce;
-use mstr_tests::at_once::calls::{self, Bare, at_once};
+use mstr_suite::at_once::AtOnce;
+use mstr_suite::at_once::calls::{self, Bare, at_once};
 
 use crate::rounds::{columns, compare, each, timed};
 use crate::{Chapter, Measurement};

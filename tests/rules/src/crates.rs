@@ -25,7 +25,11 @@ fn places(name: &str, read: Read<'_>) -> Vec<String> {
     if !NO_TRANSPORTS.contains(&name) {
         named.extend([
             ("crates/mstr/Cargo.toml", format!("\"dep:{name}\""), "a feature of the facade"),
-            ("tests/src/backends.rs", format!("\"{name}\""), "a backend of the conformance suite"),
+            (
+                "tests/suite/src/backends.rs",
+                format!("\"{name}\""),
+                "a backend of the conformance suite",
+            ),
             ("docs/transports.md", name.to_owned(), "what it can do"),
         ]);
     }

@@ -1,6 +1,6 @@
 //! Every example in a document is compiled.
 //!
-//! The documents are included in the doc-tests of `tests/src/lib.rs`.
+//! The documents are included in the doc-tests of `tests/suite/src/lib.rs`.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use syn::{Expr, Stmt};
 use crate::file::File;
 
 /// Where documents are made doc-tests.
-pub(crate) const TESTED: &str = "tests/src/lib.rs";
+pub(crate) const TESTED: &str = "tests/suite/src/lib.rs";
 
 /// `tests` is the text of [`TESTED`].
 pub(crate) fn check(file: &File, tests: &str) -> Vec<String> {
@@ -20,14 +20,14 @@ pub(crate) fn check(file: &File, tests: &str) -> Vec<String> {
     if !file.path.ends_with(".md") {
         return Vec::new();
     }
-    let compiled = tests.contains(&format!("#[doc = include_str!(\"../../{}\")]", file.path));
+    let compiled = tests.contains(&format!("#[doc = include_str!(\"../../../{}\")]", file.path));
     let mut complaints = Vec::new();
     for (info, code, line) in blocks(&file.text) {
         let words: Vec<&str> = info.split([',', ' ']).collect();
         let problem = if words.contains(&"ignore") {
             "an example that is not compiled (ignore): complete it with lines that begin with #"
         } else if words.contains(&"rust") && !compiled {
-            "Rust that is not compiled: include this document in the doc-tests of tests/src/lib.rs"
+            "Rust that is not compiled: include this document in the doc-tests of tests/suite/src/lib.rs"
         } else if ["", "text"].contains(&words[0]) && is_rust(code) {
             "this is Rust: say so with ```rust, so that it is compiled"
         } else {
@@ -86,7 +86,7 @@ fn ignored(file: &File) -> Vec<String> {
 mod tests {
     use super::*;
 
-    const TESTS: &str = "mod documents {\n    #[doc = include_str!(\"../../docs/a.md\")]\n";
+    const TESTS: &str = "mod documents {\n    #[doc = include_str!(\"../../../docs/a.md\")]\n";
 
     fn complaints(path: &str, text: &str) -> Vec<String> {
         check(&File::new(path, text), TESTS)

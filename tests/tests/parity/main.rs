@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use mstr_tests::Lab;
+use mstr_suite::Lab;
 
 use self::situations::{Rig, SITUATIONS};
 

@@ -8,7 +8,7 @@ use mstr::{
     WorkstationData,
 };
 use mstr_fake::{CaptureTransport, Fault, Server, ServerBuilder, VirtualTime};
-use mstr_tests::{Lab, World, server};
+use mstr_suite::{Lab, World, server};
 
 const TUTORIAL: &str = "B7CA92F04B9FAE8D941C3E9B7E0CD754";
 const OTHER: &str = "CE52831411E696C8BD2F0080EFD5AF44";

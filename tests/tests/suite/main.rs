@@ -3,20 +3,20 @@
 mod memory;
 mod tokio;
 
-use mstr_tests::Stack;
-use mstr_tests::suite::CASES;
+use mstr_suite::Stack;
+use mstr_suite::cases::CASES;
 
 /// A module with the whole suite for each stack, and those stacks.
 macro_rules! over {
     ($($name:ident: $stack:ident,)+) => {
         $(mod $name {
-            use mstr_tests::{Lab, Stack};
+            use mstr_suite::{Lab, Stack};
 
             fn lab<F: Future<Output = ()>>(test: impl FnOnce(Lab) -> F) {
                 Lab::over(Stack::$stack, test);
             }
 
-            mstr_tests::suite_on!(lab);
+            mstr_suite::suite_on!(lab);
         })+
 
         const STACKS: &[Stack] = &[$(Stack::$stack),+];
@@ -36,13 +36,13 @@ over! {
 
 #[test]
 fn no_stack_is_forgotten() {
-    assert_eq!(STACKS, Stack::ALL, "what this file runs, and what mstr_tests::Stack has");
+    assert_eq!(STACKS, Stack::ALL, "what this file runs, and what mstr_suite::Stack has");
 }
 
 /// A case is a public function, so the compiler says nothing about one that is not in the list.
 #[test]
 fn no_case_is_forgotten() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/suite");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/suite/src/cases");
     let mut written = Vec::new();
     for file in std::fs::read_dir(folder).unwrap() {
         let path = file.unwrap().path();
@@ -54,5 +54,5 @@ fn no_case_is_forgotten() {
     }
     assert!(written.len() >= CASES.len(), "a case is written in another way: {written:?}");
     written.retain(|name| CASES.iter().all(|case| case.name != name));
-    assert!(written.is_empty(), "not in the list of src/suite/mod.rs: {written:?}");
+    assert!(written.is_empty(), "not in the list of tests/suite/src/cases/mod.rs: {written:?}");
 }

@@ -1,5 +1,5 @@
 //! In memory and in virtual time.
 
-use mstr_tests::Lab;
+use mstr_suite::Lab;
 
-mstr_tests::suite_on!(Lab::in_memory);
+mstr_suite::suite_on!(Lab::in_memory);

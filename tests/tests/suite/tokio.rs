@@ -1,5 +1,5 @@
 //! In memory and on tokio's clock, paused.
 
-use mstr_tests::Lab;
+use mstr_suite::Lab;
 
-mstr_tests::suite_on!(Lab::on_tokio);
+mstr_suite::suite_on!(Lab::on_tokio);

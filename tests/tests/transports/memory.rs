@@ -14,7 +14,7 @@ use http::{Method, Request};
 use http_body::Frame;
 use mstr::{Body, RequestContext, TlsConfig};
 use mstr_fake::loopback::{RawConnection, RawServer};
-use mstr_tests::Stack;
+use mstr_suite::Stack;
 
 const MIB: u64 = 1024 * 1024;
 const PIECE: usize = 64 * 1024;

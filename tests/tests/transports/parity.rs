@@ -11,7 +11,7 @@ use mstr::{ApiTokenRequest, Body, Connection, Credentials, SharedTransport, TlsC
 use mstr_fake::loopback::{RawConnection, RawRequest, RawServer};
 use mstr_fake::{ReplyBody, Server};
 use mstr_hyper::HyperTransport;
-use mstr_tests::Stack;
+use mstr_suite::Stack;
 
 /// Every call of the main job and of the session's own operations, on every way into a session.
 async fn program(base_url: &str, transport: SharedTransport) -> Result<(), mstr::Error> {

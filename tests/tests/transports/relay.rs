@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{Method, Request};
 use mstr::{Body, RequestContext, TlsConfig};
 use mstr_fake::loopback::RawServer;
-use mstr_tests::Stack;
+use mstr_suite::Stack;
 
 fn request(method: Method, url: String, body: Body) -> Request<Body> {
     Request::builder().method(method).uri(url).body(body).unwrap()

@@ -8,7 +8,7 @@ use mstr::{Body, ErrorKind, SharedTransport, TlsConfig, Transport, TransportErro
 use mstr_fake::loopback::{Authority, HttpServer, ServerTls};
 use mstr_hyper::HyperTransport;
 use mstr_isahc::IsahcTransport;
-use mstr_tests::Stack;
+use mstr_suite::Stack;
 
 /// Where the server is, and an authority that has signed nothing, for the child process.
 const URL: &str = "MSTR_TESTS_URL";
@@ -55,7 +55,7 @@ fn with_other_certificates_on_the_platform() {
 fn given_certificates_come_besides_the_platform_s_unless_they_are_to_be_the_only_ones() {
     let authority = Authority::new().unwrap();
     let tls = ServerTls::new(&authority.issue("127.0.0.1").unwrap()).unwrap();
-    let server = HttpServer::builder().tls(tls).start(mstr_tests::server().build()).unwrap();
+    let server = HttpServer::builder().tls(tls).start(mstr_suite::server().build()).unwrap();
     // On Linux this is how the platform is told what it trusts.
     let bundle = std::env::temp_dir().join(format!("mstr-tests-{}.pem", std::process::id()));
     std::fs::write(&bundle, authority.pem()).unwrap();
@@ -129,7 +129,7 @@ fn a_client_s_certificate_may_be_in_a_file() {
     let authority = Authority::new().unwrap();
     let own = authority.issue("127.0.0.1").unwrap();
     let tls = ServerTls::for_clients_of(&own, &authority).unwrap();
-    let server = HttpServer::builder().tls(tls).start(mstr_tests::server().build()).unwrap();
+    let server = HttpServer::builder().tls(tls).start(mstr_suite::server().build()).unwrap();
     let file = std::env::temp_dir().join(format!("mstr-tests-{}-id.pem", std::process::id()));
     std::fs::write(&file, authority.issue("client.example").unwrap().pem()).unwrap();
     for stack in [Stack::HyperTls, Stack::IsahcTls] {
@@ -159,7 +159,7 @@ fn a_client_s_key_that_is_not_its_certificate_s_is_an_error() {
     });
     // OpenSSL looks when it is used, which is before anything is sent.
     let server_tls = ServerTls::new(&authority.issue("127.0.0.1").unwrap()).unwrap();
-    let server = HttpServer::builder().tls(server_tls).start(mstr_tests::server().build()).unwrap();
+    let server = HttpServer::builder().tls(server_tls).start(mstr_suite::server().build()).unwrap();
     Stack::Isahc.block_on(async {
         let tls = tls.add_root_pem(authority.pem());
         let transport = SharedTransport::new(IsahcTransport::builder().tls(tls).build().unwrap());

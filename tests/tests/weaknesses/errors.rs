@@ -2,7 +2,7 @@
 
 use mstr::ErrorKind;
 use mstr_fake::{Fault, Purpose};
-use mstr_tests::{Lab, server};
+use mstr_suite::{Lab, server};
 
 const JSON: &str = "application/json;charset=UTF-8";
 

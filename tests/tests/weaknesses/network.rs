@@ -11,7 +11,7 @@ use mstr::{
     TransportErrorKind,
 };
 use mstr_core::Sent;
-use mstr_tests::World;
+use mstr_suite::World;
 
 type Answer = Arc<dyn Fn() -> Response<Body> + Send + Sync>;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mstr::{Connection, Credentials, ErrorKind, RetryPolicy, WorkstationData};
 use mstr_fake::{Fault, Purpose, VirtualTime};
-use mstr_tests::{Lab, World, server};
+use mstr_suite::{Lab, World, server};
 
 /// 26: Each of these logins succeeds on the server, after the client has stopped waiting.
 #[test]

@@ -9,7 +9,7 @@ use http::Method;
 use http_body::Frame;
 use mstr::{ApiTokenRequest, Body, ErrorKind, RetryPolicy, SharedTimer, Sleep, Timeouts};
 use mstr_fake::{Fault, Purpose};
-use mstr_tests::{Lab, server};
+use mstr_suite::{Lab, server};
 
 use crate::network::{Network, response};
 

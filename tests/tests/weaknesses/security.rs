@@ -11,7 +11,7 @@ use mstr::{
     ApiTokenRequest, Body, BoxError, Connection, CredentialProvider, Credentials, Error, ErrorKind,
 };
 use mstr_fake::{Fault, Purpose};
-use mstr_tests::{Lab, server};
+use mstr_suite::{Lab, server};
 use serde_json::{Value, json};
 
 use crate::network::{Network, response};

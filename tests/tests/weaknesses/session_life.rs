@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mstr::{BaseUrl, CloseOutcome, Credentials, ErrorKind, Timer};
 use mstr_core::session::{Access, Output, Session, SessionConfig};
 use mstr_fake::{Fault, Purpose, ReplyBody, Server, VirtualTime};
-use mstr_tests::{Lab, server};
+use mstr_suite::{Lab, server};
 
 use crate::network::{Network, response};
 

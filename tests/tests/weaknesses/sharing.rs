@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use mstr::Connection;
 use mstr::hyper::HyperTransport;
-use mstr_tests::{Lab, server};
+use mstr_suite::{Lab, server};
 
 /// Passes bytes on and counts connections. Its threads end with them.
 fn counting_relay(to: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {

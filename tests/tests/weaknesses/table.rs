@@ -61,14 +61,14 @@ fn every_test_the_table_names_exists_and_is_run() {
             || std::fs::read_to_string(root().join(path)).unwrap_or_else(|_| panic!("{path}"));
         files.entry(path.to_owned()).or_insert_with(load).clone()
     };
-    let suite = read("tests/src/suite/mod.rs");
+    let suite = read("tests/suite/src/cases/mod.rs");
     let all = references(TABLE);
     assert!(all.len() >= WEAKNESSES, "{}", all.len());
     for (path, name) in all.into_iter().chain(references(RELIABILITY)) {
         let text = read(path);
         let function = text.find(&format!("fn {name}("));
         let place = function.unwrap_or_else(|| panic!("{path} has no function {name}"));
-        if let Some(module) = path.strip_prefix("tests/src/suite/") {
+        if let Some(module) = path.strip_prefix("tests/suite/src/cases/") {
             let case = format!("{}: {name},", module.trim_end_matches(".rs"));
             assert!(suite.contains(&case), "the suite does not run {name}");
         } else {

@@ -8,10 +8,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use mstr_fake::conformance::{self, Backend};
-use mstr_tests::matrix;
+use mstr_suite::matrix;
 
 fn main() -> ExitCode {
-    let mut backends: Vec<Arc<dyn Backend>> = mstr_tests::backends::all();
+    let mut backends: Vec<Arc<dyn Backend>> = mstr_suite::backends::all();
     backends.extend(mstr_stacks::backends::all());
     println!("## End to end\n");
     let suite = matrix::suite();

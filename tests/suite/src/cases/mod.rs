@@ -83,7 +83,7 @@ macro_rules! __suite_tests {
     ([$face:expr] $($module:ident: $case:ident,)+) => {$(
         #[test]
         fn $case() {
-            $face($crate::suite::$module::$case);
+            $face($crate::cases::$module::$case);
         }
     )+};
 }

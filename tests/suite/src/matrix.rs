@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mstr_fake::conformance::{self, Backend, Outcome};
 
-use crate::suite::CASES;
+use crate::cases::CASES;
 use crate::{Lab, Stack};
 
 /// A table in Markdown, and how many of its cells say "FAILED".

@@ -1,6 +1,6 @@
 //! Where tests run: the same server model in memory and in virtual time, or on a socket.
 //!
-//! A test of the end-to-end [`suite`] is written once, against a [`Lab`], and runs on every face
+//! A test of the end-to-end [suite](cases) is written once, against a [`Lab`], and runs on every face
 //! of the fake server.
 #![forbid(unsafe_code)]
 #![allow(missing_docs, reason = "nobody depends on this package")]
@@ -13,9 +13,9 @@
 
 pub mod at_once;
 pub mod backends;
+pub mod cases;
 pub mod matrix;
 pub mod stack;
-pub mod suite;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -162,18 +162,18 @@ pub fn assert_every_login_mode(credentials: &[Credentials]) {
 /// The examples of the documents are compiled, and run where they say so.
 #[cfg(doctest)]
 mod documents {
-    #[doc = include_str!("../../docs/from-mstrio.md")]
+    #[doc = include_str!("../../../docs/from-mstrio.md")]
     struct MigrationGuide;
 
-    #[doc = include_str!("../../docs/from-rest.md")]
+    #[doc = include_str!("../../../docs/from-rest.md")]
     struct FromRest;
 
-    #[doc = include_str!("../../README.md")]
+    #[doc = include_str!("../../../README.md")]
     struct Readme;
 
-    #[doc = include_str!("../../crates/mstr/README.md")]
+    #[doc = include_str!("../../../crates/mstr/README.md")]
     struct ReadmeOfTheFacade;
 
-    #[doc = include_str!("../../docs/transports.md")]
+    #[doc = include_str!("../../../docs/transports.md")]
     struct Transports;
 }
