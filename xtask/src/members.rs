@@ -1,6 +1,7 @@
 //! The packages of the workspace and what "all features" means for each, by their manifests.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use serde_json::Value;
 
@@ -10,6 +11,10 @@ use crate::tools::Tls;
 /// A package of the workspace.
 pub(crate) struct Member {
     name: String,
+    /// Where its manifest is.
+    pub(crate) manifest: PathBuf,
+    /// What it says it is.
+    pub(crate) description: String,
     /// Whether it goes to the registry.
     pub(crate) published: bool,
     /// The features that can be enabled together.
@@ -72,6 +77,7 @@ impl Member {
             let names = list.as_array().into_iter().flatten().filter_map(Value::as_str);
             names.map(str::to_owned).collect::<Vec<String>>()
         };
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let docs = &manifest["metadata"]["docs"]["rs"];
         let mut features = names(&manifest["features"]["default"]);
         if docs["all-features"] == true {
@@ -80,7 +86,9 @@ impl Member {
         }
         features.extend(names(&docs["features"]));
         Self {
-            name: manifest["name"].as_str().unwrap_or_default().to_owned(),
+            name: text(&manifest["name"]),
+            manifest: text(&manifest["manifest_path"]).into(),
+            description: text(&manifest["description"]),
             // `publish = false` is an empty list of registries.
             published: manifest["publish"] != Value::Array(Vec::new()),
             features,

@@ -1,6 +1,6 @@
 //! The session layer of the Strategy One (MicroStrategy) REST API, without an HTTP stack.
 //!
-//! Programs depend on [`mstr`](https://docs.rs/mstr), which re-exports everything here. This crate is
+//! Programs depend on [`mstr`](https://docs.rs/mstr-sdk), which re-exports everything here. This crate is
 //! for those who bring a transport, a driver or a test of their own. It depends on no HTTP client, no
 //! TLS library and no async runtime.
 //!

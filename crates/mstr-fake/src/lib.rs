@@ -1,6 +1,6 @@
 //! A model of the Strategy One (MicroStrategy) session server, for tests.
 //!
-//! It is for those who test programs that use [`mstr`](https://docs.rs/mstr), transports for it, or
+//! It is for those who test programs that use [`mstr`](https://docs.rs/mstr-sdk), transports for it, or
 //! clients of that API in any language. One sans-IO [`Server`] holds users and login modes, sessions
 //! with tokens and cookies, idle timeouts, limits, projects, faults on demand and a journal with
 //! oracles. It has three faces:

@@ -1,4 +1,4 @@
-//! The transport for [`mstr`](https://docs.rs/mstr) over hyper and rustls: HTTP/1.1 and HTTP/2, TLS,
+//! The transport for [`mstr`](https://docs.rs/mstr-sdk) over hyper and rustls: HTTP/1.1 and HTTP/2, TLS,
 //! connection pools, deadlines.
 //!
 //! Programs get it with `mstr`, as `mstr::hyper` and by default. Depend on this crate to choose its

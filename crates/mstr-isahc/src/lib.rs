@@ -1,4 +1,4 @@
-//! The transport for [`mstr`](https://docs.rs/mstr) over isahc and libcurl: HTTP/1.1 and HTTP/2, TLS,
+//! The transport for [`mstr`](https://docs.rs/mstr-sdk) over isahc and libcurl: HTTP/1.1 and HTTP/2, TLS,
 //! proxies, connection pools, deadlines, and no tokio.
 //!
 //! Programs get it with `mstr` and its feature `isahc`, as `mstr::isahc`. Depend on this crate to

@@ -4,8 +4,11 @@
 //! selects projects, calls any endpoint of the REST API and logs out, under load and under faults.
 //! It is not a client for the single endpoints: what you call, and what the answers mean, is yours.
 //!
+//! Until the first release, from a clone of this repository beside your package:
+//!
 //! ```sh
-//! cargo add mstr serde_json
+//! cargo add --path ../mstr/crates/mstr
+//! cargo add serde_json
 //! cargo add tokio --features macros,rt-multi-thread
 //! ```
 //!

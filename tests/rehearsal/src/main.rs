@@ -114,7 +114,7 @@ fn interrupted(
         line.unwrap_or_default().to_owned()
     };
     expect(list("published:").contains("mstr-core"), "it says what is published")?;
-    expect(list("not published:").ends_with(", mstr"), "it says what is not")?;
+    expect(list("not published:").ends_with(", mstr-sdk"), "it says what is not")?;
     expect(
         stopped.contains("to go on: cargo xtask release publish --registry rehearsal"),
         "it says how to go on",

@@ -16,7 +16,7 @@ edition = "2024"
 publish = false
 
 [dependencies]
-mstr = { version = "VERSION", registry = "rehearsal" }
+mstr-sdk = { version = "VERSION", registry = "rehearsal" }
 mstr-fake = { version = "VERSION", registry = "rehearsal", features = ["loopback"] }
 serde_json = "1"
 tokio = { version = "1", features = ["macros", "rt-multi-thread"] }

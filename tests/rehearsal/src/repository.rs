@@ -248,9 +248,15 @@ fn elsewhere(text: &str) -> Outcome<String> {
         .and_then(Item::as_table_like_mut)
         .ok_or("no workspace.dependencies")?;
     for member in packages(false)? {
-        let dependency = dependencies.get_mut(&member);
-        let dependency = dependency.and_then(Item::as_table_like_mut);
-        let dependency = dependency.ok_or_else(|| format!("no {member} to depend on"))?;
+        let mut tables = dependencies
+            .iter_mut()
+            .filter_map(|(name, item)| Some((name.to_string(), item.as_table_like_mut()?)));
+        // The facade's library has another name than its package.
+        let dependency = tables.find(|(name, table)| match table.get("package") {
+            Some(package) => package.as_str() == Some(&member),
+            None => *name == member,
+        });
+        let (_, dependency) = dependency.ok_or_else(|| format!("no {member} to depend on"))?;
         dependency.insert("registry", value(NAME));
     }
     Ok(document.to_string())

@@ -74,8 +74,8 @@ const ABSENT: &[Absence<'static>] = &[
         &["ring", "native-tls", "openssl-sys"],
         "aws-lc-rs is the default and the only provider",
     ),
-    ("mstr", "--no-default-features", &STACKS, "without features the facade has no transport"),
-    ("mstr", "", &["mstr-fake"], "users must not build the test server"),
+    ("mstr-sdk", "--no-default-features", &STACKS, "without features the facade has no transport"),
+    ("mstr-sdk", "", &["mstr-fake"], "users must not build the test server"),
     ("mstr-fake", "", &STACKS, "in memory it needs no socket"),
 ];
 

@@ -11,10 +11,10 @@ const LESS: [&str; 9] = [
     "mstr-hyper --no-default-features",
     "mstr-hyper --no-default-features --features rustls-ring,webpki-roots",
     "mstr-isahc --no-default-features",
-    "mstr --no-default-features",
-    "mstr --no-default-features --features fake",
-    "mstr --no-default-features --features isahc",
-    "mstr --no-default-features --features tower",
+    "mstr-sdk --no-default-features",
+    "mstr-sdk --no-default-features --features fake",
+    "mstr-sdk --no-default-features --features isahc",
+    "mstr-sdk --no-default-features --features tower",
 ];
 
 pub(crate) fn check() -> Outcome {

@@ -13,7 +13,7 @@ pub(crate) fn check() -> Outcome {
     for member in published()? {
         let mut command =
             cargo(&format!("check-external-types {}", member.everything(Tls::Native)));
-        command.arg("--manifest-path").arg(root().join(format!("crates/{member}/Cargo.toml")));
+        command.arg("--manifest-path").arg(&member.manifest);
         command.arg("--config").arg(root().join(format!("xtask/external-types/{member}.toml")));
         // It reads what rustdoc writes for programs, which is not stable yet.
         run(unstable(&mut command)).map_err(|error| {

@@ -26,7 +26,7 @@ pub(crate) fn check(only: Option<&str>) -> Outcome {
                 command.args(["--mutually-exclusive-features", &ISAHC_TLS.join(",")]);
             }
             // Of its eleven features most go on to one crate, so that pairs show what there is.
-            "mstr" => {
+            "mstr-sdk" => {
                 command.args(["--mutually-exclusive-features", &FACADE_TLS.join(",")]);
                 command.args(["--depth", "2"]);
             }

@@ -17,7 +17,7 @@ pub(crate) fn check() -> Outcome {
     piped(&folder)?;
     if has_openssl() {
         return whole(&mut cargo(
-            "run --locked --quiet --package mstr --features isahc --example without_tokio",
+            "run --locked --quiet --package mstr-sdk --features isahc --example without_tokio",
         ));
     }
     println!("    without_tokio is SKIPPED: it needs OpenSSL's headers");

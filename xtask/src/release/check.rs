@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::{git, manifest};
+use super::{git, manifest, registry};
 use crate::command::{Outcome, cargo, output, read, root, rules, run as run_command, target};
 use crate::members::{Member, everything, members as all, published};
 use crate::passed::Check;
@@ -12,7 +12,39 @@ use crate::tools::{Tls, openssl};
 
 pub(super) fn run() -> Outcome {
     git::clean()?;
+    names()?;
     Check::Packages.remember(archives)
+}
+
+/// Fails if the registry has somebody else's crate under one of our names.
+fn names() -> Outcome {
+    let last = git::last_release()?.map(|version| git::tag(&version));
+    for member in published()? {
+        let path = member.manifest.strip_prefix(root()).unwrap_or(&member.manifest);
+        let path = path.to_string_lossy().replace('\\', "/");
+        let released = |tag: &String| {
+            let text = git::text(tag, &path).unwrap_or_default();
+            text.contains(&format!("name = \"{member}\""))
+        };
+        if last.as_ref().is_some_and(released) {
+            println!("    {member} is ours: it was in the last release");
+            continue;
+        }
+        match registry::about(&member.to_string())? {
+            None => println!("    {member} is free"),
+            // An interrupted release has published it.
+            Some(about) if about.contains(&member.description) => {
+                println!("    {member} is ours, by its description");
+            }
+            Some(about) => {
+                return Err(format!(
+                    "the registry has another crate with the name {member}, and nothing of ours can \
+                     be published under it: give the package another name, in {path}\n\n{about}"
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The same for whatever is in the folder, committed or not.
@@ -53,7 +85,7 @@ pub(crate) fn archives() -> Outcome {
     };
     run_command(&mut within(format!("test --workspace {}", everything(&members, Tls::Native)))?)?;
     let quickstart =
-        output(&mut within("run --quiet --package mstr --example quickstart".into())?)?;
+        output(&mut within("run --quiet --package mstr-sdk --example quickstart".into())?)?;
     if !quickstart.contains("sessions still open on the server: 0") {
         return Err(format!("the quickstart of the archive leaves sessions open:\n{quickstart}"));
     }

@@ -66,6 +66,11 @@ pub(crate) fn holds(revision: &str, path: &str) -> bool {
     status.is_ok_and(|output| output.status.success())
 }
 
+/// What a file holds in this commit.
+pub(super) fn text(revision: &str, path: &str) -> Outcome<String> {
+    output(&mut git(&["show", &format!("{revision}:{path}")]))
+}
+
 /// The commit that is checked out.
 pub(crate) fn head() -> Outcome<String> {
     commit("HEAD")

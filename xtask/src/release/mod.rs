@@ -3,6 +3,7 @@
 mod changelog;
 mod check;
 pub(crate) mod git;
+mod install;
 mod manifest;
 mod prepare;
 mod publish;

@@ -5,7 +5,7 @@ use std::fs;
 use semver::Version;
 
 use super::version::{Next, allows};
-use super::{all_tagged, changelog, git, manifest};
+use super::{all_tagged, changelog, git, install, manifest};
 use crate::command::{Outcome, cargo, output, read, root};
 use crate::passed::Check;
 use crate::{ci, gates};
@@ -60,6 +60,9 @@ fn write(next: &Version, changelog: &str) -> Outcome {
     let manifest = manifest::with_version(&read(manifest::PATH)?, next)?;
     put(manifest::PATH, &manifest)?;
     put(changelog::PATH, changelog)?;
+    for path in install::PATHS {
+        put(path, &install::with_version(&read(path)?, next))?;
+    }
     let before = read(LOCK)?;
     // Writes the members' new version into the lock, and asks no registry.
     output(&mut cargo("metadata --offline --format-version 1"))?;
@@ -90,7 +93,7 @@ fn changed() -> Outcome<Vec<String>> {
 
 /// Whether a release may change this file.
 pub(super) fn belongs(path: &str) -> bool {
-    [manifest::PATH, LOCK, changelog::PATH].contains(&path)
+    [manifest::PATH, LOCK, changelog::PATH].contains(&path) || install::PATHS.contains(&path)
 }
 
 #[cfg(test)]
@@ -98,13 +101,13 @@ mod tests {
     use super::belongs;
 
     #[test]
-    fn a_release_changes_the_version_and_the_changelog_only() {
-        for path in ["Cargo.toml", "Cargo.lock", "CHANGELOG.md"] {
+    fn a_release_changes_the_version_the_install_lines_and_the_changelog_only() {
+        for path in
+            ["Cargo.toml", "Cargo.lock", "CHANGELOG.md", "README.md", "crates/mstr/src/lib.rs"]
+        {
             assert!(belongs(path), "{path}");
         }
-        for path in
-            ["README.md", "crates/mstr/Cargo.toml", "crates/mstr/src/lib.rs", "docs/CHANGELOG.md"]
-        {
+        for path in ["crates/mstr/Cargo.toml", "crates/mstr-core/src/lib.rs", "docs/CHANGELOG.md"] {
             assert!(!belongs(path), "{path}");
         }
     }

@@ -7,20 +7,28 @@ use crate::command::{Outcome, cargo};
 /// What cargo calls the public registry.
 const PUBLIC: &str = "crates-io";
 
+/// What the public registry says about a name; `None` if the name is free.
+pub(super) fn about(package: &str) -> Outcome<Option<String>> {
+    ask(package, PUBLIC)
+}
+
 /// Whether this version of a package is there.
 pub(super) fn has(package: &str, version: &Version, registry: Option<&str>) -> Outcome<bool> {
-    let registry = registry.unwrap_or(PUBLIC);
+    Ok(ask(&format!("{package}@{version}"), registry.unwrap_or(PUBLIC))?.is_some())
+}
+
+fn ask(package: &str, registry: &str) -> Outcome<Option<String>> {
     // With the registry named, cargo asks it and not the workspace.
-    let mut command = cargo(&format!("info {package}@{version} --registry {registry}"));
+    let mut command = cargo(&format!("info {package} --registry {registry}"));
     let asked = command.output().map_err(|error| format!("cargo info: {error}"))?;
     if asked.status.success() {
-        return Ok(true);
+        return Ok(Some(String::from_utf8_lossy(&asked.stdout).into_owned()));
     }
     let errors = String::from_utf8_lossy(&asked.stderr);
     if is_absence(&errors, package) {
-        return Ok(false);
+        return Ok(None);
     }
-    Err(format!("whether {package} {version} is published cannot be told:\n{errors}"))
+    Err(format!("whether {package} is published cannot be told:\n{errors}"))
 }
 
 fn is_absence(errors: &str, package: &str) -> bool {
