@@ -1,10 +1,14 @@
 //! A session that ended, and second steps.
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use mstr::{BoxError, CredentialProvider, Credentials, ErrorKind, Event, SessionStatus};
+use mstr::{
+    BaseUrl, BoxError, CredentialProvider, Credentials, ErrorKind, Event, SessionStatus,
+    TransportError, TransportErrorKind,
+};
 use mstr_fake::Purpose;
 
 use crate::rig::{Driver, on_both, server};
@@ -77,6 +81,33 @@ fn reset_without_credentials_asks_the_provider_again_also_after_others_were_give
         assert_eq!(asked.load(Ordering::Relaxed), 2);
         rig.close();
         assert_eq!(rig.left(), 0);
+    });
+}
+
+/// Fails as what it asks does.
+#[derive(Debug)]
+struct Failing(fn() -> BoxError);
+
+#[async_trait::async_trait]
+impl CredentialProvider for Failing {
+    async fn credentials(&self) -> Result<Credentials, BoxError> {
+        Err((self.0)())
+    }
+}
+
+#[test]
+fn provider_that_fails_keeps_the_kind_of_its_cause() {
+    on_both(|driver| {
+        let cases: [(fn() -> BoxError, ErrorKind); 3] = [
+            (|| "the vault is sealed".into(), ErrorKind::Credentials),
+            (|| TransportError::new(TransportErrorKind::Connect).into(), ErrorKind::Connect),
+            (|| BaseUrl::parse("").unwrap_err().into(), ErrorKind::Config),
+        ];
+        for (failure, kind) in cases {
+            let error = driver.provided(server(), Failing(failure)).open().unwrap_err();
+            assert_eq!(error.kind(), kind, "{error}");
+            assert!(error.source().is_some(), "it says why");
+        }
     });
 }
 

@@ -528,12 +528,13 @@ impl Call {
     }
 }
 
-/// A 500 of the server says why in its own format, and stays. Without that it is a gateway's, and
-/// passes like its others.
+/// A 500 of the server says why in its own format, and stays, unless that is that a part of it is
+/// away. Without a reason it is a gateway's, and passes like its others.
 fn is_passing(status: StatusCode, error_body: Option<&[u8]>) -> bool {
     is_passing_status(status)
         || (status == StatusCode::INTERNAL_SERVER_ERROR
-            && parse_error_body(error_body.unwrap_or_default()).is_none())
+            && parse_error_body(error_body.unwrap_or_default())
+                .is_none_or(|error| error.code.is_passing()))
 }
 
 /// What cannot be told is no word about the session.

@@ -78,10 +78,17 @@ pub(super) fn answer_read(
     }
 }
 
-/// The credential provider has failed.
+/// The credential provider has failed. What failed below it keeps its kind, which says whether it
+/// may pass.
 pub(super) fn not_provided(error: BoxError) -> Error {
-    Error::new(ErrorKind::Credentials, "the credential provider gave no credentials")
-        .with_source(error)
+    let kind = if let Some(cause) = error.downcast_ref::<Error>() {
+        cause.kind()
+    } else if let Some(cause) = error.downcast_ref::<TransportError>() {
+        Error::from_transport(cause.clone()).kind()
+    } else {
+        ErrorKind::Credentials
+    };
+    Error::new(kind, "the credential provider gave no credentials").with_source(error)
 }
 
 /// There is no provider to ask.

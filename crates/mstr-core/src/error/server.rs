@@ -89,6 +89,12 @@ impl ServerCode {
         self.0.get(digits..)?.parse().ok()
     }
 
+    /// Whether it says that a part of the server is away: the Intelligence Server cannot be
+    /// reached (13), or the service is unavailable (16).
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(self.number(), Some(13 | 16))
+    }
+
     fn classify(&self) -> Option<ErrorKind> {
         // The Modeling service reports the session limit as a bare hexadecimal result.
         if self.0.eq_ignore_ascii_case("8004cb0a") {

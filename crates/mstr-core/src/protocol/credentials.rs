@@ -230,8 +230,9 @@ pub trait CredentialProvider: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Any error ends the login; callers receive it as the source of a
-    /// [`Credentials`](ErrorKind::Credentials) error.
+    /// Any error ends the login; callers receive it as the source of an error of the kind
+    /// [`Credentials`](ErrorKind::Credentials), or of its own kind if it is an [`Error`] or a
+    /// [`TransportError`](crate::TransportError).
     ///
     /// # Cancel safety
     ///

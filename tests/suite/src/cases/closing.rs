@@ -77,7 +77,8 @@ pub(super) async fn settle(world: &crate::World) {
 }
 
 pub async fn a_session_borrowed_from_workstation_is_left_alone(lab: Lab) {
-    let world = lab.start(server());
+    // What fails while it is borrowed is not the credentials.
+    let world = lab.start(server().fault("identity-token:1:status=503".parse().unwrap()));
     let workstation = world.connect().await;
     let (token, cookies) = world.server(|server| server.wire_credentials_of_newest_session());
     let cookies: Vec<_> = cookies
@@ -88,9 +89,10 @@ pub async fn a_session_borrowed_from_workstation_is_left_alone(lab: Lab) {
         "url": world.base_url, "headers": { "X-MSTR-AuthToken": token }, "cookies": cookies,
     }});
     let data = WorkstationData::from_json(&document.to_string()).unwrap();
-    let borrowed =
-        Connection::from_workstation(&data).transport(world.transport.clone()).connect().await;
-    let borrowed = borrowed.unwrap();
+    let connect =
+        || Connection::from_workstation(&data).transport(world.transport.clone()).connect();
+    assert_eq!(connect().await.unwrap_err().kind(), ErrorKind::Server);
+    let borrowed = connect().await.unwrap();
     borrowed.get("/api/echo").send().await.unwrap();
     assert!(matches!(borrowed.close().await, CloseOutcome::Kept));
     workstation.get("/api/echo").send().await.unwrap();

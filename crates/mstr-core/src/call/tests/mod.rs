@@ -240,6 +240,9 @@ fn status_that_stays_is_told_at_once_and_one_that_passes_is_waited_out() {
     }
     let own = br#"{"code":"ERR001","message":"unknown object"}"#;
     assert_eq!(rig.answer_all(get(), 500, own).0, 1, "the server's own word");
+    let away = br#"{"code":"ERR0013","message":"the Intelligence Server cannot be reached"}"#;
+    assert_eq!(rig.answer_all(get(), 500, away).0, 3, "a part of the server is away");
+    assert_eq!(rig.answer_all(post(), 500, away).0, 1);
     for status in [408, 429, 500, 502, 503, 504] {
         assert_eq!(rig.answer_all(get(), status, b"<html>").0, 3, "{status}");
         // 429 says that nothing was processed.
