@@ -76,6 +76,12 @@ const ABSENT: &[Absence<'static>] = &[
     ),
     ("mstr-sdk", "--no-default-features", &STACKS, "without features the facade has no transport"),
     ("mstr-sdk", "", &["mstr-fake"], "users must not build the test server"),
+    (
+        "mstr-sdk",
+        "--edges normal,build,dev",
+        &["curl-sys", "openssl-sys"],
+        "the quickstart needs a C compiler and nothing else",
+    ),
     ("mstr-fake", "", &STACKS, "in memory it needs no socket"),
 ];
 
