@@ -101,6 +101,13 @@ impl Member {
         }
     }
 
+    /// Where its manifest is, relative to the root, as git writes it. The folder need not have the
+    /// package's name.
+    pub(crate) fn path(&self) -> String {
+        let path = self.manifest.strip_prefix(root()).unwrap_or(&self.manifest);
+        path.to_string_lossy().replace('\\', "/")
+    }
+
     /// The options of cargo that enable what can be enabled together in this package.
     pub(crate) fn everything(&self, tls: Tls) -> String {
         options(self.with(tls))
@@ -127,6 +134,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::command::read;
+
+    #[test]
+    fn manifest_of_a_package_is_found_whatever_its_folder_is_called() {
+        for member in published().expect("the workspace") {
+            let manifest = read(&member.path()).expect("its path");
+            assert!(manifest.contains(&format!("name = \"{member}\"\n")), "{member}");
+        }
+    }
 
     #[test]
     fn what_can_be_enabled_together_stands_in_the_manifest() {

@@ -28,7 +28,7 @@ pub(crate) fn compare(baseline: &str, allowed: &str) -> Outcome {
     SEMVER.provide()?;
     let mut broken = Vec::new();
     for member in published()? {
-        if !git::holds(baseline, &format!("crates/{member}/Cargo.toml")) {
+        if !git::holds(baseline, &member.path()) {
             println!("    {member} is new");
             continue;
         }

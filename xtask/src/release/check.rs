@@ -20,8 +20,7 @@ pub(super) fn run() -> Outcome {
 fn names() -> Outcome {
     let last = git::last_release()?.map(|version| git::tag(&version));
     for member in published()? {
-        let path = member.manifest.strip_prefix(root()).unwrap_or(&member.manifest);
-        let path = path.to_string_lossy().replace('\\', "/");
+        let path = member.path();
         let released = |tag: &String| {
             let text = git::text(tag, &path).unwrap_or_default();
             text.contains(&format!("name = \"{member}\""))
