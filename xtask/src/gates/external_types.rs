@@ -4,15 +4,16 @@
 //! ours. Each crate's list of those that are wanted is in `external-types/`.
 
 use crate::command::{Outcome, cargo, root, run, unstable};
-use crate::members::published;
+use crate::members::{everything, published};
 use crate::tools::{EXTERNAL_TYPES, Tls, openssl};
 
 pub(crate) fn check() -> Outcome {
     openssl()?;
     EXTERNAL_TYPES.provide()?;
     for member in published()? {
-        let mut command =
-            cargo(&format!("check-external-types {}", member.everything(Tls::Native)));
+        // With the package named before each feature: the tool asks cargo for the whole workspace.
+        let features = everything(std::slice::from_ref(&member), Tls::Native);
+        let mut command = cargo(&format!("check-external-types {features}"));
         command.arg("--manifest-path").arg(&member.manifest);
         command.arg("--config").arg(root().join(format!("xtask/external-types/{member}.toml")));
         // It reads what rustdoc writes for programs, which is not stable yet.
