@@ -140,10 +140,10 @@ pub(crate) enum Limit {
 /// How often a request is tried, and how long to wait in between.
 ///
 /// Only what may be repeated is: a request that is idempotent, or one that cannot have reached
-/// the server, and only if its body can be produced again. Failures that pass by themselves
-/// (no connection, an interrupted one, a timeout, HTTP 408, 429, 502, 503, 504, and a 500
-/// that is not the server's own) are waited
-/// out; everything else is delivered at once.
+/// the server, and only if its body can be produced again. Failures that pass by themselves are
+/// waited out: no connection, an interrupted one, a timeout, HTTP 408, 429, 502, 503, 504, and a
+/// 500 that is not in the server's format or says that a part of the server is away (ERR0013,
+/// ERR0016). Everything else is delivered at once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct RetryPolicy {

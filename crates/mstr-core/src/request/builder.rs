@@ -81,8 +81,9 @@ impl<C> RequestBuilder<C> {
         self
     }
 
-    /// Adds a header. `Content-Type`, `Accept` and `User-Agent` replace the defaults; the
-    /// session's own headers cannot be set.
+    /// Adds a header. `Content-Type`, `Accept` and `User-Agent` replace the defaults, and
+    /// `X-MSTR-ProjectID` replaces the connection's project; the session's own headers cannot be
+    /// set.
     pub fn header<N, V>(mut self, name: N, value: V) -> Self
     where
         N: TryInto<HeaderName>,
