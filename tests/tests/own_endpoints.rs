@@ -210,6 +210,17 @@ async fn an_answer_takes_its_time_on_the_clock_that_it_is_asked_on() {
     assert!(begun.elapsed() >= Duration::from_millis(30));
 }
 
+#[tokio::test(start_paused = true)]
+async fn answer_that_never_comes_is_given_up_in_time() {
+    let never = |_: &_| Answer::from("{}").with_delay(Duration::MAX);
+    let server = server().latency(Duration::from_millis(1)).fault(rule("call:1:slow=1000"));
+    let server = server.endpoint(Method::GET, "/api/never", never);
+    let fake = FakeTransport::new(server.build(), TokioTime::current());
+    let connection = connect(fake.base_url(), fake.clone()).await;
+    let asked = connection.get("/api/never").timeout(Duration::from_secs(9)).send().await;
+    assert!(asked.unwrap_err().is_timeout());
+}
+
 #[tokio::test]
 #[should_panic(expected = "FakeTransport::new(server, TokioTime::current())")]
 async fn virtual_time_under_another_executor_says_what_to_use() {

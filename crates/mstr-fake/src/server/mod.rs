@@ -58,6 +58,14 @@ pub struct Reply {
     pub ordinal: u64,
 }
 
+/// A century, which every platform's clock can hold. `Duration::MAX` is a common way to say that an
+/// answer never comes, and adding it to an instant panics.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+fn together(one: Duration, other: Duration) -> Duration {
+    one.saturating_add(other).min(FOR_EVER)
+}
+
 impl Server {
     pub(crate) fn from_parts(model: Model, faults: Vec<Fault>, latency: Duration) -> Self {
         Self { model, faults, journal: Journal::default(), latency }
@@ -78,7 +86,7 @@ impl Server {
             Effect::Slow(extra) => *extra,
             _ => Duration::ZERO,
         });
-        let mut after = self.latency + slower.sum::<Duration>();
+        let mut after = slower.fold(together(self.latency, Duration::ZERO), together);
         if effects.iter().any(|effect| matches!(effect, Effect::Expire)) {
             self.model.expire_session(incoming.token());
         }
@@ -93,7 +101,7 @@ impl Server {
             None => self.model.respond(&incoming, &mut recorded),
         };
         if let Some(answers::Delay(delay)) = response.extensions_mut().remove() {
-            after += delay;
+            after = together(after, delay);
         }
         let fault = effects.iter().find_map(Effect::afterwards);
         self.model.decorate(&incoming, &mut response, &effects);
