@@ -65,6 +65,9 @@ fn diagnose(stage: Stage, error: &(dyn StdError + 'static)) -> (TransportErrorKi
     if hyper.is_some_and(hyper::Error::is_canceled) {
         return (Kind::Canceled, Sent::No);
     }
+    if TransportError::find_source::<h2::Error>(error).is_some_and(is_unprocessed) {
+        return (Kind::Interrupted, Sent::No);
+    }
     if TransportError::find_source::<rustls::Error>(error).is_some()
         || TransportError::find_source::<rustls::pki_types::InvalidDnsNameError>(error).is_some()
     {
@@ -99,6 +102,14 @@ fn diagnose(stage: Stage, error: &(dyn StdError + 'static)) -> (TransportErrorKi
         None => Kind::Interrupted,
     };
     (kind, sent)
+}
+
+/// Whether the server declares that it has not processed this stream: it refuses it, or says at the
+/// connection's end that this one came too late (RFC 9113, section 8.7).
+fn is_unprocessed(error: &h2::Error) -> bool {
+    let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+    let too_late = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+    error.is_remote() && (refused || too_late)
 }
 
 /// Whether the server has ended TLS with an alert, as one does that misses a client certificate.

@@ -1,5 +1,5 @@
 //! The transport against small servers on loopback, without TLS.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may panic and spawn")]
 
 mod common;
 
@@ -23,6 +23,7 @@ use mstr_core::{
 };
 use mstr_hyper::blocking::HyperBlocking;
 use mstr_hyper::{HyperTransport, TokioTimer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const SHORT: Duration = Duration::from_millis(150);
@@ -345,6 +346,41 @@ async fn one_exchange_of_an_http2_connection_can_fail_or_be_dropped_alone() {
     tokio::select! {
         () = client => {}
         ended = server => panic!("the connection ended: {ended:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_http2_declares_unprocessed_was_not_sent() {
+    /// Settings, and the settings acknowledged.
+    const GREETING: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0];
+    /// Refuses stream 1, or says that the last stream taken is number 0.
+    const REFUSED: &[u8] = &[0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 7];
+    const GOES_AWAY: &[u8] = &[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    const RESET: &[u8] = &[0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 2];
+    for (frame, sent) in [(REFUSED, Sent::No), (GOES_AWAY, Sent::No), (RESET, Sent::Maybe)] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let server = tokio::task::spawn(async move {
+            let mut stream = listener.accept().await.unwrap().0;
+            stream.read_exact(&mut [0; 24]).await.unwrap();
+            stream.write_all(GREETING).await.unwrap();
+            loop {
+                let mut header = [0; 9];
+                stream.read_exact(&mut header).await.unwrap();
+                let [_, high, low, kind, ..] = header;
+                let length = usize::from(u16::from_be_bytes([high, low]));
+                stream.read_exact(&mut vec![0; length]).await.unwrap();
+                // The head of the request.
+                if kind == 1 {
+                    stream.write_all(frame).await.unwrap();
+                }
+            }
+        });
+        let transport = HyperTransport::builder().http2_only().build().unwrap();
+        let error = failure(&transport, get(&url)).await;
+        let expected = (TransportErrorKind::Interrupted, sent);
+        assert_eq!((error.kind(), error.sent()), expected, "{frame:?} {error:?}");
+        server.abort();
     }
 }
 

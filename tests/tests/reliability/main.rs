@@ -4,6 +4,7 @@
 
 mod callbacks;
 mod cookies;
+mod exchanges;
 mod rig;
 mod sessions;
 mod time;

@@ -1,11 +1,14 @@
 //! One connection of either driver over the server model, in virtual time.
 
-use std::time::Duration;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use http::Method;
+use http::{Method, Request, Response};
 use mstr::{
-    Body, CloseOutcome, CredentialProvider, Credentials, Error, RequestBuilder, SessionStatus,
-    Timeouts, User, blocking,
+    BlockingTransport, Body, BoxFuture, CloseOutcome, CredentialProvider, Credentials, Error,
+    RequestBuilder, SessionStatus, SharedTimer, Timeouts, Transport, TransportError, User,
+    blocking,
 };
 use mstr_fake::{FakeTransport, Fault, Purpose, Server, ServerBuilder, VirtualTime};
 
@@ -40,6 +43,76 @@ pub(crate) struct Setting {
     pub(crate) credentials: Option<Credentials>,
     pub(crate) timeouts: Timeouts,
     pub(crate) project: Option<&'static str>,
+    pub(crate) way: Way,
+}
+
+/// What happens to a request on its way; `None` if it reaches the server.
+#[derive(Clone)]
+pub(crate) struct Way(Arc<Fails>);
+
+type Fails = dyn Fn(&Request<Body>) -> Option<TransportError> + Send + Sync;
+
+impl Way {
+    pub(crate) fn new(
+        fails: impl Fn(&Request<Body>) -> Option<TransportError> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(fails))
+    }
+}
+
+impl Default for Way {
+    fn default() -> Self {
+        Self::new(|_| None)
+    }
+}
+
+/// The transport to the server model, by such a way.
+#[derive(Clone)]
+struct OnItsWay(FakeTransport, Way);
+
+impl fmt::Debug for OnItsWay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[async_trait::async_trait]
+impl Transport for OnItsWay {
+    async fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
+        match (self.1.0)(&request) {
+            Some(error) => Err(error),
+            None => Transport::send(&self.0, request).await,
+        }
+    }
+
+    fn timer(&self) -> SharedTimer {
+        self.0.timer()
+    }
+
+    fn detach(&self, task: BoxFuture<'static, ()>) {
+        self.0.detach(task);
+    }
+}
+
+impl BlockingTransport for OnItsWay {
+    fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
+        match (self.1.0)(&request) {
+            Some(error) => Err(error),
+            None => BlockingTransport::send(&self.0, request),
+        }
+    }
+
+    fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    fn sleep_until(&self, deadline: Instant) {
+        BlockingTransport::sleep_until(&self.0, deadline);
+    }
+
+    fn send_detached(&self, request: Request<Body>) {
+        self.0.send_detached(request);
+    }
 }
 
 /// Runs a test with each driver.
@@ -76,6 +149,7 @@ impl Driver {
         let time = VirtualTime::new();
         let fake = FakeTransport::new(server.build(), time.clone());
         let builder = mstr::Connection::builder(fake.base_url()).seed(7).timeouts(setting.timeouts);
+        let transport = OnItsWay(fake.clone(), setting.way);
         let builder = match (provider, setting.credentials) {
             (Some(provider), _) => builder.credential_provider(provider),
             (None, Some(credentials)) => builder.credentials(credentials),
@@ -86,9 +160,9 @@ impl Driver {
             None => builder,
         };
         let connection = match self {
-            Self::Tasks => Either::Tasks(builder.transport(fake.clone()).build().unwrap()),
+            Self::Tasks => Either::Tasks(builder.transport(transport).build().unwrap()),
             Self::Threads => {
-                Either::Threads(builder.blocking_transport(fake.clone()).build().unwrap())
+                Either::Threads(builder.blocking_transport(transport).build().unwrap())
             }
         };
         Rig { fake, time, connection }

@@ -448,16 +448,19 @@ impl Call {
         }
         // What has been answered has been sent, whatever became of the answer's body.
         let unsent = self.stage == Stage::Answer && error.sent() == Sent::No;
+        let unprocessed = unsent && error.is_unprocessed();
         let passing = matches!(
             error.kind(),
             TransportErrorKind::Connect
                 | TransportErrorKind::Interrupted
                 | TransportErrorKind::Timeout
-        ) || (error.kind() == TransportErrorKind::Canceled && unsent);
-        let again = if passing && (self.idempotent || unsent) {
-            self.repeats.after_failure(None, self.deadline, now)
-        } else {
-            None
+        ) || unprocessed;
+        let at_once = if unprocessed { self.repeats.unprocessed(now) } else { None };
+        let again = match at_once {
+            None if passing && (self.idempotent || unsent) => {
+                self.repeats.after_failure(None, self.deadline, now)
+            }
+            at_once => at_once,
         };
         match again {
             Some(at) => self.again(at),

@@ -24,6 +24,8 @@ pub(super) struct Repeats {
     outdated: u32,
     uncertain: u32,
     reauthenticated: bool,
+    /// It has been sent again because a connection was lost before the server took it.
+    put_back: bool,
 }
 
 impl Repeats {
@@ -36,6 +38,7 @@ impl Repeats {
             outdated: 0,
             uncertain: 0,
             reauthenticated: false,
+            put_back: false,
         }
     }
 
@@ -46,6 +49,16 @@ impl Repeats {
             return None;
         }
         self.reauthenticated = true;
+        Some(now)
+    }
+
+    /// The server has not taken it, and another connection may be in order: it is sent again at
+    /// once, and once. That is no attempt: connections that were kept too long fail all together.
+    pub(super) const fn unprocessed(&mut self, now: Instant) -> Option<Instant> {
+        if !self.replayable || self.put_back {
+            return None;
+        }
+        self.put_back = true;
         Some(now)
     }
 

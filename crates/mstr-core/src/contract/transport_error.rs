@@ -140,6 +140,14 @@ impl TransportError {
     pub fn sent(&self) -> Sent {
         self.0.sent
     }
+
+    /// Whether a connection that stood was lost before the server took the request: one that was
+    /// kept and has been closed meanwhile, or a stream that HTTP/2 declares unprocessed. On another
+    /// connection the request may go at once.
+    pub(crate) fn is_unprocessed(&self) -> bool {
+        self.0.sent == Sent::No
+            && matches!(self.0.kind, TransportErrorKind::Canceled | TransportErrorKind::Interrupted)
+    }
 }
 
 impl fmt::Display for TransportError {

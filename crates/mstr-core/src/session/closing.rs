@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::Response;
 
 use super::held::Held;
-use super::machine::{Session, Source, timed_out};
+use super::machine::{Session, Source, may_pass, timed_out};
 use super::messages::{CloseOutcome, Event, Purpose};
 use super::state::{After, Slot, State};
 use crate::contract::TransportError;
@@ -87,7 +87,7 @@ impl Session {
         };
         // One that hangs is not repeated: closing has taken long enough.
         let again = attempts < self.config.retry.max_attempts
-            && error.is_retryable()
+            && may_pass(&error)
             && error.kind() != ErrorKind::Timeout
             && wait <= self.config.logout_timeout;
         if again {

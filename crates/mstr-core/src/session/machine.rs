@@ -41,6 +41,8 @@ pub struct Session {
     retired_logins: Vec<InFlight>,
     /// Exchanges for which front headers have been asked.
     fronting: Vec<Exchange>,
+    /// Exchanges that are awaited, to be sent once more if the server has not taken them.
+    copies: Vec<Exchange>,
     pub(super) outputs: VecDeque<Output>,
 }
 
@@ -110,6 +112,7 @@ impl Session {
             next_exchange: 0,
             retired_logins: Vec::new(),
             fronting: Vec::new(),
+            copies: Vec::new(),
             outputs: VecDeque::new(),
         })
     }
@@ -202,14 +205,33 @@ impl Session {
                     .with_sent(Sent::No)
                     .with_detail("the front headers could not be had")
                     .with_source(error);
-                self.handle_response(id, Err(unsent), now);
+                self.on_response(id, Err(unsent), now);
             }
         }
     }
 
-    /// Reports the outcome of an exchange. Outcomes of exchanges no longer awaited are ignored,
+    /// Reports the outcome of an exchange. One that a connection lost before the server took it is
+    /// sent again at once, and once, by the same name. Outcomes of exchanges no longer awaited are ignored,
     /// except for a login that succeeded after all: its session is logged out.
     pub fn handle_response(
+        &mut self,
+        id: ExchangeId,
+        result: Result<Response<Bytes>, TransportError>,
+        now: Instant,
+    ) {
+        let copy = self.copies.iter().position(|copy| copy.id == id);
+        let copy = copy.map(|index| self.copies.swap_remove(index));
+        self.copies.retain(|copy| self.state.awaits(copy.id));
+        if let (Some(copy), Err(error)) = (copy, &result)
+            && error.is_unprocessed()
+            && self.state.awaits(id)
+        {
+            return self.put_out(copy);
+        }
+        self.on_response(id, result, now);
+    }
+
+    fn on_response(
         &mut self,
         id: ExchangeId,
         result: Result<Response<Bytes>, TransportError>,
@@ -474,13 +496,20 @@ impl Session {
         };
         let deadline = later(now, timeout);
         let exchange = Exchange { id, request, deadline, purpose, detached };
+        if !detached {
+            self.copies.push(exchange.clone());
+        }
+        self.put_out(exchange);
+        InFlight { id, deadline, borrows: purpose == Purpose::Delegate }
+    }
+
+    fn put_out(&mut self, exchange: Exchange) {
         if self.config.front_headers {
+            self.outputs.push_back(Output::FrontHeaders(exchange.id));
             self.fronting.push(exchange);
-            self.outputs.push_back(Output::FrontHeaders(id));
         } else {
             self.outputs.push_back(Output::Send(Box::new(exchange)));
         }
-        InFlight { id, deadline, borrows: purpose == Purpose::Delegate }
     }
 
     pub(super) const fn next_id(&mut self) -> ExchangeId {
@@ -489,12 +518,18 @@ impl Session {
     }
 
     pub(super) fn retire_login(&mut self, exchange: InFlight) {
+        self.copies.retain(|copy| copy.id != exchange.id);
         self.retired_logins.push(exchange);
     }
 }
 
 pub(super) fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the connection has been closed: open a new one")
+}
+
+/// Whether an exchange that failed like this can succeed by being sent again.
+pub(super) fn may_pass(error: &Error) -> bool {
+    error.is_retryable() || error.transport().is_some_and(TransportError::is_unprocessed)
 }
 
 pub(super) fn timed_out(operation: &'static str) -> Error {

@@ -50,6 +50,7 @@ pub enum Output {
 }
 
 /// A request of the session's own.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Exchange {
     /// Names it in [`Session::handle_response`].

@@ -7,7 +7,7 @@ use http::Response;
 
 use super::config::{SessionConfig, WEB_APPLICATION};
 use super::held::Held;
-use super::machine::{Session, Source};
+use super::machine::{Session, Source, may_pass};
 use super::messages::{CloseOutcome, Event, Output, Purpose};
 use super::state::{After, InFlight, State};
 use crate::contract::{Sent, TransportError};
@@ -107,7 +107,7 @@ impl Session {
         // which would hide the real reason.
         let spent = self.current_credentials().is_some_and(Credentials::is_delegated)
             && error.transport().is_none_or(|cause| cause.sent() == Sent::Maybe);
-        if !error.is_retryable() || last || spent {
+        if !may_pass(&error) || last || spent {
             return self.fail(error, attempts);
         }
         let wait = self.backoff.next(&self.config.retry);

@@ -9,7 +9,7 @@ use http::{Response, StatusCode};
 
 use super::config::WEB_APPLICATION;
 use super::held::Held;
-use super::machine::{Session, timed_out};
+use super::machine::{Session, may_pass, timed_out};
 use super::messages::{Event, ExchangeId, Purpose};
 use super::state::{After, Checks, Slot, State};
 use crate::contract::TransportError;
@@ -82,7 +82,7 @@ impl Session {
     }
 
     fn retry_check(&mut self, purpose: Purpose, attempts: u32, error: Error, now: Instant) {
-        if !error.is_retryable() || attempts >= self.config.retry.max_attempts {
+        if !may_pass(&error) || attempts >= self.config.retry.max_attempts {
             return self
                 .fail_check(error.with_operation(purpose.name()).with_attempts(attempts), now);
         }

@@ -201,6 +201,11 @@ impl Failure {
         matches!(self, Self::NoConnection | Self::CanceledUnsent | Self::Tls)
     }
 
+    /// A connection that stood was lost before the server took the request.
+    pub(crate) fn is_unprocessed(self) -> bool {
+        self == Self::CanceledUnsent
+    }
+
     pub(crate) fn error(self) -> TransportError {
         let error = TransportError::new(match self {
             Self::NoConnection => TransportErrorKind::Connect,

@@ -59,6 +59,8 @@ impl graph::Situation for Situation {
 pub(crate) struct Track {
     /// How often it was repeated because something failed that passes.
     pub(crate) failures: u32,
+    /// It was repeated at once because the server had not taken it.
+    pub(crate) put_back: bool,
     /// It was repeated in another session.
     pub(crate) logged_in: bool,
     /// How often in a row it was repeated because a cookie may be on its way.
@@ -142,6 +144,10 @@ impl Track {
                 }
                 _ => self.logged_in = true,
             },
+            Input::Failure(failure) if failure.is_unprocessed() && !self.put_back => {
+                self.put_back = before.state == "sent";
+                self.failures += u32::from(!self.put_back);
+            }
             _ => self.failures += 1,
         }
     }
@@ -149,7 +155,7 @@ impl Track {
     /// It has not been sent again yet.
     pub(crate) fn is_first(&self) -> bool {
         let again = self.failures + self.uncertain + self.redirects + self.outdated;
-        again == 0 && !self.logged_in
+        again == 0 && !self.logged_in && !self.put_back
     }
 
     pub(crate) fn sent(&mut self, once: bool) {
@@ -224,6 +230,8 @@ impl Situation {
         let mut either = |name, yes, then, otherwise| add(name, if yes { then } else { otherwise });
         let left = track.failures + 1 < MAX_ATTEMPTS;
         either("attempt", left, "an attempt is left", "no attempt is left");
+        let again = track.put_back;
+        either("put_back", again, "it was put back before", "it was not put back before");
         let left = track.redirects < REDIRECTS;
         either("redirect", left, "it may be redirected", "it was redirected 10 times");
         let login = track.logged_in;

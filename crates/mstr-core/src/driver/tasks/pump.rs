@@ -52,10 +52,13 @@ impl Driver for Tasks {
     }
 
     fn send_detached(&self, exchange: Exchange, timeouts: &Timeouts) {
+        let again = self.exchange(exchange.clone(), timeouts);
         let answer = self.exchange(exchange, timeouts);
         self.transport.detach(Box::pin(async move {
             // Best effort: the server's idle timeout ends the session otherwise.
-            drop(answer.await);
+            if answer.await.is_err_and(|error| error.is_unprocessed()) {
+                drop(again.await);
+            }
         }));
     }
 

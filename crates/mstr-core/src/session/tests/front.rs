@@ -44,6 +44,10 @@ fn front_headers_precede_every_exchange_and_replace_nothing() {
 fn front_headers_that_cannot_be_had_fail_the_exchange_as_unsent() {
     let mut rig = rig();
     rig.pending();
+    for _ in 0..2 {
+        rig.supply_front(Err(Error::new(ErrorKind::Credentials, "hunter2 is away")));
+        rig.wait();
+    }
     rig.supply_front(Err(Error::new(ErrorKind::Credentials, "hunter2 is away")));
     let error = rig.failure();
     assert_eq!((error.kind(), error.operation()), (ErrorKind::Canceled, Some("login")));
