@@ -11,8 +11,8 @@ use mstr_fake::{FakeTransport, Fault, Server, VirtualTime};
 use mstr_suite::{Lab, World, server};
 
 use ErrorKind::{
-    Conflict, Credentials as Refused, Forbidden, NotFound, ProjectUnavailable, RateLimited,
-    Request as Wrong, Server as Broken, SessionLimit, SessionLost, Timeout,
+    Conflict, Credentials as Refused, Forbidden, Gateway, NotFound, ProjectUnavailable,
+    RateLimited, Request as Wrong, Server as Broken, SessionLimit, SessionLost, Timeout,
 };
 
 async fn connect(world: &World) -> Connection {
@@ -155,7 +155,7 @@ fn what_is_not_the_server_s_answer_is_judged_by_its_status() {
         (408, "", "", Timeout),
         (405, "text/html", "<html>Method Not Allowed</html>", Wrong),
         (404, "text/html", "<html>HTTP Status 404</html>", NotFound),
-        (403, "text/html", "<html>blocked by policy</html>", Forbidden),
+        (403, "text/html", "<html>blocked by policy</html>", Gateway),
         (400, json, "{\"message\":", Wrong),
         (500, json, "[]", Broken),
         (409, json, "{}", Conflict),
@@ -181,9 +181,9 @@ fn what_is_not_the_server_s_answer_is_judged_by_its_status() {
 #[test]
 fn a_sign_in_page_instead_of_a_login_is_recognised() {
     Lab::in_memory(async |lab| {
-        let world = lab.start(server().fault("login:1:page=200".parse().unwrap()));
+        let world = lab.start(server().fault("login:*:page=200".parse().unwrap()));
         let error = world.builder().connect().await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Decode, "{error}");
+        assert_eq!(error.kind(), Gateway, "{error}");
         assert_eq!(error.status().unwrap(), 200);
         assert!(error.to_string().contains("the answer is a web page"), "{error}");
     });

@@ -1,8 +1,7 @@
 //! Describing a connection, for both drivers.
 
-use std::collections::hash_map::DefaultHasher;
 use std::fmt;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -324,9 +323,10 @@ impl<T> Builder<T> {
         Ok(Prepared { session, transport, provider, timeouts, retry, seed })
     }
 
-    /// Differs between connections and processes; nothing depends on its being unpredictable.
+    /// Differs between connections and processes, and cannot be predicted: digests of refused
+    /// credentials are keyed with it.
     fn any_seed(&self, now: Instant) -> u64 {
-        let mut hasher = DefaultHasher::new();
+        let mut hasher = RandomState::new().build_hasher();
         now.hash(&mut hasher);
         std::ptr::from_ref(self).addr().hash(&mut hasher);
         self.base.hash(&mut hasher);

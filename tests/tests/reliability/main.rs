@@ -5,6 +5,7 @@
 mod callbacks;
 mod cookies;
 mod exchanges;
+mod refusals;
 mod rig;
 mod sessions;
 mod time;

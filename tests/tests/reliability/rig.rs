@@ -46,17 +46,33 @@ pub(crate) struct Setting {
     pub(crate) way: Way,
 }
 
-/// What happens to a request on its way; `None` if it reaches the server.
+/// What happens to a request on its way to the server, and to the answer on its way back.
 #[derive(Clone)]
-pub(crate) struct Way(Arc<Fails>);
+pub(crate) struct Way {
+    fails: Arc<Fails>,
+    strips: bool,
+}
 
 type Fails = dyn Fn(&Request<Body>) -> Option<TransportError> + Send + Sync;
 
 impl Way {
+    /// A request that fails does not reach the server.
     pub(crate) fn new(
         fails: impl Fn(&Request<Body>) -> Option<TransportError> + Send + Sync + 'static,
     ) -> Self {
-        Self(Arc::new(fails))
+        Self { fails: Arc::new(fails), strips: false }
+    }
+
+    /// A proxy that strips the body of every error.
+    pub(crate) fn stripping() -> Self {
+        Self { strips: true, ..Self::default() }
+    }
+
+    fn back(&self, response: Response<Body>) -> Response<Body> {
+        if self.strips && response.status().as_u16() >= 400 {
+            return response.map(|_| Body::empty());
+        }
+        response
     }
 }
 
@@ -79,9 +95,9 @@ impl fmt::Debug for OnItsWay {
 #[async_trait::async_trait]
 impl Transport for OnItsWay {
     async fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
-        match (self.1.0)(&request) {
+        match (self.1.fails)(&request) {
             Some(error) => Err(error),
-            None => Transport::send(&self.0, request).await,
+            None => Ok(self.1.back(Transport::send(&self.0, request).await?)),
         }
     }
 
@@ -96,9 +112,9 @@ impl Transport for OnItsWay {
 
 impl BlockingTransport for OnItsWay {
     fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
-        match (self.1.0)(&request) {
+        match (self.1.fails)(&request) {
             Some(error) => Err(error),
-            None => BlockingTransport::send(&self.0, request),
+            None => Ok(self.1.back(BlockingTransport::send(&self.0, request)?)),
         }
     }
 
@@ -302,6 +318,10 @@ impl Rig {
     pub(crate) fn fault(&self, rule: &str) {
         let fault = rule.parse::<Fault>().unwrap();
         self.server(|server| server.add_fault(fault));
+    }
+
+    pub(crate) fn heal(&self) {
+        self.server(|server| server.clear_faults());
     }
 
     pub(crate) fn count(&self, purpose: Purpose) -> usize {

@@ -1,13 +1,13 @@
 //! What a driver does: carries out the machine's outputs, and lets callers ask and send.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use mstr_core::session::{Access, Event, Output, Purpose, Verdict};
 use mstr_core::{Error, Grant};
 
-use super::{Answer, BASE, Caller, Ended, Simulation, What};
+use super::{Answer, BASE, Caller, Ended, Refusal, Simulation, What};
 
 /// More outputs at once than this mean that the machine never stops.
 const OUTPUTS: usize = 1_000;
@@ -22,41 +22,51 @@ impl Simulation {
         match what {
             What::Own { id, password, .. } => {
                 let awaited = self.session.awaits(id);
-                let refused = answer
-                    .as_ref()
-                    .is_ok_and(|response| response.status() == StatusCode::UNAUTHORIZED);
-                if awaited && refused {
-                    self.refused.extend(password);
+                if let Some(password) = password {
+                    let refused = answer
+                        .as_ref()
+                        .is_ok_and(|response| response.status() == StatusCode::UNAUTHORIZED);
+                    self.note_login(&password, &answer);
+                    if awaited && refused && says(&answer, "ERR003") {
+                        self.refused.insert(password);
+                    }
                 }
                 self.session.handle_response(id, answer, self.now);
             }
             What::Call { caller, grant, sent_at } => {
                 let Caller::Sent(sends) = self.callers[caller] else { return };
                 self.callers[caller] = match answer {
-                    Ok(response) => self.answered(&grant, response, sent_at, sends),
+                    Ok(response) => {
+                        let refusal = Refusal { grant, response, sent_at, sends };
+                        self.answered(refusal, false)
+                    }
                     Err(_) => self.ended(Ended::Interrupted),
                 };
             }
         }
     }
 
-    fn answered(
-        &mut self,
-        grant: &Grant,
-        response: Response<Bytes>,
-        sent_at: Instant,
-        sends: u32,
-    ) -> Caller {
+    /// A call has been answered, or its refusal is judged `again`.
+    fn answered(&mut self, answered: Refusal, again: bool) -> Caller {
+        let Refusal { grant, response, sent_at, sends } = answered;
         let (head, body) = response.into_parts();
+        let whole = body.clone();
         let status = head.status;
         let failed = status.is_client_error() || status.is_server_error();
         let body = failed.then_some(&*body);
-        let verdict = self.session.observe(grant, &head, body, sent_at, self.now);
+        let verdict = self.session.observe(&grant, &head, body, sent_at, self.now);
+        if verdict == Verdict::Suspected
+            && !again
+            && self.session.question(grant.generation(), sent_at, self.now)
+        {
+            let response = Response::from_parts(head, whole);
+            return Caller::Asks(Box::new(Refusal { grant, response, sent_at, sends }));
+        }
         if verdict == Verdict::Gone {
             self.excuse_renewals();
         }
         match verdict {
-            Verdict::Sound => {
+            Verdict::Sound | Verdict::Suspected => {
                 if status.is_success() && self.used.is_none_or(|used| used.1 < sent_at) {
                     self.used = Some((grant.generation(), sent_at));
                 }
@@ -96,6 +106,13 @@ impl Simulation {
     fn let_callers_ask(&mut self, failure: Option<&Error>) -> bool {
         let mut changed = false;
         for index in 0..self.callers.len() {
+            if matches!(self.callers[index], Caller::Asks(_)) && self.session.is_settled() {
+                let asked = std::mem::replace(&mut self.callers[index], Caller::Ended);
+                if let Caller::Asks(refusal) = asked {
+                    self.callers[index] = self.answered(*refusal, true);
+                    changed = true;
+                }
+            }
             let Caller::Wants(sends) = self.callers[index] else { continue };
             if let Some(error) = failure {
                 self.callers[index] = self.ended(Ended::Failed(error.kind()));
@@ -143,7 +160,13 @@ impl Simulation {
                     let fields: serde_json::Value =
                         serde_json::from_slice(exchange.request.body()).unwrap_or_default();
                     let password = fields["password"].as_str().map(str::to_owned);
-                    if matches!(exchange.purpose, Purpose::Login | Purpose::Renew) {
+                    let sends = self.sends.entry(exchange.id).or_default();
+                    *sends += 1;
+                    assert!(*sends <= 2, "{:?} is put back more than once", exchange.purpose);
+                    let again = *sends == 2;
+                    if exchange.purpose == Purpose::Login
+                        || (exchange.purpose == Purpose::Renew && !again)
+                    {
                         self.check_establishing(exchange.purpose, password.as_deref());
                     }
                     let token = exchange.request.headers().get("x-mstr-authtoken");
@@ -171,4 +194,10 @@ impl Simulation {
             self.generation = generation.number();
         }
     }
+}
+
+/// Whether an answer has this code.
+pub(super) fn says(answer: &Answer, code: &str) -> bool {
+    let whole = answer.as_ref().map(|response| String::from_utf8_lossy(response.body()));
+    whole.is_ok_and(|body| body.contains(code))
 }

@@ -33,11 +33,17 @@ const FAULTS: &[&str] = &[
     "login:1-2:slow=30000",
     "login:1:drop-cookies",
     "login:1:page=200",
+    "login:1:page=401",
+    "login:1-2:page=403",
+    "login:1-4:status=401",
+    "login:1-3:reset-after",
     "login:*:status=503",
     "inspect:1:status=503",
     "inspect:1:reset-mid-body",
     "inspect:1:stall",
     "inspect:*:status=500",
+    "inspect:1:status=401",
+    "inspect:1-5:page=401",
     "status:1:reset-before",
     "status:1:expire",
     "projects:*:status=503",
@@ -45,12 +51,18 @@ const FAULTS: &[&str] = &[
     "renew:1:reset-after",
     "renew:1:stall",
     "renew:*:status=503",
+    "renew:1:status=401",
     "logout:1:status=503",
     "logout:1:reset-after",
     "logout:*:stall",
+    "logout:1:status=401",
+    "logout:1:page=200",
     "call:1:expire",
     "call:1-3:expire",
     "call:1:status=503",
+    "call:1:status=401",
+    "call:1-9:page=401",
+    "*:1-30:status=401",
     "call:1:slow=20000",
     "call:1:drop-cookies",
     "call:1:reset-after",
@@ -83,6 +95,14 @@ enum Step {
     Pass(Duration),
     Renew,
     Reset,
+}
+
+/// How many scenarios are tried, by `PROPTEST_CASES` if that is set.
+fn scenarios() -> u32 {
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => ProptestConfig::default().cases,
+        None => 700,
+    }
 }
 
 fn settings() -> impl Strategy<Value = Setting> {
@@ -133,7 +153,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 700,
+        cases: scenarios(),
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
@@ -253,12 +273,21 @@ enum Caller {
     /// Waits for access; has been sent so many times.
     Wants(u32),
     Sent(u32),
+    /// Was refused without the server's word; the session asks about itself.
+    Asks(Box<Refusal>),
     /// Pauses; afterwards it says that this session is gone, if any.
     Pauses {
         revoke: Option<Generation>,
         at: Instant,
         sends: u32,
     },
+}
+
+struct Refusal {
+    grant: Grant,
+    response: Response<Bytes>,
+    sent_at: Instant,
+    sends: u32,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -291,6 +320,10 @@ struct Simulation {
     seen: BTreeMap<String, Seen>,
     /// Passwords the machine knows to be refused.
     refused: BTreeSet<String>,
+    /// How often each exchange was sent.
+    sends: BTreeMap<ExchangeId, u32>,
+    /// When each password was submitted without an answer of the server's, since the last one.
+    unanswered: BTreeMap<String, Vec<Instant>>,
     password: u32,
     known_password: u32,
     asked: bool,
@@ -345,6 +378,8 @@ impl Simulation {
             outcomes: Vec::new(),
             seen: BTreeMap::new(),
             refused: BTreeSet::new(),
+            sends: BTreeMap::new(),
+            unanswered: BTreeMap::new(),
             password: 0,
             known_password: 0,
             asked: setting.asked,
@@ -413,6 +448,7 @@ impl Simulation {
     fn reset(&mut self) {
         self.known_password = self.password;
         self.refused.clear();
+        self.unanswered.clear();
         for flight in &mut self.flights {
             if let What::Own { excused, .. } = &mut flight.what {
                 *excused = true;

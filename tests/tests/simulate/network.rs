@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response};
 use mstr_core::session::Purpose;
 use mstr_core::{Sent, TransportError, TransportErrorKind};
 use mstr_fake::{ReplyBody, SocketFault};
 
+use super::callers::says;
 use super::{Answer, BASE, Flight, Leg, Simulation, What};
 
 impl Simulation {
@@ -103,9 +104,11 @@ impl Simulation {
 
     fn return_later(&mut self, what: What, after: Duration, answer: Answer) {
         if let What::Own { purpose: Purpose::Logout, token, .. } = &what {
-            let ended = answer.as_ref().is_ok_and(|response| response.status().is_success());
-            let gone =
-                answer.as_ref().is_ok_and(|response| response.status() == StatusCode::UNAUTHORIZED);
+            let done = |response: &Response<Bytes>| {
+                response.status().is_success() && response.body().is_empty()
+            };
+            let ended = answer.as_ref().is_ok_and(done);
+            let gone = says(&answer, "ERR009");
             if !ended
                 && !gone
                 && let Some(seen) = self.seen.get_mut(token)

@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use mstr_core::ErrorKind;
 use mstr_core::session::{Access, Purpose};
+use mstr_core::{ErrorKind, Sent};
 use mstr_fake::Purpose as Asked;
 
-use super::{Ended, Simulation, Step, What};
+use super::callers::says;
+use super::{Answer, Ended, Simulation, Step, What};
+
+/// How long a password is not submitted that was submitted twice without an answer.
+const PAUSE: Duration = Duration::from_secs(30);
 
 impl Simulation {
     /// About to open or extend a session.
@@ -26,12 +30,39 @@ impl Simulation {
                 !self.refused.contains(password),
                 "a password is submitted again after it was refused"
             );
+            self.check_submission(password);
         } else if !std::mem::take(&mut self.renewal_asked_for)
             && let Some((generation, at)) = self.used
             && Some(generation) == self.session.generation()
         {
             let idle = self.now - at;
             assert!(idle >= self.idle_timeout, "renewed after {idle:?} without a request");
+        }
+    }
+
+    /// Without the server's answer a password is submitted once more, and then not for a while.
+    fn check_submission(&mut self, password: &str) {
+        let unanswered = self.unanswered.entry(password.to_owned()).or_default();
+        if let [.., _, last] = unanswered[..] {
+            let since = self.now - last;
+            assert!(since >= PAUSE, "submitted {} times, again after {since:?}", unanswered.len());
+        }
+        unanswered.push(self.now);
+    }
+
+    /// An answer to a login has come, awaited or not.
+    pub(super) fn note_login(&mut self, password: &str, answer: &Answer) {
+        let Some(unanswered) = self.unanswered.get_mut(password) else { return };
+        match answer {
+            Ok(response) if response.status().is_success() && response.body().is_empty() => {
+                unanswered.clear();
+            }
+            Ok(_) if says(answer, "ERR") => unanswered.clear(),
+            Ok(response) if response.status() == StatusCode::SERVICE_UNAVAILABLE => {
+                unanswered.pop();
+            }
+            Err(error) if error.sent() == Sent::No => drop(unanswered.pop()),
+            _ => {}
         }
     }
 

@@ -11,13 +11,14 @@ const JSON: &str = "application/json;charset=UTF-8";
 fn a_login_that_is_refused_in_any_words_is_an_error_with_its_status() {
     let bodies =
         ["", "{}", "[]", "null", "\"no\"", "{\"message\":\"no\"}", "{\"errors\":[]}", "<p>"];
+    // None of the words are the server's, which may have counted the password all the same.
     let statuses = [
-        (401, ErrorKind::Credentials),
-        (403, ErrorKind::Forbidden),
-        (404, ErrorKind::NotFound),
-        (500, ErrorKind::Server),
+        (401, ErrorKind::Gateway, 2),
+        (403, ErrorKind::Gateway, 2),
+        (404, ErrorKind::NotFound, 1),
+        (500, ErrorKind::Server, 2),
     ];
-    for (status, kind) in statuses {
+    for (status, kind, logins) in statuses {
         for body in bodies {
             Lab::in_memory(async move |lab| {
                 let fault = Fault::answer("/api/auth/login", status, JSON, body);
@@ -26,7 +27,7 @@ fn a_login_that_is_refused_in_any_words_is_an_error_with_its_status() {
                 assert_eq!(error.kind(), kind, "{status} {body}");
                 assert_eq!(error.status().unwrap().as_u16(), status);
                 assert_eq!(error.operation(), Some("login"));
-                assert_eq!(world.logins(), 1, "{status} {body}: once is enough");
+                assert_eq!(world.logins(), logins, "{status} {body}");
             });
         }
     }

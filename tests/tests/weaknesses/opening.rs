@@ -142,7 +142,8 @@ fn borrowing_from_workstation_has_a_timeout_and_leaves_nothing_when_it_fails() {
         ("identity-token:*:stall", None),
         ("identity-token:*:status=401", None),
         ("delegate:*:status=500", Some(ErrorKind::Server)),
-        ("delegate:*:status=401", Some(ErrorKind::Credentials)),
+        ("delegate:*:status=401", Some(ErrorKind::Gateway)),
+        ("delegate:*:error=401,ERR003", Some(ErrorKind::Credentials)),
         ("status:*:status=503", Some(ErrorKind::Server)),
     ] {
         Lab::in_memory(async move |lab| {

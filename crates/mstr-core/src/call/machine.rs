@@ -19,7 +19,7 @@ use crate::generation::Generation;
 use crate::policy::{Limit, Timeouts, is_passing_status, later};
 use crate::protocol::Grant;
 use crate::protocol::wire::{self, ERROR_BODY_LIMIT, Endpoint};
-use crate::session::{Access, Session, SessionConfig, Verdict};
+use crate::session::{Access, Session, SessionConfig, Verdict, is_bare_refusal};
 
 /// One application request: what it needs, its attempts, its redirects, its deadline. The
 /// [module documentation](crate::call) has an example.
@@ -39,6 +39,8 @@ pub struct Call {
     front: HeaderMap,
     has_turn: bool,
     consulted: bool,
+    /// The session has been asked about the refusal of the attempt under way.
+    questioned: bool,
     sent_at: Instant,
     /// How often the request has been sent, whatever for.
     sends: u32,
@@ -63,6 +65,8 @@ enum Stage {
     Send,
     Store,
     Turn,
+    /// What the server says about the session, which a refusal has put in doubt.
+    Verdict,
 }
 
 impl Call {
@@ -104,6 +108,7 @@ impl Call {
             front: HeaderMap::new(),
             has_turn: false,
             consulted: false,
+            questioned: false,
             sent_at: now,
             sends: 0,
             spent: false,
@@ -161,6 +166,7 @@ impl Call {
             Stage::Send => "to be sent",
             Stage::Store => "consulting the store",
             Stage::Turn => "taking a turn",
+            Stage::Verdict => "waiting for a verdict",
         }
     }
 
@@ -191,7 +197,8 @@ impl Call {
             | Stage::FrontHeaders
             | Stage::Grant
             | Stage::Over
-            | Stage::Send => self.unexpected(),
+            | Stage::Send
+            | Stage::Verdict => self.unexpected(),
         }
     }
 
@@ -340,8 +347,8 @@ impl Call {
     }
 
     /// The head of the answer has arrived. For an error the beginning of its body is needed too:
-    /// without it, [`Output::ReadError`] is returned, and this is called again with both. The
-    /// session is told here what the response says about it.
+    /// without it, [`Output::ReadError`] is returned, and this is called again with both; so it is
+    /// after [`Output::AwaitVerdict`]. The session is told here what the response says about it.
     pub fn handle_head(
         &mut self,
         head: &Parts,
@@ -350,7 +357,8 @@ impl Call {
         now: Instant,
     ) -> Output {
         let status = head.status;
-        if self.stage != Stage::Answer && (self.stage != Stage::Body || error_body.is_none()) {
+        let read = matches!(self.stage, Stage::Body | Stage::Verdict);
+        if self.stage != Stage::Answer && (!read || error_body.is_none()) {
             return self.unexpected();
         }
         if error_body.is_none() && (status.is_client_error() || status.is_server_error()) {
@@ -362,6 +370,15 @@ impl Call {
             Some(grant) => session.observe(grant, head, error_body, self.sent_at, now),
             None => Verdict::Sound,
         };
+        if verdict == Verdict::Suspected
+            && !self.questioned
+            && !self.spec.existing_only
+            && let Some(suspected) = &grant
+            && session.question(suspected.generation(), self.sent_at, now)
+        {
+            (self.grant, self.questioned) = (grant, true);
+            return self.ask_for(Stage::Verdict, Output::AwaitVerdict);
+        }
         if is_redirect(head) {
             return match self.route.follow(head, &mut self.spec, self.spent) {
                 Ok(rewritten) => {
@@ -383,8 +400,10 @@ impl Call {
                 let after_failure = || self.repeats.after_failure(asked, self.deadline, now);
                 repeatable.then(after_failure).flatten()
             }
-            Verdict::Sound => None,
+            Verdict::Sound | Verdict::Suspected => None,
             Verdict::Gone => self.in_new_session(now),
+            // It is this call that has asked.
+            Verdict::Outdated if self.questioned => self.in_new_session(now),
             Verdict::Outdated | Verdict::Uncertain => {
                 // Nothing but a renewal can have overtaken a request that had its turn. One that
                 // cannot be sent again cannot ask a second time, and if its refusal said nothing,
@@ -402,7 +421,8 @@ impl Call {
                 }
                 // A limit that is reached, or a deadline that is near, is taken for the loss that
                 // it may be; for what cannot be sent again, newer cookies explain the refusal.
-                if cookies.is_none() && (lost || self.repeats.is_replayable()) {
+                let bare = is_bare_refusal(status, error_body.unwrap_or_default());
+                if cookies.is_none() && !bare && (lost || self.repeats.is_replayable()) {
                     if let Some(grant) = &grant {
                         session.revoke(grant.generation(), now);
                     }
@@ -500,6 +520,7 @@ impl Call {
     fn again(&mut self, at: Instant) -> Output {
         // Others need not wait while this one does.
         self.has_turn = false;
+        self.questioned = false;
         self.ask_for(Stage::New, Output::Wait(at))
     }
 

@@ -61,6 +61,7 @@
 //! let mut call = Call::new(Spec::new(http::Method::GET, "/api/projects"), &config, 7, now);
 //! let mut output = call.proceed(now);
 //! let mut head = http::Response::new(()).into_parts().0;
+//! let mut beginning = Vec::new();
 //! let head = loop {
 //!     output = match output {
 //!         Output::NeedGrant => match call.ask(&mut session, now) {
@@ -76,7 +77,11 @@
 //!             call.handle_head(&head, None, &mut session, now)
 //!         }
 //!         Output::ReadError { limit } => {
-//!             let beginning = read(limit);
+//!             beginning = read(limit);
+//!             call.handle_head(&head, Some(&beginning), &mut session, now)
+//!         }
+//!         Output::AwaitVerdict => {
+//!             open(&mut session, now); // drive the session, then judge again
 //!             call.handle_head(&head, Some(&beginning), &mut session, now)
 //!         }
 //!         Output::Wait(until) => {

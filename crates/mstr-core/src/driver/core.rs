@@ -317,6 +317,11 @@ impl<D: Driver> Core<D> {
         self.session(|session, now| call.handle_head(head, error_body, session, now))
     }
 
+    /// The flight that asks whether the session lives.
+    pub(super) fn verdict(self: &Arc<Self>) -> D::Flight {
+        self.flight(&mut self.lock())
+    }
+
     /// Tells the call that an attempt failed below HTTP.
     pub(super) fn failed(
         &self,

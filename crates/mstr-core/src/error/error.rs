@@ -100,6 +100,10 @@ impl Error {
         self.map(|inner| inner.generation = Some(generation))
     }
 
+    pub(crate) fn with_retry_after(self, wait: Duration) -> Self {
+        self.map(|inner| inner.retry_after = Some(wait))
+    }
+
     pub(crate) fn with_message(self, message: impl Into<Cow<'static, str>>) -> Self {
         self.map(|inner| inner.message = message.into())
     }
@@ -166,7 +170,8 @@ impl Error {
         self.0.generation
     }
 
-    /// How long the server asked to wait, if it did.
+    /// How long the server asked to wait, if it did; or how long nothing is sent, after logins that
+    /// were not answered.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after

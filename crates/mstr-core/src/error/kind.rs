@@ -42,13 +42,18 @@ error_kinds! {
     Connect => "no connection could be made",
     /// The server refuses the credentials. Never repeated, because repeating a wrong password
     /// locks the account: later calls fail with the same error until
-    /// [`reset_credentials`](crate::Connection::reset_credentials).
+    /// [`reset_credentials`](crate::Connection::reset_credentials), or until a credential provider
+    /// gives others.
     Credentials => "the server refused the credentials",
     /// The answer is not what the REST API promises. Not repeated. Often the base URL points to
     /// something else, such as a sign-in page.
     Decode => "the answer could not be understood",
     /// The user lacks a privilege or an access right. Not repeated: ask the administrator.
     Forbidden => "the user is not allowed to do this",
+    /// Something in front of the server answered in its place: a gateway, a proxy, a sign-in page. It
+    /// says nothing about the session or the credentials. Not repeated, except by the session's own
+    /// requests: it may pass by itself, or be a matter of the network's settings or the base URL.
+    Gateway => "something in front of the server answered in its place",
     /// The connection ended before the answer was complete. Repeated if the request is
     /// idempotent, because the server may have processed it.
     Interrupted => "the connection ended early",
@@ -89,7 +94,12 @@ impl ErrorKind {
     pub const fn is_retryable(self) -> bool {
         matches!(
             self,
-            Self::Connect | Self::Interrupted | Self::RateLimited | Self::Server | Self::Timeout
+            Self::Connect
+                | Self::Gateway
+                | Self::Interrupted
+                | Self::RateLimited
+                | Self::Server
+                | Self::Timeout
         )
     }
 }

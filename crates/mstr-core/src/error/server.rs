@@ -40,6 +40,15 @@ impl ServerError {
             .or_else(|| self.further.iter().find_map(Self::classify))
     }
 
+    /// Whether the server itself says so: gateways have JSON of their own, such as
+    /// `{"message":"Unauthorized"}`.
+    pub(crate) fn is_servers_own(&self) -> bool {
+        self.code.is_servers_own()
+            || self.i_server_code.is_some()
+            || self.ticket.is_some()
+            || self.further.iter().any(Self::is_servers_own)
+    }
+
     /// Whether the session this was about no longer exists.
     pub(crate) fn is_session_gone(&self) -> bool {
         self.classify() == Some(ErrorKind::SessionLost)
@@ -87,6 +96,13 @@ impl ServerCode {
     pub fn number(&self) -> Option<u32> {
         let digits = self.0.get(..3).filter(|prefix| prefix.eq_ignore_ascii_case("ERR"))?.len();
         self.0.get(digits..)?.parse().ok()
+    }
+
+    /// Whether it has a form of the server's: a number after `ERR`, the one entry of the vendor's
+    /// table with a letter in it, or an Intelligence Server's result in hexadecimal.
+    fn is_servers_own(&self) -> bool {
+        let result = self.0.len() == 8 && u32::from_str_radix(&self.0, 16).is_ok();
+        self.number().is_some() || self.0 == "0R22" || result
     }
 
     /// Whether it says that a part of the server is away: the Intelligence Server cannot be
@@ -230,7 +246,10 @@ pub(super) fn classify(status: StatusCode, body: Option<&ServerError>) -> ErrorK
     if let Some(kind) = body.and_then(ServerError::classify) {
         return kind;
     }
+    let own = body.is_some_and(ServerError::is_servers_own);
     match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if !own => ErrorKind::Gateway,
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => ErrorKind::Gateway,
         StatusCode::UNAUTHORIZED => ErrorKind::Credentials,
         StatusCode::FORBIDDEN => ErrorKind::Forbidden,
         StatusCode::NOT_FOUND | StatusCode::GONE => ErrorKind::NotFound,
@@ -272,7 +291,16 @@ mod tests {
             (500, r#"{"code":"ERR001","iServerCode":-2147209151}"#, ErrorKind::ProjectUnavailable),
             (500, r#"{"errors":[{"code":"ERR001"},{"code":"ERR009"}]}"#, ErrorKind::SessionLost),
             (500, r#"{"errors":[]}"#, ErrorKind::Server),
-            (401, "<html>sign in</html>", ErrorKind::Credentials),
+            (401, r#"{"code":"ERR001","message":"no"}"#, ErrorKind::Credentials),
+            (403, r#"{"code":"ERR001","message":"no"}"#, ErrorKind::Forbidden),
+            (401, "<html>sign in</html>", ErrorKind::Gateway),
+            (401, "", ErrorKind::Gateway),
+            (401, r#"{"message":"Unauthorized"}"#, ErrorKind::Gateway),
+            (403, r#"{"message":"Forbidden"}"#, ErrorKind::Gateway),
+            (403, r#"{"code":"ACCESS_DENIED"}"#, ErrorKind::Gateway),
+            (403, r#"{"code":"0R22"}"#, ErrorKind::Forbidden),
+            (403, r#"{"iServerCode":1,"message":"no"}"#, ErrorKind::Forbidden),
+            (407, "", ErrorKind::Gateway),
             (502, "<html>bad gateway</html>", ErrorKind::Server),
             (404, "", ErrorKind::NotFound),
             (429, "null", ErrorKind::RateLimited),

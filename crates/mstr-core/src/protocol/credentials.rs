@@ -208,7 +208,10 @@ impl fmt::Debug for Credentials {
 
 /// Supplies credentials when a login needs them, so that nothing secret has to be kept.
 ///
-/// Asked once for each login, never while a session is usable.
+/// Asked once for each login, and not while a session is usable, except for one that replaces a
+/// session in which the server cannot be heard. After a refusal it is asked again by the next call:
+/// what it gives is submitted if it differs from what was refused, and otherwise the same error comes
+/// at once, without a request.
 ///
 /// ```
 /// use mstr_core::{BoxError, CredentialProvider, Credentials};

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::credentials::{Credentials, Kind};
 pub(crate) use super::grant::{AUTH_TOKEN, IDENTITY_TOKEN, PROJECT_ID, project_header};
 use super::{
-    ApiToken, AuthToken, BaseUrl, CreatedApiToken, IdentityToken, Locale, LoginMode,
+    ApiToken, AuthToken, BaseUrl, CreatedApiToken, Fingerprint, IdentityToken, Locale, LoginMode,
     WireCredentials,
 };
 use crate::contract::TransportInfo;
@@ -154,6 +154,12 @@ impl Endpoint {
         request.headers_mut().remove(CONTENT_LENGTH);
         *request.body_mut() = body;
         request
+    }
+
+    /// What tells these credentials from others. `key` is the connection's own.
+    pub(crate) fn fingerprint(&self, credentials: &Credentials, key: u64) -> Fingerprint {
+        let login = self.open(credentials, 0, &LoginOptions::default());
+        Fingerprint::of(login.body(), key)
     }
 
     pub(crate) fn inspect(&self, wire: &WireCredentials) -> Request<Bytes> {
@@ -362,16 +368,33 @@ pub(crate) fn unexpected(response: &Response<Bytes>, missing: &str) -> Error {
     } else {
         ""
     };
+    let kind = if hint.is_empty() { ErrorKind::Decode } else { ErrorKind::Gateway };
     Error::from_response(response.status(), None, None)
-        .with_kind(ErrorKind::Decode)
+        .with_kind(kind)
         .with_message(format!("the answer has no {missing}{hint}"))
 }
 
-/// Whether an answer to a renewal or a logout says that the session is gone. A bare 401 counts:
-/// nothing but the session was asked about.
+/// Whether the server itself has refused, so that its word counts. What stands in front of it
+/// refuses too.
+pub(crate) fn is_servers_word(response: &Response<Bytes>) -> bool {
+    parse_error_body(response.body()).is_some_and(|error| error.is_servers_own())
+}
+
+/// Whether something in front of the server has failed or refused in its place, which may pass.
+pub(crate) fn is_gateways(response: &Response<Bytes>) -> bool {
+    match response.status().as_u16() {
+        401 | 403 | 407 | 500 => !is_servers_word(response),
+        _ => false,
+    }
+}
+
+/// Whether an answer to a renewal or a logout says that the session is gone. A 401 of the server's
+/// counts: nothing but the session was asked about.
 pub(crate) fn is_gone(response: &Response<Bytes>) -> bool {
-    response.status() == StatusCode::UNAUTHORIZED
-        || parse_error_body(response.body()).is_some_and(|error| error.is_session_gone())
+    parse_error_body(response.body()).is_some_and(|error| {
+        error.is_session_gone()
+            || (response.status() == StatusCode::UNAUTHORIZED && error.is_servers_own())
+    })
 }
 
 fn looks_like_html(body: &[u8]) -> bool {

@@ -99,7 +99,10 @@ pub(crate) fn validate_identity_token(token: &IdentityToken) -> Operation<Option
     let name = "validate identity token";
     let mut operation = operation(name, Method::GET, "/api/auth/identityToken", |answer| {
         if !answer.status.is_success() {
-            return Ok(None);
+            let error = parse_error_body(&answer.body);
+            let error = Error::from_response(answer.status, error.as_ref(), None);
+            // A gateway knows nothing of the token.
+            return if error.kind() == ErrorKind::Gateway { Err(error) } else { Ok(None) };
         }
         let value = json::<serde_json::Value>(answer)?;
         let id = value.get("userId").and_then(|id| id.as_str());

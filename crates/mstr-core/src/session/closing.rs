@@ -36,7 +36,7 @@ impl Session {
             | State::Idle { .. }
             | State::Refused(_) => self.finish_close(CloseOutcome::NotOpen),
             State::Open { .. } | State::Settling { .. } => {
-                if let Some(held) = self.state.take_held() {
+                if let Some(held) = self.release() {
                     self.leave(held, After::Close, now);
                 }
             }
@@ -67,10 +67,16 @@ impl Session {
         let outcome = match result {
             Ok(response) if wire::is_done(&response) => CloseOutcome::LoggedOut,
             Ok(response) if wire::is_gone(&response) => CloseOutcome::AlreadyEnded,
-            Ok(response) if is_passing_status(response.status()) => {
-                return self.log_out_again(wire::refusal(&response), now);
+            Ok(response) => {
+                let status = response.status();
+                // A sign-in page has the status of a success.
+                let gateways = status.is_success() || wire::is_gateways(&response);
+                let error = wire::refusal(&response);
+                if is_passing_status(status) || gateways {
+                    return self.log_out_again(error, now);
+                }
+                CloseOutcome::Failed(error.with_operation("logout"))
             }
-            Ok(response) => CloseOutcome::Failed(wire::refusal(&response).with_operation("logout")),
             Err(error) => return self.log_out_again(Error::from_transport(error), now),
         };
         self.left(outcome, now);

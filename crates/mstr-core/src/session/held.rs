@@ -29,6 +29,8 @@ pub(super) struct Held {
     pub(super) refusal: Option<Error>,
     /// Something has succeeded in it.
     pub(super) confirmed: bool,
+    /// When the server last said that it lives, having been asked.
+    pub(super) vouched: Option<Instant>,
     pub(super) idle_timeout: Duration,
     pub(super) idle_deadline: Instant,
     pub(super) renew_at: Instant,
@@ -51,6 +53,7 @@ impl Held {
             adopted: false,
             refusal: None,
             confirmed: false,
+            vouched: None,
             idle_timeout: Duration::ZERO,
             idle_deadline: now,
             renew_at: now,
@@ -70,6 +73,11 @@ impl Held {
             takes_turns: self.exchanging.takes_turns(),
             wire: Arc::clone(&self.wire),
         }
+    }
+
+    /// Whether the server has said that it lives, after a request was sent at `sent_at`.
+    pub(super) fn is_vouched_for(&self, sent_at: Instant) -> bool {
+        self.vouched.is_some_and(|at| sent_at <= at)
     }
 
     /// Something has succeeded in it.

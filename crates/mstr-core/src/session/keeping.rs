@@ -7,7 +7,7 @@ use http::Response;
 
 use super::machine::{Cooling, Session, Source};
 use super::messages::{Event, LossReason, Purpose};
-use super::state::{After, Renewing, State};
+use super::state::{After, Beside, Doubt, Renewing, State};
 use crate::contract::TransportError;
 use crate::error::{Error, ErrorKind};
 use crate::generation::Generation;
@@ -57,12 +57,17 @@ impl Session {
         let epoch = held.epoch;
         let request = self.config.endpoint.renew(&held.wire);
         let exchange = self.send(Purpose::Renew, request, now);
+        let what = Beside::Renewal;
+        self.set_beside(Renewing { what, exchange, epoch, required, asked_for });
+    }
+
+    pub(super) fn set_beside(&mut self, begun: Renewing) {
         if let State::Open { renewing, .. } = &mut self.state {
-            *renewing = Some(Renewing { exchange, epoch, required, asked_for });
+            *renewing = Some(begun);
         }
     }
 
-    /// A renewal has been answered.
+    /// A renewal, or the question whether the session lives, has been answered.
     pub(super) fn on_renewed(
         &mut self,
         result: Result<Response<Bytes>, TransportError>,
@@ -76,18 +81,31 @@ impl Session {
         if !gone {
             self.merge_cookies(response.headers());
         }
-        let State::Open { held, renewing, .. } = &mut self.state else { return };
-        if !gone && !wire::is_done(&response) {
+        let State::Open { held, renewing: Some(beside), .. } = &mut self.state else { return };
+        let renewal = beside.what == Beside::Renewal;
+        // Who is forbidden to ask is known to the server.
+        let known = !renewal
+            && response.status().is_client_error()
+            && wire::is_servers_word(&response)
+            && !gone;
+        if !gone && !known && !wire::is_done(&response) {
             return self.on_renewal_failed(wire::refusal(&response), now);
         }
-        let Some(Renewing { epoch, asked_for, .. }) = renewing.take() else { return };
+        let Renewing { epoch, asked_for, .. } = *beside;
         if !gone {
             held.touch(now);
             held.confirm();
+            held.vouched = Some(now);
             self.cooling.fruitless = 0;
-            self.event(Event::Renewed { generation: self.generation });
+            self.doubt.dispel();
+            self.end_beside();
+            if renewal {
+                self.event(Event::Renewed { generation: self.generation });
+            }
         } else if epoch == held.epoch {
-            self.lose(LossReason::Expired, now);
+            let reason = if renewal { LossReason::Expired } else { LossReason::Refused };
+            self.end_beside();
+            self.lose(reason, now);
             // A caller who asked to renew wants a session; callers that wait ask by themselves.
             if asked_for && matches!(self.state, State::Idle { .. }) {
                 drop(self.request_access(now));
@@ -95,6 +113,13 @@ impl Session {
         }
         // Otherwise another answer has replaced the cookies meanwhile: the session lives, and
         // that answer has begun its idle time anew.
+        self.end_beside();
+    }
+
+    pub(super) fn end_beside(&mut self) {
+        if let State::Open { renewing, .. } = &mut self.state {
+            *renewing = None;
+        }
     }
 
     /// A renewal has failed without a word about the session: it stays in use.
@@ -104,9 +129,15 @@ impl Session {
         };
         let trusted = now + TRUST_AFTER_FAILED_RENEWAL.min(held.idle_timeout);
         held.idle_deadline = held.idle_deadline.max(trusted);
-        held.renew_at = held.renew_at.max(later(now, self.backoff.next(&self.config.retry)));
-        if renewing.take().is_some_and(|renewing| renewing.asked_for) {
+        let wait = self.backoff.next(&self.config.retry);
+        let wait = wait.max(error.retry_after().unwrap_or_default());
+        held.renew_at = held.renew_at.max(later(now, wait));
+        let Some(beside) = renewing.take() else { return };
+        if beside.asked_for {
             *failure = Some(error.with_operation("renew"));
+        }
+        if beside.what == Beside::Question {
+            self.on_undecided(now);
         }
     }
 
@@ -121,6 +152,10 @@ impl Session {
 
     /// The current session has ended.
     pub(super) fn lose(&mut self, reason: LossReason, now: Instant) {
+        let beside = match &mut self.state {
+            State::Open { renewing, .. } => renewing.take(),
+            _ => None,
+        };
         let Some(held) = self.state.take_held() else { return };
         self.event(Event::Lost { generation: held.generation, reason });
         if held.borrowed {
@@ -136,6 +171,16 @@ impl Session {
             // Credentials that were refused are not tried because another session was used since.
             self.state = State::Refused(refusal);
             return;
+        }
+        // A login that was to replace it does so.
+        match beside {
+            Some(Renewing { what: Beside::Login, exchange, .. }) => {
+                self.state = State::LoggingIn { exchange, attempts: 1 };
+            }
+            Some(Renewing { what: Beside::Credentials, exchange, .. }) => {
+                self.state = State::AwaitingCredentials(exchange);
+            }
+            _ => {}
         }
         if held.adopted {
             // Others may use it, whatever became of it here.
@@ -177,7 +222,9 @@ impl Session {
         if !matches!(self.state, State::Leaving { .. }) {
             self.give_up_for_another(now);
             self.cooling = Cooling::default();
+            self.doubt = Doubt::default();
         }
+        self.submissions.forget();
         self.replace_credentials(credentials);
     }
 
@@ -186,7 +233,7 @@ impl Session {
         if let State::LoggingIn { exchange, .. } = self.state {
             self.retire_login(exchange);
         }
-        if let Some(held) = self.state.take_held() {
+        if let Some(held) = self.release() {
             self.event(Event::Replaced { generation: held.generation });
             if held.is_ours() {
                 self.log_out_in_background(&held.wire, now);

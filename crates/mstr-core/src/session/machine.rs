@@ -11,14 +11,16 @@ use super::held::Held;
 use super::messages::{
     Access, CloseOutcome, Command, Event, Exchange, ExchangeId, Output, Purpose,
 };
-use super::state::{InFlight, State};
+use super::state::{Beside, Doubt, InFlight, State};
+use super::submissions::Submissions;
 use crate::contract::{Sent, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind};
 use crate::generation::Generation;
 use crate::policy::{Backoff, later};
 use crate::protocol::wire;
 use crate::protocol::{
-    Credentials, Grant, LoginMode, Project, Server, SessionInfo, SessionRecord, WireCredentials,
+    Credentials, Fingerprint, Grant, LoginMode, Project, Server, SessionInfo, SessionRecord,
+    WireCredentials,
 };
 
 /// How long a logout in the background may take, whatever an attempt may.
@@ -35,10 +37,13 @@ pub struct Session {
     pub(super) generation: Generation,
     pub(super) known: Known,
     pub(super) cooling: Cooling,
+    pub(super) doubt: Doubt,
+    pub(super) submissions: Submissions,
     pub(super) backoff: Backoff,
     next_exchange: u64,
-    /// Logins that nobody awaits any more and that may still succeed. Each is answered in the end.
-    retired_logins: Vec<InFlight>,
+    /// Logins that nobody awaits any more and that may still succeed, with what was submitted. Each
+    /// is answered in the end.
+    retired_logins: Vec<(InFlight, Option<Fingerprint>)>,
     /// Exchanges for which front headers have been asked.
     fronting: Vec<Exchange>,
     /// Exchanges that are awaited, to be sent once more if the server has not taken them.
@@ -108,6 +113,8 @@ impl Session {
             generation: Generation::NONE,
             known,
             cooling: Cooling::default(),
+            doubt: Doubt::default(),
+            submissions: Submissions::default(),
             backoff,
             next_exchange: 0,
             retired_logins: Vec::new(),
@@ -136,8 +143,14 @@ impl Session {
             // Something is under way already, or there is nothing that asking could change.
             _ => {}
         }
-        match &self.state {
+        match &mut self.state {
             State::Refused(error) => Access::Denied(error.clone()),
+            // Nothing was sent for it.
+            State::Idle { failure: Some(error) } => {
+                let error = error.clone();
+                self.state = State::idle();
+                Access::Denied(error)
+            }
             State::Open { held, renewing, .. }
                 if renewing.as_ref().is_none_or(|renewing| !renewing.required) =>
             {
@@ -163,7 +176,9 @@ impl Session {
         supplied: Result<Credentials, Error>,
         now: Instant,
     ) {
-        if !matches!(&self.state, State::AwaitingCredentials(awaited) if awaited.id == id) {
+        let beside = self.awaits_other_credentials(id);
+        let awaited = matches!(&self.state, State::AwaitingCredentials(it) if it.id == id);
+        if !awaited && !beside {
             return;
         }
         let checked = supplied.and_then(|credentials| {
@@ -172,6 +187,7 @@ impl Session {
             Ok(credentials)
         });
         match checked {
+            checked if beside => self.on_other_credentials(checked, now),
             Ok(credentials) => {
                 self.credentials = Source::Asked { current: Some(credentials) };
                 self.log_in(0, now);
@@ -238,10 +254,10 @@ impl Session {
         now: Instant,
     ) {
         if !self.state.awaits(id) {
-            if let Some(index) = self.retired_logins.iter().position(|late| late.id == id) {
-                let late = self.retired_logins.swap_remove(index);
+            if let Some(index) = self.retired_logins.iter().position(|(late, _)| late.id == id) {
+                let (late, submitted) = self.retired_logins.swap_remove(index);
                 if let Ok(response) = result {
-                    self.log_out_stray(late.borrows, &response, now);
+                    self.on_late_login(late.borrows, submitted, response, now);
                 }
             }
             return;
@@ -251,6 +267,9 @@ impl Session {
             State::ClosingLogin(login) => self.on_login_while_closing(login.borrows, result, now),
             State::Settling { .. } => self.on_settled(id, result, now),
             State::Leaving { .. } => self.on_logged_out(result, now),
+            State::Open { renewing: Some(beside), .. } if beside.what == Beside::Login => {
+                self.on_replacement(result, now);
+            }
             State::Open { .. } => self.on_renewed(result, now),
             // Credentials are awaited there, or nothing.
             _ => {}
@@ -266,8 +285,7 @@ impl Session {
             State::BackingOff { until, attempts } if now >= *until => self.log_in(*attempts, now),
             State::LoggingIn { exchange, attempts } if now >= exchange.deadline => {
                 let (exchange, attempts) = (*exchange, *attempts);
-                self.retire_login(exchange);
-                self.on_opening_failed(timed_out("login"), attempts, now);
+                self.on_login_late(exchange, attempts, now);
             }
             State::ClosingLogin(exchange) if now >= exchange.deadline => {
                 let exchange = *exchange;
@@ -276,8 +294,16 @@ impl Session {
             }
             State::Settling { .. } => self.on_settling_timeout(now),
             State::Leaving { .. } => self.on_leaving_timeout(now),
-            State::Open { renewing: Some(renewing), .. } if now >= renewing.exchange.deadline => {
-                self.on_renewal_failed(timed_out("renew"), now);
+            State::Open { renewing: Some(beside), .. } if now >= beside.exchange.deadline => {
+                match (beside.what, beside.exchange) {
+                    (Beside::Renewal | Beside::Question, _) => {
+                        self.on_renewal_failed(timed_out("renew"), now);
+                    }
+                    (Beside::Login, exchange) => {
+                        self.on_replacement_late(exchange, timed_out("login"), now);
+                    }
+                    (Beside::Credentials, _) => self.end_beside(),
+                }
             }
             // Nothing is due.
             _ => {}
@@ -386,6 +412,7 @@ impl Session {
     pub fn needs_closing(&self) -> bool {
         match &self.state {
             State::LoggingIn { .. } | State::ClosingLogin(_) | State::Leaving { .. } => true,
+            State::Open { renewing: Some(beside), .. } if beside.what == Beside::Login => true,
             state => state.held().is_some_and(Held::is_ours),
         }
     }
@@ -438,11 +465,16 @@ impl Session {
     /// Ends what there is without waiting for it, for a driver that goes away and cannot wait.
     pub fn abandon(&mut self, now: Instant) {
         let held = match std::mem::replace(&mut self.state, State::idle()) {
-            State::Leaving { held, .. } => held,
-            State::Open { held, .. } | State::Settling { held, .. } if held.is_ours() => held,
-            other => return self.state = other,
+            State::Leaving { held, .. } => Some(held),
+            other => {
+                self.state = other;
+                let ours = self.state.held().is_some_and(Held::is_ours);
+                if ours { self.release() } else { None }
+            }
         };
-        self.log_out_in_background(&held.wire, now);
+        if let Some(held) = held {
+            self.log_out_in_background(&held.wire, now);
+        }
     }
 
     pub(super) const fn current_credentials(&self) -> Option<&Credentials> {
@@ -450,6 +482,12 @@ impl Session {
             Source::Held(credentials) => Some(credentials),
             Source::Asked { current } => current.as_ref(),
         }
+    }
+
+    /// What tells the credentials in use from others.
+    pub(super) fn submitted(&self) -> Option<Fingerprint> {
+        let credentials = self.current_credentials()?;
+        Some(self.config.endpoint.fingerprint(credentials, self.config.seed))
     }
 
     pub(super) fn event(&mut self, event: Event) {
@@ -519,7 +557,8 @@ impl Session {
 
     pub(super) fn retire_login(&mut self, exchange: InFlight) {
         self.copies.retain(|copy| copy.id != exchange.id);
-        self.retired_logins.push(exchange);
+        let submitted = self.submitted();
+        self.retired_logins.push((exchange, submitted));
     }
 }
 

@@ -17,7 +17,8 @@ use crate::protocol::{Credentials, Grant, SessionRecord};
 #[expect(clippy::exhaustive_enums, reason = "a driver has to handle each")]
 pub enum Access {
     /// No: this is why. A refusal stays until the credentials are reset or a session is adopted, a
-    /// pause after sessions in which nothing worked ends by itself, and what is closed stays so.
+    /// pause (after sessions in which nothing worked, or logins that were not answered) ends by
+    /// itself, and what is closed stays so.
     Denied(Error),
     /// Yes, with this.
     Granted(Grant),

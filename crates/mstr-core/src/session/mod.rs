@@ -52,6 +52,7 @@
 mod adopting;
 mod closing;
 mod config;
+mod doubting;
 mod held;
 mod keeping;
 mod machine;
@@ -60,6 +61,7 @@ mod observe;
 mod opening;
 mod settling;
 mod state;
+mod submissions;
 #[cfg(test)]
 mod tests;
 
@@ -70,4 +72,4 @@ pub use messages::{
     Access, CloseOutcome, Command, Event, Exchange, ExchangeId, LossReason, Output, Purpose,
 };
 pub use observe::Verdict;
-pub(crate) use observe::is_session_gone;
+pub(crate) use observe::{is_bare_refusal, is_session_gone};

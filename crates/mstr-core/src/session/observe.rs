@@ -22,6 +22,9 @@ pub enum Verdict {
     Outdated,
     /// Nothing against it: the response is for the caller.
     Sound,
+    /// It has been refused without the server's word, by a gateway or by the server itself:
+    /// [`question`](Session::question) says what to do.
+    Suspected,
     /// The session is gone, or another request has just been answered with the cookie that is
     /// valid now and that answer is still on its way: send again in a moment, and if nothing has
     /// changed by then, [`revoke`](Session::revoke) it. A request that had its turn cannot have
@@ -42,7 +45,9 @@ impl Session {
         sent_at: Instant,
         now: Instant,
     ) -> Verdict {
-        let gone = is_session_gone(head.status, error_body.unwrap_or_default());
+        let error_body = error_body.unwrap_or_default();
+        let gone = is_session_gone(head.status, error_body);
+        let suspected = !gone && is_bare_refusal(head.status, error_body);
         if let State::Leaving { held, .. } = &mut self.state
             && held.generation == grant.generation
             && !gone
@@ -54,8 +59,13 @@ impl Session {
         let held = self.state.held_mut();
         let Some(held) = held.filter(|held| held.generation == grant.generation) else {
             // About a session that has been replaced: says nothing about this one.
-            return if gone { Verdict::Outdated } else { Verdict::Sound };
+            return if gone || suspected { Verdict::Outdated } else { Verdict::Sound };
         };
+        if suspected {
+            // Unless the server has said since that the session lives, newer cookies explain it.
+            let same = held.epoch == grant.epoch || held.is_vouched_for(sent_at);
+            return if same { Verdict::Suspected } else { Verdict::Outdated };
+        }
         if gone {
             // Cookies that were replaced while the request was under way explain the refusal.
             return if held.epoch != grant.epoch {
@@ -92,18 +102,17 @@ impl Session {
     }
 }
 
-/// A session that is gone says so by its code. A 401 without a body (the answer to a HEAD) and
-/// one in JSON without a code can mean nothing else; a web page comes from a gateway and says
-/// nothing about the session.
+/// A session that is gone says so by the server's code, whatever the status of the refusal.
 pub(crate) fn is_session_gone(status: StatusCode, body: &[u8]) -> bool {
-    if status.is_success() || status.is_informational() || status.is_redirection() {
-        return false;
-    }
-    match parse_error_body(body) {
-        Some(error) if status == StatusCode::UNAUTHORIZED => {
-            error.is_session_gone() || error.code.as_str().is_empty()
-        }
-        Some(error) => error.is_session_gone(),
-        None => status == StatusCode::UNAUTHORIZED && body.iter().all(u8::is_ascii_whitespace),
-    }
+    !status.is_success()
+        && !status.is_informational()
+        && !status.is_redirection()
+        && parse_error_body(body).is_some_and(|error| error.is_session_gone())
+}
+
+/// A 401 without the server's word: a gateway's, or one whose body a proxy has stripped. The answer
+/// to a HEAD has no body at all.
+pub(crate) fn is_bare_refusal(status: StatusCode, body: &[u8]) -> bool {
+    status == StatusCode::UNAUTHORIZED
+        && !parse_error_body(body).is_some_and(|error| error.is_servers_own())
 }

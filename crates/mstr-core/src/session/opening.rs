@@ -7,13 +7,14 @@ use http::Response;
 
 use super::config::{SessionConfig, WEB_APPLICATION};
 use super::held::Held;
-use super::machine::{Session, Source, may_pass};
+use super::machine::{Session, Source, may_pass, timed_out};
 use super::messages::{CloseOutcome, Event, Output, Purpose};
 use super::state::{After, InFlight, State};
-use crate::contract::{Sent, TransportError};
+use super::submissions::Objection;
+use crate::contract::{Sent, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind, parse_error_body};
 use crate::policy::{is_passing_status, later};
-use crate::protocol::{CookieJar, Credentials, wire};
+use crate::protocol::{CookieJar, Credentials, Fingerprint, wire};
 
 impl Session {
     /// Begins a flight: the first attempt to open a session.
@@ -33,19 +34,34 @@ impl Session {
 
     /// Sends the login or delegation, after so many attempts.
     pub(super) fn log_in(&mut self, attempts: u32, now: Instant) {
+        if self.current_credentials().is_none() {
+            // Only reachable if a provider's answer has been forgotten between two attempts.
+            return self.start_opening(now);
+        }
+        match self.submit(now) {
+            Ok(exchange) => self.state = State::LoggingIn { exchange, attempts: attempts + 1 },
+            Err(Objection::Refused(error)) => self.refuse(error),
+            Err(Objection::Unanswered(error)) => self.give_up(error),
+        }
+    }
+
+    /// Submits the credentials in use, unless something is known against them.
+    pub(super) fn submit(&mut self, now: Instant) -> Result<InFlight, Objection> {
         if self.needs_web_application() {
             // Known to be old since a session was borrowed from it.
             self.known.application_type = WEB_APPLICATION;
         }
-        let Some(credentials) = self.current_credentials() else {
-            // Only reachable if a provider's answer has been forgotten between two attempts.
-            return self.start_opening(now);
-        };
-        let purpose = if credentials.is_delegated() { Purpose::Delegate } else { Purpose::Login };
+        if let Some(submitted) = self.submitted()
+            && let Some(objection) = self.submissions.against(&submitted, now)
+        {
+            return Err(objection);
+        }
         let SessionConfig { endpoint, options, .. } = &self.config;
+        let missing = Credentials::anonymous();
+        let credentials = self.current_credentials().unwrap_or(&missing);
+        let purpose = if credentials.is_delegated() { Purpose::Delegate } else { Purpose::Login };
         let request = endpoint.open(credentials, self.known.application_type, options);
-        let exchange = self.send(purpose, request, now);
-        self.state = State::LoggingIn { exchange, attempts: attempts + 1 };
+        Ok(self.send(purpose, request, now))
     }
 
     /// A login has been answered.
@@ -55,27 +71,57 @@ impl Session {
         result: Result<Response<Bytes>, TransportError>,
         now: Instant,
     ) {
-        match result {
-            Ok(response) if response.status().is_success() => match read_opened(&response, now) {
-                Some(opened) => self.on_opened(opened, now),
-                None => self.fail(wire::unexpected(&response, "X-MSTR-AuthToken header"), attempts),
-            },
-            Ok(response) => self.on_login_refused(&response, attempts, now),
-            Err(error) => self.on_opening_failed(Error::from_transport(error), attempts, now),
-        }
-    }
-
-    fn on_login_refused(&mut self, response: &Response<Bytes>, attempts: u32, now: Instant) {
-        let body = parse_error_body(response.body());
+        let submitted = self.submitted();
+        let refused = match self.read_login(submitted, result, now) {
+            Ok(opened) => return self.on_opened(opened, now),
+            Err(refused) => refused,
+        };
         // A delegation has no application type: it would be the same request once more.
         let delegated = self.current_credentials().is_some_and(Credentials::is_delegated);
-        let type_refused =
-            !delegated && body.is_some_and(|error| error.is_application_type_refused());
+        let type_refused = !delegated && refused.type_refused;
         if type_refused && self.config.may_fall_back(self.known.application_type) {
             self.known.application_type = WEB_APPLICATION;
             return self.log_in(0, now);
         }
-        let mut error = wire::refusal(response);
+        if refused.is_final() {
+            return self.refuse(refused.error.with_attempts(attempts));
+        }
+        if !refused.passes {
+            return self.fail(refused.error, attempts);
+        }
+        self.on_opening_failed(refused.error, attempts, now);
+    }
+
+    /// Reads the answer to a login, and keeps what it says of the credentials.
+    pub(super) fn read_login(
+        &mut self,
+        submitted: Option<Fingerprint>,
+        result: Result<Response<Bytes>, TransportError>,
+        now: Instant,
+    ) -> Result<Box<Held>, NotOpened> {
+        let response = match result {
+            Ok(response) => response,
+            Err(error) => {
+                let told = if has_left(&error) { Told::Nothing } else { Told::Unsubmitted };
+                return Err(self.keep(
+                    submitted,
+                    NotOpened::new(Error::from_transport(error), told),
+                    now,
+                ));
+            }
+        };
+        if response.status().is_success() {
+            if let Some(opened) = read_opened(&response, now) {
+                if let Some(submitted) = submitted {
+                    self.submissions.answered(&submitted);
+                }
+                return Ok(opened);
+            }
+            let error = wire::unexpected(&response, "X-MSTR-AuthToken header");
+            return Err(self.keep(submitted, NotOpened::new(error, Told::Nothing), now));
+        }
+        let mut error = wire::refusal(&response);
+        let told = Told::by(&response, &error);
         match error.kind() {
             ErrorKind::NotFound => {
                 error = error.with_message("there is no REST API here: check the base URL");
@@ -88,21 +134,55 @@ impl Session {
             }
             _ => {}
         }
-        if matches!(error.kind(), ErrorKind::Credentials | ErrorKind::Forbidden) {
-            let error = error.with_operation("login").with_attempts(attempts);
-            self.event(Event::Rejected(error.clone()));
-            self.forget_supplied();
-            self.state = State::Refused(error);
-        } else if is_passing_status(response.status()) && error.kind() != ErrorKind::SessionLimit {
-            self.on_opening_failed(error, attempts, now);
-        } else {
-            self.fail(error, attempts);
+        let body = parse_error_body(response.body());
+        let type_refused = body.is_some_and(|error| error.is_application_type_refused());
+        let passes = is_passing_status(response.status()) || told != Told::Answer;
+        let refused = NotOpened { type_refused, passes, ..NotOpened::new(error, told) };
+        Err(self.keep(submitted, refused, now))
+    }
+
+    fn keep(
+        &mut self,
+        submitted: Option<Fingerprint>,
+        refused: NotOpened,
+        now: Instant,
+    ) -> NotOpened {
+        let error = refused.error.clone();
+        match (refused.told, submitted) {
+            (Told::Refused, Some(submitted)) => {
+                self.event(Event::Rejected(error.clone()));
+                self.submissions.refused(submitted, error);
+            }
+            (Told::Answer, Some(submitted)) => self.submissions.answered(&submitted),
+            (Told::Nothing, Some(submitted)) => self.submissions.unanswered(submitted, error, now),
+            (Told::Unsubmitted, _) | (_, None) => {}
         }
+        refused
+    }
+
+    /// A login has not been answered in time.
+    pub(super) fn on_login_late(&mut self, exchange: InFlight, attempts: u32, now: Instant) {
+        self.retire_login(exchange);
+        let refused = NotOpened::new(timed_out("login"), Told::Nothing);
+        let submitted = self.submitted();
+        let refused = self.keep(submitted, refused, now);
+        self.on_opening_failed(refused.error, attempts, now);
+    }
+
+    /// What was given is refused. A provider may have others the next time; what was given once
+    /// stays refused.
+    fn refuse(&mut self, error: Error) {
+        self.forget_supplied();
+        self.state = match &self.credentials {
+            Source::Held(_) => State::Refused(error),
+            Source::Asked { .. } => State::Idle { failure: Some(error) },
+        };
     }
 
     /// An attempt has failed for a reason that may pass.
     pub(super) fn on_opening_failed(&mut self, error: Error, attempts: u32, now: Instant) {
-        let last = attempts >= self.config.retry.max_attempts;
+        let paused = self.submitted().and_then(|it| self.submissions.against(&it, now)).is_some();
+        let last = attempts >= self.config.retry.max_attempts || paused;
         // An identity token works once. If its answer was lost, trying again can only be refused,
         // which would hide the real reason.
         let spent = self.current_credentials().is_some_and(Credentials::is_delegated)
@@ -117,8 +197,11 @@ impl Session {
 
     /// Ends the flight: everyone who waits receives this error, the next call tries again.
     pub(super) fn fail(&mut self, error: Error, attempts: u32) {
+        self.give_up(error.with_operation("login").with_attempts(attempts));
+    }
+
+    fn give_up(&mut self, error: Error) {
         self.forget_supplied();
-        let error = error.with_operation("login").with_attempts(attempts);
         self.state = State::Idle { failure: Some(error) };
     }
 
@@ -128,7 +211,8 @@ impl Session {
         }
     }
 
-    fn on_opened(&mut self, mut held: Box<Held>, now: Instant) {
+    pub(super) fn on_opened(&mut self, mut held: Box<Held>, now: Instant) {
+        self.submissions.forget();
         self.generation = self.generation.next();
         held.generation = self.generation;
         held.borrowed = self.current_credentials().is_some_and(Credentials::is_delegated);
@@ -166,20 +250,85 @@ impl Session {
         }
     }
 
-    /// A login nobody awaits any more has succeeded: its session must not stay on the server.
-    pub(super) fn log_out_stray(
+    /// A login nobody awaits any more has been answered: a session must not stay on the server, and
+    /// what the server says of the credentials counts.
+    pub(super) fn on_late_login(
         &mut self,
         borrowed: bool,
-        response: &Response<Bytes>,
+        submitted: Option<Fingerprint>,
+        response: Response<Bytes>,
         now: Instant,
     ) {
-        if borrowed || !response.status().is_success() {
+        // That it is not the server's was counted when it was given up.
+        let opened = response.status().is_success() && read_opened(&response, now).is_some();
+        if !opened && !wire::is_servers_word(&response) {
             return;
         }
-        if let Some(held) = read_opened(response, now) {
+        if let Ok(held) = self.read_login(submitted, Ok(response), now)
+            && !borrowed
+        {
             self.log_out_in_background(&held.wire, now);
         }
     }
+}
+
+/// A login that has opened no session.
+#[derive(Debug)]
+pub(super) struct NotOpened {
+    pub(super) error: Error,
+    told: Told,
+    type_refused: bool,
+    /// Trying again may help.
+    passes: bool,
+}
+
+impl NotOpened {
+    fn new(error: Error, told: Told) -> Self {
+        let error = error.with_operation("login");
+        Self { error, told, type_refused: false, passes: true }
+    }
+
+    /// The server refuses the credentials.
+    pub(super) fn is_final(&self) -> bool {
+        self.told == Told::Refused
+    }
+}
+
+/// What an answer to a login that opens no session tells about the credentials.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Told {
+    /// The server refuses them.
+    Refused,
+    /// The server has answered, and refuses something else.
+    Answer,
+    /// They have not been submitted: too many requests, or the server is not there.
+    Unsubmitted,
+    /// The server has not answered, and they may have been submitted.
+    Nothing,
+}
+
+impl Told {
+    fn by(response: &Response<Bytes>, error: &Error) -> Self {
+        if wire::is_servers_word(response) {
+            return match error.kind() {
+                ErrorKind::Credentials | ErrorKind::Forbidden => Self::Refused,
+                _ => Self::Answer,
+            };
+        }
+        match response.status().as_u16() {
+            // These two say that nothing was processed.
+            429 | 503 => Self::Unsubmitted,
+            401 | 403 | 407 | 408 | 500..=599 => Self::Nothing,
+            // There is something else at this address.
+            _ => Self::Unsubmitted,
+        }
+    }
+}
+
+/// Whether a request that failed like this can have reached the server.
+fn has_left(error: &TransportError) -> bool {
+    use TransportErrorKind::{Config, Connect, Tls};
+    error.sent() == Sent::Maybe && !matches!(error.kind(), Config | Connect | Tls)
 }
 
 /// The session that an answer to a login opens.

@@ -68,7 +68,11 @@ impl Session {
                     return self.finish_settling(now);
                 }
                 self.merge_cookies(response.headers());
-                if !is_passing_status(response.status()) {
+                let status = response.status();
+                // Neither the version nor an idle timeout is worth a failure.
+                let needed = purpose != Purpose::Status && status != StatusCode::FORBIDDEN;
+                let gateways = needed && wire::is_gateways(&response);
+                if !is_passing_status(status) && !gateways {
                     return match self.on_check(purpose, &response, now) {
                         Ok(()) => self.finish_settling(now),
                         Err(error) => self.fail_check(error.with_operation(purpose.name()), now),

@@ -84,8 +84,10 @@ pub(super) enum Slot {
     },
 }
 
+/// What is under way beside a session that is in use. One thing at a time, for all who wait.
 #[derive(Debug)]
 pub(super) struct Renewing {
+    pub(super) what: Beside,
     pub(super) exchange: InFlight,
     /// Of the cookies it was sent with.
     pub(super) epoch: u64,
@@ -96,9 +98,39 @@ pub(super) struct Renewing {
     pub(super) asked_for: bool,
 }
 
+/// What can be under way beside a session that is in use.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Beside {
+    /// The provider has been asked, for a login that is to replace the session.
+    Credentials,
+    /// A login that is to replace the session.
+    Login,
+    /// Whether the session lives.
+    Question,
+    Renewal,
+}
+
 /// The checks of a new session, and how far each is.
 #[derive(Debug, Default)]
 pub(super) struct Checks(pub(super) Vec<(Purpose, Slot)>);
+
+/// Whether the session lives, as long as the server cannot be heard. Not a session's own: what
+/// keeps the server from being heard is the same for the next one.
+#[derive(Debug, Default)]
+pub(super) struct Doubt {
+    /// Questions in a row that decided nothing.
+    pub(super) undecided: u32,
+    /// Before this, none is asked.
+    pub(super) ask_at: Option<Instant>,
+    pub(super) replaced_at: Option<Instant>,
+}
+
+impl Doubt {
+    /// The server has been heard.
+    pub(super) const fn dispel(&mut self) {
+        (self.undecided, self.ask_at) = (0, None);
+    }
+}
 
 impl Slot {
     pub(super) fn awaits(&self, id: ExchangeId) -> bool {
@@ -253,7 +285,11 @@ impl State {
             Self::Idle { .. } => "idle",
             Self::Leaving { .. } => "leaving a session",
             Self::LoggingIn { .. } => "logging in",
-            Self::Open { renewing: Some(_), .. } => "renewing",
+            Self::Open { renewing: Some(beside), .. } => match beside.what {
+                Beside::Renewal => "renewing",
+                Beside::Question => "asking about the session",
+                Beside::Credentials | Beside::Login => "replacing the session",
+            },
             Self::Open { renewing: None, .. } => "open",
             Self::Refused(_) => "refused",
             Self::Settling { .. } => "checking the session",

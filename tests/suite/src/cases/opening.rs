@@ -132,8 +132,13 @@ pub async fn failures_while_opening_leave_no_session(lab: Lab) {
         ("failing session info", plain().fault(fault("inspect:*:status=500")), ErrorKind::Server),
         (
             "refused session info",
-            plain().fault(fault("inspect:*:status=401")),
+            plain().fault(fault("inspect:*:error=401,ERR009")),
             ErrorKind::SessionLost,
+        ),
+        (
+            "session info behind a gateway",
+            plain().fault(fault("inspect:*:status=401")),
+            ErrorKind::Gateway,
         ),
         ("failing projects", plain().fault(fault("projects:*:status=500")), ErrorKind::Server),
         ("interrupted", plain().fault(fault("projects:*:reset-before")), ErrorKind::Interrupted),
@@ -158,7 +163,7 @@ pub async fn a_web_page_instead_of_the_api_is_recognised(lab: Lab) {
     let page = Fault::page(Purpose::Login, 200, "<html>sign in</html>");
     let world = lab.start(server().fault(page));
     let error = world.builder().connect().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Decode);
+    assert_eq!(error.kind(), ErrorKind::Gateway);
     assert!(error.to_string().contains("base URL"), "{error}");
 }
 

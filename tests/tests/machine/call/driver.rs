@@ -7,11 +7,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use mstr_core::call::{Call, Output, Spec, Wants};
 use mstr_core::session::{
-    Access, Output as SessionOutput, Purpose, Session, SessionConfig, Verdict,
+    Access, ExchangeId, Output as SessionOutput, Purpose, Session, SessionConfig, Verdict,
 };
 use mstr_core::{BaseUrl, Body, Credentials, Error, ErrorKind, Grant, RetryPolicy, Timeouts};
 
-use super::inputs::{Input, Other, Reply};
+use super::inputs::{Input, Other, Reply, Word};
 use super::laws::{self, Step};
 use super::situation::{Exchanging, Given, Situation, Track};
 use crate::document::words;
@@ -73,6 +73,10 @@ pub(crate) struct Driver {
     pub(crate) grant: Option<Grant>,
     tokens: u32,
     pub(crate) track: Track,
+    /// What the session has asked about itself.
+    question: Option<ExchangeId>,
+    /// How the request was answered.
+    told: Option<Reply>,
     watching: bool,
     /// Laws that were broken.
     broken: Vec<String>,
@@ -118,6 +122,8 @@ impl Machine for Driver {
             grant: None,
             tokens: 0,
             track: Track::default(),
+            question: None,
+            told: None,
             watching: false,
             broken: Vec::new(),
         };
@@ -131,11 +137,19 @@ impl Machine for Driver {
         // What is not asked for is tried in every state, but once is enough.
         let state = self.call.describe();
         let first = state == "over" || self.track.is_first();
-        let tried = |input: &Input| first || input.is_expected(state);
+        // What is judged again then is what was judged before.
+        let again = state == "waiting for a verdict";
+        let tried = |input: &Input| match input {
+            Input::Head(_) | Input::Told(_) if again => false,
+            input => first || input.is_expected(state),
+        };
         let mut inputs: Vec<Input> = Input::to_all().filter(tried).collect();
         // The request is taken where it is sent: nothing happens in between.
         if state == "over" || state == "to be sent" {
             return inputs;
+        }
+        if state == "waiting for a verdict" {
+            inputs.extend([Word::Alive, Word::Gone, Word::Nothing].map(Input::Verdict));
         }
         if self.start.hurried && !self.is_late() {
             inputs.push(Input::Time);
@@ -274,6 +288,14 @@ impl Driver {
             }
             Input::Head(reply) => call.handle_head(&reply.head(), None, session, self.now),
             Input::Told(reply) => {
+                self.told = Some(reply);
+                call.handle_head(&reply.head(), Some(reply.body()), session, self.now)
+            }
+            Input::Verdict(word) => {
+                if let Some(id) = self.question.take() {
+                    session.handle_response(id, word.answer(), self.now);
+                }
+                let reply = self.told.unwrap_or(Reply::Bare);
                 call.handle_head(&reply.head(), Some(reply.body()), session, self.now)
             }
             Input::Failure(failure) => call.handle_failure(&failure.error(), self.now),
@@ -320,6 +342,7 @@ impl Driver {
             Output::TakeTurn => ask("a turn"),
             Output::FrontHeaders => ask("front headers"),
             Output::ReadError { .. } => ask("the error's body"),
+            Output::AwaitVerdict => ask("a word about the session"),
             Output::Send => ask("the request"),
             Output::Wait(at) => {
                 self.until = at;
@@ -402,7 +425,8 @@ impl Driver {
                 let grant = self.session.current_grant().unwrap();
                 let mut head = Response::new(()).into_parts().0;
                 head.status = StatusCode::UNAUTHORIZED;
-                let verdict = self.session.observe(&grant, &head, None, self.now, self.now);
+                let body = Some(Reply::Expired.body());
+                let verdict = self.session.observe(&grant, &head, body, self.now, self.now);
                 if verdict == Verdict::Uncertain {
                     self.session.revoke(grant.generation(), self.now);
                 }
@@ -412,7 +436,15 @@ impl Driver {
     }
 
     fn drain(&mut self) {
-        while !matches!(self.session.poll_output(), SessionOutput::Wait(_)) {}
+        loop {
+            match self.session.poll_output() {
+                SessionOutput::Send(exchange) if exchange.purpose == Purpose::Inspect => {
+                    self.question = Some(exchange.id);
+                }
+                SessionOutput::Wait(_) => return,
+                _ => {}
+            }
+        }
     }
 
     /// Uses up what the machine allows for redirects and for cookies that were replaced.

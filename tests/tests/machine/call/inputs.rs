@@ -1,5 +1,6 @@
 //! What can happen to a call: the alphabet of the exploration, and the words for it.
 
+use bytes::Bytes;
 use http::Response;
 use http::response::Parts;
 use mstr_core::{Sent, TransportError, TransportErrorKind};
@@ -25,6 +26,8 @@ pub(crate) enum Input {
     /// The same with the beginning of its body.
     Told(Reply),
     Failure(Failure),
+    /// The question whether the session lives is answered, and the answer judged again.
+    Verdict(Word),
     /// The driver says that the deadline has passed.
     Late,
     /// Time goes by, and the driver does not say so.
@@ -56,6 +59,14 @@ pub(crate) enum Reply {
     GatewayError,
     NotFound,
     BadRequest,
+}
+
+/// What the server says about the session.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Word {
+    Alive,
+    Gone,
+    Nothing,
 }
 
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -110,7 +121,12 @@ impl Reply {
 
     /// The session is gone, or seems to be.
     pub(crate) fn is_gone(self) -> bool {
-        matches!(self, Self::Expired | Self::Bare)
+        self == Self::Expired
+    }
+
+    /// It is refused, and not by the server's word.
+    pub(crate) fn is_suspect(self) -> bool {
+        matches!(self, Self::Bare | Self::Page)
     }
 
     /// It may be another one in a moment.
@@ -183,6 +199,19 @@ impl Reply {
             Self::NotFound => "404",
             Self::BadRequest => "400",
         }
+    }
+}
+
+impl Word {
+    /// How the question is answered.
+    pub(crate) fn answer(self) -> Result<Response<Bytes>, TransportError> {
+        let response = Response::builder();
+        let response = match self {
+            Self::Alive => response.status(200).body(Bytes::from_static(b"{}")),
+            Self::Gone => response.status(401).body(Bytes::from_static(Reply::Expired.body())),
+            Self::Nothing => return Err(TransportError::new(TransportErrorKind::Timeout)),
+        };
+        Ok(response.unwrap())
     }
 }
 
@@ -260,6 +289,7 @@ impl Input {
             Self::Taken => state == "to be sent",
             Self::Told(_) => ["sent", "reading an error"].contains(&state),
             Self::Failure(_) => ["sent", "reading an error"].contains(&state),
+            Self::Verdict(_) => state == "waiting for a verdict",
             Self::Late | Self::Time | Self::Other(_) => true,
         }
     }
@@ -277,6 +307,14 @@ impl graph::Input for Input {
             Self::Head(reply) => ("the head", reply.name()),
             Self::Told(reply) => ("the head and the error's body", reply.name()),
             Self::Failure(failure) => ("it fails", failure.name()),
+            Self::Verdict(word) => (
+                "the server is asked about the session",
+                match word {
+                    Word::Alive => "it lives",
+                    Word::Gone => "it is gone",
+                    Word::Nothing => "nothing is heard",
+                },
+            ),
             Self::Late => ("the deadline passes", ""),
             Self::Time => ("time goes by unnoticed", ""),
             Self::Other(Other::Cookie) => ("another call", "gets a new cookie"),
@@ -298,10 +336,12 @@ impl graph::Input for Input {
             Self::Head(Reply::Success) => "success".into(),
             Self::Head(reply) if reply.status() < 400 => "redirect".into(),
             Self::Head(_) => "error".into(),
+            Self::Told(reply) if reply.is_suspect() => "bare 401".into(),
             Self::Told(reply) if reply.status() == 401 => "session gone".into(),
             Self::Told(reply) if reply.is_passing() => "passing error".into(),
             Self::Told(_) => "error that stays".into(),
             Self::Failure(_) => "failure".into(),
+            Self::Verdict(_) => "verdict".into(),
             Self::Late => "late".into(),
             Self::Time | Self::Other(_) => "meanwhile".into(),
         }

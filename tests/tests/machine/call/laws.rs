@@ -8,7 +8,7 @@ use http::header::COOKIE;
 use mstr_core::Body;
 
 use super::driver::{Driver, Kind, MAX_ATTEMPTS, NOT_ASKED_FOR, headers};
-use super::inputs::{Input, Reply};
+use super::inputs::{Input, Reply, Word};
 use super::situation::{Given, Situation};
 use crate::graph::Done;
 
@@ -73,7 +73,9 @@ fn repetition(step: &Step<'_>, driver: &Driver, at: Instant, broken: &mut Vec<&s
     }
     let redirected = matches!(input, Input::Head(reply) if reply.is_redirect());
     let unprocessed = match input {
-        Input::Told(reply) => reply.is_gone() || *reply == Reply::Throttled,
+        Input::Told(reply) => reply.is_gone() || reply.is_suspect() || *reply == Reply::Throttled,
+        // Nothing but a new session is a reason then.
+        Input::Verdict(word) => *word == Word::Gone,
         Input::Failure(failure) => failure.is_unsent() && before.state == "sent",
         _ => false,
     };
@@ -138,6 +140,16 @@ fn sending(step: &Step<'_>, driver: &Driver, request: &Request<Body>, broken: &m
 fn session(step: &Step<'_>, driver: &Driver, broken: &mut Vec<&str>) {
     let Step { before, input, .. } = step;
     let open = driver.session.is_open();
+    if *input == Input::Verdict(Word::Gone) {
+        if before.state == "waiting for a verdict" && open {
+            broken.push("the server says that the session is gone, and it is kept");
+        }
+        return;
+    }
+    if driver.call.describe() == "waiting for a verdict" && driver.start.kind == Kind::AboutSession
+    {
+        broken.push("a call about the session asks about it");
+    }
     let told_gone = ["sent", "reading an error"].contains(&before.state)
         && matches!(input, Input::Told(reply) if reply.is_gone());
     if !told_gone || !driver.is_in_session() {

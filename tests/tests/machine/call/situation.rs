@@ -135,6 +135,11 @@ impl Track {
                 self.redirects += 1;
                 self.rewritten |= reply == Reply::SeeOther;
             }
+            Input::Verdict(_) => self.logged_in = true,
+            Input::Told(reply) if reply.is_suspect() => {
+                self.outdated += 1;
+                self.uncertain = 0;
+            }
             Input::Told(reply) if reply.is_gone() => match before.given {
                 Given::Current if open && !wait.is_zero() => self.uncertain += 1,
                 Given::Current => self.logged_in = true,
@@ -176,8 +181,14 @@ impl Situation {
             return found;
         }
         let start = driver.start;
-        let has_grant =
-            ["asking for front headers", "to be sent", "sent", "reading an error"].contains(&state);
+        let has_grant = [
+            "asking for front headers",
+            "to be sent",
+            "sent",
+            "reading an error",
+            "waiting for a verdict",
+        ]
+        .contains(&state);
         found.track = driver.track.clone();
         // How often is told by what is left; both are used up before the worn call begins.
         found.track.redirects = 0;

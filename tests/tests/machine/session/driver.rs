@@ -1,7 +1,7 @@
 //! A driver that carries out nothing: it gives the machine one input at a time and writes down
 //! what the machine does. It uses the public interface only.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, Response, StatusCode};
@@ -14,6 +14,7 @@ use super::inputs::{
     Adopted, EXPIRED, Exchanged, Given, Input, Observed, PROJECT, Possible, Reply,
 };
 use super::made::{BASE, credentials, record, token};
+use super::notes::{Doubt, UNANSWERED_LIMIT};
 use super::situation::{Seen, Situation, Track};
 use crate::document::words;
 use crate::graph::{Done, Machine};
@@ -77,6 +78,12 @@ pub(crate) struct Driver {
     /// Of these, those of logins that nobody awaited any more when they succeeded just now.
     pub(super) late: Vec<String>,
     pub(super) refused: BTreeSet<Vec<u8>>,
+    /// How often each password was submitted without an answer of the server's, and until when it
+    /// is not submitted again.
+    pub(super) unanswered: BTreeMap<String, (u32, Instant)>,
+    pub(super) submitted_before: Option<String>,
+    pub(super) doubt: Option<Doubt>,
+    pub(super) login_was_awaited: bool,
     pub(super) track: Track,
     pub(super) done: Done,
     pub(super) watching: bool,
@@ -127,6 +134,10 @@ impl Machine for Driver {
             ended: BTreeSet::new(),
             late: Vec::new(),
             refused: BTreeSet::new(),
+            unanswered: BTreeMap::new(),
+            submitted_before: None,
+            doubt: None,
+            login_was_awaited: false,
             track: Track::new(given),
             done: Done::default(),
             watching: false,
@@ -140,6 +151,9 @@ impl Machine for Driver {
 
     fn apply(&mut self, input: Input) -> Done {
         self.done = Done::default();
+        self.submitted_before = self.last_submitted();
+        let login_is_awaited = self.awaited().any(|sent| sent.exchange.opens_session());
+        self.login_was_awaited = login_is_awaited;
         self.late.clear();
         let from = self.state();
         let generation = self.session.generation();
@@ -183,6 +197,8 @@ impl Machine for Driver {
         let awaited = self.possible().awaited;
         self.track.still_awaited(&awaited);
         let adopted = self.track.adopted;
+        self.note_submission(from, input);
+        self.note_doubt(from, input);
         self.track.after(from, input, &self.done, &self.session, self.now);
         if adopted && !self.track.adopted && self.track.borrowed_token.is_none() {
             // Something has succeeded in it here: from now on it is ours to end.
@@ -207,7 +223,11 @@ impl Machine for Driver {
         let late: Vec<bool> = late.into_iter().collect();
         let fronting =
             [false, true].map(|detached| self.fronting(detached).next().map(|it| it.exchange));
-        let seen = Seen { world: self.world, awaited, borrows, late, fronting, now: self.now };
+        let unanswered = self.last_submitted().and_then(|secret| self.unanswered.get(&secret));
+        let unanswered = unanswered.map(|(times, until)| (*times, self.now < *until));
+        let doubt = self.doubt.as_ref().map(|doubt| (doubt.undecided, self.now < doubt.ask_at));
+        let (world, now) = (self.world, self.now);
+        let seen = Seen { world, awaited, borrows, late, fronting, unanswered, doubt, now };
         self.track.situation(&self.session, &seen)
     }
 
@@ -223,6 +243,13 @@ impl Machine for Driver {
         let unverified = open && !self.track.verified;
         let partly = self.session.info().is_some() || self.session.server().is_some();
         let turns = self.session.takes_turns();
+        if self.doubt.is_some() && !self.is_plain() {
+            return false;
+        }
+        // What is paused longer is paused all the same.
+        if self.unanswered.values().any(|(times, _)| *times > UNANSWERED_LIMIT) {
+            return false;
+        }
         match self.world {
             _ if late && self.track.adopted => false,
             // A refusal is remembered alike in every world, whatever it was.
@@ -268,6 +295,7 @@ impl Driver {
             granted_before: self.before.is_some(),
             late_own: late(false),
             late_borrowed: late(true),
+            doubtful: self.world != World::Fronted && self.is_plain(),
             stale: stale || self.fronting.iter().any(|fronting| self.is_given_up(fronting)),
             fronting: [false, true].map(|detached| self.fronting(detached).next().is_some()),
         }
@@ -277,7 +305,7 @@ impl Driver {
         self.sent.iter().filter(|sent| !sent.answered && self.session.awaits(sent.id))
     }
 
-    fn late(&self) -> impl Iterator<Item = &Sent> {
+    pub(super) fn late(&self) -> impl Iterator<Item = &Sent> {
         self.sent.iter().filter(|sent| {
             !sent.answered && sent.exchange.opens_session() && !self.session.awaits(sent.id)
         })
@@ -391,6 +419,7 @@ impl Driver {
         let (status, body) = match observed {
             Observed::Success | Observed::NewCookie => (StatusCode::OK, None),
             Observed::Gone | Observed::GoneBefore => (StatusCode::UNAUTHORIZED, Some(EXPIRED)),
+            Observed::Suspect => (StatusCode::UNAUTHORIZED, None),
             Observed::ServerError => (StatusCode::INTERNAL_SERVER_ERROR, None),
         };
         let body = body.map(str::as_bytes);
@@ -398,6 +427,12 @@ impl Driver {
         let verdict = self.session.observe(&grant, &head, body, self.now, self.now);
         self.done.told.push(match verdict {
             Verdict::Sound => "delivered".into(),
+            Verdict::Suspected => {
+                // Sent after whatever the server has said so far.
+                self.now += Duration::from_millis(1);
+                let asks = self.session.question(grant.generation(), self.now, self.now);
+                if asks { "judge again".into() } else { "delivered".into() }
+            }
             Verdict::Outdated => "send again".into(),
             Verdict::Gone => "log in and send again".into(),
             Verdict::Uncertain => "send again in a moment, then log in".into(),
@@ -438,6 +473,8 @@ impl Driver {
                 self.alive.insert(token.clone());
                 self.late.push(token.clone());
             }
+            let secret = self.sent.iter().find(|sent| sent.id == id).map(Sent::secret);
+            self.unanswered.remove(&secret.unwrap());
             let answer = Reply::Success.to(Exchanged::Login, &token);
             self.session.handle_response(id, answer, self.now);
         }

@@ -70,6 +70,8 @@ pub(crate) enum Exchanged {
     Inspect,
     Status,
     ListProjects,
+    /// Whether the session in use lives.
+    Question,
     Renew,
     Logout,
 }
@@ -98,6 +100,7 @@ impl Exchanged {
             Self::Inspect => "session info",
             Self::Status => "server status",
             Self::ListProjects => "project list",
+            Self::Question => "question",
             Self::Renew => "renewal",
             Self::Logout => "logout",
         }
@@ -117,7 +120,7 @@ impl Exchanged {
             Self::Login | Self::Delegate => &[Reply::TypeRefused],
             Self::Status => &[Reply::OldServer, Reply::UnsupportedServer],
             Self::ListProjects => &[Reply::NoSuchProject],
-            Self::Inspect | Self::Renew | Self::Logout => &[],
+            Self::Inspect | Self::Question | Self::Renew | Self::Logout => &[],
         };
         Reply::TO_ALL.iter().chain(own).copied().collect()
     }
@@ -132,6 +135,8 @@ pub(crate) enum Reply {
     NoSuchProject,
     Refused,
     Forbidden,
+    /// By something in front of the server.
+    Turned,
     Expired,
     TypeRefused,
     Unavailable,
@@ -146,10 +151,11 @@ pub(crate) enum Reply {
 }
 
 impl Reply {
-    const TO_ALL: [Self; 13] = [
+    const TO_ALL: [Self; 14] = [
         Self::Success,
         Self::Refused,
         Self::Forbidden,
+        Self::Turned,
         Self::Expired,
         Self::Unavailable,
         Self::Throttled,
@@ -170,6 +176,7 @@ impl Reply {
             Self::NoSuchProject => "without the project",
             Self::Refused => "401 refused",
             Self::Forbidden => "403",
+            Self::Turned => "a gateway's 401",
             Self::Expired => "401 expired",
             Self::TypeRefused => "application type refused",
             Self::Unavailable => "503",
@@ -181,6 +188,20 @@ impl Reply {
             Self::TimedOut => "timed out",
             Self::Tls => "TLS error",
             Self::Nonsense => "a web page",
+        }
+    }
+
+    /// Whether nothing is heard of the server in answer to a question about the session.
+    pub(crate) fn is_nothing_heard(self) -> bool {
+        !matches!(self, Self::Success | Self::Forbidden | Self::Refused | Self::Expired)
+    }
+
+    /// Whether it is the server's answer to a login; `None` if the login was not submitted.
+    pub(crate) fn answers_a_login(self) -> Option<bool> {
+        match self {
+            Self::Unavailable | Self::Throttled | Self::NoConnection | Self::Tls => None,
+            Self::Turned | Self::Interrupted | Self::TimedOut | Self::Nonsense => Some(false),
+            _ => Some(true),
         }
     }
 
@@ -197,14 +218,15 @@ impl Reply {
             Self::UnsupportedServer => Ok(response(200, r#"{"iServerVersion":"10.4.0000.0001"}"#)),
             Self::NoSuchProject => Ok(response(200, "[]")),
             Self::Refused => Ok(response(401, r#"{"code":"ERR003","message":"Login failed"}"#)),
-            Self::Forbidden => Ok(response(403, "")),
+            Self::Forbidden => Ok(response(403, r#"{"code":"ERR014","message":"no"}"#)),
+            Self::Turned => Ok(response(401, r#"{"message":"Unauthorized"}"#)),
             Self::Expired => Ok(response(401, EXPIRED)),
             Self::TypeRefused => {
                 Ok(response(400, r#"{"code":"ERR007","message":"constraint violations"}"#))
             }
             Self::Unavailable => Ok(response(503, "")),
             Self::Throttled => Ok(response(429, "")),
-            Self::ServerError => Ok(response(500, "")),
+            Self::ServerError => Ok(response(500, r#"{"code":"ERR001","message":"no"}"#)),
             Self::SessionLimit => {
                 Ok(response(500, r#"{"code":"ERR001","iServerCode":-2147072486}"#))
             }
@@ -232,7 +254,7 @@ fn success(exchange: Exchanged, token: &str) -> Response<Bytes> {
                 .header("Set-Cookie", format!("JSESSIONID=j-{token}; Path=/; HttpOnly"));
             head.body(Bytes::new()).unwrap()
         }
-        Exchanged::Inspect => response(200, r#"{"timeout":600}"#),
+        Exchanged::Inspect | Exchanged::Question => response(200, r#"{"timeout":600}"#),
         Exchanged::Status => response(200, r#"{"iServerVersion":"11.5.0600.0001"}"#),
         Exchanged::ListProjects => response(
             200,
@@ -254,6 +276,8 @@ pub(crate) enum Observed {
     NewCookie,
     /// The session is gone, and still so when asked again: the driver revokes it.
     Gone,
+    /// It is refused without the server's word: the driver has the session ask.
+    Suspect,
     /// The same, about a session that has been replaced.
     GoneBefore,
     ServerError,
@@ -270,6 +294,8 @@ pub(crate) struct Possible {
     pub(crate) late_own: bool,
     pub(crate) late_borrowed: bool,
     pub(crate) stale: bool,
+    /// Refusals without the server's word are tried.
+    pub(crate) doubtful: bool,
     /// Not in the background, and in it.
     pub(crate) fronting: [bool; 2],
 }
@@ -292,6 +318,9 @@ impl Possible {
             let seen = [Observed::Success, Observed::NewCookie, Observed::Gone];
             inputs.extend(seen.map(Input::Observe));
             inputs.push(Input::Observe(Observed::ServerError));
+            if self.doubtful {
+                inputs.push(Input::Observe(Observed::Suspect));
+            }
         }
         if self.granted_before {
             inputs.push(Input::Observe(Observed::GoneBefore));
@@ -338,6 +367,7 @@ impl graph::Input for Input {
             }
             Self::Observe(Observed::Gone) => ("a request answered", "session gone"),
             Self::Observe(Observed::ServerError) => ("a request answered", "500"),
+            Self::Observe(Observed::Suspect) => ("a request answered", "a gateway's 401"),
             Self::Observe(Observed::GoneBefore) => {
                 ("a request in a replaced session answered", "session gone")
             }
@@ -377,6 +407,7 @@ impl graph::Input for Input {
             Self::Answer(exchange, _) => format!("{} fails", exchange.name()),
             Self::Deadline => "deadline".into(),
             Self::Observe(Observed::Gone) => "session gone".into(),
+            Self::Observe(Observed::Suspect) => "bare 401".into(),
             Self::Observe(_) => "request answered".into(),
             Self::LateLogin { .. } => "late login".into(),
             Self::Stale => "stale answer".into(),

@@ -9,9 +9,10 @@ impl Driver {
     /// The laws that hold after every input, whatever came before.
     pub(crate) fn check(&mut self, from: &'static str, generation: Option<Generation>) {
         let mut broken = Vec::new();
-        let establishing = self
-            .awaited()
-            .filter(|sent| sent.exchange.opens_session() || sent.exchange == Exchanged::Renew);
+        let establishing = self.awaited().filter(|sent| {
+            let beside = matches!(sent.exchange, Exchanged::Renew | Exchanged::Question);
+            sent.exchange.opens_session() || beside
+        });
         if establishing.count() > 1 {
             broken.push("two exchanges that open or renew are awaited at once");
         }

@@ -5,6 +5,7 @@ mod driver;
 mod inputs;
 mod laws;
 mod made;
+mod notes;
 mod outputs;
 mod page;
 mod rules;

@@ -67,7 +67,10 @@ impl Driver {
     }
 
     fn send(&mut self, sent: &Exchange, from: &'static str) {
-        let exchange = Exchanged::of(sent.purpose);
+        let exchange = match Exchanged::of(sent.purpose) {
+            Exchanged::Inspect if self.session.is_open() => Exchanged::Question,
+            exchange => exchange,
+        };
         if self.world == World::Fronted {
             let asked = if sent.detached { "a logout" } else { "what waits for them" };
             self.done.sent = vec![asked.to_owned()];

@@ -21,7 +21,8 @@ A test does to machines everything that can happen to them, in every situation t
 it finds no further one. What the machines did is below, and a test fails where they do something
 else. An arrow says that a state *can* change for this reason; the tables say when. Logins that were
 given up and may still succeed are followed for one kind at a time, own or borrowed, and not while a new
-session is being checked. Adopted sessions are followed where nothing is known about the server, or
+session is being checked. Refusals without the server's word (*a gateway's 401*) are followed in
+sessions that were opened here, until one has been replaced. Adopted sessions are followed where nothing is known about the server, or
 everything.
 
 In the tables, `if` has what tells the situations apart, and is empty where the row always holds. A
@@ -56,13 +57,16 @@ Where front headers are wanted, they are asked for first, and what is sent is se
         "web",
         "turns",
         "fruitless",
+        "unanswered",
+        "doubt",
     ];
 
     fn attributes(input: Input, situation: &Situation) -> Attributes {
         let own = situation.attributes.iter().filter(|found| Self::TELLING.contains(&found.name));
         let mut attributes: Attributes =
             own.map(|attribute| (attribute.name, attribute.value.clone())).collect();
-        if ["open", "renewing"].contains(&situation.state) {
+        let beside = ["renewing", "asking about the session", "replacing the session"];
+        if situation.state == "open" || beside.contains(&situation.state) {
             // The next session is opened with what is known, which is told elsewhere.
             attributes.remove("unknown");
             attributes.remove("refusal");

@@ -13,6 +13,8 @@ use super::driver::{MAX_ATTEMPTS, World};
 use super::inputs::{Adopted, Exchanged, Given, Input, Observed, Reply};
 use crate::graph::{self, Attribute, Done};
 
+/// The states in which something is under way beside a session in use.
+const BESIDE: [&str; 3] = ["renewing", "asking about the session", "replacing the session"];
 /// After so many sessions in which nothing succeeded the machine pauses.
 const FRUITLESS_LIMIT: u32 = 3;
 /// For so long.
@@ -55,6 +57,11 @@ pub(crate) struct Seen {
     pub(crate) late: Vec<bool>,
     /// What waits for front headers, not in the background and in it.
     pub(crate) fronting: [Option<Exchanged>; 2],
+    /// How often the credentials were submitted without an answer, and whether that is a reason
+    /// not to submit them now.
+    pub(crate) unanswered: Option<(u32, bool)>,
+    /// How many questions decided nothing, and whether that is a reason not to ask now.
+    pub(crate) doubt: Option<(u32, bool)>,
     pub(crate) now: Instant,
 }
 
@@ -118,8 +125,9 @@ impl Track {
     pub(crate) fn beginning(&self, state: &str) -> Exchanged {
         match state {
             "logging in" if self.source == Given::IdentityToken => Exchanged::Delegate,
-            "logging in" => Exchanged::Login,
+            "logging in" | "replacing the session" => Exchanged::Login,
             "renewing" => Exchanged::Renew,
+            "asking about the session" => Exchanged::Question,
             _ => Exchanged::Logout,
         }
     }
@@ -156,10 +164,13 @@ impl Track {
             // With front headers it is not seen at once.
             self.web |= exchange == Exchanged::Login && reply == Reply::TypeRefused;
         }
+        let several = self.checks.len() > 1;
         if let Some((_, check)) = self.checks.get_mut(&exchange) {
             *check = match reply {
                 Reply::Refused | Reply::Expired => Check::Crossed,
-                Reply::Unavailable
+                Reply::Turned if several => Check::Crossed,
+                Reply::Turned
+                | Reply::Unavailable
                 | Reply::Throttled
                 | Reply::NoConnection
                 | Reply::Interrupted
@@ -209,6 +220,7 @@ impl Track {
                 }
             }
             Input::Observe(Observed::Success | Observed::NewCookie) => self.confirm(),
+            Input::Answer(Exchanged::Question, Reply::Success | Reply::Forbidden) => self.confirm(),
             Input::Answer(Exchanged::Inspect, _) if session.info().is_some() => self.confirm(),
             _ => {}
         }
@@ -238,16 +250,27 @@ impl Track {
         self.verified |=
             done.state == "open" && matches!(input, Input::Answer(exchange, _) if first(exchange));
         match done.state {
-            "renewing" if entered => {
+            state if BESIDE.contains(&state) && entered => {
                 self.required = matches!(input, Input::Access | Input::AccessLater);
                 self.asked_for = input == Input::Renew;
                 self.crossed = false;
             }
-            "renewing" => self.asked_for |= input == Input::Renew,
+            state if BESIDE.contains(&state) => self.asked_for |= input == Input::Renew,
             "leaving a session" if entered => {
                 let again = has("given up for another");
                 self.then =
                     if again { "then it logs in again" } else { "then the failure is told" };
+            }
+            "open" if from == "replacing the session" && self.source != Given::Nothing => {
+                match input {
+                    Input::Answer(Exchanged::Login, Reply::Forbidden) => {
+                        self.refusal = "the login was forbidden";
+                    }
+                    Input::Answer(Exchanged::Login, Reply::Refused) => {
+                        self.refusal = "the credentials were refused";
+                    }
+                    _ => {}
+                }
             }
             // What was refused before is refused again.
             "refused" if has("lost") && !self.borrowed && !self.refusal.is_empty() => {}
@@ -268,6 +291,13 @@ impl Track {
         }
     }
 
+    /// A session that was opened here, in which something works, by credentials that are accepted.
+    pub(crate) fn is_plain(&self) -> bool {
+        let own = !self.borrowed && !self.adopted && self.source != Given::IdentityToken;
+        let calm = self.cooling.is_none() && self.fruitless == 0 && self.refusal.is_empty();
+        own && calm && self.verified && self.confirmed
+    }
+
     fn confirm(&mut self) {
         self.confirmed = true;
         self.adopted = false;
@@ -286,7 +316,7 @@ impl Track {
     }
 
     pub(crate) fn situation(&self, session: &Session, seen: &Seen) -> Situation {
-        let Seen { world, awaited, borrows, late, fronting, now } = seen;
+        let Seen { world, awaited, borrows, late, fronting, unanswered, doubt, now } = seen;
         let state = session.describe();
         let mut attributes = Vec::new();
         let mut add = |name, value: String| attributes.push(Attribute { name, value });
@@ -300,7 +330,8 @@ impl Track {
         if state == "closed" {
             return Situation { state, checks: BTreeMap::new(), due: Vec::new(), attributes };
         }
-        let in_use = ["open", "renewing", "checking the session"].contains(&state);
+        let beside = BESIDE.contains(&state);
+        let in_use = beside || ["open", "checking the session"].contains(&state);
         let opening = ["logging in", "backing off"].contains(&state);
         let leaving = state == "leaving a session";
         let closing = state == "closing";
@@ -323,7 +354,7 @@ impl Track {
         if leaving {
             add("then", self.then.to_owned());
         }
-        if state == "renewing" {
+        if beside {
             add(
                 "asked for",
                 choose(self.asked_for, "renewal was asked for", "nobody asked for it"),
@@ -340,7 +371,7 @@ impl Track {
         if in_use {
             add("borrowed", choose(self.borrowed, "it is borrowed", "it is its own"));
         }
-        if state == "open" || state == "renewing" {
+        if state == "open" || beside {
             let proven = choose(self.confirmed, "something succeeded", "nothing succeeded yet");
             let adopted = "it was adopted and nothing succeeded yet".to_owned();
             add("confirmed", if self.adopted { adopted } else { proven });
@@ -367,6 +398,15 @@ impl Track {
         }
         if closing {
             return Situation { state, checks: BTreeMap::new(), due, attributes };
+        }
+        if let Some((times, paused)) = doubt {
+            let pause = if *paused { "not asked for a while" } else { "may be asked" };
+            add("doubt", format!("{times} questions decided nothing: {pause}"));
+        }
+        let others = self.source == Given::Nothing && !opening;
+        if let Some((times, paused)) = unanswered.filter(|_| !others && state != "refused") {
+            let pause = if paused { "not submitted for a while" } else { "may be submitted" };
+            add("unanswered", format!("{times} logins were not answered: {pause}"));
         }
         let source = match self.source {
             Given::Nothing => "with a provider".to_owned(),

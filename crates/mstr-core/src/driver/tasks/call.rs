@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::HeaderMap;
 use tracing::{Instrument, Span};
 
@@ -26,7 +27,7 @@ impl Core<Tasks> {
         let mut call = self.begin(spec, now);
         let mut output = call.proceed(now);
         let (mut head, mut body) = http::Response::new(Body::empty()).into_parts();
-        let (mut turn, mut span) = (None, Span::none());
+        let (mut turn, mut span, mut beginning) = (None, Span::none(), Bytes::new());
         loop {
             output = match output {
                 // There is no limit, and nobody shares the session.
@@ -66,8 +67,18 @@ impl Core<Tasks> {
                     let late = || call.deadline().is_some_and(|deadline| self.now() >= deadline);
                     let reading = body.peek(limit, late);
                     match before(call.deadline(), &**timer, reading).await {
-                        Some(Ok(beginning)) => self.answered(&mut call, &head, Some(&beginning)),
+                        Some(Ok(read)) => {
+                            beginning = read;
+                            self.answered(&mut call, &head, Some(&beginning))
+                        }
                         Some(Err(error)) => self.failed(&mut call, &span, &error),
+                        None => call.handle_late(),
+                    }
+                }
+                Output::AwaitVerdict => {
+                    let waiting = self.verdict().wait(Err(aborted()));
+                    match before(call.deadline(), &**timer, waiting).await {
+                        Some(_) => self.answered(&mut call, &head, Some(&beginning)),
                         None => call.handle_late(),
                     }
                 }

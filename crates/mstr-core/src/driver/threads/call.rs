@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::HeaderMap;
 use tracing::Span;
 
@@ -26,7 +27,7 @@ impl Core<Threads> {
         let mut call = self.begin(spec, now);
         let mut output = call.proceed(now);
         let (mut head, mut body) = http::Response::new(Body::empty()).into_parts();
-        let (mut turn, mut span) = (None, Span::none());
+        let (mut turn, mut span, mut beginning) = (None, Span::none(), Bytes::new());
         loop {
             output = match output {
                 // There is no limit, and nobody shares the session.
@@ -65,11 +66,18 @@ impl Core<Threads> {
                     let late = || call.deadline().is_some_and(|deadline| self.now() >= deadline);
                     let reading = body.peek(limit, late);
                     match block_on_until(reading, call.deadline(), || self.now()) {
-                        Some(Ok(beginning)) => self.answered(&mut call, &head, Some(&beginning)),
+                        Some(Ok(read)) => {
+                            beginning = read;
+                            self.answered(&mut call, &head, Some(&beginning))
+                        }
                         Some(Err(error)) => self.failed(&mut call, &span, &error),
                         None => call.handle_late(),
                     }
                 }
+                Output::AwaitVerdict => match self.wait_for(&self.verdict(), call.deadline()) {
+                    Some(_) => self.answered(&mut call, &head, Some(&beginning)),
+                    None => call.handle_late(),
+                },
                 Output::Wait(until) => {
                     drop(turn.take());
                     trace::repeating(&call);

@@ -121,7 +121,7 @@ fn adopting_gives_up_whatever_was_under_way() {
     let mut rig = Rig::new(config().checks(true), Some(alice()));
     rig.pending();
     rig.answer(Purpose::Login, opened("t1"));
-    rig.answer(Purpose::Inspect, ok(500, ""));
+    rig.answer(Purpose::Inspect, ok(500, INTERNAL));
     rig.answer(Purpose::Logout, ok(503, ""));
     rig.adopt(record()).expect("the same server");
     let again = rig.take(Purpose::Logout);
@@ -206,7 +206,7 @@ fn adopting_forgets_no_logout_that_is_under_way() {
     let mut rig = Rig::new(config().checks(true), Some(alice()));
     rig.pending();
     rig.answer(Purpose::Login, opened("t1"));
-    rig.answer(Purpose::Inspect, ok(500, ""));
+    rig.answer(Purpose::Inspect, ok(500, INTERNAL));
     let first = rig.take(Purpose::Logout);
     rig.adopt(record()).expect("the same server");
     assert!(!rig.session.awaits(first.id), "a driver that has not sent it will not");

@@ -53,15 +53,16 @@ fn a_late_refusal_of_an_old_generation_costs_nothing() {
 
 #[test]
 fn a_refusal_is_told_by_its_code() {
-    let gone = Verdict::Gone;
+    let (gone, suspected) = (Verdict::Gone, Verdict::Suspected);
     for (status, body, verdict) in [
         (401, EXPIRED, gone),
         (500, r#"{"code":"ERR001","iServerCode":-2147468901}"#, gone),
         (403, r#"{"code":"ERR0009"}"#, gone),
-        (401, "", gone),
-        (401, "{}", gone),
+        (401, "", suspected),
+        (401, "{}", suspected),
+        (401, r#"{"message":"Unauthorized"}"#, suspected),
         (401, r#"{"code":"ERR003"}"#, Verdict::Sound),
-        (401, "<html>sign in</html>", Verdict::Sound),
+        (401, "<html>sign in</html>", suspected),
         (403, "", Verdict::Sound),
         (500, "", Verdict::Sound),
         (200, EXPIRED, Verdict::Sound),
@@ -69,7 +70,7 @@ fn a_refusal_is_told_by_its_code() {
         let mut rig = Rig::open();
         let grant = rig.granted();
         assert_eq!(rig.observe(&grant, status, &[], body), verdict, "{status} {body}");
-        assert_eq!(rig.session.is_open(), verdict == Verdict::Sound, "{status} {body}");
+        assert_eq!(rig.session.is_open(), verdict != gone, "{status} {body}");
     }
 }
 
@@ -142,7 +143,7 @@ fn credentials_that_come_while_a_session_is_left_are_used_for_what_follows() {
     let mut rig = Rig::new(config().checks(true), Some(alice()));
     rig.pending();
     rig.answer(Purpose::Login, opened("t1"));
-    rig.answer(Purpose::Inspect, ok(500, ""));
+    rig.answer(Purpose::Inspect, ok(500, INTERNAL));
     // The session whose check has failed is being logged out.
     rig.command(Command::Reset(Some(Credentials::standard("bob", "hidden"))));
     rig.answer(Purpose::Logout, ok(204, ""));
@@ -157,7 +158,7 @@ fn credentials_that_cannot_be_used_are_refused_once_the_session_is_left() {
     let mut rig = Rig::new(config().checks(true), Some(alice()));
     rig.pending();
     rig.answer(Purpose::Login, opened("t1"));
-    rig.answer(Purpose::Inspect, ok(500, ""));
+    rig.answer(Purpose::Inspect, ok(500, INTERNAL));
     rig.command(Command::Reset(Some(Credentials::standard("bob", ""))));
     rig.answer(Purpose::Logout, ok(204, ""));
     assert_eq!(rig.denied().kind(), ErrorKind::Config);
@@ -182,7 +183,7 @@ fn good_credentials_lift_the_refusal_of_bad_ones_while_a_session_is_left() {
         let mut rig = Rig::new(config().checks(true), Some(alice()));
         rig.pending();
         rig.answer(Purpose::Login, opened("t1"));
-        rig.answer(Purpose::Inspect, ok(500, ""));
+        rig.answer(Purpose::Inspect, ok(500, INTERNAL));
         rig.command(Command::Reset(Some(Credentials::standard("bob", ""))));
         rig.command(Command::Reset(good));
         rig.answer(Purpose::Logout, ok(204, ""));

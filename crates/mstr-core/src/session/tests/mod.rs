@@ -2,6 +2,7 @@
 
 mod adopting;
 mod closing;
+mod doubting;
 mod front;
 mod generations;
 mod logins;
@@ -24,6 +25,8 @@ use crate::protocol::{BaseUrl, Credentials, Grant};
 
 const LOGIN_FAILED: &str = r#"{"code":"ERR003","message":"Login failed"}"#;
 const EXPIRED: &str = r#"{"code":"ERR009","message":"The user's session has expired"}"#;
+const INTERNAL: &str = r#"{"code":"ERR001","message":"failed"}"#;
+const FORBIDDEN: &str = r#"{"code":"ERR014","message":"no"}"#;
 const NEW_SERVER: &str = r#"{"iServerVersion":"11.5.0600.0001","webVersion":"11.5.0600.0001J"}"#;
 
 type Answer = Result<Response<Bytes>, TransportError>;
