@@ -1,9 +1,23 @@
 //! Servers that exchange the session's cookie with every answer, and those that do it once.
 
-use mstr::SessionStatus;
+use std::time::Duration;
+
+use futures_util::{StreamExt, poll, stream};
+use mstr::{ErrorKind, SessionStatus};
 use mstr_fake::Purpose;
 
-use crate::rig::{on_both, server};
+use crate::rig::{Driver, Rig, on_both, server};
+
+const LATENCY: Duration = Duration::from_millis(100);
+
+/// Tasks, on a server that has been seen to exchange the cookie with every answer.
+fn in_turns() -> Rig {
+    let rig = Driver::Tasks.open(server().rotate_jsessionid(true).latency(LATENCY));
+    for _ in 0..5 {
+        rig.get("/api/echo").unwrap();
+    }
+    rig
+}
 
 #[test]
 fn status_never_ends_a_living_session_of_a_server_that_exchanges_cookies() {
@@ -35,4 +49,87 @@ fn dead_session_where_turns_are_taken_costs_one_refused_request() {
         assert_eq!(rig.elapsed(), began, "and nothing is waited for");
         rig.close();
     });
+}
+
+#[test]
+fn buffered_calls_with_a_call_in_the_loop_s_body_finish_as_fast_as_turns_allow() {
+    let rig = in_turns();
+    let (began, calls) = (rig.elapsed(), rig.count(Purpose::Call));
+    let connection = rig.tasks();
+    rig.time.run(async {
+        let get = |number: u32| connection.get(format!("/api/echo?call={number}")).send();
+        let mut answers = stream::iter(0..8).map(get).buffered(4);
+        while let Some(answer) = answers.next().await {
+            answer.unwrap();
+            // Meanwhile nobody polls the others, one of which has the turn.
+            connection.get("/api/echo").send().await.unwrap();
+        }
+    });
+    assert_eq!(rig.count(Purpose::Call) - calls, 16, "none was refused");
+    assert_eq!(rig.elapsed() - began, LATENCY * 16);
+    assert_eq!(rig.logins(), 1);
+    rig.close();
+}
+
+#[test]
+fn calls_that_are_alive_and_never_polled_again_hold_up_nobody() {
+    let rig = in_turns();
+    let connection = rig.tasks();
+    rig.time.run(async {
+        let mut sent = Box::pin(connection.get("/api/echo?which=sent").send());
+        let mut waiting = Box::pin(connection.get("/api/echo?which=waiting").send());
+        assert!(poll!(sent.as_mut()).is_pending());
+        assert!(poll!(waiting.as_mut()).is_pending());
+        let began = rig.elapsed();
+        connection.get("/api/echo").send().await.unwrap();
+        assert_eq!(rig.elapsed() - began, LATENCY * 3, "both were before it");
+        // Their answers wait for them.
+        let calls = rig.count(Purpose::Call);
+        assert!(sent.await.unwrap().text().await.unwrap().contains("which=sent"));
+        assert!(waiting.await.unwrap().text().await.unwrap().contains("which=waiting"));
+        assert_eq!(rig.count(Purpose::Call), calls);
+    });
+    rig.close();
+    assert_eq!(rig.left(), 0);
+}
+
+#[test]
+fn call_that_is_dropped_while_it_has_the_turn_or_waits_for_it_lets_the_next_through() {
+    let rig = in_turns();
+    let connection = rig.tasks();
+    rig.time.run(async {
+        let call = |path| Box::pin(connection.get(path).send());
+        let (mut sent, mut waiting) = (call("/api/echo"), call("/api/blob?size=9"));
+        let mut last = call("/api/echo");
+        assert!(poll!(sent.as_mut()).is_pending());
+        assert!(poll!(waiting.as_mut()).is_pending());
+        assert!(poll!(last.as_mut()).is_pending());
+        drop(waiting);
+        // The answer, and the cookie in it, is lost: the next call finds out.
+        drop(sent);
+        last.await.unwrap();
+    });
+    let paths = |path| {
+        rig.server(|server| {
+            server.journal().entries().iter().filter(|entry| entry.path == path).count()
+        })
+    };
+    assert_eq!(paths("/api/blob"), 0, "it was never sent");
+    rig.close();
+}
+
+#[test]
+fn call_that_waits_for_its_turn_keeps_its_deadline() {
+    let rig = in_turns();
+    let connection = rig.tasks();
+    rig.time.run(async {
+        let mut sent = Box::pin(connection.get("/api/echo").send());
+        assert!(poll!(sent.as_mut()).is_pending());
+        let began = rig.elapsed();
+        let late = connection.get("/api/echo").timeout(LATENCY / 2).send().await.unwrap_err();
+        assert_eq!(late.kind(), ErrorKind::Timeout);
+        assert_eq!(rig.elapsed() - began, LATENCY / 2);
+        sent.await.unwrap();
+    });
+    rig.close();
 }

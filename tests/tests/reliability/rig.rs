@@ -276,6 +276,14 @@ impl Rig {
         }
     }
 
+    /// The connection of tasks, for what threads cannot do.
+    pub(crate) fn tasks(&self) -> &mstr::Connection {
+        match &self.connection {
+            Either::Tasks(connection) => connection,
+            Either::Threads(_) => panic!("a connection of threads"),
+        }
+    }
+
     pub(crate) fn user(&self) -> Result<User, Error> {
         either!(self, |connection| connection.user())
     }

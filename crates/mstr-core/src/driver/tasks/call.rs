@@ -1,6 +1,7 @@
 //! Carrying out one call: what its machine asks for, awaited.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -8,7 +9,7 @@ use tracing::{Instrument, Span};
 
 use super::pump::{Tasks, aborted};
 use super::response::Response;
-use crate::call::{Output, Spec};
+use crate::call::{Call, Output, Spec};
 use crate::contract::Body;
 use crate::driver::core::{Begun, Core};
 use crate::error::Error;
@@ -19,25 +20,71 @@ use crate::request::operations::Answer;
 use crate::toolkit::before;
 use crate::trace;
 
+/// Where a call stands when it holds up nobody.
+#[expect(clippy::large_enum_variant, reason = "a box would cost every call an allocation")]
+enum Step {
+    Deliver(Response),
+    TakeTurn,
+    Wait(Instant),
+}
+
 impl Core<Tasks> {
     /// Sends a request as its machine says, and returns the response that is for the caller.
     pub(super) async fn call(self: &Arc<Self>, spec: Spec) -> Result<Response, Error> {
-        let Tasks { transport, timer } = &self.driver;
-        let mut now = self.now();
+        let Tasks { timer, line, .. } = &self.driver;
+        let now = self.now();
         let mut call = self.begin(spec, now);
-        let mut output = call.proceed(now);
+        let output = call.proceed(now);
+        let mut step = self.carry_on(&mut call, output, now).await?;
+        loop {
+            step = match step {
+                Step::TakeTurn => {
+                    let turn = Arc::clone(self).take_turn(call).instrument(Span::current());
+                    let (returned, step) = line.join(turn).await.ok_or_else(aborted)?;
+                    call = returned;
+                    step?
+                }
+                Step::Wait(until) => {
+                    trace::repeating(&call);
+                    if until > self.now() {
+                        timer.sleep_until(until).await;
+                    }
+                    let now = self.now();
+                    let output = call.proceed(now);
+                    self.carry_on(&mut call, output, now).await?
+                }
+                Step::Deliver(response) => return Ok(response),
+            }
+        }
+    }
+
+    /// What others wait for: from taking a turn to giving it back. It owns what it needs, so that
+    /// any of them can drive it.
+    async fn take_turn(self: Arc<Self>, mut call: Call) -> (Call, Result<Step, Error>) {
+        let turn = before(call.deadline(), &*self.driver.timer, self.turns.turn()).await;
+        let now = self.now();
+        let output = if turn.is_some() { call.proceed(now) } else { call.handle_late() };
+        let step = self.carry_on(&mut call, output, now).await;
+        drop(turn);
+        (call, step)
+    }
+
+    /// Does what the machine asks for, until that is a turn or a wait, or the call is over.
+    async fn carry_on(
+        self: &Arc<Self>,
+        call: &mut Call,
+        mut output: Output,
+        mut now: Instant,
+    ) -> Result<Step, Error> {
+        let Tasks { transport, timer, .. } = &self.driver;
         let (mut head, mut body) = http::Response::new(Body::empty()).into_parts();
-        let (mut turn, mut span, mut beginning) = (None, Span::none(), Bytes::new());
+        let (mut span, mut beginning) = (Span::none(), Bytes::new());
         loop {
             output = match output {
                 // There is no limit, and nobody shares the session.
                 Output::TakePlace | Output::ConsultStore => call.proceed(now),
                 Output::FrontHeaders => call.handle_front_headers(Ok(HeaderMap::new()), now),
-                Output::TakeTurn => {
-                    turn = before(call.deadline(), &**timer, self.turns.turn()).await;
-                    now = self.now();
-                    if turn.is_some() { call.proceed(now) } else { call.handle_late() }
-                }
+                Output::TakeTurn => return Ok(Step::TakeTurn),
                 Output::NeedGrant => match self.access(|session| call.ask(session, now)) {
                     Begun::Done(access) => call.handle_access(access, self.header(), now),
                     Begun::Flight(flight) => {
@@ -53,14 +100,14 @@ impl Core<Tasks> {
                 },
                 Output::Send => {
                     let request = call.request()?;
-                    span = trace::attempt(&call, &request);
+                    span = trace::attempt(call, &request);
                     match transport.send(request).instrument(span.clone()).await {
                         Ok(response) => {
                             trace::answered(&span, response.status());
                             (head, body) = response.into_parts();
-                            self.answered(&mut call, &head, None)
+                            self.answered(call, &head, None)
                         }
-                        Err(error) => self.failed(&mut call, &span, &error),
+                        Err(error) => self.failed(call, &span, &error),
                     }
                 }
                 Output::ReadError { limit } => {
@@ -69,31 +116,23 @@ impl Core<Tasks> {
                     match before(call.deadline(), &**timer, reading).await {
                         Some(Ok(read)) => {
                             beginning = read;
-                            self.answered(&mut call, &head, Some(&beginning))
+                            self.answered(call, &head, Some(&beginning))
                         }
-                        Some(Err(error)) => self.failed(&mut call, &span, &error),
+                        Some(Err(error)) => self.failed(call, &span, &error),
                         None => call.handle_late(),
                     }
                 }
                 Output::AwaitVerdict => {
                     let waiting = self.verdict().wait(Err(aborted()));
                     match before(call.deadline(), &**timer, waiting).await {
-                        Some(_) => self.answered(&mut call, &head, Some(&beginning)),
+                        Some(_) => self.answered(call, &head, Some(&beginning)),
                         None => call.handle_late(),
                     }
                 }
-                Output::Wait(until) => {
-                    drop(turn.take());
-                    trace::repeating(&call);
-                    if until > self.now() {
-                        timer.sleep_until(until).await;
-                    }
-                    now = self.now();
-                    call.proceed(now)
-                }
+                Output::Wait(until) => return Ok(Step::Wait(until)),
                 Output::Deliver => {
-                    let received = Received::new(head, body, &call);
-                    return Ok(Response::new(received, timer.clone()));
+                    let received = Received::new(head, body, call);
+                    return Ok(Step::Deliver(Response::new(received, timer.clone())));
                 }
                 Output::Fail(error) => return Err(error),
             }

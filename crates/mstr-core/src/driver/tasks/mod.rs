@@ -7,6 +7,7 @@ mod call;
 mod connection;
 mod flight;
 mod keepalive;
+mod line;
 mod pump;
 mod response;
 mod scope;

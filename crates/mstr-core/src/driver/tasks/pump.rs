@@ -12,6 +12,7 @@ use http::Response;
 use tracing::Instrument;
 
 use super::flight::Flight;
+use super::line::Line;
 use crate::contract::{BoxFuture, SharedTimer, SharedTransport, Sleep, TransportError};
 use crate::driver::core::{Begun, Core, Driver, Locked, Outcome};
 use crate::driver::exchange::{
@@ -29,6 +30,7 @@ use crate::trace;
 pub(crate) struct Tasks {
     pub(super) transport: SharedTransport,
     pub(super) timer: SharedTimer,
+    pub(super) line: Line,
 }
 
 impl Driver for Tasks {
@@ -36,7 +38,7 @@ impl Driver for Tasks {
     type Flight = Flight<Outcome>;
 
     fn new(transport: SharedTransport) -> Self {
-        Self { timer: transport.timer(), transport }
+        Self { timer: transport.timer(), transport, line: Line::default() }
     }
 
     fn transport(&self) -> SharedTransport {

@@ -10,6 +10,8 @@ use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 
 use super::super::flight::Flight;
+use super::super::line::{Line, Place};
+use crate::driver::turns::Turns;
 
 /// What happens elsewhere: an answer arrives.
 #[derive(Default)]
@@ -100,5 +102,90 @@ fn loom_work_that_everyone_left_is_finished_by_whoever_comes_next() {
         left.join().unwrap();
         arrival.join().unwrap();
         assert_eq!(block_on(flight.wait(0)), 7);
+    });
+}
+
+/// A line of callers that take turns.
+#[derive(Default)]
+struct InTurns {
+    line: Line,
+    turns: std::sync::Arc<Turns>,
+}
+
+impl InTurns {
+    /// One whose answer arrives elsewhere.
+    fn waits_for(&self, answer: &Arc<Answer>) -> Place<u32> {
+        let (turns, answer) = (std::sync::Arc::clone(&self.turns), Arc::clone(answer));
+        self.line.join(async move {
+            let _turn = turns.turn().await;
+            std::future::poll_fn(|cx| answer.poll(cx)).await
+        })
+    }
+
+    /// One that is answered at once.
+    fn at_once(&self) -> Place<u32> {
+        let turns = std::sync::Arc::clone(&self.turns);
+        self.line.join(async move {
+            let _turn = turns.turn().await;
+            8
+        })
+    }
+}
+
+/// Polls once with a waker that nobody listens to.
+fn poll_once(place: &mut Place<u32>) -> Poll<Option<u32>> {
+    Pin::new(place).poll(&mut Context::from_waker(std::task::Waker::noop()))
+}
+
+#[test]
+fn loom_callers_in_line_each_receive_their_own_outcome() {
+    model(|| {
+        let (answer, calls) = (Arc::new(Answer::default()), InTurns::default());
+        let (first, second) = (calls.waits_for(&answer), calls.at_once());
+        let first = thread::spawn(move || block_on(first));
+        answer.arrive();
+        assert_eq!(block_on(second), Some(8));
+        assert_eq!(first.join().unwrap(), Some(7));
+    });
+}
+
+#[test]
+fn loom_caller_that_is_never_polled_again_holds_up_nobody_in_line() {
+    model(|| {
+        let (answer, calls) = (Arc::new(Answer::default()), InTurns::default());
+        let (mut first, second) = (calls.waits_for(&answer), calls.at_once());
+        let first = thread::spawn(move || {
+            let polled = poll_once(&mut first);
+            assert!(matches!(polled, Poll::Pending | Poll::Ready(Some(7))));
+            first
+        });
+        let arrival = thread::spawn(move || answer.arrive());
+        assert_eq!(block_on(second), Some(8));
+        arrival.join().unwrap();
+        drop(first.join().unwrap());
+    });
+}
+
+#[test]
+fn loom_caller_dropped_while_another_drives_its_work_lets_the_next_through() {
+    model(|| {
+        let (answer, calls) = (Arc::new(Answer::default()), InTurns::default());
+        let (mut first, second) = (calls.waits_for(&answer), calls.at_once());
+        let first = thread::spawn(move || drop((poll_once(&mut first), first)));
+        assert_eq!(block_on(second), Some(8));
+        first.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_newcomer_drives_what_was_woken_while_nobody_was_polled() {
+    model(|| {
+        let (answer, calls) = (Arc::new(Answer::default()), InTurns::default());
+        let mut first = calls.waits_for(&answer);
+        assert!(poll_once(&mut first).is_pending());
+        let arrival = thread::spawn(move || answer.arrive());
+        assert_eq!(block_on(calls.at_once()), Some(8));
+        arrival.join().unwrap();
+        assert_eq!(poll_once(&mut first), Poll::Ready(Some(7)));
     });
 }

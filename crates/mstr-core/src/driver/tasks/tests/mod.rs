@@ -1,6 +1,6 @@
-//! The flight by itself, and the connection over a transport made of a table.
+//! The flight and the line by themselves, and the connection over a transport made of a table.
 //!
-//! Under `cfg(loom)` only the flight is tested: loom's locks work inside a model alone.
+//! Under `cfg(loom)` only those two are tested: loom's locks work inside a model alone.
 
 #[cfg(not(loom))]
 mod driving;
@@ -8,3 +8,5 @@ mod driving;
 mod flight;
 #[cfg(loom)]
 mod interleavings;
+#[cfg(not(loom))]
+mod line;
