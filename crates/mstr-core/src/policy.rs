@@ -63,6 +63,10 @@ impl Timeouts {
     }
 
     /// Sets the time between two pieces of a response's body. Default 30 seconds.
+    ///
+    /// Where calls of tasks take turns, because the server exchanges the session's cookie with every
+    /// answer, it is also how long a request's body that is a stream may stand still: the others
+    /// wait for it. The call fails then.
     #[must_use]
     pub const fn idle_body(mut self, limit: Duration) -> Self {
         self.idle_body = limit;

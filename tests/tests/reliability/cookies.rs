@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::{StreamExt, poll, stream};
-use mstr::{ErrorKind, SessionStatus};
+use http_body::Frame;
+use http_body_util::StreamBody;
+use mstr::{Body, Error, ErrorKind, SessionStatus};
 use mstr_fake::Purpose;
 
 use crate::rig::{Driver, Rig, on_both, server};
@@ -116,6 +119,25 @@ fn call_that_is_dropped_while_it_has_the_turn_or_waits_for_it_lets_the_next_thro
     };
     assert_eq!(paths("/api/blob"), 0, "it was never sent");
     rig.close();
+}
+
+#[test]
+fn upload_that_only_an_unpolled_caller_feeds_lapses_at_the_idle_limit() {
+    let rig = in_turns();
+    let connection = rig.tasks();
+    rig.time.run(async {
+        let unfed = Body::wrap(StreamBody::new(stream::pending::<Result<Frame<Bytes>, Error>>()));
+        let mut upload = Box::pin(connection.post("/api/echo").body(unfed).send());
+        assert!(poll!(upload.as_mut()).is_pending());
+        let began = rig.elapsed();
+        connection.get("/api/echo").send().await.unwrap();
+        assert_eq!(rig.elapsed() - began, Duration::from_secs(30) + LATENCY);
+        let error = upload.await.unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains("idle_body"), "{cause}");
+    });
+    rig.close();
+    assert_eq!(rig.left(), 0);
 }
 
 #[test]

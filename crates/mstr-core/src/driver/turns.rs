@@ -5,7 +5,8 @@
 //!
 //! Who has a turn must be able to go on, or everybody waits. A thread always is. A task may be alive
 //! and not polled, so there the turn is taken within work that others can drive: see the `line` of the
-//! asynchronous driver.
+//! asynchronous driver. An upload whose stream only the unpolled task feeds is what they cannot drive;
+//! it lapses at the limit between two pieces.
 
 use std::collections::VecDeque;
 use std::future::Future;

@@ -75,6 +75,11 @@ impl<C> RequestBuilder<C> {
 
     /// Sends these bytes, or this stream. Without a `Content-Type` header of your own it is
     /// called `application/octet-stream`.
+    ///
+    /// A stream has to be fed until the server has answered. Where calls take turns, because the
+    /// server exchanges the session's cookie with every answer, the calls of other tasks wait
+    /// meanwhile; a stream that stands still there, as one does that is fed by the same task while
+    /// that is not polled, fails at the limit that [`idle_body`](crate::Timeouts::idle_body) sets.
     pub fn body(mut self, body: impl Into<Body>) -> Self {
         self.spec.body = body.into();
         self.content_type(HeaderValue::from_static("application/octet-stream"));

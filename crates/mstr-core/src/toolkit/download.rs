@@ -87,7 +87,7 @@ impl<B> fmt::Debug for DownloadBody<B> {
 ///
 /// An alarm that is set stays set when data arrives, and is set anew only when it goes off too
 /// early: a body of a million pieces costs one timer an idle period, not a million.
-struct IdleLimit {
+pub(crate) struct IdleLimit {
     limit: Duration,
     timer: SharedTimer,
     waiting_since: Option<Instant>,
@@ -95,16 +95,16 @@ struct IdleLimit {
 }
 
 impl IdleLimit {
-    fn new(limit: Duration, timer: SharedTimer) -> Self {
+    pub(crate) const fn new(limit: Duration, timer: SharedTimer) -> Self {
         Self { limit, timer, waiting_since: None, alarm: None }
     }
 
-    fn progress(&mut self) {
+    pub(crate) const fn progress(&mut self) {
         self.waiting_since = None;
     }
 
     /// Why waiting is over: the limit has passed, or there is no runtime to wait on.
-    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<TransportErrorKind> {
+    pub(crate) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<TransportErrorKind> {
         let since = *self.waiting_since.get_or_insert_with(|| self.timer.now());
         // A limit beyond the end of time is none.
         let Some(until) = since.checked_add(self.limit) else { return Poll::Pending };

@@ -20,6 +20,7 @@ mod upload;
 
 pub use deadline::before;
 pub use download::DownloadBody;
+pub(crate) use download::IdleLimit;
 pub use peer::{Peer, Stage};
 pub use reading::{ReadBody, UploadReader};
 pub(crate) use upload::declared_length;

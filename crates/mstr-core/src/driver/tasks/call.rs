@@ -9,6 +9,7 @@ use tracing::{Instrument, Span};
 
 use super::pump::{Tasks, aborted};
 use super::response::Response;
+use super::upload::fed;
 use crate::call::{Call, Output, Spec};
 use crate::contract::Body;
 use crate::driver::core::{Begun, Core};
@@ -35,7 +36,7 @@ impl Core<Tasks> {
         let now = self.now();
         let mut call = self.begin(spec, now);
         let output = call.proceed(now);
-        let mut step = self.carry_on(&mut call, output, now).await?;
+        let mut step = self.carry_on(&mut call, output, now, false).await?;
         loop {
             step = match step {
                 Step::TakeTurn => {
@@ -51,7 +52,7 @@ impl Core<Tasks> {
                     }
                     let now = self.now();
                     let output = call.proceed(now);
-                    self.carry_on(&mut call, output, now).await?
+                    self.carry_on(&mut call, output, now, false).await?
                 }
                 Step::Deliver(response) => return Ok(response),
             }
@@ -64,17 +65,19 @@ impl Core<Tasks> {
         let turn = before(call.deadline(), &*self.driver.timer, self.turns.turn()).await;
         let now = self.now();
         let output = if turn.is_some() { call.proceed(now) } else { call.handle_late() };
-        let step = self.carry_on(&mut call, output, now).await;
+        let step = self.carry_on(&mut call, output, now, true).await;
         drop(turn);
         (call, step)
     }
 
     /// Does what the machine asks for, until that is a turn or a wait, or the call is over.
+    /// `awaited` if others wait for it.
     async fn carry_on(
         self: &Arc<Self>,
         call: &mut Call,
         mut output: Output,
         mut now: Instant,
+        awaited: bool,
     ) -> Result<Step, Error> {
         let Tasks { transport, timer, .. } = &self.driver;
         let (mut head, mut body) = http::Response::new(Body::empty()).into_parts();
@@ -99,7 +102,10 @@ impl Core<Tasks> {
                     }
                 },
                 Output::Send => {
-                    let request = call.request()?;
+                    let mut request = call.request()?;
+                    if awaited {
+                        request = request.map(|body| fed(body, call.timeouts(), timer));
+                    }
                     span = trace::attempt(call, &request);
                     match transport.send(request).instrument(span.clone()).await {
                         Ok(response) => {

@@ -10,6 +10,10 @@
 //! As in a [`flight`](super::flight), work is taken out, polled without the lock and put back, and
 //! a wake-up is for all. In contrast to it, work has one owner, who receives what it comes to:
 //! when the owner is dropped, so is the work.
+//!
+//! What only an unpolled caller can do, nobody does for it. If a request's body is a stream that
+//! the same task feeds, the stream stands still: such a request lapses at the limit between two
+//! pieces (see [`upload`](super::upload)).
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};

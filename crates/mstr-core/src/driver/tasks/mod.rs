@@ -13,6 +13,7 @@ mod response;
 mod scope;
 #[cfg(test)]
 mod tests;
+mod upload;
 
 pub use connection::Connection;
 pub use response::Response;
