@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use http::{Method, Request, Response};
 use mstr::{
     BlockingTransport, Body, BoxFuture, CloseOutcome, CredentialProvider, Credentials, Error,
@@ -282,6 +283,17 @@ impl Rig {
             Either::Tasks(connection) => connection,
             Either::Threads(_) => panic!("a connection of threads"),
         }
+    }
+
+    /// Calls of tasks that are sent together, each with so many seconds: how each ended, and when.
+    pub(crate) fn together(&self, seconds: &[u64]) -> Vec<(Option<Error>, Duration)> {
+        let Either::Tasks(connection) = &self.connection else { unreachable!("of tasks") };
+        let begun = self.time.elapsed();
+        self.time.run(join_all(seconds.iter().map(|total| async {
+            let call = connection.get("/api/echo").timeout(Duration::from_secs(*total));
+            let error = call.send().await.err();
+            (error, self.time.elapsed() - begun)
+        })))
     }
 
     pub(crate) fn user(&self) -> Result<User, Error> {

@@ -95,3 +95,73 @@ fn answer_to_a_conditional_request_is_delivered_also_where_nothing_has_changed()
         rig.close();
     });
 }
+
+/// A caller with three seconds.
+fn hurried() -> Setting {
+    Setting { timeouts: Timeouts::new().total(Some(Duration::from_secs(3))), ..Setting::default() }
+}
+
+#[test]
+fn retry_after_that_outlasts_its_caller_is_told_at_once() {
+    on_both(|driver| {
+        for (rule, operation) in [
+            ("login:1:status=503,retry-after=120", "login"),
+            ("login:1:status=429,retry-after=120", "login"),
+            ("inspect:1:status=503,retry-after=120", "session info"),
+            ("status:1:status=503,retry-after=120", "server status"),
+            ("renew:1:status=503,retry-after=120", "renew"),
+        ] {
+            let rig = driver.with(server(), hurried());
+            rig.fault(rule);
+            let outcome = if operation == "renew" {
+                rig.open().unwrap();
+                rig.renew()
+            } else {
+                rig.open()
+            };
+            let error = outcome.unwrap_err();
+            assert!(!error.is_timeout(), "{rule}: {error}");
+            assert_eq!(error.operation(), Some(operation), "{rule}");
+            assert!(matches!(error.status().unwrap().as_u16(), 503 | 429), "{rule}");
+            assert_eq!(error.retry_after(), Some(Duration::from_secs(120)), "{rule}");
+            assert_eq!(rig.elapsed(), Duration::ZERO, "{rule}: a wait was begun");
+            rig.close();
+            assert_eq!(rig.left(), 0, "{rule}");
+        }
+    });
+}
+
+#[test]
+fn retry_after_is_waited_for_by_those_who_have_the_time() {
+    on_both(|driver| {
+        for rule in [
+            "login:1:status=503,retry-after=120",
+            "inspect:1:status=503,retry-after=120",
+            "projects:1:status=429,retry-after=120",
+        ] {
+            let project = Some("MicroStrategy Tutorial");
+            let rig = driver.with(server(), Setting { project, ..Setting::default() });
+            rig.fault(rule);
+            let error = rig.within(Duration::from_secs(3), "/api/echo").unwrap_err();
+            assert_eq!(error.retry_after(), Some(Duration::from_secs(120)), "{rule}");
+            assert_eq!(rig.elapsed(), Duration::ZERO, "{rule}");
+            rig.within(Duration::from_secs(200), "/api/echo").unwrap();
+            assert_eq!(rig.elapsed(), Duration::from_secs(120), "{rule}");
+            let logins = if rule.starts_with("login") { 2 } else { 1 };
+            assert_eq!(rig.logins(), logins, "{rule}: nothing is begun anew");
+            rig.close();
+            assert_eq!(rig.left(), 0, "{rule}");
+        }
+    });
+}
+
+#[test]
+fn retry_after_divides_those_who_wait_together() {
+    let rig = Driver::Tasks.open(server());
+    rig.fault("login:1:status=503,retry-after=120");
+    let told = rig.together(&[3, 200, 4, 300]);
+    let at: Vec<_> = told.iter().map(|(error, at)| (error.is_some(), at.as_secs())).collect();
+    assert_eq!(at, [(true, 0), (false, 120), (true, 0), (false, 120)]);
+    let retry_after = told[0].0.as_ref().unwrap().retry_after();
+    assert_eq!((retry_after, rig.logins()), (Some(Duration::from_secs(120)), 2));
+}

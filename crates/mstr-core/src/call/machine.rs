@@ -214,7 +214,7 @@ impl Call {
         // First the turn: a session that is extended now would cross the call that has it.
         let waits = grant.as_ref().is_some_and(|grant| grant.takes_turns() && !self.has_turn);
         if !self.spec.existing_only && !waits {
-            return session.request_access(now);
+            return session.request_access_by(self.deadline, now);
         }
         match grant {
             Some(grant) => Access::Granted(grant),

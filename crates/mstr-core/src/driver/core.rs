@@ -271,7 +271,8 @@ impl<D: Driver> Core<D> {
         let Locked { session, queue, .. } = &mut *locked;
         // What was given up before anybody began it is not begun.
         queue.retain(|work| session.awaits(work.id()));
-        if !session.is_settled() || !queue.is_empty() {
+        // Those who wait ask again when a pause begins: it may be too long for some.
+        if !queue.is_empty() || (!session.is_settled() && !session.has_paused()) {
             return None;
         }
         locked.flight = None;

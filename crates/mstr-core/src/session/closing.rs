@@ -97,7 +97,7 @@ impl Session {
             && error.kind() != ErrorKind::Timeout
             && wait <= self.config.logout_timeout;
         if again {
-            *slot = Slot::Waiting { until: later(now, wait), attempts };
+            *slot = Slot::Waiting { until: later(now, wait), attempts, failure: error };
         } else {
             let error = error.with_operation("logout").with_attempts(attempts);
             self.left(CloseOutcome::Failed(error), now);
@@ -108,12 +108,13 @@ impl Session {
         let State::Leaving { slot, held, .. } = &self.state else {
             return;
         };
-        match *slot {
+        match slot {
             // A logout that hangs is not repeated: closing has taken long enough.
             Slot::InFlight { exchange, .. } if now >= exchange.deadline => {
                 self.left(CloseOutcome::Failed(timed_out("logout")), now);
             }
-            Slot::Waiting { until, attempts } if now >= until => {
+            Slot::Waiting { until, attempts, .. } if now >= *until => {
+                let attempts = *attempts;
                 let request = self.config.endpoint.logout(&held.wire);
                 let exchange = self.send(Purpose::Logout, request, now);
                 if let State::Leaving { slot, .. } = &mut self.state {

@@ -48,6 +48,8 @@ pub struct Session {
     fronting: Vec<Exchange>,
     /// Exchanges that are awaited, to be sent once more if the server has not taken them.
     copies: Vec<Exchange>,
+    /// The end of the pause that was told.
+    told_pause: Option<Instant>,
     pub(super) outputs: VecDeque<Output>,
 }
 
@@ -120,8 +122,39 @@ impl Session {
             retired_logins: Vec::new(),
             fronting: Vec::new(),
             copies: Vec::new(),
+            told_pause: None,
             outputs: VecDeque::new(),
         })
+    }
+
+    /// Like [`request_access`](Self::request_access), for a caller who waits until `deadline` and
+    /// no longer: a pause that would end afterwards, because the server asks for it or between two
+    /// attempts, is not waited for. What is told then is why there is one.
+    pub fn request_access_by(&mut self, deadline: Option<Instant>, now: Instant) -> Access {
+        match (self.request_access(now), self.pause(), deadline) {
+            (Access::Pending, Some((until, failure)), Some(deadline)) if until >= deadline => {
+                Access::Denied(failure.clone())
+            }
+            (access, ..) => access,
+        }
+    }
+
+    /// Until when nothing is under way, and why.
+    fn pause(&self) -> Option<(Instant, &Error)> {
+        match &self.state {
+            State::BackingOff { until, failure, .. } => Some((*until, failure)),
+            State::Settling { checks, .. } => checks.pause(),
+            _ => None,
+        }
+    }
+
+    /// Whether a pause has begun since this was asked the last time. Those who wait for a session
+    /// are to [ask again](Self::request_access_by): some may have no time for it.
+    pub fn has_paused(&mut self) -> bool {
+        let until = self.pause().map(|(until, _)| until);
+        let begun = until.is_some() && until != self.told_pause;
+        self.told_pause = until;
+        begun
     }
 
     /// Asks to send an application request; opens or extends a session if needed.
@@ -282,7 +315,9 @@ impl Session {
             State::AwaitingCredentials(awaited) if now >= awaited.deadline => {
                 self.fail(timed_out("asking for credentials"), 0);
             }
-            State::BackingOff { until, attempts } if now >= *until => self.log_in(*attempts, now),
+            State::BackingOff { until, attempts, .. } if now >= *until => {
+                self.log_in(*attempts, now);
+            }
             State::LoggingIn { exchange, attempts } if now >= exchange.deadline => {
                 let (exchange, attempts) = (*exchange, *attempts);
                 self.on_login_late(exchange, attempts, now);

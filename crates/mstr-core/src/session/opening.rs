@@ -192,7 +192,8 @@ impl Session {
         }
         let wait = self.backoff.next(&self.config.retry);
         let wait = wait.max(error.retry_after().unwrap_or_default());
-        self.state = State::BackingOff { until: later(now, wait), attempts };
+        let failure = error.with_operation("login").with_attempts(attempts);
+        self.state = State::BackingOff { until: later(now, wait), attempts, failure };
     }
 
     /// Ends the flight: everyone who waits receives this error, the next call tries again.

@@ -86,13 +86,13 @@ impl Session {
     }
 
     fn retry_check(&mut self, purpose: Purpose, attempts: u32, error: Error, now: Instant) {
-        if !may_pass(&error) || attempts >= self.config.retry.max_attempts {
-            return self
-                .fail_check(error.with_operation(purpose.name()).with_attempts(attempts), now);
+        let failure = error.with_operation(purpose.name()).with_attempts(attempts);
+        if !may_pass(&failure) || attempts >= self.config.retry.max_attempts {
+            return self.fail_check(failure, now);
         }
         let wait = self.backoff.next(&self.config.retry);
-        let until = later(now, wait.max(error.retry_after().unwrap_or_default()));
-        self.set_check(purpose, Slot::Waiting { until, attempts });
+        let until = later(now, wait.max(failure.retry_after().unwrap_or_default()));
+        self.set_check(purpose, Slot::Waiting { until, attempts, failure });
     }
 
     /// Whether a check was refused because it crossed the answer to another one, with which the

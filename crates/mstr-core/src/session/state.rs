@@ -11,7 +11,7 @@ pub(super) enum State {
     /// The provider has been asked.
     AwaitingCredentials(InFlight),
     /// An attempt to log in failed for a passing reason; the next one begins then.
-    BackingOff { until: Instant, attempts: u32 },
+    BackingOff { until: Instant, attempts: u32, failure: Error },
     /// Over.
     Closed(CloseOutcome),
     /// Closed while a login was under way: its answer is awaited, to log it out.
@@ -81,6 +81,7 @@ pub(super) enum Slot {
     Waiting {
         until: Instant,
         attempts: u32,
+        failure: Error,
     },
 }
 
@@ -168,11 +169,24 @@ impl Checks {
             Slot::InFlight { exchange, attempts } if now >= exchange.deadline => {
                 Some((*purpose, *attempts, true))
             }
-            Slot::Waiting { until, attempts } if now >= *until => {
+            Slot::Waiting { until, attempts, .. } if now >= *until => {
                 Some((*purpose, *attempts, false))
             }
             _ => None,
         })
+    }
+
+    /// Until when nothing is under way, and why, if a check is to be asked again then.
+    pub(super) fn pause(&self) -> Option<(Instant, &Error)> {
+        let waits = self.0.iter().filter_map(|(_, slot)| match slot {
+            Slot::Waiting { until, failure, .. } => Some((*until, failure)),
+            _ => None,
+        });
+        let in_flight = |slot: &Slot| matches!(slot, Slot::InFlight { .. });
+        if self.0.iter().any(|(_, slot)| in_flight(slot)) {
+            return None;
+        }
+        waits.min_by_key(|(until, _)| *until)
     }
 
     /// A check to ask again, alone, once nothing is under way that it could cross.

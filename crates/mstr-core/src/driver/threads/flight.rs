@@ -123,7 +123,7 @@ impl Core<Threads> {
     pub(super) fn open(self: &Arc<Self>) -> Result<(), Error> {
         let deadline = self.deadline();
         loop {
-            match self.access(|session| session.request_access(self.now())) {
+            match self.access(|session| session.request_access_by(deadline, self.now())) {
                 Begun::Done(access) => return access.map(drop),
                 Begun::Flight(flight) => {
                     self.wait_for(&flight, deadline)
