@@ -66,6 +66,7 @@ mod state;
 mod submissions;
 #[cfg(test)]
 mod tests;
+mod view;
 
 pub use crate::protocol::{ExposedRecord, SessionRecord};
 pub use config::SessionConfig;
