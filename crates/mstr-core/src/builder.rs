@@ -261,11 +261,7 @@ impl<T> Builder<T> {
     }
 
     /// Puts together what a driver is made of.
-    pub(crate) fn prepare(self, info: TransportInfo, now: Instant) -> Result<Prepared<T>, Error>
-    where
-        T: Clone,
-        Borrowing<T>: CredentialProvider,
-    {
+    pub(crate) fn prepare(self, info: TransportInfo, now: Instant) -> Result<Prepared<T>, Error> {
         let base = BaseUrl::parse(&self.base)?;
         if let Some(name) = self.timeouts.zero() {
             return Err(config_error(name));
@@ -303,13 +299,12 @@ impl<T> Builder<T> {
         if self.allow_insecure {
             config = config.allow_insecure_http();
         }
-        let (credentials, provider): (_, Option<Arc<dyn CredentialProvider>>) = match self.source {
+        let (credentials, provider) = match self.source {
             Source::Credentials(credentials) => (Some(credentials), None),
-            Source::Provider(provider) => (None, Some(provider)),
+            Source::Provider(provider) => (None, Some(Provider::Given(provider))),
             Source::Workstation(data) => {
-                let endpoint = Arc::clone(config.endpoint());
-                let borrowing = Borrowing::new(data, endpoint, self.transport.clone());
-                (None, Some(Arc::new(borrowing)))
+                let borrowing = Borrowing::new(data, Arc::clone(config.endpoint()));
+                (None, Some(Provider::Workstation(Arc::new(borrowing))))
             }
             Source::None => {
                 return Err(config_error(
@@ -334,11 +329,20 @@ impl<T> Builder<T> {
     }
 }
 
+/// Who is asked for credentials at each login.
+#[derive(Clone, Debug)]
+pub(crate) enum Provider {
+    /// One that was given.
+    Given(Arc<dyn CredentialProvider>),
+    /// Workstation's session, with a request of the connection's own.
+    Workstation(Arc<Borrowing>),
+}
+
 /// What a driver is made of.
 pub(crate) struct Prepared<T> {
     pub(crate) session: Session,
     pub(crate) transport: T,
-    pub(crate) provider: Option<Arc<dyn CredentialProvider>>,
+    pub(crate) provider: Option<Provider>,
     pub(crate) timeouts: Timeouts,
     pub(crate) retry: RetryPolicy,
     pub(crate) seed: u64,

@@ -7,13 +7,13 @@ use tracing::{Span, debug, field, info, warn};
 use crate::call::Call;
 use crate::contract::{Body, TransportError};
 use crate::error::Error;
-use crate::session::{CloseOutcome, Event, LossReason, Purpose};
+use crate::session::{CloseOutcome, Event, LossReason};
 
 const TARGET: &str = "mstr::session";
 
 /// The span of one exchange of the session's own.
-pub(crate) fn exchange(purpose: Purpose, request: &Request<Body>) -> Span {
-    span(purpose.name(), request, 1)
+pub(crate) fn exchange(operation: &'static str, request: &Request<Body>) -> Span {
+    span(operation, request, 1)
 }
 
 /// The span of one attempt of an application's call.

@@ -8,16 +8,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response};
 use serde::Deserialize;
 
-use crate::contract::{Body, BoxError, SharedBlockingTransport, SharedTransport, TransportError};
 use crate::error::{Error, ErrorKind};
-use crate::protocol::wire::{self, ERROR_BODY_LIMIT, Endpoint};
-use crate::protocol::{CookieJar, CredentialProvider, Credentials};
+use crate::protocol::wire::{self, Endpoint};
+use crate::protocol::{CookieJar, Credentials};
 
 /// The environment variable in which a program started from Workstation finds its document. It
 /// is a convention of this library: Workstation itself only knows scripts.
@@ -142,7 +140,7 @@ impl WorkstationData {
     }
 
     /// The request that asks for an identity token in Workstation's own session.
-    fn request(&self, endpoint: &Endpoint) -> Result<Request<Body>, Error> {
+    fn request(&self, endpoint: &Endpoint) -> Result<Request<Bytes>, Error> {
         let mut headers = HeaderMap::new();
         endpoint.apply(&mut headers);
         for (name, value) in &self.environment.headers {
@@ -163,7 +161,7 @@ impl WorkstationData {
             headers.insert(COOKIE, cookies);
         }
         wire::declare_empty_body(&Method::POST, &mut headers);
-        let mut request = Request::new(Body::empty());
+        let mut request = Request::new(Bytes::new());
         *request.method_mut() = Method::POST;
         *request.uri_mut() = endpoint.base.target("/api/auth/identityToken", "")?.uri;
         *request.headers_mut() = headers;
@@ -177,54 +175,39 @@ impl fmt::Debug for WorkstationData {
     }
 }
 
-/// Asks for an identity token in Workstation's session at each login.
-pub(crate) struct Borrowing<T> {
+/// What is asked of Workstation's session at each login: an identity token.
+pub(crate) struct Borrowing {
     data: WorkstationData,
     endpoint: Arc<Endpoint>,
-    transport: T,
 }
 
-impl<T> Borrowing<T> {
-    pub(crate) const fn new(data: WorkstationData, endpoint: Arc<Endpoint>, transport: T) -> Self {
-        Self { data, endpoint, transport }
+impl Borrowing {
+    /// The name in log events and errors.
+    pub(crate) const NAME: &str = "create identity token";
+
+    pub(crate) const fn new(data: WorkstationData, endpoint: Arc<Endpoint>) -> Self {
+        Self { data, endpoint }
     }
 
-    fn read(response: Response<Bytes>) -> Result<Credentials, Error> {
+    /// The request.
+    pub(crate) fn request(&self) -> Result<Request<Bytes>, Error> {
+        self.data.request(&self.endpoint)
+    }
+
+    /// What the answer says.
+    pub(crate) fn read(response: &Response<Bytes>) -> Result<Credentials, Error> {
         if !response.status().is_success() {
-            return Err(wire::refusal(&response).with_operation("create identity token"));
+            return Err(wire::refusal(response).with_operation(Self::NAME));
         }
         wire::identity_token(response.headers(), response.body())
             .map(Credentials::identity_token)
-            .ok_or_else(|| wire::unexpected(&response, "X-MSTR-IdentityToken header"))
+            .ok_or_else(|| wire::unexpected(response, "X-MSTR-IdentityToken header"))
     }
 }
 
-impl<T> fmt::Debug for Borrowing<T> {
+impl fmt::Debug for Borrowing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Borrowing").field("base", &self.endpoint.base).finish_non_exhaustive()
-    }
-}
-
-async fn collect(response: Response<Body>) -> Result<Response<Bytes>, TransportError> {
-    let (parts, body) = response.into_parts();
-    Ok(Response::from_parts(parts, body.collect(ERROR_BODY_LIMIT).await?))
-}
-
-#[async_trait]
-impl CredentialProvider for Borrowing<SharedTransport> {
-    async fn credentials(&self) -> Result<Credentials, BoxError> {
-        let request = self.data.request(&self.endpoint)?;
-        let response = collect(self.transport.send(request).await?).await?;
-        Ok(Self::read(response)?)
-    }
-}
-
-#[async_trait]
-impl CredentialProvider for Borrowing<SharedBlockingTransport> {
-    async fn credentials(&self) -> Result<Credentials, BoxError> {
-        let request = self.data.request(&self.endpoint)?;
-        let response = collect(self.transport.send(request)?).await?;
-        Ok(Self::read(response)?)
     }
 }
 

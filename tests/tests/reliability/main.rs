@@ -9,3 +9,4 @@ mod refusals;
 mod rig;
 mod sessions;
 mod time;
+mod workstation;

@@ -18,14 +18,14 @@ use tracing::Span;
 use super::events::{Events, Subscribers};
 use super::exchange::Work;
 use super::turns::Turns;
-use crate::builder::Prepared;
+use crate::builder::{Prepared, Provider};
 use crate::call::{self, Call, Spec, Wants};
 use crate::contract::{TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind};
 use crate::generation::Generation;
 use crate::policy::{RetryPolicy, Timeouts, later, seed_of};
 use crate::protocol::wire::{Endpoint, project_header};
-use crate::protocol::{CredentialProvider, Credentials, Grant, Project, User};
+use crate::protocol::{Credentials, Grant, Project, User};
 use crate::session::{Access, Command, Event, Exchange, ExchangeId, Output, Session};
 use crate::sync::{Mutex, MutexGuard, lock};
 use crate::trace;
@@ -57,7 +57,7 @@ pub(crate) struct Core<D: Driver> {
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) timeouts: Timeouts,
     pub(super) retry: RetryPolicy,
-    pub(super) provider: Option<Arc<dyn CredentialProvider>>,
+    pub(super) provider: Option<Provider>,
     /// The project the connection was opened for, once it has been found.
     project: OnceLock<Scope>,
     pub(super) turns: Turns,

@@ -1,6 +1,7 @@
 //! The requests of the session's own: how they leave, how long they may take, how their answers
 //! are read.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -9,9 +10,11 @@ use http::{Request, Response};
 
 use crate::contract::{Body, BoxError, RequestContext, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind};
-use crate::policy::{Limit, Timeouts};
+use crate::policy::{Limit, Timeouts, later};
+use crate::protocol::Credentials;
 use crate::protocol::wire::ERROR_BODY_LIMIT;
-use crate::session::{Exchange, ExchangeId, Purpose};
+use crate::session::{Exchange, ExchangeId, Purpose, Session};
+use crate::workstation::Borrowing;
 
 /// How much longer than the machine a login is awaited in the background, so that a session it
 /// still opens can be logged out.
@@ -34,47 +37,128 @@ impl Work {
     }
 }
 
-/// Turns a request of the session's own into one for a transport, to be answered by `deadline`.
-pub(super) fn outgoing(
-    request: Request<Bytes>,
-    purpose: Purpose,
-    deadline: Instant,
-    timeouts: &Timeouts,
-) -> Request<Body> {
-    let mut request = request.map(Body::from);
-    request.extensions_mut().insert(RequestContext {
-        deadline: Some(deadline),
-        connect_timeout: Some(timeouts.for_connecting()),
-        body_idle_timeout: Some(timeouts.between_pieces()),
-        operation: purpose.name(),
-        attempt: 1,
-    });
-    request
+/// What a request is about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Asked {
+    /// An exchange of the machine's.
+    Exchange(Purpose),
+    /// The token that borrows Workstation's session.
+    Token,
 }
 
-/// How much of an answer is read.
-pub(super) const fn answer_limit(purpose: Purpose) -> usize {
-    match purpose {
-        Purpose::Inspect | Purpose::ListProjects | Purpose::Status => ANSWER_LIMIT,
-        _ => ERROR_BODY_LIMIT,
+/// A request of the session's own, and when its answer has to be there.
+pub(super) struct Asking {
+    pub(super) asked: Asked,
+    pub(super) deadline: Instant,
+    request: Request<Bytes>,
+}
+
+/// What the machine is told.
+pub(super) enum Answer {
+    Credentials(Result<Credentials, Error>),
+    Response(Result<Response<Bytes>, TransportError>),
+}
+
+impl Asking {
+    /// Asks Workstation for a token, with the limits of an exchange.
+    pub(super) fn borrow(
+        borrowing: &Arc<Borrowing>,
+        now: Instant,
+        timeouts: &Timeouts,
+    ) -> Result<Self, Error> {
+        let request = borrowing.request().map_err(|error| not_provided(error.into()))?;
+        Ok(Self { asked: Asked::Token, deadline: later(now, timeouts.for_exchange()), request })
+    }
+
+    /// The request for a transport, which awaits its answer for a while longer than the machine.
+    pub(super) fn outgoing(self, grace: Duration, timeouts: &Timeouts) -> Request<Body> {
+        let mut request = self.request.map(Body::from);
+        request.extensions_mut().insert(RequestContext {
+            deadline: Some(self.deadline + grace),
+            connect_timeout: Some(timeouts.for_connecting()),
+            body_idle_timeout: Some(timeouts.between_pieces()),
+            operation: self.asked.name(),
+            attempt: 1,
+        });
+        request
     }
 }
 
-/// An answer whose body has been read, or not, or not in time.
-///
-/// What opens a session says so in its head: if only the body is lost, the session is not, and
-/// giving up would leave it on the server.
-pub(super) fn answer_read(
-    purpose: Purpose,
-    parts: Parts,
-    body: Option<Result<Bytes, TransportError>>,
-) -> Result<Response<Bytes>, TransportError> {
-    let late = || Err(TransportError::new(TransportErrorKind::Timeout));
-    let body = body.unwrap_or_else(late);
-    let opened = purpose.opens_session() && parts.status.is_success();
-    match body {
-        Err(_) if opened => Ok(Response::from_parts(parts, Bytes::new())),
-        body => Ok(Response::from_parts(parts, body?)),
+impl From<Exchange> for Asking {
+    fn from(exchange: Exchange) -> Self {
+        let Exchange { request, purpose, deadline, .. } = exchange;
+        Self { asked: Asked::Exchange(purpose), deadline, request }
+    }
+}
+
+impl Asked {
+    /// The name in log events.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Exchange(purpose) => purpose.name(),
+            Self::Token => Borrowing::NAME,
+        }
+    }
+
+    /// How much of the answer is read.
+    pub(super) const fn limit(self) -> usize {
+        match self {
+            Self::Exchange(Purpose::Inspect | Purpose::ListProjects | Purpose::Status) => {
+                ANSWER_LIMIT
+            }
+            _ => ERROR_BODY_LIMIT,
+        }
+    }
+
+    /// Whether a success opens a session on the server.
+    pub(super) const fn opens_session(self) -> bool {
+        match self {
+            Self::Exchange(purpose) => purpose.opens_session(),
+            Self::Token => false,
+        }
+    }
+
+    /// There is no answer.
+    pub(super) fn failed(self, error: TransportError) -> Answer {
+        match self {
+            Self::Exchange(_) => Answer::Response(Err(error)),
+            Self::Token => Answer::Credentials(Err(not_provided(error.into()))),
+        }
+    }
+
+    /// An answer whose body has been read, or not, or (`None`) not in time.
+    ///
+    /// What opens a session says so in its head: if only the body is lost, the session is not, and
+    /// giving up would leave it on the server.
+    pub(super) fn answered(
+        self,
+        parts: Parts,
+        body: Option<Result<Bytes, TransportError>>,
+    ) -> Answer {
+        let late = || Err(TransportError::new(TransportErrorKind::Timeout));
+        let body = match body.unwrap_or_else(late) {
+            Err(_) if self.opens_session() && parts.status.is_success() => Bytes::new(),
+            Err(error) => return self.failed(error),
+            Ok(body) => body,
+        };
+        let response = Response::from_parts(parts, body);
+        match self {
+            Self::Exchange(_) => Answer::Response(Ok(response)),
+            Self::Token => {
+                let read = Borrowing::read(&response);
+                Answer::Credentials(read.map_err(|error| not_provided(error.into())))
+            }
+        }
+    }
+}
+
+impl Answer {
+    /// Tells the machine.
+    pub(super) fn tell(self, session: &mut Session, id: ExchangeId, now: Instant) {
+        match self {
+            Self::Credentials(supplied) => session.supply_credentials(id, supplied, now),
+            Self::Response(result) => session.handle_response(id, result, now),
+        }
     }
 }
 

@@ -1,26 +1,24 @@
 //! The driver itself, and the work of a flight: the session machine's outputs become exchanges,
 //! their answers its inputs.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::Response;
 use tracing::Instrument;
 
 use super::flight::Flight;
 use super::line::Line;
-use crate::contract::{BoxFuture, SharedTimer, SharedTransport, Sleep, TransportError};
+use crate::builder::Provider;
+use crate::contract::{BoxFuture, SharedTimer, SharedTransport, Sleep};
 use crate::driver::core::{Begun, Core, Driver, Locked, Outcome};
 use crate::driver::exchange::{
-    LATE_LOGIN_GRACE, Work, answer_limit, answer_read, late, no_provider, not_provided, outgoing,
+    Answer, Asking, LATE_LOGIN_GRACE, Work, late, no_provider, not_provided,
 };
 use crate::error::{Error, ErrorKind};
 use crate::policy::Timeouts;
-use crate::protocol::Credentials;
 use crate::session::{CloseOutcome, Command, Exchange, ExchangeId};
 use crate::toolkit::before;
 use crate::trace;
@@ -54,11 +52,13 @@ impl Driver for Tasks {
     }
 
     fn send_detached(&self, exchange: Exchange, timeouts: &Timeouts) {
-        let again = self.exchange(exchange.clone(), timeouts);
-        let answer = self.exchange(exchange, timeouts);
+        let again = self.ask(exchange.clone().into(), timeouts);
+        let answer = self.ask(exchange.into(), timeouts);
         self.transport.detach(Box::pin(async move {
             // Best effort: the server's idle timeout ends the session otherwise.
-            if answer.await.is_err_and(|error| error.is_unprocessed()) {
+            if let Answer::Response(Err(error)) = answer.await
+                && error.is_unprocessed()
+            {
                 drop(again.await);
             }
         }));
@@ -75,25 +75,50 @@ impl Driver for Tasks {
 }
 
 impl Tasks {
-    /// Sends one exchange of the session's own. The future borrows nothing from the connection.
-    fn exchange(
+    /// Sends one request of the session's own. The future borrows nothing from the connection.
+    fn ask(
         &self,
-        exchange: Exchange,
+        asking: Asking,
         timeouts: &Timeouts,
-    ) -> impl Future<Output = Result<Response<Bytes>, TransportError>> + Send + use<> {
-        let Exchange { request, purpose, deadline, .. } = exchange;
-        let grace = if purpose.opens_session() { LATE_LOGIN_GRACE } else { Duration::ZERO };
-        let request = outgoing(request, purpose, deadline + grace, timeouts);
+    ) -> impl Future<Output = Answer> + Send + use<> {
+        let Asking { asked, deadline, .. } = asking;
+        let grace = if asked.opens_session() { LATE_LOGIN_GRACE } else { Duration::ZERO };
+        let request = asking.outgoing(grace, timeouts);
         let (transport, timer) = (self.transport.clone(), self.timer.clone());
         async move {
-            let span = trace::exchange(purpose, &request);
-            let response = transport.send(request).instrument(span.clone()).await;
-            let response = response.inspect_err(|error| trace::failed(&span, error))?;
-            trace::answered(&span, response.status());
-            let (parts, body) = response.into_parts();
+            let span = trace::exchange(asked.name(), &request);
+            let (parts, body) = match transport.send(request).instrument(span.clone()).await {
+                Ok(response) => response.into_parts(),
+                Err(error) => {
+                    trace::failed(&span, &error);
+                    return asked.failed(error);
+                }
+            };
+            trace::answered(&span, parts.status);
             // What opens a session has said so by now: its body is not worth the grace.
-            let reading = body.collect(answer_limit(purpose));
-            answer_read(purpose, parts, before(Some(deadline), &*timer, reading).await)
+            let reading = body.collect(asked.limit());
+            asked.answered(parts, before(Some(deadline), &*timer, reading).await)
+        }
+    }
+
+    /// Asks for credentials.
+    fn supply(
+        &self,
+        provider: Option<Provider>,
+        timeouts: &Timeouts,
+    ) -> BoxFuture<'static, Answer> {
+        let asking = match provider {
+            Some(Provider::Given(provider)) => {
+                return Box::pin(async move {
+                    Answer::Credentials(provider.credentials().await.map_err(not_provided))
+                });
+            }
+            Some(Provider::Workstation(data)) => Asking::borrow(&data, self.now(), timeouts),
+            None => Err(no_provider()),
+        };
+        match asking {
+            Ok(asking) => Box::pin(self.ask(asking, timeouts)),
+            Err(error) => Box::pin(ready(Answer::Credentials(Err(error)))),
         }
     }
 }
@@ -167,11 +192,6 @@ struct UnderWay {
     answer: BoxFuture<'static, Answer>,
 }
 
-enum Answer {
-    Credentials(Result<Credentials, Error>),
-    Response(Result<Response<Bytes>, TransportError>),
-}
-
 impl Pump {
     fn new(core: &Arc<Core<Tasks>>) -> Self {
         Self {
@@ -186,22 +206,15 @@ impl Pump {
 
     fn begin(&mut self, core: &Core<Tasks>, work: Work) {
         let id = work.id();
-        let (opens_session, answer): (bool, BoxFuture<'static, Answer>) = match work {
+        let (driver, timeouts) = (&core.driver, &core.timeouts);
+        let (opens_session, answer) = match work {
             Work::Exchange(exchange) => {
-                let opens_session = exchange.purpose.opens_session();
-                let answer = core.driver.exchange(*exchange, &core.timeouts);
-                (opens_session, Box::pin(async move { Answer::Response(answer.await) }))
+                let asking = Asking::from(*exchange);
+                let opens_session = asking.asked.opens_session();
+                let answer: BoxFuture<'static, Answer> = Box::pin(driver.ask(asking, timeouts));
+                (opens_session, answer)
             }
-            Work::Credentials(_) => {
-                let provider = core.provider.clone();
-                let supplied = async move {
-                    Answer::Credentials(match provider {
-                        Some(provider) => provider.credentials().await.map_err(not_provided),
-                        None => Err(no_provider()),
-                    })
-                };
-                (false, Box::pin(supplied))
-            }
+            Work::Credentials(_) => (false, driver.supply(core.provider.clone(), timeouts)),
         };
         self.under_way.push(UnderWay { id, opens_session, answer });
     }
@@ -248,11 +261,7 @@ impl Pump {
 }
 
 fn deliver(core: &Core<Tasks>, locked: &mut Locked<Tasks>, id: ExchangeId, answer: Answer) {
-    let now = core.now();
-    match answer {
-        Answer::Credentials(supplied) => locked.session.supply_credentials(id, supplied, now),
-        Answer::Response(result) => locked.session.handle_response(id, result, now),
-    }
+    answer.tell(&mut locked.session, id, core.now());
     core.flush(locked);
 }
 

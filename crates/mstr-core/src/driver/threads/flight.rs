@@ -1,20 +1,15 @@
 //! The driver itself, and how threads share a login: one of them leads, the others wait for it.
 
 use std::sync::{Arc, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::Response;
-
-use crate::contract::{SharedBlockingTransport, TransportError};
+use crate::builder::Provider;
+use crate::contract::SharedBlockingTransport;
 use crate::driver::core::{Begun, Core, Driver, Outcome};
-use crate::driver::exchange::{
-    Work, answer_limit, answer_read, late, no_provider, not_provided, outgoing,
-};
+use crate::driver::exchange::{Answer, Asking, Work, late, no_provider, not_provided};
 use crate::error::{Error, ErrorKind};
 use crate::park::{block_on, block_on_until};
 use crate::policy::Timeouts;
-use crate::protocol::Credentials;
 use crate::session::{CloseOutcome, Command, Exchange, ExchangeId, Session};
 use crate::sync::{Condvar, Mutex, MutexGuard, lock};
 use crate::trace;
@@ -58,8 +53,7 @@ impl Driver for Threads {
     }
 
     fn send_detached(&self, exchange: Exchange, timeouts: &Timeouts) {
-        let Exchange { request, purpose, deadline, .. } = exchange;
-        self.0.send_detached(outgoing(request, purpose, deadline, timeouts));
+        self.0.send_detached(Asking::from(exchange).outgoing(Duration::ZERO, timeouts));
     }
 
     fn release(core: &Arc<Core<Self>>) {
@@ -163,23 +157,35 @@ impl Core<Threads> {
         }
     }
 
-    fn exchange(&self, exchange: Exchange) -> Result<Response<Bytes>, TransportError> {
-        let Exchange { request, purpose, deadline, .. } = exchange;
-        let request = outgoing(request, purpose, deadline, &self.timeouts);
-        let span = trace::exchange(purpose, &request);
+    fn ask(&self, asking: Asking) -> Answer {
+        let Asking { asked, deadline, .. } = asking;
+        let request = asking.outgoing(Duration::ZERO, &self.timeouts);
+        let span = trace::exchange(asked.name(), &request);
         let _entered = span.enter();
-        let response = self.driver.0.send(request);
-        let response = response.inspect_err(|error| trace::failed(&span, error))?;
-        trace::answered(&span, response.status());
-        let (parts, body) = response.into_parts();
-        let reading = body.collect(answer_limit(purpose));
-        let body = block_on_until(reading, Some(deadline), || self.now());
-        answer_read(purpose, parts, body)
+        let (parts, body) = match self.driver.0.send(request) {
+            Ok(response) => response.into_parts(),
+            Err(error) => {
+                trace::failed(&span, &error);
+                return asked.failed(error);
+            }
+        };
+        trace::answered(&span, parts.status);
+        let reading = body.collect(asked.limit());
+        asked.answered(parts, block_on_until(reading, Some(deadline), || self.now()))
     }
 
-    fn supply(&self) -> Result<Credentials, Error> {
-        let provider = self.provider.as_ref().ok_or_else(no_provider)?;
-        block_on(provider.credentials()).map_err(not_provided)
+    fn supply(&self) -> Answer {
+        let asking = match &self.provider {
+            Some(Provider::Given(provider)) => {
+                return Answer::Credentials(block_on(provider.credentials()).map_err(not_provided));
+            }
+            Some(Provider::Workstation(data)) => Asking::borrow(data, self.now(), &self.timeouts),
+            None => Err(no_provider()),
+        };
+        match asking {
+            Ok(asking) => self.ask(asking),
+            Err(error) => Answer::Credentials(Err(error)),
+        }
     }
 }
 
@@ -201,14 +207,13 @@ impl Leader<'_> {
             self.exchange = work.as_ref().map(Work::id);
             // Done without the lock. The machine is told, and may settle, under one.
             (outcome, deadline) = match work {
-                Some(Work::Credentials(id)) => {
-                    let supplied = core.supply();
-                    self.tell(|session, now| session.supply_credentials(id, supplied, now))
-                }
-                Some(Work::Exchange(exchange)) => {
-                    let id = exchange.id;
-                    let answer = core.exchange(*exchange);
-                    self.tell(|session, now| session.handle_response(id, answer, now))
+                Some(work) => {
+                    let id = work.id();
+                    let answer = match work {
+                        Work::Credentials(_) => core.supply(),
+                        Work::Exchange(exchange) => core.ask(Asking::from(*exchange)),
+                    };
+                    self.tell(|session, now| answer.tell(session, id, now))
                 }
                 None => {
                     // Without work it waits for something: the machine is never busy for nothing.
