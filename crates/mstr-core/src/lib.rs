@@ -139,9 +139,9 @@ pub mod blocking {
 
 pub use builder::{Builder, NoTransport};
 pub use contract::{
-    BlockingTransport, Body, BoxError, BoxFuture, RequestContext, Sent, SharedBlockingTransport,
-    SharedTimer, SharedTransport, Sleep, Timer, Transport, TransportError, TransportErrorKind,
-    TransportInfo,
+    BlockingTransport, Body, BoxError, BoxFuture, Pending, RequestContext, Sent,
+    SharedBlockingTransport, SharedTimer, SharedTransport, Sleep, Timer, Transport, TransportError,
+    TransportErrorKind, TransportInfo,
 };
 pub use driver::Events;
 pub use driver::tasks::{Connection, ProjectScope, Response};

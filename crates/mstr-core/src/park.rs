@@ -1,7 +1,7 @@
 //! Waiting for a future on the calling thread.
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
@@ -21,16 +21,10 @@ impl Wake for Unpark {
 
 /// Parks the thread until `future` is ready.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    let waker = own_waker();
-    let mut cx = Context::from_waker(&waker);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-            return output;
-        }
-        // A wake-up between the poll and this is not lost: it makes the next park return at once.
+    loop_on(pin!(future), || {
         thread::park();
-    }
+        None
+    })
 }
 
 /// Parks the thread until `future` is ready, at most until `deadline`. `None` if it has passed.
@@ -40,18 +34,48 @@ pub(crate) fn block_on_until<F: Future>(
     now: impl Fn() -> Instant,
 ) -> Option<F::Output> {
     let Some(deadline) = deadline else { return Some(block_on(future)) };
-    let mut future = pin!(future);
+    block_on_while(future, || {
+        let left = deadline.saturating_duration_since(now());
+        if left.is_zero() {
+            return false;
+        }
+        thread::park_timeout(left);
+        true
+    })
+}
+
+/// Waits for `future` on this thread. Between two looks at it `park` is called, which returns when
+/// the thread has been unparked, or earlier; or says that it is not to be waited for any longer.
+pub(crate) fn block_on_while<F: Future>(
+    future: F,
+    mut park: impl FnMut() -> bool,
+) -> Option<F::Output> {
+    let future = async { Some(future.await) };
+    loop_on(pin!(future), || (!park()).then_some(None))
+}
+
+/// Parks the thread until it is unparked or `alarm` is ready. May return early.
+pub(crate) fn park_beside(alarm: Pin<&mut (impl Future<Output = ()> + ?Sized)>) {
+    if alarm.poll(&mut Context::from_waker(&own_waker())).is_pending() {
+        thread::park();
+    }
+}
+
+/// Polls until there is an output, of the future or of `otherwise`.
+fn loop_on<F: Future>(
+    mut future: Pin<&mut F>,
+    mut otherwise: impl FnMut() -> Option<F::Output>,
+) -> F::Output {
     let waker = own_waker();
     let mut cx = Context::from_waker(&waker);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-            return Some(output);
+            return output;
         }
-        let left = deadline.saturating_duration_since(now());
-        if left.is_zero() {
-            return None;
+        // A wake-up between the poll and a park is not lost: it makes the park return at once.
+        if let Some(output) = otherwise() {
+            return output;
         }
-        thread::park_timeout(left);
     }
 }
 

@@ -13,8 +13,8 @@ use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::{Request, Response};
 use http_body::{Frame, SizeHint};
 use mstr_core::{
-    BlockingTransport, Body, BoxFuture, RequestContext, Sent, SharedTimer, Sleep, Timer, Transport,
-    TransportError, TransportErrorKind, TransportInfo,
+    BlockingTransport, Body, BoxFuture, Pending, RequestContext, Sent, SharedTimer, Sleep, Timer,
+    Transport, TransportError, TransportErrorKind, TransportInfo,
 };
 
 use crate::clock::Clock;
@@ -39,6 +39,7 @@ const PIECE: usize = 64 * 1024;
 /// polled, so that whoever drops its future has always left something behind.
 ///
 /// Also a [`BlockingTransport`], in [`VirtualTime`] only: there, waiting lets the time pass at once.
+/// A credential provider that waits for something outside of this clock is late, too.
 #[derive(Clone)]
 pub struct FakeTransport {
     shared: Arc<Shared>,
@@ -100,6 +101,70 @@ impl FakeTransport {
         let now = self.time.now();
         Ok(self.server(|server| server.handle(request, now)))
     }
+
+    /// Hands a request of blocking code to the server.
+    fn begin(&self, request: Request<Body>) -> Result<Coming, TransportError> {
+        let (parts, body) = request.into_parts();
+        let context = parts.extensions.get::<RequestContext>().copied().unwrap_or_default();
+        if self.time.as_virtual().is_none() {
+            return Err(TransportError::new(TransportErrorKind::Config).with_detail(ON_THREADS));
+        }
+        let body = futures_executor::block_on(body.collect(UPLOAD_LIMIT))?;
+        let reply = self.deliver(Request::from_parts(parts, body))?;
+        let stalled = reply.fault == Some(SocketFault::Stall);
+        let due = (!stalled).then(|| self.time.now() + reply.after);
+        let late_at = context.deadline.filter(|deadline| due.is_none_or(|due| due > *deadline));
+        Ok(Coming { reply, context, until: late_at.or(due), late: late_at.is_some() })
+    }
+}
+
+/// What the server has answered, on its way to a thread.
+struct Coming {
+    reply: Reply,
+    context: RequestContext,
+    /// When it arrives; `None` is never.
+    until: Option<Instant>,
+    /// What arrives is the deadline.
+    late: bool,
+}
+
+impl Coming {
+    fn arrive(self, time: &Clock, waits: Waits) -> Answer {
+        if self.late { Err(late()) } else { answer(self.reply, &self.context, time, waits) }
+    }
+}
+
+type Answer = Result<Response<Body>, TransportError>;
+
+/// An exchange that a thread has begun.
+struct Started {
+    /// Until it has been taken.
+    coming: Option<Result<Coming, TransportError>>,
+    transport: FakeTransport,
+}
+
+impl Pending for Started {
+    fn wait_until(&mut self, deadline: Instant) -> Option<Answer> {
+        let coming = match self.coming.take()? {
+            Ok(coming) => coming,
+            Err(error) => return Some(Err(error)),
+        };
+        if let Some(until) = coming.until.filter(|until| *until <= deadline) {
+            BlockingTransport::sleep_until(&self.transport, until);
+            return Some(coming.arrive(&self.transport.time, Waits::Parked));
+        }
+        BlockingTransport::sleep_until(&self.transport, deadline);
+        self.coming = Some(Ok(coming));
+        None
+    }
+
+    fn detach(self: Box<Self>, then: Box<dyn FnOnce(Answer) + Send>) {
+        // Nothing runs in the background of threads, so it is over at once.
+        if let Some(coming) = self.coming {
+            let time = &self.transport.time;
+            then(coming.and_then(|coming| coming.arrive(time, Waits::Parked)));
+        }
+    }
 }
 
 #[async_trait]
@@ -121,7 +186,7 @@ impl Transport for FakeTransport {
             }
             (_, None) => std::future::pending::<()>().await,
         }
-        answer(reply, &context, &self.time, false)
+        answer(reply, &context, &self.time, Waits::Polled)
     }
 
     fn timer(&self) -> SharedTimer {
@@ -139,27 +204,18 @@ impl Transport for FakeTransport {
 
 impl BlockingTransport for FakeTransport {
     fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
-        let (parts, body) = request.into_parts();
-        let context = parts.extensions.get::<RequestContext>().copied().unwrap_or_default();
-        if self.time.as_virtual().is_none() {
-            return Err(TransportError::new(TransportErrorKind::Config).with_detail(ON_THREADS));
-        }
-        let body = futures_executor::block_on(body.collect(UPLOAD_LIMIT))?;
-        let reply = self.deliver(Request::from_parts(parts, body))?;
-        let due = self.time.now() + reply.after;
-        let stalled = reply.fault == Some(SocketFault::Stall);
-        let late_at = context.deadline.filter(|deadline| stalled || due > *deadline);
-        if let Some(deadline) = late_at {
-            BlockingTransport::sleep_until(self, deadline);
-            return Err(late());
-        }
-        if stalled {
+        let coming = self.begin(request)?;
+        let Some(until) = coming.until else {
             // Nothing to wait for: without a deadline this thread would never come back.
             return Err(TransportError::new(TransportErrorKind::Canceled)
                 .with_detail("stalled, and there is no deadline"));
-        }
-        BlockingTransport::sleep_until(self, due);
-        answer(reply, &context, &self.time, true)
+        };
+        BlockingTransport::sleep_until(self, until);
+        coming.arrive(&self.time, Waits::InPlace)
+    }
+
+    fn start(&self, request: Request<Body>) -> Box<dyn Pending> {
+        Box::new(Started { coming: Some(self.begin(request)), transport: self.clone() })
     }
 
     fn now(&self) -> Instant {
@@ -169,8 +225,16 @@ impl BlockingTransport for FakeTransport {
     fn sleep_until(&self, deadline: Instant) {
         // On another clock nothing is sent, so there is nothing to wait for.
         let Some(time) = self.time.as_virtual() else { return };
-        time.advance(deadline.saturating_duration_since(time.now()));
+        time.advance_to(deadline);
         // Other threads may have been waiting for this moment.
+        std::thread::yield_now();
+    }
+
+    fn park_until(&self, deadline: Instant) {
+        let Some(time) = self.time.as_virtual() else {
+            return std::thread::park_timeout(deadline.saturating_duration_since(self.time.now()));
+        };
+        time.advance_to(time.next_due().map_or(deadline, |due| due.min(deadline)));
         std::thread::yield_now();
     }
 
@@ -199,12 +263,7 @@ fn late() -> TransportError {
 }
 
 /// What arrives of a reply.
-fn answer(
-    reply: Reply,
-    context: &RequestContext,
-    time: &Clock,
-    blocking: bool,
-) -> Result<Response<Body>, TransportError> {
+fn answer(reply: Reply, context: &RequestContext, time: &Clock, waits: Waits) -> Answer {
     let Reply { response, fault, .. } = reply;
     match fault {
         Some(SocketFault::Refuse) => {
@@ -242,7 +301,7 @@ fn answer(
             pause,
             idle_timeout: context.body_idle_timeout,
             time: time.clone(),
-            blocking,
+            waits,
             sleep: None,
         }),
     };
@@ -259,9 +318,19 @@ struct Arriving {
     pause: Duration,
     idle_timeout: Option<Duration>,
     time: Clock,
-    /// Nobody else lets the time pass: waiting does.
-    blocking: bool,
+    waits: Waits,
     sleep: Option<(Sleep, bool)>,
+}
+
+/// Who lets the time pass while a body is waited for.
+#[derive(Clone, Copy)]
+enum Waits {
+    /// Whoever runs the clock.
+    Polled,
+    /// The body itself, as soon as it is looked at.
+    InPlace,
+    /// The thread that waits for it, with [`BlockingTransport::park_until`].
+    Parked,
 }
 
 enum Pieces {
@@ -315,15 +384,14 @@ impl http_body::Body for Arriving {
                     let late = limit.is_some_and(|limit| pause > limit);
                     let wait = if late { limit } else { (!stalled).then_some(pause) };
                     // Without a limit, a body that has stopped is waited for for ever.
-                    let sleep: Sleep = match wait {
-                        Some(wait) if this.blocking => {
-                            if let Some(time) = this.time.as_virtual() {
-                                time.advance(wait);
-                            }
+                    let sleep: Sleep = match (wait, this.waits, this.time.as_virtual()) {
+                        (None, ..) => Box::pin(std::future::pending()),
+                        (Some(wait), Waits::InPlace, Some(time)) => {
+                            time.advance(wait);
                             Box::pin(std::future::ready(()))
                         }
-                        Some(wait) => this.time.sleep(wait),
-                        None => Box::pin(std::future::pending()),
+                        (Some(wait), Waits::Parked, Some(time)) => time.sleep_of_thread(wait),
+                        (Some(wait), ..) => this.time.sleep(wait),
                     };
                     this.sleep.insert((sleep, late))
                 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use mstr_core::blocking::BlockOn;
-use mstr_core::{BlockingTransport, Body, TransportError, TransportInfo};
+use mstr_core::{BlockingTransport, Body, Pending, TransportError, TransportInfo};
 
 use crate::builder::IsahcTransportBuilder;
 use crate::transport::IsahcTransport;
@@ -40,12 +40,20 @@ impl BlockingTransport for IsahcBlocking {
         self.0.send(request)
     }
 
+    fn start(&self, request: http::Request<Body>) -> Box<dyn Pending> {
+        self.0.start(request)
+    }
+
     fn now(&self) -> Instant {
         self.0.now()
     }
 
     fn sleep_until(&self, deadline: Instant) {
         self.0.sleep_until(deadline);
+    }
+
+    fn park_until(&self, deadline: Instant) {
+        self.0.park_until(deadline);
     }
 
     fn send_detached(&self, request: http::Request<Body>) {

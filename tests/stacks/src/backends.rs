@@ -68,7 +68,7 @@ pub mod ureq {
 
     use ::ureq::Agent;
     use ::ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
-    use mstr_core::{BoxError, BoxFuture, SharedTransport};
+    use mstr_core::{BoxError, BoxFuture, SharedBlockingTransport, SharedTransport};
     use mstr_fake::conformance::{Backend, Capability, OnThreads, Target};
     use rustls::crypto::aws_lc_rs;
 
@@ -84,6 +84,7 @@ pub mod ureq {
 
         fn lacks(&self) -> &'static [(Capability, &'static str)] {
             &[
+                (Capability::BoundedWaits, "a call that blocks comes back when it has ended"),
                 (Capability::EarlyAnswer, "it reads once it has written"),
                 (Capability::Http2, "it speaks HTTP/1.1"),
                 (Capability::HttpProxy, "the example leaves proxies out"),
@@ -94,6 +95,10 @@ pub mod ureq {
         }
 
         fn transport(&self, target: &Target) -> Result<SharedTransport, BoxError> {
+            Ok(SharedTransport::new(OnThreads::new(self.blocking(target)?)))
+        }
+
+        fn blocking(&self, target: &Target) -> Result<SharedBlockingTransport, BoxError> {
             let mut tls = TlsConfig::builder()
                 .unversioned_rustls_crypto_provider(Arc::new(aws_lc_rs::default_provider()))
                 .root_certs(RootCerts::PlatformVerifier);
@@ -107,7 +112,7 @@ pub mod ureq {
                 tls = tls.client_cert(Some(ClientCert::new_with_certs(&[certificate], key)));
             }
             let config = Agent::config_builder().tls_config(tls.build());
-            Ok(SharedTransport::new(OnThreads::new(UreqTransport::new(config))))
+            Ok(SharedBlockingTransport::new(UreqTransport::new(config)))
         }
 
         fn run(&self, case: BoxFuture<'static, ()>) {

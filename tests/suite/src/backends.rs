@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mstr::TlsConfig;
-use mstr_core::{BoxError, BoxFuture, SharedTransport};
+use mstr_core::{BoxError, BoxFuture, SharedBlockingTransport, SharedTransport};
 use mstr_fake::conformance::{Backend, Capability, OnThreads, Target};
 use mstr_hyper::blocking::HyperBlocking;
 use mstr_hyper::{HyperTransport, HyperTransportBuilder};
@@ -66,8 +66,11 @@ impl Backend for HyperOnThreads {
     }
 
     fn transport(&self, target: &Target) -> Result<SharedTransport, BoxError> {
-        let transport = HyperBlocking::from_builder(Hyper::settings(target))?;
-        Ok(SharedTransport::new(OnThreads::new(transport)))
+        Ok(SharedTransport::new(OnThreads::new(self.blocking(target)?)))
+    }
+
+    fn blocking(&self, target: &Target) -> Result<SharedBlockingTransport, BoxError> {
+        Ok(SharedBlockingTransport::new(HyperBlocking::from_builder(Hyper::settings(target))?))
     }
 
     fn run(&self, case: BoxFuture<'static, ()>) {
@@ -140,8 +143,11 @@ impl Backend for IsahcOnThreads {
     }
 
     fn transport(&self, target: &Target) -> Result<SharedTransport, BoxError> {
-        let transport = IsahcBlocking::from_builder(Isahc::settings(target))?;
-        Ok(SharedTransport::new(OnThreads::new(transport)))
+        Ok(SharedTransport::new(OnThreads::new(self.blocking(target)?)))
+    }
+
+    fn blocking(&self, target: &Target) -> Result<SharedBlockingTransport, BoxError> {
+        Ok(SharedBlockingTransport::new(IsahcBlocking::from_builder(Isahc::settings(target))?))
     }
 
     fn run(&self, case: BoxFuture<'static, ()>) {

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use http::{Method, Request, Response};
 use mstr::{
     BlockingTransport, Body, BoxFuture, CloseOutcome, CredentialProvider, Credentials, Error,
-    RequestBuilder, SessionStatus, SharedTimer, Timeouts, Transport, TransportError, User,
+    Pending, RequestBuilder, SessionStatus, SharedTimer, Timeouts, Transport, TransportError, User,
     blocking,
 };
 use mstr_fake::{FakeTransport, Fault, Purpose, Server, ServerBuilder, VirtualTime};
@@ -119,6 +119,13 @@ impl BlockingTransport for OnItsWay {
         }
     }
 
+    fn start(&self, request: Request<Body>) -> Box<dyn Pending> {
+        match (self.1.fails)(&request) {
+            Some(error) => Box::new(Lost(Some(error))),
+            None => Box::new(OnItsWayBack(self.0.start(request), self.1.clone())),
+        }
+    }
+
     fn now(&self) -> Instant {
         self.0.now()
     }
@@ -127,8 +134,38 @@ impl BlockingTransport for OnItsWay {
         BlockingTransport::sleep_until(&self.0, deadline);
     }
 
+    fn park_until(&self, deadline: Instant) {
+        self.0.park_until(deadline);
+    }
+
     fn send_detached(&self, request: Request<Body>) {
         self.0.send_detached(request);
+    }
+}
+
+/// What the server is answering.
+struct OnItsWayBack(Box<dyn Pending>, Way);
+
+type Then = Box<dyn FnOnce(Result<Response<Body>, TransportError>) + Send>;
+
+impl Pending for OnItsWayBack {
+    fn wait_until(&mut self, at: Instant) -> Option<Result<Response<Body>, TransportError>> {
+        let answer = self.0.wait_until(at)?;
+        Some(answer.map(|response| self.1.back(response)))
+    }
+
+    fn detach(self: Box<Self>, then: Then) {
+        let Self(pending, way) = *self;
+        pending.detach(Box::new(move |answer| then(answer.map(|response| way.back(response)))));
+    }
+}
+
+/// What never reaches the server.
+struct Lost(Option<TransportError>);
+
+impl Pending for Lost {
+    fn wait_until(&mut self, _: Instant) -> Option<Result<Response<Body>, TransportError>> {
+        self.0.take().map(Err)
     }
 }
 
@@ -155,6 +192,16 @@ impl Driver {
 
     pub(crate) fn provided(self, server: ServerBuilder, provider: impl CredentialProvider) -> Rig {
         self.build(server, Setting::default(), Some(provider))
+    }
+
+    pub(crate) fn provided_within(
+        self,
+        server: ServerBuilder,
+        total: Duration,
+        provider: impl CredentialProvider,
+    ) -> Rig {
+        let timeouts = Timeouts::new().total(Some(total));
+        self.build(server, Setting { timeouts, ..Setting::default() }, Some(provider))
     }
 
     fn build(

@@ -9,14 +9,15 @@ use http::{Request, Response};
 
 use super::watched::Watched;
 use crate::contract::{BlockingTransport, Body, SharedTimer, TransportError, TransportInfo};
-use crate::park::block_on;
+use crate::park::{block_on, park_beside};
 
 /// Makes a blocking transport of `send`, a function that sends a request and waits for the
 /// answer.
 ///
 /// `send` has to come back by the deadline in the request's
 /// [`RequestContext`](crate::RequestContext), and the body that it returns has to keep the
-/// body idle timeout: nobody can end a call that blocks from outside. The
+/// body idle timeout: nobody can end a call that blocks from outside, so opening a session may
+/// exceed [`Timeouts::total`](crate::Timeouts::total) by one attempt. The
 /// [module documentation](super) says what is done for it and what it has to do besides.
 /// [`UploadReader`](crate::toolkit::UploadReader) and [`ReadBody`](crate::toolkit::ReadBody) turn
 /// bodies into readers and back.
@@ -103,6 +104,13 @@ where
         match &self.timer {
             Some(timer) => block_on(timer.sleep_until(deadline)),
             None => system_sleep_until(deadline),
+        }
+    }
+
+    fn park_until(&self, deadline: Instant) {
+        match &self.timer {
+            Some(timer) => park_beside(timer.sleep_until(deadline).as_mut()),
+            None => thread::park_timeout(deadline.saturating_duration_since(system_now())),
         }
     }
 

@@ -1,12 +1,14 @@
 //! Any asynchronous transport as a blocking one.
 
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::contract::{
-    BlockingTransport, Body, SharedTimer, Transport, TransportError, TransportInfo,
+    BlockingTransport, Body, BoxFuture, Pending, SharedTimer, Transport, TransportError,
+    TransportInfo,
 };
-use crate::park::block_on;
+use crate::park::{block_on, park_beside};
 use crate::toolkit::before;
 
 /// How long a request that nobody waits for may take.
@@ -43,12 +45,30 @@ impl<T: Transport> BlockingTransport for BlockOn<T> {
         block_on(self.transport.send(request))
     }
 
+    fn start(&self, request: http::Request<Body>) -> Box<dyn Pending> {
+        let transport = Arc::clone(&self.transport);
+        let mut sending: BoxFuture<'static, Answer> =
+            Box::pin(async move { transport.send(request).await });
+        // Sent now, not when somebody waits for it.
+        let polled = sending.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let state = match polled {
+            Poll::Ready(answer) => State::Answered(Some(answer)),
+            Poll::Pending => State::Sending(sending),
+        };
+        let (transport, timer) = (Arc::clone(&self.transport), self.timer.clone());
+        Box::new(Started { state, transport, timer })
+    }
+
     fn now(&self) -> Instant {
         self.timer.now()
     }
 
     fn sleep_until(&self, deadline: Instant) {
         block_on(self.timer.sleep_until(deadline));
+    }
+
+    fn park_until(&self, deadline: Instant) {
+        park_beside(self.timer.sleep_until(deadline).as_mut());
     }
 
     fn send_detached(&self, request: http::Request<Body>) {
@@ -61,5 +81,41 @@ impl<T: Transport> BlockingTransport for BlockOn<T> {
 
     fn info(&self) -> TransportInfo {
         self.transport.info()
+    }
+}
+
+type Answer = Result<http::Response<Body>, TransportError>;
+
+/// An exchange that has begun. Nobody polls it while nobody waits.
+struct Started<T> {
+    state: State,
+    transport: Arc<T>,
+    timer: SharedTimer,
+}
+
+enum State {
+    /// Until it has been taken.
+    Answered(Option<Answer>),
+    Sending(BoxFuture<'static, Answer>),
+}
+
+impl<T: Transport> Pending for Started<T> {
+    fn wait_until(&mut self, deadline: Instant) -> Option<Answer> {
+        let sending = match &mut self.state {
+            State::Answered(answer) => return answer.take(),
+            State::Sending(sending) => sending.as_mut(),
+        };
+        let answer = block_on(before(Some(deadline), &*self.timer, sending))?;
+        self.state = State::Answered(None);
+        Some(answer)
+    }
+
+    fn detach(self: Box<Self>, then: Box<dyn FnOnce(Answer) + Send>) {
+        match self.state {
+            State::Answered(answer) => drop(answer.map(then)),
+            State::Sending(sending) => {
+                self.transport.detach(Box::pin(async move { then(sending.await) }));
+            }
+        }
     }
 }

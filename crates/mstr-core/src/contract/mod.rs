@@ -36,10 +36,19 @@
 //!   `Content-Type` or `User-Agent` of its own.
 //! - Log header values.
 //!
+//! # Waiting in steps
+//!
+//! A call that blocks cannot be given up from outside. So a [`BlockingTransport`] has `start`
+//! besides `send`: the [`Pending`] that it returns is waited for until an instant, put aside, and
+//! waited for again by another thread. That is how a thread comes back within its own time and
+//! the login that it has begun is finished by the next one. A transport that leaves `start` as it
+//! is sends in place; it says so as a missing capability, and the time of a thread may then be
+//! exceeded by one attempt.
+//!
 //! # Cancel safety
 //!
 //! Dropping `send`'s future or the response's [`Body`] aborts that exchange only; the transport
-//! stays usable and nothing else observes the drop. After a drop the caller must assume that the
+//! stays usable and nothing else observes the drop. The same holds for a [`Pending`]. After a drop the caller must assume that the
 //! request may have been processed.
 
 mod body;
@@ -52,7 +61,7 @@ pub use body::{Body, COLLECT_PREALLOCATION_LIMIT};
 pub use timer::{SharedTimer, Sleep, Timer};
 pub(crate) use transport::not_detached;
 pub use transport::{
-    BlockingTransport, BoxFuture, RequestContext, SharedBlockingTransport, SharedTransport,
-    Transport, TransportInfo,
+    BlockingTransport, BoxFuture, Pending, RequestContext, SharedBlockingTransport,
+    SharedTransport, Transport, TransportInfo,
 };
 pub use transport_error::{BoxError, Sent, TransportError, TransportErrorKind};

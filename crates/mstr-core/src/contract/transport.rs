@@ -5,6 +5,7 @@ use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -75,11 +76,31 @@ pub trait BlockingTransport: fmt::Debug + Send + Sync + 'static {
     /// Only failures below HTTP; a 500 is a response.
     fn send(&self, request: http::Request<Body>) -> Result<http::Response<Body>, TransportError>;
 
+    /// Begins to send one request, whose answer can be waited for in several steps.
+    ///
+    /// The requests of the session's own are sent this way: a thread whose time is over leaves
+    /// what it has begun to the next one.
+    ///
+    /// The default runs [`send`](Self::send) in place, and what it returns has its answer already.
+    /// With it, [`Timeouts::total`](crate::Timeouts::total) may be exceeded by one attempt.
+    fn start(&self, request: http::Request<Body>) -> Box<dyn Pending> {
+        Box::new(Answered(Some(self.send(request))))
+    }
+
     /// The current instant.
     fn now(&self) -> Instant;
 
     /// Blocks the calling thread until `deadline`.
     fn sleep_until(&self, deadline: Instant);
+
+    /// Parks the calling thread until it is unparked, at most until `deadline`. May return early.
+    ///
+    /// Whoever waits for a future does it with this: for a credential provider, or for the body of
+    /// an answer. The default is right for every transport whose [`now`](Self::now) is the
+    /// system's.
+    fn park_until(&self, deadline: Instant) {
+        thread::park_timeout(deadline.saturating_duration_since(self.now()));
+    }
 
     /// Sends `request` in the background and ignores the answer, if this transport can do so
     /// without blocking. The counterpart of [`Transport::detach`].
@@ -90,6 +111,52 @@ pub trait BlockingTransport: fmt::Debug + Send + Sync + 'static {
     /// Name and version, for the `User-Agent` header and bug reports.
     fn info(&self) -> TransportInfo {
         TransportInfo::default()
+    }
+}
+
+/// An exchange that [`BlockingTransport::start`] has begun. Dropping it aborts that exchange only.
+pub trait Pending: Send {
+    /// Waits for the response's head, at most until `deadline`. `None` if it is not there by then;
+    /// it can be waited for again, by any thread.
+    ///
+    /// An answer that has arrived is returned whatever the time. It is returned once.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`BlockingTransport::send`].
+    fn wait_until(
+        &mut self,
+        deadline: Instant,
+    ) -> Option<Result<http::Response<Body>, TransportError>>;
+
+    /// Lets the exchange go on in the background and gives its answer to `then`, if this transport
+    /// has something that can. Must return at once.
+    ///
+    /// Used for one purpose: to log a session out whose login is no longer waited for. The default
+    /// gives the exchange up, and the server's idle timeout ends the session instead.
+    fn detach(
+        self: Box<Self>,
+        then: Box<dyn FnOnce(Result<http::Response<Body>, TransportError>) + Send>,
+    ) {
+        drop(then);
+    }
+}
+
+/// What was sent in place. The answer, until it has been taken.
+struct Answered(Option<Result<http::Response<Body>, TransportError>>);
+
+impl Pending for Answered {
+    fn wait_until(&mut self, _: Instant) -> Option<Result<http::Response<Body>, TransportError>> {
+        self.0.take()
+    }
+
+    fn detach(
+        self: Box<Self>,
+        then: Box<dyn FnOnce(Result<http::Response<Body>, TransportError>) + Send>,
+    ) {
+        if let Some(answer) = self.0 {
+            then(answer);
+        }
     }
 }
 
@@ -172,12 +239,20 @@ macro_rules! forward_blocking_transport {
                 (**self).send(request)
             }
 
+            fn start(&self, request: http::Request<Body>) -> Box<dyn Pending> {
+                (**self).start(request)
+            }
+
             fn now(&self) -> Instant {
                 (**self).now()
             }
 
             fn sleep_until(&self, deadline: Instant) {
                 (**self).sleep_until(deadline);
+            }
+
+            fn park_until(&self, deadline: Instant) {
+                (**self).park_until(deadline);
             }
 
             fn send_detached(&self, request: http::Request<Body>) {

@@ -1,6 +1,7 @@
 //! What the suite has to be told about a transport.
 
-use mstr_core::{BoxError, BoxFuture, ProxyConfig, SharedTransport};
+use mstr_core::blocking::BlockOn;
+use mstr_core::{BoxError, BoxFuture, ProxyConfig, SharedBlockingTransport, SharedTransport};
 
 /// A transport under test.
 pub trait Backend: Send + Sync + 'static {
@@ -18,6 +19,19 @@ pub trait Backend: Send + Sync + 'static {
     ///
     /// Any; the case fails with it.
     fn transport(&self, target: &Target) -> Result<SharedTransport, BoxError>;
+
+    /// The same for threads, to be waited for in steps
+    /// ([`start`](mstr_core::BlockingTransport::start)).
+    ///
+    /// The default is [`transport`](Self::transport) with the calling thread parked. A backend over
+    /// [`OnThreads`](super::OnThreads) returns what is inside.
+    ///
+    /// # Errors
+    ///
+    /// Any; the case fails with it.
+    fn blocking(&self, target: &Target) -> Result<SharedBlockingTransport, BoxError> {
+        Ok(SharedBlockingTransport::new(BlockOn::new(self.transport(target)?)))
+    }
 
     /// Runs `case` to its end, on whatever runtime the transport needs.
     fn run(&self, case: BoxFuture<'static, ()>);
@@ -41,6 +55,9 @@ pub struct Target {
 pub enum Capability {
     /// Adds no header that was not given, where HTTP does not ask for it.
     BareRequests,
+    /// Comes back to a thread that waits for an answer at the instant that it has named. (Others
+    /// finish the attempt, and [`Timeouts::total`](mstr_core::Timeouts::total) is exceeded by it.)
+    BoundedWaits,
     /// Shows a certificate of its own.
     ClientIdentity,
     /// Delivers an answer that comes before the request's body has been sent.
@@ -72,7 +89,7 @@ pub enum Capability {
 }
 
 impl Capability {
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::Every,
         Self::Tls,
         Self::ClientIdentity,
@@ -83,6 +100,7 @@ impl Capability {
         Self::EarlyHead,
         Self::EarlyAnswer,
         Self::SilentPeerCancel,
+        Self::BoundedWaits,
         Self::SingleReads,
         Self::PromptReuse,
         Self::HttpProxy,
@@ -95,6 +113,10 @@ impl Capability {
     pub const fn describe(self) -> &'static str {
         match self {
             Self::BareRequests => "adds no header of its own",
+            Self::BoundedWaits => {
+                "keeps `total` while it opens, renews and closes, which may exceed it by one \
+                 attempt otherwise"
+            }
             Self::ClientIdentity => "a client certificate",
             Self::EarlyAnswer => "an answer before the upload has ended",
             Self::EarlyHead => "an answer's head before its body begins",

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
-use mstr_core::{Body, RequestContext, SharedTransport, TransportError};
+use mstr_core::{Body, RequestContext, SharedBlockingTransport, SharedTransport, TransportError};
 
 use super::backend::{Backend, Target};
 use crate::loopback::{RawConnection, RawServer};
@@ -54,6 +54,14 @@ impl Context {
             }
             Ok(())
         })
+    }
+
+    /// A transport of the same kind for threads.
+    pub(super) fn blocking(&self) -> SharedBlockingTransport {
+        match self.backend.blocking(&Target::default()) {
+            Ok(transport) => transport,
+            Err(error) => panic!("{} could not be built: {error}", self.backend.name()),
+        }
     }
 
     pub(super) async fn send(

@@ -96,6 +96,12 @@ macro_rules! __with_conformance_cases {
             tls: a_server_that_cannot_be_trusted_is_refused_before_anything_is_sent [Tls],
             tls: a_trusted_server_is_reached [Tls],
             tls: http_2_is_spoken_with_servers_that_choose_it [Http2],
+            waiting: a_refused_connection_is_told_to_whoever_waits [Every],
+            waiting: a_started_exchange_ends_by_its_deadline [Every],
+            waiting: a_started_exchange_is_answered_once [Every],
+            waiting: a_started_exchange_that_is_dropped_leaves_the_others_alone [BoundedWaits],
+            waiting: a_wait_ends_in_time_and_another_thread_gets_the_answer [BoundedWaits],
+            waiting: what_is_left_to_the_background_is_answered_or_given_up [BoundedWaits],
         }
     };
 }

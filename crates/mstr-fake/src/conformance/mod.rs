@@ -36,7 +36,8 @@
 //! singly. [`run_all`] does the same without macros. A case can only be skipped by declaring that
 //! the stack lacks a [`Capability`], with the reason; [`table`] shows who lacks what.
 //!
-//! A [`BlockingTransport`](mstr_core::BlockingTransport) runs the same cases as [`OnThreads`].
+//! A [`BlockingTransport`](mstr_core::BlockingTransport) runs the same cases as [`OnThreads`], and
+//! those about waiting in steps as it is ([`Backend::blocking`]).
 //!
 //! The servers are real sockets on this machine, some of them written byte by byte
 //! ([`RawServer`]), because most of the contract is about servers that misbehave.
@@ -56,6 +57,7 @@ mod proxy;
 mod session;
 mod threads;
 mod tls;
+mod waiting;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -7,7 +7,9 @@ use std::thread;
 use std::time::Instant;
 
 use mstr_core::blocking::BlockOn;
-use mstr_core::{BlockingTransport, Body, TransportError, TransportErrorKind, TransportInfo};
+use mstr_core::{
+    BlockingTransport, Body, Pending, TransportError, TransportErrorKind, TransportInfo,
+};
 use tokio::runtime::{self, Handle};
 use tokio::sync::mpsc;
 
@@ -21,8 +23,8 @@ use crate::transport::HyperTransport;
 /// be used and dropped inside asynchronous code, where it blocks the calling thread but does not
 /// panic. Response bodies are read without a runtime as well.
 ///
-/// The thread ends when the transport, the bodies of its responses and the requests it was told
-/// to send in the background are gone. Dropping the transport does not wait for that.
+/// The thread ends when the transport, the bodies of its responses, the requests it has started
+/// and those it was told to send in the background are gone. Dropping the transport does not wait for that.
 pub struct HyperBlocking(BlockOn<HyperTransport>);
 
 impl HyperBlocking {
@@ -50,6 +52,11 @@ impl HyperBlocking {
 impl BlockingTransport for HyperBlocking {
     fn send(&self, request: http::Request<Body>) -> Result<http::Response<Body>, TransportError> {
         self.0.send(request)
+    }
+
+    fn start(&self, request: http::Request<Body>) -> Box<dyn Pending> {
+        // It holds the transport, and so keeps the thread, too.
+        self.0.start(request)
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the timer of blocking code")]
