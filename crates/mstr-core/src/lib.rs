@@ -130,8 +130,8 @@ pub mod workstation;
 /// The blocking connection: the second driver over the same machines.
 ///
 /// No executor and no hidden runtime. The first thread that needs a session drives the machine (it
-/// leads); the others wait for it and receive the same outcome. It may be used inside asynchronous
-/// code, although it blocks the thread there.
+/// leads) for as long as it has time, then another one does; all receive the same outcome. It may be
+/// used inside asynchronous code, although it blocks the thread there.
 pub mod blocking {
     pub use crate::adapter::BlockOn;
     pub use crate::driver::threads::{Connection, Response};

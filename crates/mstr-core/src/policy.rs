@@ -53,7 +53,10 @@ impl Timeouts {
     }
 
     /// Sets the time for the whole call: waiting for a login, all attempts, the waits between
-    /// them, and the body when it is read whole. Default 5 minutes; `None` for no limit, with
+    /// them, and the body when it is read whole. Opening, renewing and closing have the same. In
+    /// blocking code a transport that sends in place
+    /// ([`BlockingTransport::start`](crate::BlockingTransport::start)) may exceed it by one
+    /// attempt where a login is waited for. Default 5 minutes; `None` for no limit, with
     /// which each attempt keeps its own. A body that is taken as a stream is limited by
     /// [`idle_body`](Self::idle_body) only.
     #[must_use]

@@ -1,9 +1,14 @@
 //! How long things take, and what errors say about it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use mstr::{CloseOutcome, ErrorKind, Timeouts};
-use mstr_fake::Purpose;
+use async_trait::async_trait;
+use http::{Request, Response};
+use mstr::{
+    BlockingTransport, Body, BoxError, CloseOutcome, CredentialProvider, Credentials, ErrorKind,
+    Timeouts, TransportError, blocking,
+};
+use mstr_fake::{FakeTransport, Purpose, VirtualTime};
 
 use crate::rig::{Driver, Setting, on_both, server};
 
@@ -42,14 +47,31 @@ fn timeout_says_which_limit_was_reached_how_long_it_is_and_what_raises_it() {
 
 #[test]
 fn total_bounds_opening_renewing_and_closing_of_tasks() {
+    total_bounds_opening_renewing_and_closing(Driver::Tasks);
+}
+
+#[test]
+fn total_bounds_opening_renewing_and_closing_of_threads() {
+    total_bounds_opening_renewing_and_closing(Driver::Threads);
+}
+
+fn total_bounds_opening_renewing_and_closing(driver: Driver) {
     let total = Duration::from_secs(3);
-    for (rule, operation) in [("login", "login"), ("renew", "renew"), ("logout", "logout")] {
+    for (rule, operation) in [
+        ("login:1:stall", "login"),
+        ("projects:1:stall", "login"),
+        ("projects:1:stall-mid-body", "login"),
+        ("renew:1:stall", "renew"),
+        ("logout:1:stall", "logout"),
+    ] {
+        eprintln!("{rule}");
         let timeouts = Timeouts::new().total(Some(total));
-        let rig = Driver::Tasks.with(server(), Setting { timeouts, ..Setting::default() });
+        let project = Some("MicroStrategy Tutorial");
+        let rig = driver.with(server(), Setting { timeouts, project, ..Setting::default() });
         if operation != "login" {
             rig.open().unwrap();
         }
-        rig.fault(&format!("{rule}:1:stall"));
+        rig.fault(rule);
         let begun = rig.elapsed();
         let error = match operation {
             "login" => rig.open().unwrap_err(),
@@ -62,10 +84,151 @@ fn total_bounds_opening_renewing_and_closing_of_tasks() {
         assert_eq!((error.kind(), error.operation()), (ErrorKind::Timeout, Some(operation)));
         assert!(error.to_string().contains("total timeout of 3s"), "{error}");
         if operation != "logout" {
-            assert_eq!(rig.elapsed() - begun, total, "{operation}");
+            assert_eq!(rig.elapsed() - begun, total, "{rule}");
             rig.close();
+        } else if driver == Driver::Threads {
+            assert_eq!(rig.elapsed() - begun, total, "{rule}");
         }
     }
+}
+
+#[test]
+fn total_of_a_call_bounds_the_login_that_it_leads() {
+    on_both(|driver| {
+        let rig = driver.open(server());
+        rig.fault("login:1:stall");
+        let total = Duration::from_secs(2);
+        for round in 1..=3 {
+            let error = rig.within(total, "/api/echo").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+            assert_eq!((rig.elapsed(), rig.logins()), (total * round, 1));
+        }
+        rig.close();
+    });
+}
+
+#[test]
+fn total_is_exceeded_by_one_attempt_where_the_transport_sends_in_place() {
+    #[derive(Debug)]
+    struct InPlace(FakeTransport);
+
+    impl BlockingTransport for InPlace {
+        fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
+            BlockingTransport::send(&self.0, request)
+        }
+
+        fn now(&self) -> Instant {
+            self.0.now()
+        }
+
+        fn sleep_until(&self, deadline: Instant) {
+            self.0.sleep_until(deadline);
+        }
+    }
+
+    let time = VirtualTime::new();
+    let fake = FakeTransport::new(server().build(), time.clone());
+    fake.server(|server| server.add_fault("login:1:stall".parse().unwrap()));
+    let (total, attempt) = (Duration::from_secs(3), Duration::from_secs(20));
+    let connection = blocking::Connection::builder(fake.base_url())
+        .standard("alice", "secret")
+        .timeouts(Timeouts::new().total(Some(total)).attempt(attempt))
+        .blocking_transport(InPlace(fake.clone()))
+        .build()
+        .unwrap();
+    let error = connection.open().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    assert_eq!(time.elapsed(), attempt);
+    connection.open().unwrap();
+    connection.close();
+}
+
+#[test]
+fn login_that_outlives_its_caller_is_finished_by_the_next_one_without_another_submission() {
+    on_both(|driver| {
+        let rig = driver.open(server());
+        rig.fault("login:1:slow=5000");
+        let error = rig.within(Duration::from_secs(2), "/api/echo").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+        assert_eq!(rig.elapsed(), Duration::from_secs(2));
+        rig.get("/api/echo").unwrap();
+        assert_eq!(rig.elapsed(), Duration::from_secs(5), "it has gone on meanwhile");
+        assert_eq!((rig.logins(), rig.left()), (1, 1));
+        rig.close();
+        assert_eq!(rig.left(), 0);
+    });
+}
+
+#[test]
+fn login_that_fails_after_its_caller_has_left_is_told_to_the_next_one() {
+    on_both(|driver| {
+        let rig = driver.open(server());
+        rig.fault("login:1:slow=5000");
+        rig.fault("login:1:error=500,ERR001");
+        rig.within(Duration::from_secs(2), "/api/echo").unwrap_err();
+        rig.pass(Duration::from_secs(10));
+        let error = rig.get("/api/echo").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Server, "{error}");
+        assert_eq!(rig.logins(), 1);
+        rig.get("/api/echo").unwrap();
+        assert_eq!(rig.logins(), 2);
+        rig.close();
+    });
+}
+
+#[test]
+fn login_that_was_answered_in_time_counts_however_late_the_next_thread_comes() {
+    let rig = Driver::Threads.open(server());
+    rig.fault("login:1:slow=5000");
+    rig.within(Duration::from_secs(2), "/api/echo").unwrap_err();
+    rig.pass(Duration::from_secs(100));
+    rig.get("/api/echo").unwrap();
+    assert_eq!((rig.logins(), rig.left()), (1, 1));
+    rig.close();
+}
+
+#[test]
+fn login_under_way_when_the_last_handle_is_dropped_leaves_no_session() {
+    on_both(|driver| {
+        let rig = driver.open(server());
+        rig.fault("login:1:slow=5000");
+        rig.within(Duration::from_secs(2), "/api/echo").unwrap_err();
+        assert_eq!(rig.logins(), 1);
+        let (fake, time) = (rig.fake.clone(), rig.time.clone());
+        drop(rig);
+        time.run_until_idle();
+        assert_eq!(fake.server(|server| server.journal().count(Purpose::Logout)), 1);
+        assert_eq!(fake.server(|server| server.open_sessions()), 0);
+    });
+}
+
+/// Never gives any credentials.
+#[derive(Debug)]
+struct Never;
+
+#[async_trait]
+impl CredentialProvider for Never {
+    async fn credentials(&self) -> Result<Credentials, BoxError> {
+        std::future::pending().await
+    }
+}
+
+#[test]
+fn provider_that_never_returns_holds_nobody_up_for_longer_than_their_time() {
+    on_both(|driver| {
+        let total = Duration::from_secs(3);
+        let rig = driver.provided_within(server(), total, Never);
+        let error = rig.open().unwrap_err();
+        assert_eq!((error.kind(), error.operation()), (ErrorKind::Timeout, Some("login")));
+        assert_eq!(rig.elapsed(), total);
+        let error = rig.within(Duration::from_secs(1), "/api/echo").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert_eq!(rig.elapsed(), total + Duration::from_secs(1));
+        assert!(matches!(rig.close(), CloseOutcome::NotOpen));
+        assert_eq!(rig.elapsed(), total + Duration::from_secs(1), "closing is not held up");
+        assert_eq!(rig.get("/api/echo").unwrap_err().kind(), ErrorKind::Closed);
+        assert_eq!(rig.logins(), 0);
+    });
 }
 
 #[test]

@@ -240,6 +240,12 @@ pub trait CredentialProvider: fmt::Debug + Send + Sync + 'static {
     /// # Cancel safety
     ///
     /// The future is kept while the login is waited for and dropped with the connection.
+    ///
+    /// # Blocking code
+    ///
+    /// The future is polled by the thread that waits for the login, which comes back within its
+    /// own time as long as the future does not block that thread. A wait that blocks belongs on
+    /// another thread.
     async fn credentials(&self) -> Result<Credentials, BoxError>;
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use tracing::Span;
 
-use super::flight::Threads;
+use super::pump::Threads;
 use super::response::Response;
 use crate::call::{Output, Spec};
 use crate::contract::Body;
@@ -22,7 +22,7 @@ use crate::trace;
 impl Core<Threads> {
     /// Sends a request as its machine says, and returns the response that is for the caller.
     pub(super) fn call(self: &Arc<Self>, spec: Spec) -> Result<Response, Error> {
-        let Threads(transport) = &self.driver;
+        let transport = &self.driver.transport;
         let mut now = self.now();
         let mut call = self.begin(spec, now);
         let mut output = call.proceed(now);
@@ -38,18 +38,24 @@ impl Core<Threads> {
                     now = self.now();
                     if turn.is_some() { call.proceed(now) } else { call.handle_late() }
                 }
-                Output::NeedGrant => match self.access(|session| call.ask(session, now)) {
-                    Begun::Done(access) => call.handle_access(access, self.header(), now),
-                    Begun::Flight(flight) => {
-                        let landed = self.wait_for(&flight, call.deadline());
-                        now = self.now();
-                        match landed {
-                            Some(Ok(())) => Output::NeedGrant,
-                            Some(Err(error)) => call.handle_access(Err(error), None, now),
-                            None => call.handle_late(),
+                Output::NeedGrant => {
+                    let begun = match self.catch_up() {
+                        Ok(()) => self.access(|session| call.ask(session, now)),
+                        Err(error) => Begun::Done(Err(error)),
+                    };
+                    match begun {
+                        Begun::Done(access) => call.handle_access(access, self.header(), now),
+                        Begun::Flight(flight) => {
+                            let landed = self.wait_for(&flight, call.deadline());
+                            now = self.now();
+                            match landed {
+                                Some(Ok(())) => Output::NeedGrant,
+                                Some(Err(error)) => call.handle_access(Err(error), None, now),
+                                None => call.handle_late(),
+                            }
                         }
                     }
-                },
+                }
                 Output::Send => {
                     let request = call.request()?;
                     span = trace::attempt(&call, &request);

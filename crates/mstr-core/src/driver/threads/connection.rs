@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::Method;
 
-use super::flight::Threads;
+use super::pump::Threads;
 use super::response::Response;
 use crate::builder::{Builder, NoTransport};
 use crate::contract::SharedBlockingTransport;
@@ -43,9 +43,13 @@ impl Connection {
         Builder::from_workstation(data)
     }
 
-    /// Makes sure that a session is open, logging in if there is none. A thread that waits for
-    /// another one's login does so for no longer than
-    /// [`Timeouts::total`](crate::Timeouts::total); the one that logs in finishes its attempts.
+    /// Makes sure that a session is open, logging in if there is none. Waits for no longer than
+    /// [`Timeouts::total`](crate::Timeouts::total): a login that is not over by then is finished by
+    /// the thread that needs it next, and is not sent again.
+    ///
+    /// A transport that cannot wait in steps (see
+    /// [`BlockingTransport::start`](crate::BlockingTransport::start)) may exceed that by one
+    /// attempt. A credential provider that blocks its thread cannot be limited at all.
     ///
     /// # Errors
     ///
@@ -54,7 +58,8 @@ impl Connection {
         self.0.core.open()
     }
 
-    /// Extends the session now, or opens one if there is none.
+    /// Extends the session now, or opens one if there is none; see [`open`](Self::open) for how
+    /// long that may take.
     ///
     /// # Errors
     ///
@@ -65,7 +70,9 @@ impl Connection {
     }
 
     /// Ends the session on the server and the connection with it: later calls fail with
-    /// [`Closed`](crate::ErrorKind::Closed).
+    /// [`Closed`](crate::ErrorKind::Closed). Waits for no longer than
+    /// [`Timeouts::total`](crate::Timeouts::total): what is not over by then is finished by closing
+    /// again or, in the background, with the last handle.
     pub fn close(&self) -> CloseOutcome {
         self.0.core.close(false)
     }

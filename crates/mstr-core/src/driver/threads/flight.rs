@@ -1,252 +1,113 @@
-//! The driver itself, and how threads share a login: one of them leads, the others wait for it.
+//! How threads share a login: one of them leads, the others wait for it.
+//!
+//! A thread leads for as long as it has time. What it has begun and nobody has answered yet lies in
+//! the flight then, and the next one takes it over: one of those who wait, or whoever comes next.
 
-use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::PoisonError;
+use std::thread::{self, Thread};
+use std::time::Instant;
 
-use crate::builder::Provider;
-use crate::contract::SharedBlockingTransport;
-use crate::driver::core::{Begun, Core, Driver, Outcome};
-use crate::driver::exchange::{Answer, Asking, Work, late, no_provider, not_provided};
-use crate::error::{Error, ErrorKind};
-use crate::park::{block_on, block_on_until};
-use crate::policy::Timeouts;
-use crate::session::{CloseOutcome, Command, Exchange, ExchangeId, Session};
+use crate::driver::core::Outcome;
 use crate::sync::{Condvar, Mutex, MutexGuard, lock};
-use crate::trace;
 
-/// The blocking driver.
-#[derive(Debug)]
-pub(crate) struct Threads(pub(super) SharedBlockingTransport);
-
-/// One thread drives the session machine, the others wait for the outcome.
-#[derive(Default)]
-pub(crate) struct Flight {
-    progress: Mutex<Progress>,
-    landed: Condvar,
+/// What threads wait for together. `W` is what is under way.
+pub(crate) struct Flight<W> {
+    progress: Mutex<Progress<W>>,
+    changed: Condvar,
 }
 
-#[derive(Default)]
-struct Progress {
-    /// A thread has begun to drive.
-    led: bool,
+struct Progress<W> {
+    /// The thread that leads.
+    leader: Option<Thread>,
+    /// The leader is to look at the machine: something has changed.
+    poked: bool,
+    /// What the last leader has left behind.
+    left: Option<W>,
     outcome: Option<Outcome>,
 }
 
-impl Driver for Threads {
-    type Transport = SharedBlockingTransport;
-    type Flight = Arc<Flight>;
-
-    fn new(transport: SharedBlockingTransport) -> Self {
-        Self(transport)
-    }
-
-    fn transport(&self) -> SharedBlockingTransport {
-        self.0.clone()
-    }
-
-    fn now(&self) -> Instant {
-        self.0.now()
-    }
-
-    fn flight(_: &Arc<Core<Self>>) -> Arc<Flight> {
-        Arc::default()
-    }
-
-    fn send_detached(&self, exchange: Exchange, timeouts: &Timeouts) {
-        self.0.send_detached(Asking::from(exchange).outgoing(Duration::ZERO, timeouts));
-    }
-
-    fn release(core: &Arc<Core<Self>>) {
-        core.session(Session::abandon);
-    }
+/// What a thread that waits has come to.
+pub(super) enum Turn<W> {
+    /// It leads from now on, and goes on with what was left behind.
+    Lead(Option<W>),
+    Landed(Outcome),
+    /// Its time is over.
+    Late,
 }
 
-impl Flight {
-    fn progress(&self) -> MutexGuard<'_, Progress> {
+impl<W> Flight<W> {
+    fn progress(&self) -> MutexGuard<'_, Progress<W>> {
         lock(&self.progress)
     }
 
-    fn land(&self, outcome: Outcome) {
-        self.progress().outcome = Some(outcome);
-        self.landed.notify_all();
-    }
-
-    /// Whether it is the caller who leads.
-    fn takes_lead(&self) -> bool {
-        !std::mem::replace(&mut self.progress().led, true)
-    }
-
-    /// Waits for the outcome, at most until `deadline`. `None` if it has passed.
-    fn wait(&self, deadline: Option<Instant>, now: impl Fn() -> Instant) -> Option<Outcome> {
+    /// Waits for the outcome or for the lead, at most until `deadline`.
+    pub(super) fn wait(&self, deadline: Option<Instant>, now: impl Fn() -> Instant) -> Turn<W> {
         let mut progress = self.progress();
         loop {
             if let Some(outcome) = &progress.outcome {
-                return Some(outcome.clone());
+                return Turn::Landed(outcome.clone());
+            }
+            if progress.leader.is_none() {
+                progress.leader = Some(thread::current());
+                return Turn::Lead(progress.left.take());
             }
             progress = match deadline {
-                None => self.landed.wait(progress).unwrap_or_else(PoisonError::into_inner),
+                None => self.changed.wait(progress).unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(now());
                     if left.is_zero() {
-                        return None;
+                        return Turn::Late;
                     }
-                    let waited = self.landed.wait_timeout(progress, left);
+                    let waited = self.changed.wait_timeout(progress, left);
                     waited.unwrap_or_else(PoisonError::into_inner).0
                 }
             };
         }
     }
-}
 
-impl Core<Threads> {
-    /// Waits for a flight, or leads it. `None` if it has not landed by `deadline`; a thread that
-    /// leads finishes first.
-    pub(super) fn wait_for(
-        self: &Arc<Self>,
-        flight: &Arc<Flight>,
-        deadline: Option<Instant>,
-    ) -> Option<Outcome> {
-        if flight.takes_lead() {
-            let mut leader = Leader { core: self, flight, exchange: None, landed: false };
-            return Some(leader.drive());
-        }
-        flight.wait(deadline, || self.now())
+    /// The leader has come to an end.
+    pub(super) fn land(&self, outcome: Outcome) {
+        let mut progress = self.progress();
+        progress.leader = None;
+        progress.outcome = Some(outcome);
+        drop(progress);
+        self.changed.notify_all();
     }
 
-    /// Opens a session within the total time of a call.
-    pub(super) fn open(self: &Arc<Self>) -> Result<(), Error> {
-        let deadline = self.deadline();
-        loop {
-            match self.access(|session| session.request_access_by(deadline, self.now())) {
-                Begun::Done(access) => return access.map(drop),
-                Begun::Flight(flight) => {
-                    self.wait_for(&flight, deadline)
-                        .unwrap_or_else(|| Err(late(&self.timeouts, "login")))?;
-                }
-            }
-        }
+    /// The leader's time is over. All are woken: the time of any one may be over, too.
+    pub(super) fn leave(&self, under_way: Option<W>) {
+        let mut progress = self.progress();
+        progress.leader = None;
+        progress.left = under_way;
+        drop(progress);
+        self.changed.notify_all();
     }
 
-    /// Gives the machine a command and drives it until it has settled. A thread that waits for
-    /// another one does so until `deadline`.
-    pub(super) fn carry_out(
-        self: &Arc<Self>,
-        command: Command,
-        deadline: Option<Instant>,
-    ) -> Outcome {
-        match self.command(command) {
-            Begun::Done(outcome) => outcome,
-            Begun::Flight(flight) => self
-                .wait_for(&flight, deadline)
-                .unwrap_or_else(|| Err(late(&self.timeouts, "renew"))),
+    /// Takes what the last leader has left behind, to do something else with it.
+    pub(super) fn take(&self) -> Option<W> {
+        self.progress().left.take()
+    }
+
+    /// Lets the leader look at the machine, if it waits for something that can be interrupted.
+    pub(super) fn poke(&self) {
+        let mut progress = self.progress();
+        progress.poked = true;
+        let leader = progress.leader.clone();
+        drop(progress);
+        if let Some(leader) = leader {
+            leader.unpark();
         }
     }
 
-    /// Ends the session.
-    pub(super) fn close(self: &Arc<Self>, even_if_borrowed: bool) -> CloseOutcome {
-        let deadline = self.deadline();
-        loop {
-            // A flight that was under way may have failed; closing goes on regardless.
-            drop(self.carry_out(Command::Logout { even_if_borrowed }, deadline));
-            if let Some(outcome) = self.look(|session| session.close_outcome().cloned()) {
-                return outcome;
-            }
-            if deadline.is_some_and(|deadline| self.now() >= deadline) {
-                return CloseOutcome::Failed(late(&self.timeouts, "logout"));
-            }
-        }
-    }
-
-    fn ask(&self, asking: Asking) -> Answer {
-        let Asking { asked, deadline, .. } = asking;
-        let request = asking.outgoing(Duration::ZERO, &self.timeouts);
-        let span = trace::exchange(asked.name(), &request);
-        let _entered = span.enter();
-        let (parts, body) = match self.driver.0.send(request) {
-            Ok(response) => response.into_parts(),
-            Err(error) => {
-                trace::failed(&span, &error);
-                return asked.failed(error);
-            }
-        };
-        trace::answered(&span, parts.status);
-        let reading = body.collect(asked.limit());
-        asked.answered(parts, block_on_until(reading, Some(deadline), || self.now()))
-    }
-
-    fn supply(&self) -> Answer {
-        let asking = match &self.provider {
-            Some(Provider::Given(provider)) => {
-                return Answer::Credentials(block_on(provider.credentials()).map_err(not_provided));
-            }
-            Some(Provider::Workstation(data)) => Asking::borrow(data, self.now(), &self.timeouts),
-            None => Err(no_provider()),
-        };
-        match asking {
-            Ok(asking) => self.ask(asking),
-            Err(error) => Answer::Credentials(Err(error)),
-        }
+    /// Whether the leader has been told to look, once.
+    pub(super) fn is_poked(&self) -> bool {
+        std::mem::take(&mut self.progress().poked)
     }
 }
 
-/// The thread that drives. If it panics, in a transport or a provider, the others are told and
-/// the machine does not wait for an answer that never comes.
-struct Leader<'a> {
-    core: &'a Core<Threads>,
-    flight: &'a Flight,
-    exchange: Option<ExchangeId>,
-    landed: bool,
-}
-
-impl Leader<'_> {
-    fn drive(&mut self) -> Outcome {
-        let core = self.core;
-        let (mut outcome, mut deadline) = core.step(|locked| core.flush(locked));
-        while outcome.is_none() {
-            let work = core.lock().queue.pop_front();
-            self.exchange = work.as_ref().map(Work::id);
-            // Done without the lock. The machine is told, and may settle, under one.
-            (outcome, deadline) = match work {
-                Some(work) => {
-                    let id = work.id();
-                    let answer = match work {
-                        Work::Credentials(_) => core.supply(),
-                        Work::Exchange(exchange) => core.ask(Asking::from(*exchange)),
-                    };
-                    self.tell(|session, now| answer.tell(session, id, now))
-                }
-                None => {
-                    // Without work it waits for something: the machine is never busy for nothing.
-                    debug_assert!(deadline.is_some(), "the machine waits for nothing");
-                    core.driver.0.sleep_until(deadline.unwrap_or_else(|| core.now()));
-                    self.tell(Session::handle_timeout)
-                }
-            };
-        }
-        self.landed = true;
-        let outcome = outcome.unwrap_or(Ok(()));
-        self.flight.land(outcome.clone());
-        outcome
-    }
-
-    fn tell(
-        &self,
-        input: impl FnOnce(&mut Session, Instant),
-    ) -> (Option<Outcome>, Option<Instant>) {
-        self.core.step(|locked| {
-            input(&mut locked.session, self.core.now());
-            self.core.flush(locked)
-        })
-    }
-}
-
-impl Drop for Leader<'_> {
-    fn drop(&mut self) {
-        if self.landed {
-            return;
-        }
-        drop(self.core.abort(self.exchange.into_iter()));
-        let message = "the thread that was logging in panicked";
-        self.flight.land(Err(Error::new(ErrorKind::Canceled, message)));
+impl<W> Default for Flight<W> {
+    fn default() -> Self {
+        let progress = Progress { leader: None, poked: false, left: None, outcome: None };
+        Self { progress: Mutex::new(progress), changed: Condvar::new() }
     }
 }

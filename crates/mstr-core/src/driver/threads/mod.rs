@@ -1,11 +1,14 @@
 //! The blocking driver.
 //!
 //! No executor and no hidden runtime. The first thread that needs a session drives the machine
-//! (it leads); the others wait for it and receive the same outcome.
+//! (it leads) for as long as it has time; the others wait for it and receive the same outcome.
 
 mod call;
 mod connection;
 mod flight;
+#[cfg(all(test, loom))]
+mod interleavings;
+mod pump;
 mod response;
 
 pub use connection::Connection;

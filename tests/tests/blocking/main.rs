@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "this is test code")]
 
+mod taking_over;
+
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -433,25 +435,6 @@ fn the_total_timeout_holds_over_a_socket() {
     assert!((Duration::from_millis(200)..Duration::from_secs(5)).contains(&took), "{took:?}");
     world.server(|server| server.clear_faults());
     connection.get("/api/echo").send().unwrap();
-    connection.close();
-}
-
-#[test]
-fn a_thread_that_waits_for_another_one_s_login_does_so_within_its_own_time() {
-    let slow = "login:1:slow=600".parse::<Fault>().unwrap();
-    let world = World::loopback(server().fault(slow));
-    let connection = world.builder().build().unwrap();
-    thread::scope(|scope| {
-        let leading = scope.spawn(|| connection.get("/api/echo").send().map(drop));
-        while world.server(|server| server.journal().is_empty()) {
-            thread::yield_now();
-        }
-        let hasty = connection.get("/api/echo").timeout(Duration::from_millis(50)).send();
-        assert_eq!(hasty.unwrap_err().kind(), ErrorKind::Timeout);
-        assert!(!leading.is_finished(), "the login goes on");
-        leading.join().unwrap().unwrap();
-    });
-    assert_eq!(world.server(|server| server.journal().count(Purpose::Login)), 1);
     connection.close();
 }
 

@@ -1,0 +1,413 @@
+//! The driver itself, and the work of a flight: the session machine's outputs become exchanges,
+//! their answers its inputs.
+
+use std::future::ready;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::response::Parts;
+use tracing::Span;
+
+use super::flight::{Flight, Turn};
+use crate::builder::Provider;
+use crate::contract::{BoxFuture, Pending, SharedBlockingTransport, TransportError};
+use crate::driver::core::{Begun, Core, Driver, Outcome};
+use crate::driver::exchange::{Answer, Asked, Asking, Work, late, no_provider, not_provided};
+use crate::error::{Error, ErrorKind};
+use crate::park::block_on_while;
+use crate::policy::{Timeouts, later};
+use crate::session::{CloseOutcome, Command, Exchange, ExchangeId, Session};
+use crate::trace;
+
+/// The blocking driver.
+#[derive(Debug)]
+pub(crate) struct Threads {
+    pub(super) transport: SharedBlockingTransport,
+    /// A thread whose time was over has left something in the flight. Beside the lock, so that
+    /// calls which have nothing to do with it need not ask.
+    left: AtomicBool,
+}
+
+impl Driver for Threads {
+    type Transport = SharedBlockingTransport;
+    type Flight = Arc<Flight<UnderWay>>;
+
+    fn new(transport: SharedBlockingTransport) -> Self {
+        Self { transport, left: AtomicBool::new(false) }
+    }
+
+    fn transport(&self) -> SharedBlockingTransport {
+        self.transport.clone()
+    }
+
+    fn now(&self) -> Instant {
+        self.transport.now()
+    }
+
+    fn flight(_: &Arc<Core<Self>>) -> Self::Flight {
+        Arc::default()
+    }
+
+    fn send_detached(&self, exchange: Exchange, timeouts: &Timeouts) {
+        self.transport.send_detached(Asking::from(exchange).outgoing(Duration::ZERO, timeouts));
+    }
+
+    fn release(core: &Arc<Core<Self>>) {
+        let flight = core.lock().flight.take();
+        if let Some(left) = flight.and_then(|flight| flight.take()) {
+            core.retire(left, Session::abandon);
+        }
+        core.session(Session::abandon);
+    }
+}
+
+impl Core<Threads> {
+    /// Waits for a flight, or leads it. `None` if it has not landed by `deadline`: what is under
+    /// way then stays in the flight.
+    pub(super) fn wait_for(
+        self: &Arc<Self>,
+        flight: &Flight<UnderWay>,
+        deadline: Option<Instant>,
+    ) -> Option<Outcome> {
+        match flight.wait(deadline, || self.now()) {
+            Turn::Landed(outcome) => Some(outcome),
+            Turn::Late => None,
+            Turn::Lead(left) => {
+                let under_way = left.as_ref().map(|left| left.id);
+                Leader { core: self, flight, under_way, over: false }.drive(left, deadline)
+            }
+        }
+    }
+
+    /// Looks for the answer to what another thread has left behind. It counts, however late that
+    /// is: asked first, the machine would give it up for late. Fails as the flight does if that
+    /// leaves no session: whoever comes next is told, and does not begin anew.
+    pub(super) fn catch_up(self: &Arc<Self>) -> Outcome {
+        let left = &self.driver.left;
+        // A look costs calls that meet nothing less than a swap.
+        if !left.load(Ordering::Relaxed) || !left.swap(false, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let flight = self.lock().flight.clone();
+        let landed = flight.and_then(|flight| self.wait_for(&flight, Some(self.now())));
+        match landed {
+            Some(Err(error)) if !self.look(Session::is_open) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Opens a session within the total time of a call.
+    pub(super) fn open(self: &Arc<Self>) -> Result<(), Error> {
+        let deadline = self.deadline();
+        loop {
+            self.catch_up()?;
+            match self.access(|session| session.request_access_by(deadline, self.now())) {
+                Begun::Done(access) => return access.map(drop),
+                Begun::Flight(flight) => {
+                    self.wait_for(&flight, deadline)
+                        .unwrap_or_else(|| Err(late(&self.timeouts, "login")))?;
+                }
+            }
+        }
+    }
+
+    /// Gives the machine a command and drives it until it has settled, or `deadline` has passed.
+    pub(super) fn carry_out(
+        self: &Arc<Self>,
+        command: Command,
+        deadline: Option<Instant>,
+    ) -> Outcome {
+        self.catch_up()?;
+        match self.command(command) {
+            Begun::Done(outcome) => outcome,
+            Begun::Flight(flight) => self
+                .wait_for(&flight, deadline)
+                .unwrap_or_else(|| Err(late(&self.timeouts, "renew"))),
+        }
+    }
+
+    /// Ends the session, within the total time of a call.
+    pub(super) fn close(self: &Arc<Self>, even_if_borrowed: bool) -> CloseOutcome {
+        let deadline = self.deadline();
+        let closed = || self.look(|session| session.close_outcome().cloned());
+        loop {
+            // A flight that was under way may have failed; closing goes on regardless.
+            drop(self.catch_up());
+            if let Begun::Flight(flight) = self.command(Command::Logout { even_if_borrowed }) {
+                flight.poke();
+                // What was under way is of no use any more, and whoever leads learns it by itself.
+                let deadline = if closed().is_some() { Some(self.now()) } else { deadline };
+                drop(self.wait_for(&flight, deadline));
+            }
+            if let Some(outcome) = closed() {
+                return outcome;
+            }
+            if deadline.is_some_and(|deadline| self.now() >= deadline) {
+                return CloseOutcome::Failed(late(&self.timeouts, "logout"));
+            }
+        }
+    }
+
+    fn take_up(&self, work: Work) -> UnderWay {
+        let id = work.id();
+        let asking = match work {
+            Work::Exchange(exchange) => Ok(Asking::from(*exchange)),
+            Work::Credentials(_) => match self.provider.clone() {
+                Some(Provider::Given(provider)) => {
+                    return UnderWay::supplying(id, async move {
+                        Answer::Credentials(provider.credentials().await.map_err(not_provided))
+                    });
+                }
+                Some(Provider::Workstation(data)) => {
+                    Asking::borrow(&data, self.now(), &self.timeouts)
+                }
+                None => Err(no_provider()),
+            },
+        };
+        match asking {
+            Ok(asking) => UnderWay { id, stage: self.send(asking) },
+            Err(error) => UnderWay::supplying(id, ready(Answer::Credentials(Err(error)))),
+        }
+    }
+
+    fn send(&self, asking: Asking) -> Stage {
+        let Asking { asked, deadline, .. } = asking;
+        let request = asking.outgoing(Duration::ZERO, &self.timeouts);
+        let span = trace::exchange(asked.name(), &request);
+        let pending = span.in_scope(|| self.driver.transport.start(request));
+        Stage::Sending { asked, deadline, span, pending }
+    }
+
+    /// Waits for the answer, at most until `until`. What is still under way then comes back.
+    fn wait(
+        &self,
+        flight: &Flight<UnderWay>,
+        under_way: UnderWay,
+        until: Instant,
+    ) -> Result<Answer, UnderWay> {
+        let UnderWay { id, stage } = under_way;
+        match stage {
+            Stage::Supplying(mut supplying) => {
+                let answer = self.wait_within(flight, supplying.as_mut(), until);
+                answer.ok_or_else(|| UnderWay { id, stage: Stage::Supplying(supplying) })
+            }
+            Stage::Sending { asked, deadline, span, mut pending } => {
+                let answer = span.in_scope(|| pending.wait_until(until));
+                match answer {
+                    None => {
+                        let stage = Stage::Sending { asked, deadline, span, pending };
+                        Err(UnderWay { id, stage })
+                    }
+                    Some(Err(error)) => {
+                        trace::failed(&span, &error);
+                        Ok(asked.failed(error))
+                    }
+                    Some(Ok(response)) => {
+                        trace::answered(&span, response.status());
+                        let (parts, body) = response.into_parts();
+                        let parts = Box::new(parts);
+                        let reading = Box::pin(body.collect(asked.limit()));
+                        let stage = Stage::Reading { asked, deadline, span, parts, reading };
+                        self.wait(flight, UnderWay { id, stage }, until)
+                    }
+                }
+            }
+            Stage::Reading { asked, deadline, span, parts, mut reading } => {
+                let until = until.min(deadline);
+                let body = span.in_scope(|| self.wait_within(flight, reading.as_mut(), until));
+                if body.is_none() && self.now() < deadline {
+                    let stage = Stage::Reading { asked, deadline, span, parts, reading };
+                    return Err(UnderWay { id, stage });
+                }
+                Ok(asked.answered(*parts, body))
+            }
+        }
+    }
+
+    /// Waits for a future on this thread, at most until `until` or until it is poked.
+    fn wait_within<T>(
+        &self,
+        flight: &Flight<UnderWay>,
+        future: Pin<&mut (dyn Future<Output = T> + Send)>,
+        until: Instant,
+    ) -> Option<T> {
+        block_on_while(future, || {
+            if flight.is_poked() || self.now() >= until {
+                return false;
+            }
+            self.driver.transport.park_until(until);
+            true
+        })
+    }
+
+    /// Lets go of what nobody awaits any more. A login that may still succeed goes on in the
+    /// background, so that its session can be logged out; the rest is dropped. The machine is told
+    /// of the answer, and of what comes `after` it.
+    fn retire(
+        self: &Arc<Self>,
+        under_way: UnderWay,
+        after: impl FnOnce(&mut Session, Instant) + Send + 'static,
+    ) {
+        let UnderWay { id, stage } = under_way;
+        let core = Arc::clone(self);
+        let tell = move |answer: Answer| {
+            core.session(|session, now| {
+                answer.tell(session, id, now);
+                after(session, now);
+            });
+        };
+        match stage {
+            Stage::Sending { asked, pending, .. } if asked.opens_session() => {
+                pending.detach(Box::new(move |answer| match answer {
+                    // Its head says whether there is a session.
+                    Ok(response) => tell(asked.answered(response.into_parts().0, None)),
+                    Err(error) => tell(asked.failed(error)),
+                }));
+            }
+            Stage::Reading { asked, parts, .. } if asked.opens_session() => {
+                tell(asked.answered(*parts, None));
+            }
+            Stage::Supplying(_) | Stage::Sending { .. } | Stage::Reading { .. } => {}
+        }
+    }
+}
+
+/// What has been begun and is not answered yet.
+pub(crate) struct UnderWay {
+    id: ExchangeId,
+    stage: Stage,
+}
+
+enum Stage {
+    /// Credentials are asked for.
+    Supplying(BoxFuture<'static, Answer>),
+    /// The head of an answer is waited for, until the deadline.
+    Sending { asked: Asked, deadline: Instant, span: Span, pending: Box<dyn Pending> },
+    /// Its body is read, until the deadline.
+    Reading {
+        asked: Asked,
+        deadline: Instant,
+        span: Span,
+        parts: Box<Parts>,
+        reading: BoxFuture<'static, Result<Bytes, TransportError>>,
+    },
+}
+
+impl UnderWay {
+    fn supplying(id: ExchangeId, answer: impl Future<Output = Answer> + Send + 'static) -> Self {
+        Self { id, stage: Stage::Supplying(Box::pin(answer)) }
+    }
+}
+
+/// The thread that drives. If it panics, in a transport or a provider, the others are told and
+/// the machine does not wait for an answer that never comes.
+struct Leader<'a> {
+    core: &'a Arc<Core<Threads>>,
+    flight: &'a Flight<UnderWay>,
+    under_way: Option<ExchangeId>,
+    /// It has landed, or left.
+    over: bool,
+}
+
+/// How things stand after the machine has been told something.
+struct Standing {
+    outcome: Option<Outcome>,
+    /// When the machine wants to be told the time.
+    deadline: Option<Instant>,
+    /// The machine awaits what is under way.
+    awaited: bool,
+}
+
+impl Leader<'_> {
+    /// Drives the machine until it has settled or this thread's time is over.
+    fn drive(
+        &mut self,
+        mut under_way: Option<UnderWay>,
+        deadline: Option<Instant>,
+    ) -> Option<Outcome> {
+        let core = self.core;
+        let mut standing = self.tell(|_, _| ());
+        loop {
+            if let Some(retired) = under_way.take_if(|_| !standing.awaited) {
+                core.retire(retired, |_, _| ());
+            }
+            if let Some(outcome) = standing.outcome {
+                self.over = true;
+                self.flight.land(outcome.clone());
+                return Some(outcome);
+            }
+            let now = core.now();
+            let over = deadline.is_some_and(|deadline| now >= deadline);
+            if under_way.is_none() && !over {
+                let work = core.lock().queue.pop_front();
+                self.under_way = work.as_ref().map(Work::id);
+                // Done without the lock. The machine is told, and may settle, under one.
+                under_way = work.map(|work| core.take_up(work));
+            }
+            let until = [deadline, standing.deadline].into_iter().flatten().min();
+            standing = match under_way.take() {
+                Some(work) => {
+                    let until = until.unwrap_or_else(|| later(now, Duration::MAX));
+                    match core.wait(self.flight, work, until) {
+                        // Answers first: one that has arrived counts, whatever the time.
+                        Ok(answer) => self.answered(answer),
+                        Err(work) if over => return self.leave(Some(work)),
+                        Err(work) => {
+                            under_way = Some(work);
+                            self.tell(Session::handle_timeout)
+                        }
+                    }
+                }
+                None if over => return self.leave(None),
+                None => {
+                    // Without work it waits for something: the machine is never busy for nothing.
+                    debug_assert!(until.is_some(), "the machine waits for nothing");
+                    core.driver.transport.sleep_until(until.unwrap_or(now));
+                    self.tell(Session::handle_timeout)
+                }
+            };
+        }
+    }
+
+    fn answered(&mut self, answer: Answer) -> Standing {
+        let id = self.under_way.take();
+        self.tell(|session, now| {
+            if let Some(id) = id {
+                answer.tell(session, id, now);
+            }
+        })
+    }
+
+    fn tell(&self, input: impl FnOnce(&mut Session, Instant)) -> Standing {
+        let (outcome, (deadline, awaited)) = self.core.step(|locked| {
+            input(&mut locked.session, self.core.now());
+            let deadline = self.core.flush(locked);
+            (deadline, self.under_way.is_some_and(|id| locked.session.awaits(id)))
+        });
+        Standing { outcome, deadline, awaited }
+    }
+
+    /// Lets somebody else lead.
+    fn leave(&mut self, under_way: Option<UnderWay>) -> Option<Outcome> {
+        self.over = true;
+        if under_way.is_some() {
+            self.core.driver.left.store(true, Ordering::Relaxed);
+        }
+        self.flight.leave(under_way);
+        None
+    }
+}
+
+impl Drop for Leader<'_> {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        drop(self.core.abort(self.under_way.into_iter()));
+        let message = "the thread that was logging in panicked";
+        self.flight.land(Err(Error::new(ErrorKind::Canceled, message)));
+    }
+}
