@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "this is test code")]
 
+mod anything;
 mod callbacks;
 mod cookies;
 mod exchanges;

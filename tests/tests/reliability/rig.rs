@@ -1,7 +1,9 @@
 //! One connection of either driver over the server model, in virtual time.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -341,6 +343,17 @@ impl Rig {
             let error = call.send().await.err();
             (error, self.time.elapsed() - begun)
         })))
+    }
+
+    /// Begins a call of tasks, polls it once and leaves it so.
+    pub(crate) fn begin(&self, path: &str) -> Option<BoxFuture<'static, ()>> {
+        let Either::Tasks(connection) = &self.connection else { return None };
+        let call = connection.get(path);
+        let mut call: BoxFuture<'static, ()> = Box::pin(async move { drop(call.send().await) });
+        let once = poll_fn(|_| {
+            Poll::Ready(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending())
+        });
+        self.time.run(once).then_some(call)
     }
 
     pub(crate) fn user(&self) -> Result<User, Error> {

@@ -299,7 +299,7 @@ impl<D: Driver> Core<D> {
             locked.session.supply_credentials(id, Err(canceled), now);
         }
         self.flush(&mut locked);
-        drop(locked.session.take_failure());
+        locked.session.forget_failure();
         locked.flight.take()
     }
 

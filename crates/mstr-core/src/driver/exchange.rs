@@ -12,15 +12,18 @@ use crate::contract::{Body, BoxError, RequestContext, TransportError, TransportE
 use crate::error::{Error, ErrorKind};
 use crate::policy::{Limit, Timeouts, later};
 use crate::protocol::Credentials;
-use crate::protocol::wire::ERROR_BODY_LIMIT;
+use crate::protocol::wire::{self, ERROR_BODY_LIMIT};
 use crate::session::{Exchange, ExchangeId, Purpose, Session};
 use crate::workstation::Borrowing;
 
 /// How much longer than the machine a login is awaited in the background, so that a session it
 /// still opens can be logged out.
 pub(super) const LATE_LOGIN_GRACE: Duration = Duration::from_secs(60);
-/// The list of projects and a session's description are data, not error messages.
-const ANSWER_LIMIT: usize = 16 * 1024 * 1024;
+/// The list of projects is data, not an error message, and read before the lock is taken.
+const PROJECTS_LIMIT: usize = 16 * 1024 * 1024;
+/// The descriptions of a session and of a server have a few kilobytes. They are read under the lock,
+/// for a millisecond at most.
+const DESCRIPTION_LIMIT: usize = 256 * 1024;
 
 /// What the machine has asked for and no caller has begun.
 pub(super) enum Work {
@@ -103,9 +106,8 @@ impl Asked {
     /// How much of the answer is read.
     pub(super) const fn limit(self) -> usize {
         match self {
-            Self::Exchange(Purpose::Inspect | Purpose::ListProjects | Purpose::Status) => {
-                ANSWER_LIMIT
-            }
+            Self::Exchange(Purpose::ListProjects) => PROJECTS_LIMIT,
+            Self::Exchange(Purpose::Inspect | Purpose::Status) => DESCRIPTION_LIMIT,
             _ => ERROR_BODY_LIMIT,
         }
     }
@@ -141,7 +143,10 @@ impl Asked {
             Err(error) => return self.failed(error),
             Ok(body) => body,
         };
-        let response = Response::from_parts(parts, body);
+        let mut response = Response::from_parts(parts, body);
+        if self == Self::Exchange(Purpose::ListProjects) && response.status().is_success() {
+            wire::read_projects_ahead(&mut response);
+        }
         match self {
             Self::Exchange(_) => Answer::Response(Ok(response)),
             Self::Token => {
@@ -184,4 +189,26 @@ pub(super) fn no_provider() -> Error {
 pub(super) fn late(timeouts: &Timeouts, operation: &'static str) -> Error {
     let message = timeouts.passed(Limit::Total, operation);
     Error::new(ErrorKind::Timeout, message).with_operation(operation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn list_of_projects_is_read_before_the_lock_is_taken() {
+        let list = r#"[{"id":"B19DEDCC11D4E0EFC000EB9495D0F44F","name":"Sales","status":0}]"#;
+        let answered = |body: &'static str| {
+            let (parts, ()) = Response::new(()).into_parts();
+            let asked = Asked::Exchange(Purpose::ListProjects);
+            match asked.answered(parts, Some(Ok(Bytes::from_static(body.as_bytes())))) {
+                Answer::Response(Ok(response)) => response.map(|_| Bytes::new()),
+                _ => panic!("a response"),
+            }
+        };
+        // The machine has no need of the body.
+        assert_eq!(wire::projects(&answered(list)).unwrap()[0].name, "Sales");
+        let error = wire::projects(&answered("nonsense")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Decode);
+    }
 }

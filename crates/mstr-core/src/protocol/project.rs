@@ -1,5 +1,6 @@
 //! Projects, and how one is named.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -125,6 +126,8 @@ const SUGGESTIONS: usize = 3;
 /// lists, and done in milliseconds with any list that a server sends.
 const CONSIDERED: usize = 1_000;
 const COMPARED: usize = 64;
+/// How many projects of one name an error lists.
+const SHOWN: usize = 10;
 
 /// Finds the project `wanted` names among those the user may see.
 pub(crate) fn resolve(projects: &[Project], wanted: &ProjectRef) -> Result<Project, Error> {
@@ -134,8 +137,8 @@ pub(crate) fn resolve(projects: &[Project], wanted: &ProjectRef) -> Result<Proje
         ProjectRef::Name(name) => {
             let exact: Vec<_> = projects.iter().filter(|project| project.name == *name).collect();
             if exact.is_empty() {
-                let lower = name.to_lowercase();
-                projects.iter().filter(|project| project.name.to_lowercase() == lower).collect()
+                let same = |project: &&Project| lowercase(&project.name).eq(lowercase(name));
+                projects.iter().filter(same).collect()
             } else {
                 exact
             }
@@ -149,7 +152,8 @@ pub(crate) fn resolve(projects: &[Project], wanted: &ProjectRef) -> Result<Proje
             nearest(projects, wanted)
         )),
         several => {
-            let ids: Vec<&str> = several.iter().map(|project| project.id.as_str()).collect();
+            let ids = several.iter().take(SHOWN).map(|project| project.id.as_str());
+            let ids: Vec<&str> = ids.chain((several.len() > SHOWN).then_some("…")).collect();
             unavailable(format!(
                 "{} projects are called {wanted}: choose by id ({})",
                 several.len(),
@@ -163,19 +167,29 @@ fn nearest(projects: &[Project], wanted: &ProjectRef) -> String {
     let ProjectRef::Name(name) = wanted else {
         return String::new();
     };
-    let name: String = name.to_lowercase().chars().take(COMPARED).collect();
+    let compared = |name: &str| lowercase(name).take(COMPARED).collect::<String>();
+    let name = compared(name);
     let mut near: Vec<(usize, &str)> = projects
         .iter()
         .take(CONSIDERED)
-        .map(|project| {
-            let other: String = project.name.to_lowercase().chars().take(COMPARED).collect();
-            (distance(&name, &other), project.name.as_str())
-        })
+        .map(|project| (distance(&name, &compared(&project.name)), project.name.as_str()))
         .collect();
     near.sort_unstable();
-    let names: Vec<String> =
-        near.into_iter().take(SUGGESTIONS).map(|(_, name)| format!("\"{name}\"")).collect();
+    let near = near.into_iter().take(SUGGESTIONS);
+    let names: Vec<String> = near.map(|(_, name)| format!("\"{}\"", shortened(name))).collect();
     if names.is_empty() { String::new() } else { format!("; nearest: {}", names.join(", ")) }
+}
+
+fn lowercase(name: &str) -> impl Iterator<Item = char> {
+    name.chars().flat_map(char::to_lowercase)
+}
+
+/// The beginning of a name, where it is longer than people's names are.
+fn shortened(name: &str) -> Cow<'_, str> {
+    match name.char_indices().nth(COMPARED) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &name[..end])),
+        None => Cow::Borrowed(name),
+    }
 }
 
 /// The edit distance, where a shared beginning is what people mistype least.
@@ -219,6 +233,24 @@ mod tests {
             let project = resolve(&projects, &wanted).expect("known");
             assert_eq!(project.id.as_str(), "B7CA92F04B9FAE8D941C3E9B7E0CD754");
         }
+    }
+
+    #[test]
+    fn message_about_a_project_is_short_whatever_the_server_lists() {
+        let project = |number: usize, name: String| Project {
+            id: ProjectId(format!("{number:032X}")),
+            name,
+            alias: String::new(),
+            description: String::new(),
+            status: 0,
+        };
+        let long = |number| project(number, format!("{number}{}", "x".repeat(100_000)));
+        let list: Vec<Project> = (0..50).map(long).collect();
+        let error = resolve(&list, &"Sales".into()).expect_err("unknown").to_string();
+        assert!(error.len() < 500, "{}", error.len());
+        let list: Vec<Project> = (0..5_000).map(|number| project(number, "Twin".into())).collect();
+        let error = resolve(&list, &"twin".into()).expect_err("ambiguous").to_string();
+        assert!(error.starts_with("5000 projects") && error.len() < 500, "{error}");
     }
 
     #[test]

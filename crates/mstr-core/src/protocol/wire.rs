@@ -3,6 +3,8 @@
 //! The only module that reads secrets in clear (`cargo xtask tidy` checks). Bodies that carry
 //! one are built in a buffer that is wiped when the transport drops its last reference.
 
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,7 +20,7 @@ use super::credentials::{Credentials, Kind};
 pub(crate) use super::grant::{AUTH_TOKEN, IDENTITY_TOKEN, PROJECT_ID, project_header};
 use super::{
     ApiToken, AuthToken, BaseUrl, CreatedApiToken, Fingerprint, IdentityToken, Locale, LoginMode,
-    WireCredentials,
+    Project, WireCredentials,
 };
 use crate::contract::TransportInfo;
 use crate::error::{Error, ErrorKind, ServerError, parse_error_body};
@@ -358,6 +360,31 @@ pub(crate) fn redirected(status: StatusCode, headers: &HeaderMap) -> Error {
 /// with a status of success as well.
 pub(crate) fn is_done(response: &Response<Bytes>) -> bool {
     response.status().is_success() && !looks_like_html(response.body())
+}
+
+/// The projects of an answer, read before the session's lock is taken: they may be megabytes.
+#[derive(Clone)]
+struct ReadProjects(Arc<Result<Vec<Project>, serde_json::Error>>);
+
+/// Reads the projects of an answer ahead. The answer keeps them for [`projects`].
+pub(crate) fn read_projects_ahead(response: &mut Response<Bytes>) {
+    let read = serde_json::from_slice(response.body());
+    response.extensions_mut().insert(ReadProjects(Arc::new(read)));
+}
+
+/// The projects of an answer, read ahead or now.
+pub(crate) fn projects(response: &Response<Bytes>) -> Result<Cow<'_, [Project]>, Error> {
+    let failed = |error: &serde_json::Error| {
+        unexpected(response, "list of projects").with_source(error.to_string())
+    };
+    match response.extensions().get::<ReadProjects>().map(|read| &*read.0) {
+        Some(Ok(projects)) => Ok(Cow::Borrowed(projects)),
+        Some(Err(error)) => Err(failed(error)),
+        None => match serde_json::from_slice(response.body()) {
+            Ok(projects) => Ok(Cow::Owned(projects)),
+            Err(error) => Err(failed(&error)),
+        },
+    }
 }
 
 /// A successful answer that is not what the API promises.

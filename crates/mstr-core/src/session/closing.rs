@@ -134,9 +134,9 @@ impl Session {
     fn after_leaving(&mut self, after: After, outcome: CloseOutcome, now: Instant) {
         match after {
             After::Close => self.finish_close(outcome),
-            After::Fail(error) => {
+            After::Fail(failure) => {
                 self.forget_supplied();
-                self.state = State::Idle { failure: Some(error) };
+                self.state = State::Idle { failure };
             }
             After::Refuse(error) => self.state = State::Refused(error),
             After::LogInAgain => self.log_in(0, now),

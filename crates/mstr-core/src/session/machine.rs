@@ -11,7 +11,7 @@ use super::held::Held;
 use super::messages::{
     Access, CloseOutcome, Command, Event, Exchange, ExchangeId, Output, Purpose,
 };
-use super::state::{Beside, Doubt, InFlight, State};
+use super::state::{After, Beside, Doubt, InFlight, State};
 use super::submissions::Submissions;
 use crate::contract::{Sent, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind};
@@ -364,6 +364,15 @@ impl Session {
         match &mut self.state {
             State::Idle { failure } | State::Open { failure, .. } => failure.take(),
             _ => None,
+        }
+    }
+
+    /// Those who waited have been told otherwise: a failure is no matter of who asks next, also one
+    /// for which a session is being left first.
+    pub(crate) fn forget_failure(&mut self) {
+        drop(self.take_failure());
+        if let State::Leaving { after: After::Fail(failure), .. } = &mut self.state {
+            *failure = None;
         }
     }
 

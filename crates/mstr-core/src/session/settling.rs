@@ -16,7 +16,7 @@ use crate::contract::TransportError;
 use crate::error::{Error, ErrorKind};
 use crate::policy::{is_passing_status, later};
 use crate::protocol::{
-    Credentials, Project, Server, SessionInfo, Version, WireCredentials, resolve_project, wire,
+    Credentials, Server, SessionInfo, Version, WireCredentials, resolve_project, wire,
 };
 
 /// How often a check is asked before its refusal is believed: as many as there are that it can
@@ -232,8 +232,7 @@ impl Session {
         if !response.status().is_success() {
             return Err(wire::refusal(response));
         }
-        let projects: Vec<Project> = serde_json::from_slice(response.body())
-            .map_err(|error| wire::unexpected(response, "list of projects").with_source(error))?;
+        let projects = wire::projects(response)?;
         self.known.project = Some(resolve_project(&projects, wanted)?);
         Ok(())
     }
@@ -272,7 +271,7 @@ impl Session {
     /// A check has failed for good: the session is logged out before anyone hears of it.
     pub(super) fn fail_check(&mut self, error: Error, now: Instant) {
         if let Some(held) = self.state.take_held() {
-            self.leave(held, After::Fail(error), now);
+            self.leave(held, After::Fail(Some(error)), now);
         }
     }
 }

@@ -48,8 +48,8 @@ pub(super) enum State {
 pub(super) enum After {
     /// The connection is closed.
     Close,
-    /// Those who wait receive this error.
-    Fail(Error),
+    /// Those who wait receive this error, if there is one.
+    Fail(Option<Error>),
     /// Another login, as another type of application.
     LogInAgain,
     /// The credentials that were to be used instead cannot be.

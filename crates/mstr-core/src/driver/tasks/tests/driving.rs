@@ -109,9 +109,13 @@ impl Table {
     }
 
     fn connect(&self) -> Connection {
+        self.connect_with(false)
+    }
+
+    fn connect_with(&self, checks: bool) -> Connection {
         Connection::builder("https://x.example/L")
             .standard("alice", "secret")
-            .checks(false)
+            .checks(checks)
             .seed(7)
             .retry(RetryPolicy::never())
             .transport(self.clone())
@@ -313,6 +317,14 @@ fn a_transport_that_panics_does_not_take_the_connection_with_it() {
     assert!(panicked.is_err());
     run(connection.open()).unwrap();
     assert_eq!(table.count("/api/auth/login"), 2);
+
+    // During the first checks: the session is left, and the next call begins anew.
+    let checked = table.connect_with(true);
+    table.with(|inner| inner.replies.push_back(("/api/status", Reply::Panic)));
+    assert!(catch_unwind(AssertUnwindSafe(|| run(checked.open()))).is_err());
+    run(checked.open()).unwrap();
+    assert_eq!(table.count("/api/auth/login"), 4);
+    assert_eq!(table.count("/api/auth/logout"), 1);
 
     // In a renewal and in a logout too.
     table.with(|inner| inner.replies.push_back(("/api/sessions", Reply::Panic)));
