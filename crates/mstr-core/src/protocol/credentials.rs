@@ -19,20 +19,24 @@ pub(crate) enum Kind {
     Anonymous,
     ApiToken(ApiToken),
     IdentityToken(IdentityToken),
-    User { ldap: bool, username: String, password: Password },
+    User { mode: LoginMode, username: String, password: Password },
 }
 
 impl Credentials {
     /// A user the server itself knows.
     #[must_use]
     pub fn standard(username: impl Into<String>, password: impl Into<Password>) -> Self {
-        Self(Kind::User { ldap: false, username: username.into(), password: password.into() })
+        Self::user(LoginMode::Standard, username.into(), password.into())
     }
 
     /// A user of the directory the server is connected to.
     #[must_use]
     pub fn ldap(username: impl Into<String>, password: impl Into<Password>) -> Self {
-        Self(Kind::User { ldap: true, username: username.into(), password: password.into() })
+        Self::user(LoginMode::Ldap, username.into(), password.into())
+    }
+
+    const fn user(mode: LoginMode, username: String, password: Password) -> Self {
+        Self(Kind::User { mode, username, password })
     }
 
     /// The guest user.
@@ -137,8 +141,7 @@ impl Credentials {
             Kind::Anonymous => Some(LoginMode::Anonymous),
             Kind::ApiToken(_) => Some(LoginMode::ApiToken),
             Kind::IdentityToken(_) => None,
-            Kind::User { ldap: true, .. } => Some(LoginMode::Ldap),
-            Kind::User { ldap: false, .. } => Some(LoginMode::Standard),
+            Kind::User { mode, .. } => Some(*mode),
         }
     }
 

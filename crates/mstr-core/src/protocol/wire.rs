@@ -142,12 +142,11 @@ impl Endpoint {
                     login_body(LoginMode::ApiToken, application_type, options, Some(token), None);
                 ("/api/auth/login", secret_json(&body, token.len()))
             }
-            Kind::User { ldap, username, password } => {
-                let mode = if *ldap { LoginMode::Ldap } else { LoginMode::Standard };
+            Kind::User { mode, username, password } => {
                 let password = password.expose();
                 let length = username.len() + password.len();
                 let body =
-                    login_body(mode, application_type, options, Some(username), Some(password));
+                    login_body(*mode, application_type, options, Some(username), Some(password));
                 ("/api/auth/login", secret_json(&body, length))
             }
         };
