@@ -96,6 +96,12 @@ fn session_that_is_suspected_is_kept_where_the_login_that_would_replace_it_is_re
             rig.fault(&format!("login:*:{refusal}"));
             for _ in 0..20 {
                 rig.get("/api/v2/guarded").unwrap_err();
+                rig.pass(Duration::from_secs(1));
+            }
+            assert_eq!((rig.logins(), rig.left()), (2, 1), "{refusal}");
+            // What works in the session meanwhile keeps it from being replaced.
+            for _ in 0..200 {
+                rig.get("/api/v2/guarded").unwrap_err();
                 rig.get("/api/echo").unwrap();
                 rig.pass(Duration::from_secs(1));
             }
@@ -165,6 +171,14 @@ fn servers_refusal_of_a_password_is_final_also_when_it_comes_late() {
         assert_eq!(rig.open().unwrap_err().kind(), ErrorKind::Credentials);
         assert_eq!(rig.logins(), 2);
     });
+    // Too late for the first attempt, which tasks await for a while longer.
+    let rig = wrong(Driver::Tasks);
+    rig.fault("login:1-2:slow=65000");
+    for _ in 0..3 {
+        assert_eq!(rig.open().unwrap_err().kind(), ErrorKind::Credentials);
+        rig.pass(Duration::from_secs(3600));
+    }
+    assert_eq!(rig.logins(), 2);
 }
 
 #[test]
@@ -251,7 +265,12 @@ fn gateway_s_refusal_of_a_logout_is_no_end_of_the_session() {
 #[test]
 fn gateway_s_refusal_of_a_check_is_waited_out() {
     on_both(|driver| {
-        for rule in ["inspect:1:status=401", "inspect:1:page=500", "projects:1:status=401"] {
+        for rule in [
+            "inspect:1:status=401",
+            "inspect:1:page=500",
+            "projects:1:status=401",
+            "projects:1:page=403",
+        ] {
             let project = Some("MicroStrategy Tutorial");
             let rig = driver.with(server(), Setting { project, ..Setting::default() });
             rig.fault(rule);

@@ -328,3 +328,50 @@ fn retry_after_divides_those_who_wait_together() {
     let retry_after = told[0].0.as_ref().unwrap().retry_after();
     assert_eq!((retry_after, rig.logins()), (Some(Duration::from_secs(120)), 2));
 }
+
+#[test]
+fn login_that_was_answered_in_time_counts_however_late_the_next_caller_comes() {
+    on_both(|driver| {
+        let rig = driver.open(server());
+        rig.fault("login:1:slow=5000");
+        let error = rig.within(Duration::from_secs(2), "/api/echo").unwrap_err();
+        assert!(error.is_timeout(), "{error}");
+        rig.pass(Duration::from_secs(100));
+        rig.within(Duration::from_secs(2), "/api/echo").unwrap();
+        assert_eq!((rig.logins(), rig.left()), (1, 1), "and is not begun anew");
+        rig.close();
+        assert_eq!(rig.left(), 0);
+    });
+}
+
+#[test]
+fn login_that_nobody_waits_for_leaves_no_session_when_the_last_handle_is_dropped() {
+    on_both(|driver| {
+        for hurried in [None, Some(Duration::from_millis(50))] {
+            let rig = driver.open(server());
+            rig.fault("login:1:slow=5000");
+            rig.within(Duration::from_secs(2), "/api/echo").unwrap_err();
+            rig.pass(Duration::from_secs(100));
+            if let Some(total) = hurried {
+                drop(rig.within(total, "/api/echo"));
+            }
+            let fake = rig.fake.clone();
+            let time = rig.time.clone();
+            drop(rig);
+            time.run_until_idle();
+            assert_eq!(fake.server(|server| server.open_sessions()), 0, "{hurried:?}");
+        }
+    });
+}
+
+#[test]
+fn renewing_takes_no_longer_than_total_with_all_that_it_leads_to() {
+    on_both(|driver| {
+        let timeouts = Timeouts::new().total(Some(Duration::from_secs(10)));
+        let rig = driver.with(server(), Setting { timeouts, ..Setting::default() });
+        rig.fault("login:1:status=503,retry-after=8");
+        rig.fault("login:2:status=503,retry-after=8");
+        let error = rig.renew().unwrap_err();
+        assert!(rig.elapsed() <= Duration::from_secs(10), "{:?}: {error}", rig.elapsed());
+    });
+}

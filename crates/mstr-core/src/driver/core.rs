@@ -213,6 +213,11 @@ impl<D: Driver> Core<D> {
         }
     }
 
+    /// When the machine wants to be told the time.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.flush(&mut self.lock())
+    }
+
     /// Gives the machine an input, or looks at it.
     pub(super) fn session<T>(&self, with: impl FnOnce(&mut Session, Instant) -> T) -> T {
         let mut locked = self.lock();
@@ -231,12 +236,23 @@ impl<D: Driver> Core<D> {
         locked.flight.get_or_insert_with(|| D::flight(self)).clone()
     }
 
+    /// The flight, if nobody has driven it for so long that the machine would give up what it
+    /// awaits. It may have been answered meanwhile: first the answers, then the time.
+    fn overdue(&self, locked: &mut Locked<D>) -> Option<D::Flight> {
+        let flight = locked.flight.clone()?;
+        let due = self.flush(locked)?;
+        (due <= self.now()).then_some(flight)
+    }
+
     /// Asks for access; the flight to wait for, after which to ask again, if it takes one.
     pub(super) fn access(
         self: &Arc<Self>,
         ask: impl FnOnce(&mut Session) -> Access,
     ) -> Begun<Result<Grant, Error>, D::Flight> {
         let mut locked = self.lock();
+        if let Some(flight) = self.overdue(&mut locked) {
+            return Begun::Flight(flight);
+        }
         let access = ask(&mut locked.session);
         self.flush(&mut locked);
         match access {
@@ -256,6 +272,12 @@ impl<D: Driver> Core<D> {
     /// Gives the machine a command; the flight that carries it out, if it takes one.
     pub(super) fn command(self: &Arc<Self>, command: Command) -> Begun<Outcome, D::Flight> {
         let mut locked = self.lock();
+        // To renew is to wait for what is under way already.
+        if matches!(command, Command::Renew)
+            && let Some(flight) = self.overdue(&mut locked)
+        {
+            return Begun::Flight(flight);
+        }
         let now = self.now();
         locked.session.handle(command, now);
         self.flush(&mut locked);
@@ -263,6 +285,15 @@ impl<D: Driver> Core<D> {
             return Begun::Done(locked.session.take_failure().map_or(Ok(()), Err));
         }
         Begun::Flight(self.flight(&mut locked))
+    }
+
+    /// What a caller who needs a session is told of a flight that has landed. That a renewal
+    /// failed is no matter of theirs, as long as there is a session.
+    pub(super) fn told(&self, landed: Outcome) -> Outcome {
+        match landed {
+            Err(_) if self.look(Session::is_open) => Ok(()),
+            landed => landed,
+        }
     }
 
     /// Ends the flight if the machine has settled. Under the same lock that saw it settle, so

@@ -15,7 +15,7 @@ use super::machine::{Session, Source};
 use super::messages::{ExchangeId, Output, Purpose};
 use super::state::{Beside, InFlight, Renewing, State};
 use crate::contract::TransportError;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::generation::Generation;
 use crate::policy::later;
 use crate::protocol::Credentials;
@@ -24,7 +24,8 @@ use crate::protocol::Credentials;
 /// each time, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// After so many questions that decided nothing, an own session is replaced.
+/// After so many questions in a row that decided nothing, and no success in between, an own session
+/// is replaced.
 const UNDECIDED_LIMIT: u32 = 3;
 /// And not more often than this: the refusals may go on in the next one.
 const REPLACED_AT_MOST: Duration = Duration::from_secs(30);
@@ -37,8 +38,8 @@ impl Session {
     ///
     /// One `GET /api/sessions` is asked for all. If nothing is heard of the server, the next
     /// question is asked after a second, and twice as late each time, up to a minute. After three
-    /// such questions a session of one's own is replaced by a login, at most once in 30 seconds; if
-    /// that is refused, it is kept. One that is borrowed is never given up for a suspicion.
+    /// such questions, with no success in between, a session of one's own is replaced by a login, at
+    /// most once in 30 seconds; if that is refused, it is kept. One that is borrowed is never given up for a suspicion.
     pub fn question(&mut self, generation: Generation, sent_at: Instant, now: Instant) -> bool {
         let State::Open { held, renewing, .. } = &self.state else { return false };
         if held.generation != generation || held.is_vouched_for(sent_at) {
@@ -66,8 +67,10 @@ impl Session {
     /// The server could not be heard.
     pub(super) fn on_undecided(&mut self, now: Instant) {
         let doubt = &mut self.doubt;
-        let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(doubt.undecided));
+        let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(doubt.questions));
+        doubt.questions = doubt.questions.saturating_add(1);
         doubt.undecided = doubt.undecided.saturating_add(1);
+        doubt.undecided_at = Some(now);
         doubt.ask_at = Some(later(now, pause.min(LONGEST_PAUSE)));
         let recent = doubt.replaced_at.is_some_and(|at| now < later(at, REPLACED_AT_MOST));
         let held = self.state.held();
@@ -90,7 +93,12 @@ impl Session {
 
     fn replace_by(&mut self, what: Beside, exchange: InFlight) {
         let epoch = self.state.held().map(|held| held.epoch).unwrap_or_default();
-        self.set_beside(Renewing { what, exchange, epoch, required: false, asked_for: false });
+        // Who asked for a renewal while the provider was asked still waits.
+        let (required, asked_for) = match &self.state {
+            State::Open { renewing: Some(beside), .. } => (beside.required, beside.asked_for),
+            _ => (false, false),
+        };
+        self.set_beside(Renewing { what, exchange, epoch, required, asked_for });
     }
 
     /// Logs in while the session that is to be replaced is kept.
@@ -99,10 +107,7 @@ impl Session {
         let borrows = self.current_credentials().is_none_or(Credentials::is_delegated);
         match if borrows { None } else { self.submit(now).ok() } {
             Some(exchange) => self.replace_by(Beside::Login, exchange),
-            None => {
-                self.end_beside();
-                self.forget_supplied();
-            }
+            None => self.fail_beside(not_replaced()),
         }
     }
 
@@ -118,10 +123,12 @@ impl Session {
         supplied: Result<Credentials, Error>,
         now: Instant,
     ) {
-        self.end_beside();
-        if let Ok(credentials) = supplied {
-            self.credentials = Source::Asked { current: Some(credentials) };
-            self.log_in_beside(now);
+        match supplied {
+            Ok(credentials) => {
+                self.credentials = Source::Asked { current: Some(credentials) };
+                self.log_in_beside(now);
+            }
+            Err(error) => self.fail_beside(error),
         }
     }
 
@@ -132,10 +139,9 @@ impl Session {
         now: Instant,
     ) {
         let submitted = self.submitted();
-        let told = self.read_login(submitted, result, now);
-        self.end_beside();
-        match told {
+        match self.read_login(submitted, result, now) {
             Ok(opened) => {
+                self.end_beside();
                 self.give_up_for_another(now);
                 self.on_opened(opened, now);
             }
@@ -145,9 +151,9 @@ impl Session {
                     && let Some(held) = self.state.held_mut()
                 {
                     // Told once the session ends that is kept.
-                    held.refusal = Some(refused.error);
+                    held.refusal = Some(refused.error.clone());
                 }
-                self.forget_supplied();
+                self.fail_beside(refused.error);
             }
         }
     }
@@ -156,10 +162,19 @@ impl Session {
     pub(super) fn on_replacement_late(&mut self, exchange: InFlight, error: Error, now: Instant) {
         self.retire_login(exchange);
         if let Some(submitted) = self.submitted() {
-            self.submissions.unanswered(submitted, error, now);
+            self.submissions.unanswered(submitted, error.clone(), now);
         }
-        self.end_beside();
+        self.fail_beside(error);
+    }
+
+    /// What was under way beside the session has failed: it is kept.
+    pub(super) fn fail_beside(&mut self, error: Error) {
         self.forget_supplied();
+        if let State::Open { renewing, failure, .. } = &mut self.state
+            && renewing.take().is_some_and(|beside| beside.asked_for)
+        {
+            *failure = Some(error.with_operation("renew"));
+        }
     }
 
     /// Takes the session that there is, with all that is under way beside it.
@@ -171,4 +186,12 @@ impl Session {
         }
         self.state.take_held()
     }
+}
+
+/// Why nothing is under way that would replace the session.
+fn not_replaced() -> Error {
+    Error::new(
+        ErrorKind::Gateway,
+        "whether the session lives cannot be told, and it is not replaced",
+    )
 }

@@ -79,10 +79,10 @@ impl Session {
         };
         let gone = !wire::is_done(&response) && wire::is_gone(&response);
         if !gone {
-            self.merge_cookies(response.headers());
+            self.merge_cookies(response.status(), response.headers());
         }
-        let State::Open { held, renewing: Some(beside), .. } = &mut self.state else { return };
-        let renewal = beside.what == Beside::Renewal;
+        let State::Open { held, renewing, .. } = &mut self.state else { return };
+        let renewal = renewing.as_ref().is_some_and(|beside| beside.what == Beside::Renewal);
         // Who is forbidden to ask is known to the server.
         let known = !renewal
             && response.status().is_client_error()
@@ -91,21 +91,18 @@ impl Session {
         if !gone && !known && !wire::is_done(&response) {
             return self.on_renewal_failed(wire::refusal(&response), now);
         }
-        let Renewing { epoch, asked_for, .. } = *beside;
+        let Some(Renewing { epoch, asked_for, .. }) = renewing.take() else { return };
         if !gone {
             held.touch(now);
             held.confirm();
             held.vouched = Some(now);
             self.cooling.fruitless = 0;
             self.doubt.dispel();
-            self.end_beside();
             if renewal {
                 self.event(Event::Renewed { generation: self.generation });
             }
         } else if epoch == held.epoch {
-            let reason = if renewal { LossReason::Expired } else { LossReason::Refused };
-            self.end_beside();
-            self.lose(reason, now);
+            self.lose(if renewal { LossReason::Expired } else { LossReason::Refused }, now);
             // A caller who asked to renew wants a session; callers that wait ask by themselves.
             if asked_for && matches!(self.state, State::Idle { .. }) {
                 drop(self.request_access(now));
@@ -113,7 +110,6 @@ impl Session {
         }
         // Otherwise another answer has replaced the cookies meanwhile: the session lives, and
         // that answer has begun its idle time anew.
-        self.end_beside();
     }
 
     pub(super) fn end_beside(&mut self) {

@@ -268,10 +268,14 @@ impl Session {
         let copy = self.copies.iter().position(|copy| copy.id == id);
         let copy = copy.map(|index| self.copies.swap_remove(index));
         self.copies.retain(|copy| self.state.awaits(copy.id));
-        if let (Some(copy), Err(error)) = (copy, &result)
+        if let (Some(mut copy), Err(error)) = (copy, &result)
             && error.is_unprocessed()
             && self.state.awaits(id)
         {
+            if let State::Leaving { held, .. } = &self.state {
+                // With the cookies that are valid by now.
+                copy.request = self.config.endpoint.logout(&held.wire);
+            }
             return self.put_out(copy);
         }
         self.on_response(id, result, now);
@@ -334,12 +338,15 @@ impl Session {
                     (Beside::Login, exchange) => {
                         self.on_replacement_late(exchange, timed_out("login"), now);
                     }
-                    (Beside::Credentials, _) => self.end_beside(),
+                    (Beside::Credentials, _) => {
+                        self.fail_beside(timed_out("asking for credentials"));
+                    }
                 }
             }
             // Nothing is due.
             _ => {}
         }
+        self.copies.retain(|copy| self.state.awaits(copy.id));
     }
 
     /// Takes the next output. [`Output::Wait`] means that there is nothing more now.
@@ -467,6 +474,15 @@ impl Session {
         } else {
             self.outputs.push_back(Output::Send(Box::new(exchange)));
         }
+    }
+
+    #[cfg(test)]
+    pub(super) const fn kept_copies(&self) -> usize {
+        self.copies.len()
+    }
+
+    pub(super) const fn has_retired_logins(&self) -> bool {
+        !self.retired_logins.is_empty()
     }
 
     pub(super) const fn next_id(&mut self) -> ExchangeId {

@@ -22,8 +22,9 @@ pub enum Access {
     Denied(Error),
     /// Yes, with this.
     Granted(Grant),
-    /// Not yet: drive the machine until it [is settled](Session::is_settled), and ask again if it
-    /// has no [failure](Session::take_failure) to tell.
+    /// Not yet: drive the machine until it [is settled](Session::is_settled) or
+    /// [has paused](Session::has_paused), and ask again if it has no
+    /// [failure](Session::take_failure) to tell.
     Pending,
 }
 
@@ -92,7 +93,7 @@ pub struct ExchangeId(pub(super) u64);
 pub enum Purpose {
     /// Borrow a session with an identity token.
     Delegate,
-    /// Learn the session's idle timeout.
+    /// Learn the session's idle timeout, or whether it lives.
     Inspect,
     /// Find the project that was asked for.
     ListProjects,

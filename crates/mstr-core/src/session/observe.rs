@@ -82,13 +82,21 @@ impl Session {
                 held.confirm();
                 held.touch(sent_at);
                 self.cooling.fruitless = 0;
+                if head.status.is_success() {
+                    self.doubt.relieve(sent_at);
+                }
             }
-            self.merge_cookies(&head.headers);
+            self.merge_cookies(head.status, &head.headers);
         }
         Verdict::Sound
     }
 
-    pub(super) fn merge_cookies(&mut self, headers: &HeaderMap) {
+    /// A 401 has nothing for the session: what stands in front of the server sets cookies of its
+    /// own, by the same names.
+    pub(super) fn merge_cookies(&mut self, status: StatusCode, headers: &HeaderMap) {
+        if status == StatusCode::UNAUTHORIZED {
+            return;
+        }
         let Some(held) = self.state.held_mut() else { return };
         let stored = match headers.contains_key(SET_COOKIE) {
             true => held.jar.store(headers),

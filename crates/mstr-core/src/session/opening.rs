@@ -34,14 +34,12 @@ impl Session {
 
     /// Sends the login or delegation, after so many attempts.
     pub(super) fn log_in(&mut self, attempts: u32, now: Instant) {
-        if self.current_credentials().is_none() {
-            // Only reachable if a provider's answer has been forgotten between two attempts.
-            return self.start_opening(now);
-        }
         match self.submit(now) {
             Ok(exchange) => self.state = State::LoggingIn { exchange, attempts: attempts + 1 },
             Err(Objection::Refused(error)) => self.refuse(error),
             Err(Objection::Unanswered(error)) => self.give_up(error),
+            // Only reachable if a provider's answer has been forgotten between two attempts.
+            Err(Objection::Missing) => self.start_opening(now),
         }
     }
 
@@ -57,8 +55,9 @@ impl Session {
             return Err(objection);
         }
         let SessionConfig { endpoint, options, .. } = &self.config;
-        let missing = Credentials::anonymous();
-        let credentials = self.current_credentials().unwrap_or(&missing);
+        let Some(credentials) = self.current_credentials() else {
+            return Err(Objection::Missing);
+        };
         let purpose = if credentials.is_delegated() { Purpose::Delegate } else { Purpose::Login };
         let request = endpoint.open(credentials, self.known.application_type, options);
         Ok(self.send(purpose, request, now))
@@ -181,8 +180,12 @@ impl Session {
 
     /// An attempt has failed for a reason that may pass.
     pub(super) fn on_opening_failed(&mut self, error: Error, attempts: u32, now: Instant) {
-        let paused = self.submitted().and_then(|it| self.submissions.against(&it, now)).is_some();
-        let last = attempts >= self.config.retry.max_attempts || paused;
+        let objection = self.submitted().and_then(|it| self.submissions.against(&it, now));
+        if let Some(Objection::Refused(refusal)) = objection {
+            // The answer to an earlier attempt has come meanwhile.
+            return self.refuse(refusal.with_attempts(attempts));
+        }
+        let last = attempts >= self.config.retry.max_attempts || objection.is_some();
         // An identity token works once. If its answer was lost, trying again can only be refused,
         // which would hide the real reason.
         let spent = self.current_credentials().is_some_and(Credentials::is_delegated)

@@ -67,10 +67,14 @@ impl Session {
                     self.set_check(purpose, Slot::Crossed { attempts });
                     return self.finish_settling(now);
                 }
-                self.merge_cookies(response.headers());
+                self.merge_cookies(response.status(), response.headers());
                 let status = response.status();
-                // Neither the version nor an idle timeout is worth a failure.
-                let needed = purpose != Purpose::Status && status != StatusCode::FORBIDDEN;
+                // The session is usable without its server's version, and by who may not ask about it.
+                let needed = match purpose {
+                    Purpose::Status => false,
+                    Purpose::Inspect => status != StatusCode::FORBIDDEN,
+                    _ => true,
+                };
                 let gateways = needed && wire::is_gateways(&response);
                 if !is_passing_status(status) && !gateways {
                     return match self.on_check(purpose, &response, now) {

@@ -119,8 +119,13 @@ pub(super) struct Checks(pub(super) Vec<(Purpose, Slot)>);
 /// keeps the server from being heard is the same for the next one.
 #[derive(Debug, Default)]
 pub(super) struct Doubt {
-    /// Questions in a row that decided nothing.
+    /// Questions that decided nothing, since the server was last heard about the session. They grow
+    /// rare.
+    pub(super) questions: u32,
+    /// How many of them in a row, without a success in the session.
     pub(super) undecided: u32,
+    /// When the last one decided nothing.
+    pub(super) undecided_at: Option<Instant>,
     /// Before this, none is asked.
     pub(super) ask_at: Option<Instant>,
     pub(super) replaced_at: Option<Instant>,
@@ -129,7 +134,14 @@ pub(super) struct Doubt {
 impl Doubt {
     /// The server has been heard.
     pub(super) const fn dispel(&mut self) {
-        (self.undecided, self.ask_at) = (0, None);
+        (self.questions, self.undecided, self.ask_at) = (0, 0, None);
+    }
+
+    /// A request that was sent at `sent_at` has succeeded in the session: it lived then.
+    pub(super) fn relieve(&mut self, sent_at: Instant) {
+        if self.undecided_at.is_some_and(|at| sent_at >= at) {
+            self.undecided = 0;
+        }
     }
 }
 

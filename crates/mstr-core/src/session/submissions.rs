@@ -42,6 +42,8 @@ enum Fate {
 /// Why credentials are not submitted now.
 #[derive(Debug)]
 pub(super) enum Objection {
+    /// There are none.
+    Missing,
     /// The server has refused them.
     Refused(Error),
     /// They may be submitted later.

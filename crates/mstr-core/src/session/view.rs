@@ -19,7 +19,7 @@ impl Session {
         self.state.held().is_some_and(|held| held.exchanging.takes_turns())
     }
 
-    /// Whether the session is being extended.
+    /// Whether a renewal, a question about the session or what is to replace it is under way.
     #[must_use]
     pub const fn is_renewing(&self) -> bool {
         matches!(self.state, State::Open { renewing: Some(_), .. })
@@ -90,6 +90,8 @@ impl Session {
     pub fn needs_closing(&self) -> bool {
         match &self.state {
             State::LoggingIn { .. } | State::ClosingLogin(_) | State::Leaving { .. } => true,
+            // One of them may still succeed.
+            _ if self.has_retired_logins() => true,
             State::Open { renewing: Some(beside), .. } if beside.what == Beside::Login => true,
             state => state.held().is_some_and(Held::is_ours),
         }

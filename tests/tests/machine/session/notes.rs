@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::driver::{Driver, Sent};
-use super::inputs::{Exchanged, Input, Reply};
+use super::inputs::{Exchanged, Input, Observed, Reply};
 
 /// After so many logins that the server has not answered, the same credentials are not submitted
 /// for a while.
@@ -14,6 +14,7 @@ const UNDECIDED_LIMIT: u32 = 3;
 /// Questions about the session that decided nothing.
 #[derive(Debug)]
 pub(super) struct Doubt {
+    pub(super) questions: u32,
     pub(super) undecided: u32,
     pub(super) ask_at: Instant,
     pub(super) replaced_at: Option<Instant>,
@@ -47,6 +48,13 @@ impl Driver {
         let silent = match input {
             Input::Answer(Exchanged::Question, reply) => reply.is_nothing_heard(),
             Input::Deadline => doubted,
+            // It lived then.
+            Input::Observe(Observed::Success | Observed::NewCookie) => {
+                if let Some(doubt) = &mut self.doubt {
+                    doubt.undecided = 0;
+                }
+                return;
+            }
             Input::Answer(Exchanged::Renew, Reply::Success) => {
                 self.doubt = None;
                 return;
@@ -64,9 +72,14 @@ impl Driver {
             }
             return;
         }
-        let doubt =
-            self.doubt.get_or_insert(Doubt { undecided: 0, ask_at: self.now, replaced_at: None });
-        doubt.ask_at = self.now + Duration::from_secs(1 << doubt.undecided);
+        let doubt = self.doubt.get_or_insert(Doubt {
+            questions: 0,
+            undecided: 0,
+            ask_at: self.now,
+            replaced_at: None,
+        });
+        doubt.ask_at = self.now + Duration::from_secs(1 << doubt.questions.min(5));
+        doubt.questions += 1;
         doubt.undecided = (doubt.undecided + 1).min(UNDECIDED_LIMIT);
         if self.session.describe() == "replacing the session" {
             doubt.replaced_at = Some(self.now);

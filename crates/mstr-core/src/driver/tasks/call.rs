@@ -94,7 +94,7 @@ impl Core<Tasks> {
                         let waiting = flight.wait(Err(aborted()));
                         let landed = before(call.deadline(), &**timer, waiting).await;
                         now = self.now();
-                        match landed {
+                        match landed.map(|landed| self.told(landed)) {
                             Some(Ok(())) => Output::NeedGrant,
                             Some(Err(error)) => call.handle_access(Err(error), None, now),
                             None => call.handle_late(),

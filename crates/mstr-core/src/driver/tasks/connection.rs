@@ -74,7 +74,7 @@ impl Connection {
     ///
     /// Dropping the future pauses the login; the next call resumes the same one.
     pub async fn open(&self) -> Result<(), Error> {
-        self.0.core.open().await
+        self.0.core.open(self.0.core.deadline()).await
     }
 
     /// Extends the session now, or opens one if there is none. However many callers ask, one
@@ -89,8 +89,9 @@ impl Connection {
     ///
     /// Dropping the future pauses the renewal; the next call resumes it.
     pub async fn renew(&self) -> Result<(), Error> {
-        self.0.core.carry_out(Command::Renew, self.0.core.deadline()).await?;
-        self.open().await
+        let deadline = self.0.core.deadline();
+        self.0.core.carry_out(Command::Renew, deadline).await?;
+        self.0.core.open(deadline).await
     }
 
     /// Ends the session on the server and the connection with it: later calls fail with

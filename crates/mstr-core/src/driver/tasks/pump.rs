@@ -124,13 +124,15 @@ impl Tasks {
 }
 
 impl Core<Tasks> {
-    /// Opens a session within the total time of a call.
-    pub(super) async fn open(self: &Arc<Self>) -> Result<(), Error> {
-        let deadline = self.deadline();
+    /// Opens a session by `deadline`.
+    pub(super) async fn open(self: &Arc<Self>, deadline: Option<Instant>) -> Result<(), Error> {
         loop {
             match self.access(|session| session.request_access_by(deadline, self.now())) {
                 Begun::Done(access) => return access.map(drop),
-                Begun::Flight(flight) => self.wait_for(flight, deadline, "login").await?,
+                Begun::Flight(flight) => match self.wait_for(flight, deadline).await {
+                    Some(landed) => self.told(landed)?,
+                    None => return Err(late(&self.timeouts, "login")),
+                },
             }
         }
     }
@@ -143,18 +145,20 @@ impl Core<Tasks> {
     ) -> Outcome {
         match self.command(command) {
             Begun::Done(outcome) => outcome,
-            Begun::Flight(flight) => self.wait_for(flight, deadline, "renew").await,
+            Begun::Flight(flight) => {
+                let landed = self.wait_for(flight, deadline).await;
+                landed.unwrap_or_else(|| Err(late(&self.timeouts, "renew")))
+            }
         }
     }
 
+    /// Waits for a flight. `None` if it has not landed by `deadline`.
     async fn wait_for(
         &self,
         flight: Flight<Outcome>,
         deadline: Option<Instant>,
-        operation: &'static str,
-    ) -> Outcome {
-        let landed = before(deadline, &*self.driver.timer, flight.wait(Err(aborted()))).await;
-        landed.unwrap_or_else(|| Err(late(&self.timeouts, operation)))
+    ) -> Option<Outcome> {
+        before(deadline, &*self.driver.timer, flight.wait(Err(aborted()))).await
     }
 
     /// Ends the session, within the total time of a call.

@@ -39,8 +39,11 @@ impl HttpBody for Fed {
             this.idle.progress();
             return Poll::Ready(frame);
         }
-        ready!(this.idle.poll_over(cx));
+        let kind = ready!(this.idle.poll_over(cx));
         this.body = Body::empty();
+        if kind != TransportErrorKind::Timeout {
+            return Poll::Ready(Some(Err(TransportError::new(kind))));
+        }
         let stalled = TransportError::new(TransportErrorKind::Body);
         let message = this.timeouts.passed(Limit::IdleBody, "a piece of the request's body");
         Poll::Ready(Some(Err(stalled.with_detail(message))))

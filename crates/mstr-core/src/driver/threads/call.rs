@@ -38,24 +38,18 @@ impl Core<Threads> {
                     now = self.now();
                     if turn.is_some() { call.proceed(now) } else { call.handle_late() }
                 }
-                Output::NeedGrant => {
-                    let begun = match self.catch_up() {
-                        Ok(()) => self.access(|session| call.ask(session, now)),
-                        Err(error) => Begun::Done(Err(error)),
-                    };
-                    match begun {
-                        Begun::Done(access) => call.handle_access(access, self.header(), now),
-                        Begun::Flight(flight) => {
-                            let landed = self.wait_for(&flight, call.deadline());
-                            now = self.now();
-                            match landed {
-                                Some(Ok(())) => Output::NeedGrant,
-                                Some(Err(error)) => call.handle_access(Err(error), None, now),
-                                None => call.handle_late(),
-                            }
+                Output::NeedGrant => match self.access(|session| call.ask(session, now)) {
+                    Begun::Done(access) => call.handle_access(access, self.header(), now),
+                    Begun::Flight(flight) => {
+                        let landed = self.wait_for(&flight, call.deadline());
+                        now = self.now();
+                        match landed.map(|landed| self.told(landed)) {
+                            Some(Ok(())) => Output::NeedGrant,
+                            Some(Err(error)) => call.handle_access(Err(error), None, now),
+                            None => call.handle_late(),
                         }
                     }
-                }
+                },
                 Output::Send => {
                     let request = call.request()?;
                     span = trace::attempt(&call, &request);

@@ -55,7 +55,7 @@ impl Connection {
     ///
     /// Those of [`crate::Connection::open`].
     pub fn open(&self) -> Result<(), Error> {
-        self.0.core.open()
+        self.0.core.open(self.0.core.deadline())
     }
 
     /// Extends the session now, or opens one if there is none; see [`open`](Self::open) for how
@@ -65,8 +65,9 @@ impl Connection {
     ///
     /// Those of [`crate::Connection::renew`].
     pub fn renew(&self) -> Result<(), Error> {
-        self.0.core.carry_out(Command::Renew, self.0.core.deadline())?;
-        self.open()
+        let deadline = self.0.core.deadline();
+        self.0.core.carry_out(Command::Renew, deadline)?;
+        self.0.core.open(deadline)
     }
 
     /// Ends the session on the server and the connection with it: later calls fail with

@@ -100,7 +100,7 @@ impl<W> Flight<W> {
     }
 
     /// Whether the leader has been told to look, once.
-    pub(super) fn is_poked(&self) -> bool {
+    pub(super) fn take_poke(&self) -> bool {
         std::mem::take(&mut self.progress().poked)
     }
 }

@@ -4,7 +4,6 @@
 use std::future::ready;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -26,9 +25,6 @@ use crate::trace;
 #[derive(Debug)]
 pub(crate) struct Threads {
     pub(super) transport: SharedBlockingTransport,
-    /// A thread whose time was over has left something in the flight. Beside the lock, so that
-    /// calls which have nothing to do with it need not ask.
-    left: AtomicBool,
 }
 
 impl Driver for Threads {
@@ -36,7 +32,7 @@ impl Driver for Threads {
     type Flight = Arc<Flight<UnderWay>>;
 
     fn new(transport: SharedBlockingTransport) -> Self {
-        Self { transport, left: AtomicBool::new(false) }
+        Self { transport }
     }
 
     fn transport(&self) -> SharedBlockingTransport {
@@ -82,34 +78,15 @@ impl Core<Threads> {
         }
     }
 
-    /// Looks for the answer to what another thread has left behind. It counts, however late that
-    /// is: asked first, the machine would give it up for late. Fails as the flight does if that
-    /// leaves no session: whoever comes next is told, and does not begin anew.
-    pub(super) fn catch_up(self: &Arc<Self>) -> Outcome {
-        let left = &self.driver.left;
-        // A look costs calls that meet nothing less than a swap.
-        if !left.load(Ordering::Relaxed) || !left.swap(false, Ordering::Relaxed) {
-            return Ok(());
-        }
-        let flight = self.lock().flight.clone();
-        let landed = flight.and_then(|flight| self.wait_for(&flight, Some(self.now())));
-        match landed {
-            Some(Err(error)) if !self.look(Session::is_open) => Err(error),
-            _ => Ok(()),
-        }
-    }
-
-    /// Opens a session within the total time of a call.
-    pub(super) fn open(self: &Arc<Self>) -> Result<(), Error> {
-        let deadline = self.deadline();
+    /// Opens a session by `deadline`.
+    pub(super) fn open(self: &Arc<Self>, deadline: Option<Instant>) -> Result<(), Error> {
         loop {
-            self.catch_up()?;
             match self.access(|session| session.request_access_by(deadline, self.now())) {
                 Begun::Done(access) => return access.map(drop),
-                Begun::Flight(flight) => {
-                    self.wait_for(&flight, deadline)
-                        .unwrap_or_else(|| Err(late(&self.timeouts, "login")))?;
-                }
+                Begun::Flight(flight) => match self.wait_for(&flight, deadline) {
+                    Some(landed) => self.told(landed)?,
+                    None => return Err(late(&self.timeouts, "login")),
+                },
             }
         }
     }
@@ -120,7 +97,6 @@ impl Core<Threads> {
         command: Command,
         deadline: Option<Instant>,
     ) -> Outcome {
-        self.catch_up()?;
         match self.command(command) {
             Begun::Done(outcome) => outcome,
             Begun::Flight(flight) => self
@@ -135,12 +111,16 @@ impl Core<Threads> {
         let closed = || self.look(|session| session.close_outcome().cloned());
         loop {
             // A flight that was under way may have failed; closing goes on regardless.
-            drop(self.catch_up());
             if let Begun::Flight(flight) = self.command(Command::Logout { even_if_borrowed }) {
                 flight.poke();
-                // What was under way is of no use any more, and whoever leads learns it by itself.
-                let deadline = if closed().is_some() { Some(self.now()) } else { deadline };
-                drop(self.wait_for(&flight, deadline));
+                // What was under way is of no use any more, and the leader learns it by itself.
+                let until = match closed() {
+                    Some(_) => Some(self.now()),
+                    None => [deadline, self.due()].into_iter().flatten().min(),
+                };
+                drop(self.wait_for(&flight, until));
+                // The leader may wait for something else, and longer.
+                self.session(Session::handle_timeout);
             }
             if let Some(outcome) = closed() {
                 return outcome;
@@ -235,7 +215,7 @@ impl Core<Threads> {
         until: Instant,
     ) -> Option<T> {
         block_on_while(future, || {
-            if flight.is_poked() || self.now() >= until {
+            if flight.take_poke() || self.now() >= until {
                 return false;
             }
             self.driver.transport.park_until(until);
@@ -393,9 +373,6 @@ impl Leader<'_> {
     /// Lets somebody else lead.
     fn leave(&mut self, under_way: Option<UnderWay>) -> Option<Outcome> {
         self.over = true;
-        if under_way.is_some() {
-            self.core.driver.left.store(true, Ordering::Relaxed);
-        }
         self.flight.leave(under_way);
         None
     }

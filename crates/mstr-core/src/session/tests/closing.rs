@@ -177,3 +177,32 @@ fn a_sign_in_page_confirms_neither_a_logout_nor_a_renewal() {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn logout_that_was_not_taken_is_sent_again_with_the_cookies_that_are_valid_by_then() {
+    let mut rig = Rig::open();
+    let grant = rig.granted();
+    rig.log_out();
+    let first = rig.take(Purpose::Logout);
+    rig.observe(&grant, 200, &["JSESSIONID=new"], "");
+    let untaken = TransportError::new(TransportErrorKind::Canceled);
+    rig.report(&first, Err(untaken.with_sent(crate::contract::Sent::No)));
+    let again = rig.take(Purpose::Logout);
+    assert_eq!(again.id, first.id);
+    assert!(header(&again, "cookie").expect("cookies").contains("JSESSIONID=new"));
+}
+
+#[test]
+fn exchanges_that_are_given_up_are_not_kept() {
+    let mut rig = Rig::open();
+    for _ in 0..50 {
+        rig.command(Command::Renew);
+        rig.take(Purpose::Renew);
+        rig.wait();
+    }
+    assert_eq!(rig.session.kept_copies(), 0);
+    rig.log_out();
+    rig.take(Purpose::Logout);
+    rig.wait();
+    assert_eq!(rig.session.kept_copies(), 0, "nothing of a session that is closed");
+}

@@ -220,3 +220,55 @@ fn closing_and_resetting_while_a_session_is_replaced_leave_nothing_open() {
         assert_eq!(header(&rig.take(Purpose::Logout), "x-mstr-authtoken"), Some("late"));
     }
 }
+
+#[test]
+fn cookies_of_a_refusal_are_not_the_session_s() {
+    let gateways = || {
+        let response = Response::builder()
+            .status(401)
+            .header("Set-Cookie", "JSESSIONID=gateways; Path=/")
+            .body(Bytes::new());
+        Ok(response.expect("a response"))
+    };
+    let mut rig = Rig::open();
+    let grant = rig.granted();
+    let before = token_and_cookies(&grant);
+    assert!(refused(&mut rig, &grant));
+    rig.answer(Purpose::Inspect, gateways());
+    rig.command(Command::Renew);
+    rig.answer(Purpose::Renew, gateways());
+    assert_eq!(token_and_cookies(&rig.granted()), before);
+
+    let mut rig = Rig::new(config().checks(true), Some(alice()));
+    rig.pending();
+    rig.answer(Purpose::Login, opened("t1"));
+    rig.answer(Purpose::Status, ok(200, NEW_SERVER));
+    rig.answer(Purpose::Inspect, gateways());
+    rig.answer(Purpose::Inspect, ok(200, "{}"));
+    assert_eq!(token_and_cookies(&rig.granted()), before);
+}
+
+#[test]
+fn renewal_that_is_asked_for_while_a_session_is_replaced_is_told_how_it_ended() {
+    for answer in [ok(503, ""), ok(401, ""), broken(TransportErrorKind::Interrupted)] {
+        let mut rig = Rig::open();
+        unheard(&mut rig, 3);
+        rig.command(Command::Renew);
+        rig.answer(Purpose::Login, answer);
+        assert_eq!(rig.failure().operation(), Some("login"));
+        rig.granted();
+    }
+}
+
+#[test]
+fn success_between_the_questions_keeps_the_session_from_being_replaced() {
+    let mut rig = Rig::open();
+    for _ in 0..20 {
+        unheard(&mut rig, 2);
+        let grant = rig.granted();
+        rig.observe(&grant, 200, &[], "");
+    }
+    rig.nothing_sent();
+    unheard(&mut rig, 3);
+    rig.take(Purpose::Login);
+}
