@@ -132,3 +132,22 @@ fn dropping_the_last_handle_while_a_login_is_under_way_leaves_no_session() {
     world.wait_until_closed();
     assert_eq!((world.logins(), world.count(Purpose::Logout)), (1, 1));
 }
+
+#[test]
+fn closing_waits_for_no_other_thread_s_renewal() {
+    let slow = "renew:1:slow=8000".parse::<Fault>().unwrap();
+    let world = World::loopback(server().fault(slow));
+    let connection = world.builder().connect().unwrap();
+    thread::scope(|scope| {
+        let renewing = scope.spawn(|| connection.renew());
+        while world.server(|server| server.journal().count(Purpose::Renew)) == 0 {
+            thread::yield_now();
+        }
+        let begun = world.transport.now();
+        assert!(matches!(connection.close(), CloseOutcome::LoggedOut));
+        let took = world.transport.now() - begun;
+        assert!(took < Duration::from_secs(4), "{took:?}");
+        renewing.join().unwrap().unwrap_err();
+    });
+    assert_eq!(world.open_sessions(), 0);
+}

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, poll, stream};
 use http_body::Frame;
 use http_body_util::StreamBody;
-use mstr::{Body, Error, ErrorKind, SessionStatus};
+use mstr::{Body, CloseOutcome, Error, ErrorKind, SessionStatus};
 use mstr_fake::Purpose;
 
 use crate::rig::{Driver, Rig, on_both, server};
@@ -154,4 +154,25 @@ fn call_that_waits_for_its_turn_keeps_its_deadline() {
         sent.await.unwrap();
     });
     rig.close();
+}
+
+#[test]
+fn renewal_that_crosses_a_call_ends_no_living_session() {
+    for guarded in [false, true] {
+        let rig = Driver::Tasks.open(server().rotate_jsessionid(true).latency(LATENCY));
+        rig.get("/api/echo").unwrap();
+        if guarded {
+            rig.fault("path=/api/v2/guarded:*:status=401");
+        }
+        // The refusal of the renewal is here before the answer that explains it.
+        rig.fault("path=/api/echo:*:slow=50");
+        for _ in 0..20 {
+            rig.beside(if guarded { "/api/v2/guarded" } else { "/api/echo" });
+            rig.pass(Duration::from_secs(5));
+        }
+        rig.get("/api/echo").unwrap();
+        assert_eq!((rig.logins(), rig.left()), (1, 1), "{guarded}");
+        assert!(matches!(rig.close(), CloseOutcome::LoggedOut));
+        assert_eq!(rig.left(), 0);
+    }
 }

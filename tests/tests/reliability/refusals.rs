@@ -281,3 +281,81 @@ fn gateway_s_refusal_of_a_check_is_waited_out() {
         }
     });
 }
+
+#[test]
+fn bare_401_is_delivered_at_the_latest_when_its_caller_s_time_is_over() {
+    on_both(|driver| {
+        let rig = driver.open(server());
+        rig.open().unwrap();
+        rig.fault("inspect:*:stall");
+        rig.fault("path=/api/v2/guarded:*:status=401");
+        let error = rig.within(Duration::from_secs(3), "/api/v2/guarded").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Gateway, "{error}");
+        assert_eq!(rig.elapsed(), Duration::from_secs(3));
+        rig.close();
+        assert_eq!(rig.left(), 0);
+    });
+}
+
+#[test]
+fn retry_after_of_a_question_is_obeyed() {
+    const LONG: Duration = Duration::from_secs(1_000_000);
+    on_both(|driver| {
+        let rig = driver.open(server().session_timeout(LONG).http_session_timeout(LONG));
+        rig.open().unwrap();
+        rig.fault("inspect:*:status=429,retry-after=200");
+        rig.fault("path=/api/v2/guarded:*:status=401");
+        let before = rig.count(Purpose::Inspect);
+        for _ in 0..199 {
+            rig.get("/api/v2/guarded").unwrap_err();
+            rig.pass(Duration::from_secs(1));
+        }
+        assert_eq!(rig.count(Purpose::Inspect) - before, 1);
+        // Too much to do is no silence, however long it lasts.
+        for _ in 0..20 {
+            rig.get("/api/v2/guarded").unwrap_err();
+            rig.pass(Duration::from_secs(200));
+        }
+        assert_eq!(rig.logins(), 1);
+        rig.close();
+    });
+}
+
+#[test]
+fn bare_401_beside_other_calls_is_sent_once() {
+    // A load balancer's cookies change with every answer, and explain no refusal.
+    let rig = Driver::Tasks.open(server().latency(Duration::from_millis(50)));
+    rig.open().unwrap();
+    rig.fault("path=/api/v2/guarded:*:status=401");
+    let error = rig.in_a_crowd("/api/v2/guarded").unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Gateway, 1));
+    rig.close();
+}
+
+#[test]
+fn upload_whose_session_turns_out_to_be_gone_says_so() {
+    on_both(|driver| {
+        let rig = driver.open(server());
+        rig.open().unwrap();
+        rig.server(|server| server.expire_all_sessions());
+        rig.fault("path=/api/echo:1:status=401");
+        assert_eq!(rig.upload("/api/echo").unwrap_err().kind(), ErrorKind::SessionLost);
+        rig.upload("/api/echo").unwrap();
+        assert_eq!(rig.logins(), 2);
+        rig.close();
+    });
+}
+
+#[test]
+fn login_that_something_else_answers_is_submitted_twice_at_most() {
+    on_both(|driver| {
+        for rule in ["page=404", "status=302", "status=400", "page=405", "status=413"] {
+            let rig = wrong(driver);
+            rig.fault(&format!("login:*:{rule}"));
+            for _ in 0..20 {
+                rig.open().unwrap_err();
+            }
+            assert_eq!(rig.logins(), 2, "{rule}");
+        }
+    });
+}

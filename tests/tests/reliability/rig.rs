@@ -356,6 +356,26 @@ impl Rig {
         self.time.run(once).then_some(call)
     }
 
+    /// A call of tasks among twenty tasks that send others.
+    pub(crate) fn in_a_crowd(&self, path: &str) -> Result<(), Error> {
+        let Either::Tasks(connection) = &self.connection else { unreachable!("of tasks") };
+        let others = join_all((0..20).map(|_| async {
+            for _ in 0..10 {
+                drop(connection.get("/api/echo").send().await);
+            }
+        }));
+        let call = async { connection.get(path).send().await.map(drop) };
+        self.time.run(futures_util::future::join(call, others)).0
+    }
+
+    /// A call of tasks beside another one and a renewal.
+    pub(crate) fn beside(&self, path: &str) {
+        let Either::Tasks(connection) = &self.connection else { unreachable!("of tasks") };
+        let (guarded, plain) = (connection.get(path), connection.get("/api/echo"));
+        let all = futures_util::future::join3(guarded.send(), plain.send(), connection.renew());
+        drop(self.time.run(all));
+    }
+
     pub(crate) fn user(&self) -> Result<User, Error> {
         either!(self, |connection| connection.user())
     }

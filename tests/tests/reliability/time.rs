@@ -375,3 +375,16 @@ fn renewing_takes_no_longer_than_total_with_all_that_it_leads_to() {
         assert!(rig.elapsed() <= Duration::from_secs(10), "{:?}: {error}", rig.elapsed());
     });
 }
+
+#[test]
+fn login_that_outlasts_the_total_of_a_connection_leaves_no_session() {
+    on_both(|driver| {
+        let rig = driver.with(server(), hurried());
+        rig.fault("login:1:slow=20000");
+        assert!(rig.open().unwrap_err().is_timeout());
+        let (fake, time) = (rig.fake.clone(), rig.time.clone());
+        drop(rig);
+        time.run_until_idle();
+        assert_eq!(fake.server(|server| server.open_sessions()), 0);
+    });
+}

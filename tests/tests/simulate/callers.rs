@@ -20,8 +20,12 @@ impl Simulation {
     /// An answer reaches us.
     pub(super) fn deliver(&mut self, what: What, answer: Answer) {
         match what {
-            What::Own { id, password, .. } => {
+            What::Own { id, password, purpose, .. } => {
                 let awaited = self.session.awaits(id);
+                if purpose == Purpose::Renew && self.rotating && says(&answer, "ERR009") {
+                    // It is asked again before it is believed.
+                    self.renewal_refused = Some(self.now);
+                }
                 if let Some(password) = password {
                     let refused = answer
                         .as_ref()

@@ -329,6 +329,8 @@ struct Simulation {
     asked: bool,
     asking: Option<(ExchangeId, Instant)>,
     renewal_asked_for: bool,
+    /// When a renewal was refused last, perhaps because it crossed an answer with another cookie.
+    renewal_refused: Option<Instant>,
     /// When the newest request that succeeded was sent, and in which session.
     used: Option<(Generation, Instant)>,
     idle_timeout: Duration,
@@ -385,6 +387,7 @@ impl Simulation {
             asked: setting.asked,
             asking: None,
             renewal_asked_for: false,
+            renewal_refused: None,
             used: None,
             idle_timeout: Duration::from_secs(seconds),
             generation: 0,

@@ -10,6 +10,8 @@ use mstr_fake::Purpose as Asked;
 use super::callers::says;
 use super::{Answer, Ended, Simulation, Step, What};
 
+/// So soon a refused renewal is sent again.
+const AGAIN: Duration = Duration::from_millis(40);
 /// How long a password is not submitted that was submitted twice without an answer.
 const PAUSE: Duration = Duration::from_secs(30);
 
@@ -32,6 +34,7 @@ impl Simulation {
             );
             self.check_submission(password);
         } else if !std::mem::take(&mut self.renewal_asked_for)
+            && self.renewal_refused.is_none_or(|at| self.now - at > AGAIN)
             && let Some((generation, at)) = self.used
             && Some(generation) == self.session.generation()
         {

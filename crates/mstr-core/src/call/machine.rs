@@ -441,6 +441,11 @@ impl Call {
                 let server = parse_error_body(error_body.unwrap_or_default());
                 let retry_after = wire::retry_after(&head.headers);
                 let mut error = Error::from_response(status, server.as_ref(), retry_after);
+                if self.questioned && verdict == Verdict::Outdated {
+                    // The server itself has said so, when it was asked.
+                    let gone = ErrorKind::SessionLost;
+                    error = error.with_kind(gone).with_message(gone.refusal());
+                }
                 if let Some(grant) = &grant {
                     error = error.with_generation(grant.generation());
                 }

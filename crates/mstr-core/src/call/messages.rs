@@ -11,9 +11,10 @@ use crate::session::SessionConfig;
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a driver has to handle each")]
 pub enum Output {
-    /// Drive the session's machine until it [is settled](crate::session::Session::is_settled): it
-    /// asks whether the session lives. Then call [`handle_head`](Call::handle_head) again with the
-    /// head and the error's body, whatever has come of it.
+    /// Drive the session's machine until it [is settled](crate::session::Session::is_settled), or
+    /// until the deadline: it asks whether the session lives. Then call
+    /// [`handle_head`](Call::handle_head) again with the head and the error's body, whatever has
+    /// come of it: the refusal is for the caller if nothing is known.
     AwaitVerdict,
     /// Read what others have stored about the session, then [`proceed`](Call::proceed).
     ConsultStore,

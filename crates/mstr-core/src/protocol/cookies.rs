@@ -17,6 +17,8 @@ const LIMIT: usize = 64;
 
 /// The cookie of the servlet container, which names the session.
 const SESSION_COOKIE: &str = "JSESSIONID";
+/// Those that the server alone sets; the rest may be a load balancer's.
+const SERVERS_OWN: [&str; 2] = [SESSION_COOKIE, "iSession"];
 
 #[derive(Clone, Default)]
 pub(crate) struct CookieJar {
@@ -35,13 +37,21 @@ pub(crate) enum Stored {
 }
 
 impl CookieJar {
-    /// Takes over what a response sets. A cookie that it sets twice has changed once.
+    /// Takes over what a response of the server's sets. A cookie that it sets twice has changed once.
     pub(crate) fn store(&mut self, headers: &HeaderMap) -> Stored {
+        self.store_from(headers, true)
+    }
+
+    /// The same, of a response that may not be the `server`'s own: what stands in front of it may
+    /// set cookies by the same names.
+    pub(crate) fn store_from(&mut self, headers: &HeaderMap, server: bool) -> Stored {
         let before = self.session_cookie().cloned();
         let mut changed = false;
         for value in headers.get_all(SET_COOKIE) {
             // Bytes beyond ASCII are not allowed in cookies; such a line is skipped.
-            if let Some(cookie) = value.to_str().ok().and_then(|text| Cookie::parse(text).ok()) {
+            if let Some(cookie) = value.to_str().ok().and_then(|text| Cookie::parse(text).ok())
+                && (server || !SERVERS_OWN.contains(&cookie.name()))
+            {
                 changed |= self.store_one(&cookie);
             }
         }

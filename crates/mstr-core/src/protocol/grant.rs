@@ -23,6 +23,8 @@ pub struct Grant {
     pub(crate) generation: Generation,
     /// Counts the changes of the cookies within the generation.
     pub(crate) epoch: u64,
+    /// Counts those of the session's own cookie.
+    pub(crate) cookie: u64,
     pub(crate) takes_turns: bool,
     pub(crate) wire: Arc<WireCredentials>,
 }

@@ -49,6 +49,7 @@ impl Session {
         let same = self.state.held_mut().filter(|held| held.token.is_same_as(&record.token));
         if let Some(held) = same {
             held.jar = record.jar;
+            held.cookie += 1;
             held.refresh();
             held.set_idle_timeout(record.idle_timeout, now);
             return Ok(());

@@ -54,28 +54,23 @@ impl Session {
         let epoch = held.epoch;
         let request = self.config.endpoint.inspect(&held.wire);
         let exchange = self.send(Purpose::Inspect, request, now);
-        self.set_beside(Renewing {
-            what: Beside::Question,
-            exchange,
-            epoch,
-            required: false,
-            asked_for: false,
-        });
+        self.set_beside(Renewing::new(Beside::Question, exchange, epoch));
         true
     }
 
-    /// The server could not be heard.
-    pub(super) fn on_undecided(&mut self, now: Instant) {
+    /// The server could not be heard. It may be busy, and have asked not to be asked for a while.
+    pub(super) fn on_undecided(&mut self, asked: Option<Duration>, busy: bool, now: Instant) {
         let doubt = &mut self.doubt;
         let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(doubt.questions));
         doubt.questions = doubt.questions.saturating_add(1);
-        doubt.undecided = doubt.undecided.saturating_add(1);
+        doubt.undecided = doubt.undecided.saturating_add(u32::from(!busy));
         doubt.undecided_at = Some(now);
-        doubt.ask_at = Some(later(now, pause.min(LONGEST_PAUSE)));
+        let pause = pause.min(LONGEST_PAUSE).max(asked.unwrap_or_default());
+        doubt.ask_at = Some(later(now, pause));
         let recent = doubt.replaced_at.is_some_and(|at| now < later(at, REPLACED_AT_MOST));
         let held = self.state.held();
         let replaceable = held.is_some_and(|held| !held.borrowed && held.refusal.is_none());
-        if doubt.undecided >= UNDECIDED_LIMIT && !recent && replaceable {
+        if !busy && doubt.undecided >= UNDECIDED_LIMIT && !recent && replaceable {
             doubt.replaced_at = Some(now);
             self.begin_replacing(now);
         }
@@ -98,7 +93,8 @@ impl Session {
             State::Open { renewing: Some(beside), .. } => (beside.required, beside.asked_for),
             _ => (false, false),
         };
-        self.set_beside(Renewing { what, exchange, epoch, required, asked_for });
+        let begun = Renewing::new(what, exchange, epoch);
+        self.set_beside(Renewing { required, asked_for, ..begun });
     }
 
     /// Logs in while the session that is to be replaced is kept.
@@ -142,6 +138,8 @@ impl Session {
         match self.read_login(submitted, result, now) {
             Ok(opened) => {
                 self.end_beside();
+                self.doubt.undecided = 0;
+                self.doubt.replaced = true;
                 self.give_up_for_another(now);
                 self.on_opened(opened, now);
             }

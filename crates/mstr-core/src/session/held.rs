@@ -17,6 +17,8 @@ const LONGEST_RENEWAL_MARGIN: Duration = Duration::from_secs(60);
 pub(super) struct Held {
     pub(super) generation: Generation,
     pub(super) epoch: u64,
+    /// Of the session's own cookie.
+    pub(super) cookie: u64,
     pub(super) token: AuthToken,
     pub(super) jar: CookieJar,
     pub(super) wire: Arc<WireCredentials>,
@@ -45,6 +47,7 @@ impl Held {
         Some(Box::new(Self {
             generation: Generation::NONE,
             epoch: 0,
+            cookie: 0,
             token,
             jar,
             wire: Arc::new(wire),
@@ -70,6 +73,7 @@ impl Held {
         Grant {
             generation: self.generation,
             epoch: self.epoch,
+            cookie: self.cookie,
             takes_turns: self.exchanging.takes_turns(),
             wire: Arc::clone(&self.wire),
         }

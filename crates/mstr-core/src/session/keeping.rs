@@ -7,6 +7,7 @@ use http::Response;
 
 use super::machine::{Cooling, Session, Source};
 use super::messages::{Event, LossReason, Purpose};
+use super::observe::is_servers_answer;
 use super::state::{After, Beside, Doubt, Renewing, State};
 use crate::contract::TransportError;
 use crate::error::{Error, ErrorKind};
@@ -16,6 +17,10 @@ use crate::protocol::{Credentials, wire};
 
 /// How long a session is used on trust after a renewal failed for a passing reason.
 const TRUST_AFTER_FAILED_RENEWAL: Duration = Duration::from_secs(30);
+/// So often a renewal or a question is asked again before its refusal is believed, where the server
+/// replaces the session's cookie, and so long after the first.
+const CROSSED_LIMIT: u32 = 3;
+const CROSSED_WAIT: Duration = Duration::from_millis(10);
 /// After so many sessions in a row in which nothing ever succeeded, no further one is opened for
 /// a while: each would stay on the server.
 const FRUITLESS_LIMIT: u32 = 3;
@@ -57,8 +62,8 @@ impl Session {
         let epoch = held.epoch;
         let request = self.config.endpoint.renew(&held.wire);
         let exchange = self.send(Purpose::Renew, request, now);
-        let what = Beside::Renewal;
-        self.set_beside(Renewing { what, exchange, epoch, required, asked_for });
+        let renewal = Renewing::new(Beside::Renewal, exchange, epoch);
+        self.set_beside(Renewing { required, asked_for, ..renewal });
     }
 
     pub(super) fn set_beside(&mut self, begun: Renewing) {
@@ -79,7 +84,8 @@ impl Session {
         };
         let gone = !wire::is_done(&response) && wire::is_gone(&response);
         if !gone {
-            self.merge_cookies(response.status(), response.headers());
+            let own = is_servers_answer(response.status(), response.body());
+            self.merge_cookies(response.headers(), own);
         }
         let State::Open { held, renewing, .. } = &mut self.state else { return };
         let renewal = renewing.as_ref().is_some_and(|beside| beside.what == Beside::Renewal);
@@ -90,6 +96,17 @@ impl Session {
             && !gone;
         if !gone && !known && !wire::is_done(&response) {
             return self.on_renewal_failed(wire::refusal(&response), now);
+        }
+        if gone
+            && held.exchanging.is_suspected()
+            && let Some(beside) = renewing.as_mut().filter(|it| it.epoch == held.epoch)
+            && beside.crossed < CROSSED_LIMIT
+        {
+            // The answer to a call, with the cookie that is valid now, may be on its way.
+            beside.exchange.deadline = later(now, CROSSED_WAIT * 2_u32.pow(beside.crossed));
+            beside.crossed += 1;
+            beside.rests = true;
+            return;
         }
         let Some(Renewing { epoch, asked_for, .. }) = renewing.take() else { return };
         if !gone {
@@ -112,6 +129,21 @@ impl Session {
         // that answer has begun its idle time anew.
     }
 
+    /// Sends a renewal or a question again, with the cookies that are valid by now.
+    pub(super) fn ask_beside_again(&mut self, now: Instant) {
+        let State::Open { held, renewing: Some(beside), .. } = &self.state else { return };
+        let endpoint = &self.config.endpoint;
+        let (purpose, request) = match beside.what {
+            Beside::Question => (Purpose::Inspect, endpoint.inspect(&held.wire)),
+            _ => (Purpose::Renew, endpoint.renew(&held.wire)),
+        };
+        let epoch = held.epoch;
+        let exchange = self.send(purpose, request, now);
+        if let State::Open { renewing: Some(beside), .. } = &mut self.state {
+            (beside.exchange, beside.epoch, beside.rests) = (exchange, epoch, false);
+        }
+    }
+
     pub(super) fn end_beside(&mut self) {
         if let State::Open { renewing, .. } = &mut self.state {
             *renewing = None;
@@ -129,11 +161,14 @@ impl Session {
         let wait = wait.max(error.retry_after().unwrap_or_default());
         held.renew_at = held.renew_at.max(later(now, wait));
         let Some(beside) = renewing.take() else { return };
+        let asked = error.retry_after();
+        // Too much to do is no silence.
+        let busy = matches!(error.status().map(|status| status.as_u16()), Some(429 | 503));
         if beside.asked_for {
             *failure = Some(error.with_operation("renew"));
         }
         if beside.what == Beside::Question {
-            self.on_undecided(now);
+            self.on_undecided(asked, busy, now);
         }
     }
 
@@ -217,9 +252,9 @@ impl Session {
         // A session may be on its way out already; what follows uses the new credentials.
         if !matches!(self.state, State::Leaving { .. }) {
             self.give_up_for_another(now);
-            self.cooling = Cooling::default();
-            self.doubt = Doubt::default();
         }
+        self.cooling = Cooling::default();
+        self.doubt = Doubt::default();
         self.submissions.forget();
         self.replace_credentials(credentials);
     }
@@ -240,9 +275,12 @@ impl Session {
 
     fn replace_credentials(&mut self, credentials: Option<Credentials>) {
         self.forget_supplied();
-        if let State::Leaving { after: after @ After::Refuse(_), .. } = &mut self.state {
+        match &mut self.state {
             // What was refused before is no longer what is asked for.
-            *after = After::LogInAgain;
+            State::Leaving { after: after @ After::Refuse(_), .. } => *after = After::LogInAgain,
+            // Nor is what failed: those who wait ask again.
+            State::Leaving { after: After::Fail(failure), .. } => *failure = None,
+            _ => {}
         }
         let Some(credentials) = credentials else {
             // Those that were given in between are not what is asked for.

@@ -136,7 +136,7 @@ impl Session {
         }
     }
 
-    /// Until when nothing is under way, and why.
+    /// Before when there is no session, and why.
     fn pause(&self) -> Option<(Instant, &Error)> {
         match &self.state {
             State::BackingOff { until, failure, .. } => Some((*until, failure)),
@@ -148,7 +148,11 @@ impl Session {
     /// Whether a pause has begun since this was asked the last time. Those who wait for a session
     /// are to [ask again](Self::request_access_by): some may have no time for it.
     pub fn has_paused(&mut self) -> bool {
-        let until = self.pause().map(|(until, _)| until);
+        let rests = match &self.state {
+            State::Settling { checks, .. } => checks.rest(),
+            _ => true,
+        };
+        let until = self.pause().map(|(until, _)| until).filter(|_| rests);
         let begun = until.is_some() && until != self.told_pause;
         self.told_pause = until;
         begun
@@ -332,6 +336,7 @@ impl Session {
             State::Leaving { .. } => self.on_leaving_timeout(now),
             State::Open { renewing: Some(beside), .. } if now >= beside.exchange.deadline => {
                 match (beside.what, beside.exchange) {
+                    _ if beside.rests => self.ask_beside_again(now),
                     (Beside::Renewal | Beside::Question, _) => {
                         self.on_renewal_failed(timed_out("renew"), now);
                     }

@@ -51,7 +51,8 @@ impl Session {
         if let State::Leaving { held, .. } = &mut self.state
             && held.generation == grant.generation
             && !gone
-            && held.jar.store(&head.headers) != Stored::Nothing
+            && held.jar.store_from(&head.headers, is_servers_answer(head.status, error_body))
+                != Stored::Nothing
         {
             // The logout may have to be repeated, with what is valid by then.
             held.refresh();
@@ -63,7 +64,7 @@ impl Session {
         };
         if suspected {
             // Unless the server has said since that the session lives, newer cookies explain it.
-            let same = held.epoch == grant.epoch || held.is_vouched_for(sent_at);
+            let same = held.cookie == grant.cookie || held.is_vouched_for(sent_at);
             return if same { Verdict::Suspected } else { Verdict::Outdated };
         }
         if gone {
@@ -77,32 +78,33 @@ impl Session {
                 Verdict::Gone
             };
         }
-        if head.status != StatusCode::UNAUTHORIZED {
-            if !head.status.is_server_error() {
+        let own = is_servers_answer(head.status, error_body);
+        if own {
+            if head.status != StatusCode::UNAUTHORIZED && !head.status.is_server_error() {
                 held.confirm();
                 held.touch(sent_at);
                 self.cooling.fruitless = 0;
-                if head.status.is_success() {
-                    self.doubt.relieve(sent_at);
-                }
             }
-            self.merge_cookies(head.status, &head.headers);
+            if head.status.is_success() {
+                self.doubt.relieve(sent_at);
+            }
         }
+        self.merge_cookies(&head.headers, own);
         Verdict::Sound
     }
 
-    /// A 401 has nothing for the session: what stands in front of the server sets cookies of its
-    /// own, by the same names.
-    pub(super) fn merge_cookies(&mut self, status: StatusCode, headers: &HeaderMap) {
-        if status == StatusCode::UNAUTHORIZED {
-            return;
-        }
+    /// Keeps the cookies of an answer, which is the server's [own](is_servers_answer), or not.
+    pub(super) fn merge_cookies(&mut self, headers: &HeaderMap, own: bool) {
         let Some(held) = self.state.held_mut() else { return };
         let stored = match headers.contains_key(SET_COOKIE) {
-            true => held.jar.store(headers),
+            true => held.jar.store_from(headers, own),
             false => Stored::Nothing,
         };
-        held.exchanging.note(stored == Stored::SessionCookie);
+        if own {
+            let replaced = stored == Stored::SessionCookie;
+            held.exchanging.note(replaced);
+            held.cookie += u64::from(replaced);
+        }
         if stored != Stored::Nothing {
             held.refresh();
             self.store_record();
@@ -123,4 +125,11 @@ pub(crate) fn is_session_gone(status: StatusCode, body: &[u8]) -> bool {
 pub(crate) fn is_bare_refusal(status: StatusCode, body: &[u8]) -> bool {
     status == StatusCode::UNAUTHORIZED
         && !parse_error_body(body).is_some_and(|error| error.is_servers_own())
+}
+
+/// Whether an answer has something to say about the session: what stands in front of the server sets
+/// cookies of its own, by the same names, with the errors that it answers in the server's place.
+pub(super) fn is_servers_answer(status: StatusCode, body: &[u8]) -> bool {
+    let failed = status.is_client_error() || status.is_server_error();
+    !failed || parse_error_body(body).is_some_and(|error| error.is_servers_own())
 }

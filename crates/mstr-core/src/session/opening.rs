@@ -322,9 +322,7 @@ impl Told {
         match response.status().as_u16() {
             // These two say that nothing was processed.
             429 | 503 => Self::Unsubmitted,
-            401 | 403 | 407 | 408 | 500..=599 => Self::Nothing,
-            // There is something else at this address.
-            _ => Self::Unsubmitted,
+            _ => Self::Nothing,
         }
     }
 }

@@ -11,6 +11,7 @@ use super::config::WEB_APPLICATION;
 use super::held::Held;
 use super::machine::{Session, may_pass, timed_out};
 use super::messages::{Event, ExchangeId, Purpose};
+use super::observe::is_servers_answer;
 use super::state::{After, Checks, Slot, State};
 use crate::contract::TransportError;
 use crate::error::{Error, ErrorKind};
@@ -67,7 +68,8 @@ impl Session {
                     self.set_check(purpose, Slot::Crossed { attempts });
                     return self.finish_settling(now);
                 }
-                self.merge_cookies(response.status(), response.headers());
+                let own = is_servers_answer(response.status(), response.body());
+                self.merge_cookies(response.headers(), own);
                 let status = response.status();
                 // The session is usable without its server's version, and by who may not ask about it.
                 let needed = match purpose {

@@ -97,6 +97,17 @@ pub(super) struct Renewing {
     pub(super) required: bool,
     /// The outcome is reported to those who asked for it.
     pub(super) asked_for: bool,
+    /// How often it was refused, perhaps because it crossed an answer with another cookie.
+    pub(super) crossed: u32,
+    /// It is sent again at its exchange's deadline.
+    pub(super) rests: bool,
+}
+
+impl Renewing {
+    pub(super) const fn new(what: Beside, exchange: InFlight, epoch: u64) -> Self {
+        let (required, asked_for, crossed, rests) = (false, false, 0, false);
+        Self { what, exchange, epoch, required, asked_for, crossed, rests }
+    }
 }
 
 /// What can be under way beside a session that is in use.
@@ -129,6 +140,8 @@ pub(super) struct Doubt {
     /// Before this, none is asked.
     pub(super) ask_at: Option<Instant>,
     pub(super) replaced_at: Option<Instant>,
+    /// And nothing has succeeded in the new session yet.
+    pub(super) replaced: bool,
 }
 
 impl Doubt {
@@ -141,6 +154,10 @@ impl Doubt {
     pub(super) fn relieve(&mut self, sent_at: Instant) {
         if self.undecided_at.is_some_and(|at| sent_at >= at) {
             self.undecided = 0;
+            if std::mem::take(&mut self.replaced) {
+                // That was the matter, and the next one is found as soon.
+                self.dispel();
+            }
         }
     }
 }
@@ -188,17 +205,18 @@ impl Checks {
         })
     }
 
-    /// Until when nothing is under way, and why, if a check is to be asked again then.
+    /// Whether nothing is under way now.
+    pub(super) fn rest(&self) -> bool {
+        !self.0.iter().any(|(_, slot)| matches!(slot, Slot::InFlight { .. }))
+    }
+
+    /// Until when the last of those checks waits that are to be asked again, and why.
     pub(super) fn pause(&self) -> Option<(Instant, &Error)> {
         let waits = self.0.iter().filter_map(|(_, slot)| match slot {
             Slot::Waiting { until, failure, .. } => Some((*until, failure)),
             _ => None,
         });
-        let in_flight = |slot: &Slot| matches!(slot, Slot::InFlight { .. });
-        if self.0.iter().any(|(_, slot)| in_flight(slot)) {
-            return None;
-        }
-        waits.min_by_key(|(until, _)| *until)
+        waits.max_by_key(|(until, _)| *until)
     }
 
     /// A check to ask again, alone, once nothing is under way that it could cross.

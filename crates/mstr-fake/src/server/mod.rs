@@ -96,6 +96,7 @@ impl Server {
             return Reply { after, response, fault: Some(fault), ordinal };
         }
         let answer = effects.iter().find_map(Effect::answer);
+        let own = answer.is_none();
         let mut response = match answer {
             Some(response) => response,
             None => self.model.respond(&incoming, &mut recorded),
@@ -104,7 +105,7 @@ impl Server {
             after = together(after, delay);
         }
         let fault = effects.iter().find_map(Effect::afterwards);
-        self.model.decorate(&incoming, &mut response, &effects);
+        self.model.decorate(&incoming, &mut response, &effects, own);
         if incoming.method == Method::HEAD {
             *response.body_mut() = ReplyBody::Bytes(Bytes::new());
         }

@@ -175,12 +175,15 @@ impl Model {
         incoming: &Incoming,
         response: &mut Response<ReplyBody>,
         effects: &[Effect],
+        own: bool,
     ) {
         if effects.iter().any(|effect| matches!(effect, Effect::NoCookies)) {
             response.headers_mut().remove(SET_COOKIE);
             return;
         }
+        // What stands in front of the server knows no session.
         if self.rotate
+            && own
             && !response.headers().contains_key(SET_COOKIE)
             && let Ok(index) = self.authenticate(incoming)
         {

@@ -292,9 +292,8 @@ impl Driver {
                 call.handle_head(&reply.head(), Some(reply.body()), session, self.now)
             }
             Input::Verdict(word) => {
-                if let Some(id) = self.question.take() {
-                    session.handle_response(id, word.answer(), self.now);
-                }
+                self.answer_question(word);
+                let Self { call, session, .. } = self;
                 let reply = self.told.unwrap_or(Reply::Bare);
                 call.handle_head(&reply.head(), Some(reply.body()), session, self.now)
             }
@@ -314,6 +313,20 @@ impl Driver {
                 return None;
             }
         })
+    }
+
+    /// Answers what the session asks about itself, as often as it asks.
+    fn answer_question(&mut self, word: Word) {
+        while let Some(id) = self.question.take() {
+            self.session.handle_response(id, word.answer(), self.now);
+            let until = self.drain();
+            if let Some(until) = until.filter(|_| self.session.is_renewing()) {
+                // A cookie may be on its way.
+                self.now = self.now.max(until);
+                self.session.handle_timeout(self.now);
+                self.drain();
+            }
+        }
     }
 
     /// What the input says about the session's cookie.
@@ -435,13 +448,14 @@ impl Driver {
         }
     }
 
-    fn drain(&mut self) {
+    /// Takes what the session wants; until when it waits.
+    fn drain(&mut self) -> Option<Instant> {
         loop {
             match self.session.poll_output() {
                 SessionOutput::Send(exchange) if exchange.purpose == Purpose::Inspect => {
                     self.question = Some(exchange.id);
                 }
-                SessionOutput::Wait(_) => return,
+                SessionOutput::Wait(until) => return until,
                 _ => {}
             }
         }

@@ -137,7 +137,7 @@ impl Reply {
 
     /// Whether it says that the session's cookie has been left alone.
     pub(crate) fn says_something(self) -> bool {
-        self.status() != 401
+        self.status() < 400 || matches!(self, Self::ServerError | Self::NotFound | Self::BadRequest)
     }
 
     pub(crate) fn is_redirect(self) -> bool {

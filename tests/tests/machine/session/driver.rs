@@ -21,6 +21,7 @@ use crate::graph::{Done, Machine};
 
 /// Two are enough to see the first and the last.
 pub(crate) const MAX_ATTEMPTS: u32 = 2;
+const FAILED: &str = r#"{"code":"ERR001","message":"no"}"#;
 /// Longer than any idle timeout and any pause here.
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -420,7 +421,7 @@ impl Driver {
             Observed::Success | Observed::NewCookie => (StatusCode::OK, None),
             Observed::Gone | Observed::GoneBefore => (StatusCode::UNAUTHORIZED, Some(EXPIRED)),
             Observed::Suspect => (StatusCode::UNAUTHORIZED, None),
-            Observed::ServerError => (StatusCode::INTERNAL_SERVER_ERROR, None),
+            Observed::ServerError => (StatusCode::INTERNAL_SERVER_ERROR, Some(FAILED)),
         };
         let body = body.map(str::as_bytes);
         head.status = status;

@@ -59,7 +59,7 @@ impl Driver {
                 self.doubt = None;
                 return;
             }
-            Input::Reset(_) if !["closing", "closed", "leaving a session"].contains(&from) => {
+            Input::Reset(_) if !["closing", "closed"].contains(&from) => {
                 self.doubt = None;
                 return;
             }

@@ -212,12 +212,14 @@ impl Track {
                         self.then = "then it refuses";
                     } else if self.then == "then it refuses" {
                         self.then = "then it logs in again";
+                    } else if self.then == "then the failure is told" {
+                        self.then = "then those who wait ask again";
                     }
                 } else {
-                    self.fruitless = 0;
-                    self.cooling = None;
                     self.refusal = "";
                 }
+                self.fruitless = 0;
+                self.cooling = None;
             }
             Input::Observe(Observed::Success | Observed::NewCookie) => self.confirm(),
             Input::Answer(Exchanged::Question, Reply::Success | Reply::Forbidden) => self.confirm(),

@@ -130,10 +130,8 @@ impl Core<Tasks> {
                 }
                 Output::AwaitVerdict => {
                     let waiting = self.verdict().wait(Err(aborted()));
-                    match before(call.deadline(), &**timer, waiting).await {
-                        Some(_) => self.answered(call, &head, Some(&beginning)),
-                        None => call.handle_late(),
-                    }
+                    drop(before(call.deadline(), &**timer, waiting).await);
+                    self.answered(call, &head, Some(&beginning))
                 }
                 Output::Wait(until) => return Ok(Step::Wait(until)),
                 Output::Deliver => {

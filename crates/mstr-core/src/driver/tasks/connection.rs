@@ -107,7 +107,7 @@ impl Connection {
     /// Dropping the future pauses the logout; closing again resumes it, and dropping the last
     /// handle finishes it in the background.
     pub async fn close(&self) -> CloseOutcome {
-        self.0.core.close(false).await
+        self.0.core.close(false, self.0.core.deadline()).await
     }
 
     /// Like [`close`](Self::close), and ends a borrowed session too. Its owner is logged out
@@ -117,7 +117,7 @@ impl Connection {
     ///
     /// That of [`close`](Self::close).
     pub async fn close_borrowed(&self) -> CloseOutcome {
-        self.0.core.close(true).await
+        self.0.core.close(true, self.0.core.deadline()).await
     }
 
     /// Runs `body` with this connection and closes it afterwards, whether `body` succeeds or

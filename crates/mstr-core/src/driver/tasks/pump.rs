@@ -68,7 +68,8 @@ impl Driver for Tasks {
         if core.look(|session| session.needs_closing()) {
             let closing = Arc::clone(core);
             core.driver.transport.detach(Box::pin(async move {
-                closing.close(false).await;
+                // Nobody's time bounds it. What is awaited has limits of its own.
+                closing.close(false, None).await;
             }));
         }
     }
@@ -161,9 +162,12 @@ impl Core<Tasks> {
         before(deadline, &*self.driver.timer, flight.wait(Err(aborted()))).await
     }
 
-    /// Ends the session, within the total time of a call.
-    pub(super) async fn close(self: &Arc<Self>, even_if_borrowed: bool) -> CloseOutcome {
-        let deadline = self.deadline();
+    /// Ends the session by `deadline`.
+    pub(super) async fn close(
+        self: &Arc<Self>,
+        even_if_borrowed: bool,
+        deadline: Option<Instant>,
+    ) -> CloseOutcome {
         loop {
             // A flight that was under way may have failed; closing goes on regardless.
             drop(self.carry_out(Command::Logout { even_if_borrowed }, deadline).await);

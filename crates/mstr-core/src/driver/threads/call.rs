@@ -74,10 +74,10 @@ impl Core<Threads> {
                         None => call.handle_late(),
                     }
                 }
-                Output::AwaitVerdict => match self.wait_for(&self.verdict(), call.deadline()) {
-                    Some(_) => self.answered(&mut call, &head, Some(&beginning)),
-                    None => call.handle_late(),
-                },
+                Output::AwaitVerdict => {
+                    drop(self.wait_for(&self.verdict(), call.deadline()));
+                    self.answered(&mut call, &head, Some(&beginning))
+                }
                 Output::Wait(until) => {
                     drop(turn.take());
                     trace::repeating(&call);

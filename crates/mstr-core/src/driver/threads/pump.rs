@@ -21,6 +21,10 @@ use crate::policy::{Timeouts, later};
 use crate::session::{CloseOutcome, Command, Exchange, ExchangeId, Session};
 use crate::trace;
 
+/// How often a thread that leads looks whether the machine wants something else by now. Waiting for
+/// an exchange cannot be interrupted.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
 /// The blocking driver.
 #[derive(Debug)]
 pub(crate) struct Threads {
@@ -327,10 +331,11 @@ impl Leader<'_> {
                 // Done without the lock. The machine is told, and may settle, under one.
                 under_way = work.map(|work| core.take_up(work));
             }
-            let until = [deadline, standing.deadline].into_iter().flatten().min();
+            // Another thread may want something of the machine meanwhile: a logout, say.
+            let until = [deadline, standing.deadline, Some(later(now, LOOK_EVERY))];
+            let until = until.into_iter().flatten().min().unwrap_or(now);
             standing = match under_way.take() {
                 Some(work) => {
-                    let until = until.unwrap_or_else(|| later(now, Duration::MAX));
                     match core.wait(self.flight, work, until) {
                         // Answers first: one that has arrived counts, whatever the time.
                         Ok(answer) => self.answered(answer),
@@ -344,8 +349,8 @@ impl Leader<'_> {
                 None if over => return self.leave(None),
                 None => {
                     // Without work it waits for something: the machine is never busy for nothing.
-                    debug_assert!(until.is_some(), "the machine waits for nothing");
-                    core.driver.transport.sleep_until(until.unwrap_or(now));
+                    debug_assert!(standing.deadline.is_some(), "the machine waits for nothing");
+                    core.driver.transport.sleep_until(until);
                     self.tell(Session::handle_timeout)
                 }
             };

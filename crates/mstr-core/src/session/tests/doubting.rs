@@ -174,14 +174,17 @@ fn provider_is_asked_for_the_login_that_replaces_a_session() {
     rig.answer(Purpose::Login, opened("t2"));
     assert_eq!(token_and_cookies(&rig.granted()).0, "t2");
     // One that has nothing to give changes nothing.
-    unheard(&mut rig, 1);
+    let grant = rig.granted();
+    rig.observe(&grant, 200, &[], "");
+    unheard(&mut rig, 3);
     let id = rig.asked.pop_front().expect("credentials are asked for");
     let away = Error::new(ErrorKind::Credentials, "the vault is closed");
     rig.session.supply_credentials(id, Err(away), rig.now);
     assert_eq!(token_and_cookies(&rig.granted()).0, "t2");
     assert!(rig.session.is_settled() && rig.session.take_failure().is_none());
     // Nor does one that never answers.
-    unheard(&mut rig, 1);
+    rig.observe(&grant, 200, &[], "");
+    unheard(&mut rig, 3);
     rig.wait();
     assert_eq!(token_and_cookies(&rig.granted()).0, "t2");
 }
@@ -271,4 +274,26 @@ fn success_between_the_questions_keeps_the_session_from_being_replaced() {
     rig.nothing_sent();
     unheard(&mut rig, 3);
     rig.take(Purpose::Login);
+}
+
+#[test]
+fn cookies_of_the_server_are_told_from_those_of_what_stands_in_front_of_it() {
+    for (status, body, own) in [
+        (200, "", true),
+        (307, "", true),
+        (404, r#"{"code":"ERR004"}"#, true),
+        (500, INTERNAL, true),
+        (401, r#"{"code":"ERR001"}"#, true),
+        (403, "<html>", false),
+        (404, "<html>", false),
+        (503, "", false),
+        (401, "", false),
+    ] {
+        let mut rig = Rig::open();
+        let grant = rig.granted();
+        rig.observe(&grant, status, &["JSESSIONID=new", "iSession=new"], body);
+        let cookies = token_and_cookies(&rig.granted()).1;
+        assert_eq!(cookies.contains("JSESSIONID=new"), own, "{status} {body}");
+        assert_eq!(cookies.contains("iSession=new"), own, "{status} {body}");
+    }
 }

@@ -132,8 +132,13 @@ fn a_renewal_that_crossed_an_answer_with_new_cookies_says_nothing_about_the_sess
     rig.answer(Purpose::Renew, ok(401, EXPIRED));
     assert_eq!(rig.granted().generation().number(), 1);
     rig.nothing_sent();
-    // With the cookies it was sent with, a refusal is a refusal.
+    // With the cookies it was sent with, a refusal is a refusal, unless others may be on their way:
+    // then it is asked again before it is believed.
     rig.command(Command::Renew);
+    for milliseconds in [10, 20, 40] {
+        rig.answer(Purpose::Renew, ok(401, EXPIRED));
+        assert_eq!(rig.wait(), Duration::from_millis(milliseconds));
+    }
     rig.answer(Purpose::Renew, ok(401, EXPIRED));
     rig.answer(Purpose::Login, opened("t2"));
     assert_eq!(rig.granted().generation().number(), 2);
