@@ -82,51 +82,54 @@ impl Session {
             Ok(response) => response,
             Err(error) => return self.on_renewal_failed(Error::from_transport(error), now),
         };
-        let gone = !wire::is_done(&response) && wire::is_gone(&response);
-        if !gone {
-            let own = is_servers_answer(response.status(), response.body());
-            self.merge_cookies(response.headers(), own);
+        let done = wire::is_done(&response);
+        if !done && wire::is_gone(&response) {
+            return self.on_renewal_refused(now);
         }
-        let State::Open { held, renewing, .. } = &mut self.state else { return };
-        let renewal = renewing.as_ref().is_some_and(|beside| beside.what == Beside::Renewal);
+        let own = is_servers_answer(response.status(), response.body());
+        self.merge_cookies(response.headers(), own);
+        let State::Open { held, renewing: Some(beside), .. } = &mut self.state else { return };
+        let renewal = beside.what == Beside::Renewal;
         // Who is forbidden to ask is known to the server.
-        let known = !renewal
-            && response.status().is_client_error()
-            && wire::is_servers_word(&response)
-            && !gone;
-        if !gone && !known && !wire::is_done(&response) {
+        let known = own && !renewal && response.status().is_client_error();
+        if !done && !known {
             return self.on_renewal_failed(wire::refusal(&response), now);
         }
-        if gone
-            && held.exchanging.is_suspected()
-            && let Some(beside) = renewing.as_mut().filter(|it| it.epoch == held.epoch)
-            && beside.crossed < CROSSED_LIMIT
-        {
+        held.touch(now);
+        held.confirm();
+        held.vouched = Some(now);
+        self.cooling.fruitless = 0;
+        self.doubt.dispel();
+        self.end_beside();
+        if renewal {
+            self.event(Event::Renewed { generation: self.generation });
+        }
+    }
+
+    /// The server says, in answer to a renewal or a question, that the session is gone.
+    fn on_renewal_refused(&mut self, now: Instant) {
+        let State::Open { held, renewing: Some(beside), .. } = &mut self.state else { return };
+        let same = beside.epoch == held.epoch;
+        if same && held.exchanging.is_suspected() && beside.crossed < CROSSED_LIMIT {
             // The answer to a call, with the cookie that is valid now, may be on its way.
             beside.exchange.deadline = later(now, CROSSED_WAIT * 2_u32.pow(beside.crossed));
             beside.crossed += 1;
             beside.rests = true;
             return;
         }
-        let Some(Renewing { epoch, asked_for, .. }) = renewing.take() else { return };
-        if !gone {
-            held.touch(now);
-            held.confirm();
-            held.vouched = Some(now);
-            self.cooling.fruitless = 0;
-            self.doubt.dispel();
-            if renewal {
-                self.event(Event::Renewed { generation: self.generation });
-            }
-        } else if epoch == held.epoch {
-            self.lose(if renewal { LossReason::Expired } else { LossReason::Refused }, now);
-            // A caller who asked to renew wants a session; callers that wait ask by themselves.
-            if asked_for && matches!(self.state, State::Idle { .. }) {
-                drop(self.request_access(now));
-            }
+        let (what, asked_for) = (beside.what, beside.asked_for);
+        self.end_beside();
+        if !same {
+            // Another answer has replaced the cookies meanwhile: the session lives, and that answer
+            // has begun its idle time anew.
+            return;
         }
-        // Otherwise another answer has replaced the cookies meanwhile: the session lives, and
-        // that answer has begun its idle time anew.
+        let renewal = what == Beside::Renewal;
+        self.lose(if renewal { LossReason::Expired } else { LossReason::Refused }, now);
+        // A caller who asked to renew wants a session; callers that wait ask by themselves.
+        if asked_for && matches!(self.state, State::Idle { .. }) {
+            drop(self.request_access(now));
+        }
     }
 
     /// Sends a renewal or a question again, with the cookies that are valid by now.
