@@ -17,9 +17,9 @@ use http::{Request, Response};
 use http_body::Frame;
 use mstr::adapter::{blocking_from_fn, from_fn, from_service};
 use mstr::{
-    BlockingTransport, Body, BoxError, BoxFuture, CloseOutcome, Connection, RequestContext, Sent,
-    SharedTimer, SharedTransport, Transport, TransportError, TransportErrorKind as Kind,
-    TransportInfo, blocking,
+    BlockingTransport, Body, BoxError, BoxFuture, CloseOutcome, Connection, ErrorKind,
+    RequestContext, Sent, SharedTimer, SharedTransport, Transport, TransportError,
+    TransportErrorKind as Kind, TransportInfo, blocking,
 };
 use mstr_fake::{FakeTransport, VirtualTime};
 use mstr_suite::server;
@@ -461,4 +461,35 @@ fn a_blocking_closures_clock_is_the_systems_or_the_one_that_is_given() {
     time.advance(Duration::from_secs(3600));
     assert_eq!(transport.now(), begun + Duration::from_secs(3600));
     transport.sleep_until(begun);
+}
+
+#[test]
+fn answer_that_breaks_off_is_interrupted_whoever_wraps_its_body() {
+    for (status, sends) in [(200, 1), (503, 3)] {
+        let time = VirtualTime::new();
+        let fake = FakeTransport::new(server().build(), time.clone());
+        let (base, sent) = (fake.base_url().to_owned(), Arc::new(AtomicUsize::new(0)));
+        let counted = Arc::clone(&sent);
+        let transport = from_fn(timer(&time), move |request: Request<Body>| {
+            let (fake, counted) = (fake.clone(), Arc::clone(&counted));
+            async move {
+                if !request.uri().path().ends_with("/api/echo") {
+                    return Transport::send(&fake, request).await;
+                }
+                counted.fetch_add(1, Ordering::SeqCst);
+                let body = Body::wrap(Pieces(vec!["part".into()], End::Fails));
+                Ok(Response::builder().status(status).body(body).unwrap())
+            }
+        });
+        let builder = Connection::builder(base).standard("alice", "secret").transport(transport);
+        let error = time.run(async {
+            let connection = builder.connect().await.unwrap();
+            let read = async { connection.get("/api/echo").send().await?.bytes().await };
+            let error = read.await.unwrap_err();
+            connection.close().await;
+            error
+        });
+        assert_eq!(error.kind(), ErrorKind::Interrupted, "{status}: {error}");
+        assert_eq!((sent.load(Ordering::SeqCst), error.attempts()), (sends, sends as u32));
+    }
 }

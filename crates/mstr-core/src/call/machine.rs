@@ -471,6 +471,8 @@ impl Call {
         if !matches!(self.stage, Stage::Answer | Stage::Body) {
             return self.unexpected();
         }
+        let reading = self.stage == Stage::Body;
+        let error = &if reading { error.clone().of_an_answer() } else { error.clone() };
         // What has been answered has been sent, whatever became of the answer's body.
         let unsent = self.stage == Stage::Answer && error.sent() == Sent::No;
         let unprocessed = unsent && error.is_unprocessed();

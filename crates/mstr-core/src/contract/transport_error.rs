@@ -141,6 +141,17 @@ impl TransportError {
         self.0.sent
     }
 
+    /// The same failure, of an answer that was being read: [`Body::wrap`](super::Body::wrap) cannot
+    /// tell which way a body goes, and takes it for the request's.
+    pub(crate) fn of_an_answer(self) -> Self {
+        match self.kind() {
+            TransportErrorKind::Body => {
+                self.map(|inner| inner.kind = TransportErrorKind::Interrupted)
+            }
+            _ => self,
+        }
+    }
+
     /// Whether a connection that stood was lost before the server took the request: one that was
     /// kept and has been closed meanwhile, or a stream that HTTP/2 declares unprocessed. On another
     /// connection the request may go at once.

@@ -140,7 +140,7 @@ impl Asked {
         let late = || Err(TransportError::new(TransportErrorKind::Timeout));
         let body = match body.unwrap_or_else(late) {
             Err(_) if self.opens_session() && parts.status.is_success() => Bytes::new(),
-            Err(error) => return self.failed(error),
+            Err(error) => return self.failed(error.of_an_answer()),
             Ok(body) => body,
         };
         let mut response = Response::from_parts(parts, body);

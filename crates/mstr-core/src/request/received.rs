@@ -20,6 +20,8 @@ pub(crate) struct Received {
     pub(crate) body: Body,
     pub(crate) deadline: Option<Instant>,
     operation: &'static str,
+    /// How often the request was sent.
+    sends: u32,
     timeouts: Timeouts,
     pub(crate) generation: Option<Generation>,
 }
@@ -28,7 +30,8 @@ impl Received {
     /// The response that `call` has delivered.
     pub(crate) const fn new(parts: Parts, body: Body, call: &Call) -> Self {
         let (deadline, operation, timeouts) = (call.deadline(), call.operation(), call.timeouts());
-        Self { parts, body, deadline, operation, timeouts, generation: call.generation() }
+        let (sends, generation) = (call.sends(), call.generation());
+        Self { parts, body, deadline, operation, sends, timeouts, generation }
     }
 
     /// Reads the body to its end, after `first`.
@@ -64,7 +67,7 @@ impl Received {
     /// Why a piece of the body did not come.
     pub(crate) fn failed(&self, error: TransportError) -> Error {
         let late = error.kind() == TransportErrorKind::Timeout;
-        let error = self.describe(Error::from_transport(error));
+        let error = self.describe(Error::from_transport(error.of_an_answer()));
         if !late {
             return error;
         }
@@ -81,7 +84,7 @@ impl Received {
 
     /// Says which call the body belongs to.
     fn describe(&self, error: Error) -> Error {
-        error.with_operation(self.operation)
+        error.with_operation(self.operation).with_attempts(self.sends)
     }
 }
 
