@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use http::response::Parts;
 use tracing::{Instrument, Span};
 
 use super::pump::{Tasks, aborted};
@@ -22,11 +23,19 @@ use crate::toolkit::before;
 use crate::trace;
 
 /// Where a call stands when it holds up nobody.
-#[expect(clippy::large_enum_variant, reason = "a box would cost every call an allocation")]
 enum Step {
-    Deliver(Response),
+    Deliver,
     TakeTurn,
     Wait(Instant),
+}
+
+/// A call, and what it was answered with. It is large, and stays where it is.
+struct Underway {
+    call: Call,
+    head: Parts,
+    body: Body,
+    /// Others wait for it, so an upload that stands still ends.
+    awaited: bool,
 }
 
 impl Core<Tasks> {
@@ -34,53 +43,62 @@ impl Core<Tasks> {
     pub(super) async fn call(self: &Arc<Self>, spec: Spec) -> Result<Response, Error> {
         let Tasks { timer, line, .. } = &self.driver;
         let now = self.now();
-        let mut call = self.begin(spec, now);
-        let output = call.proceed(now);
-        let mut step = self.carry_on(&mut call, output, now, false).await?;
+        let mut underway = self.underway(spec, now);
+        let output = underway.call.proceed(now);
+        let mut step = self.carry_on(&mut underway, output, now).await?;
         loop {
             step = match step {
                 Step::TakeTurn => {
-                    let turn = Arc::clone(self).take_turn(call).instrument(Span::current());
+                    let turn = Arc::clone(self).take_turn(underway).instrument(Span::current());
                     let (returned, step) = line.join(turn).await.ok_or_else(aborted)?;
-                    call = returned;
+                    underway = returned;
                     step?
                 }
                 Step::Wait(until) => {
-                    trace::repeating(&call);
+                    trace::repeating(&underway.call);
                     if until > self.now() {
                         timer.sleep_until(until).await;
                     }
                     let now = self.now();
-                    let output = call.proceed(now);
-                    self.carry_on(&mut call, output, now, false).await?
+                    let output = underway.call.proceed(now);
+                    self.carry_on(&mut underway, output, now).await?
                 }
-                Step::Deliver(response) => return Ok(response),
+                Step::Deliver => {
+                    let Underway { call, head, body, .. } = underway;
+                    return Ok(Response::new(Received::new(head, body, &call), timer.clone()));
+                }
             }
         }
     }
 
+    fn underway(&self, spec: Spec, now: Instant) -> Underway {
+        let (head, body) = http::Response::new(Body::empty()).into_parts();
+        Underway { call: self.begin(spec, now), head, body, awaited: false }
+    }
+
     /// What others wait for: from taking a turn to giving it back. It owns what it needs, so that
     /// any of them can drive it.
-    async fn take_turn(self: Arc<Self>, mut call: Call) -> (Call, Result<Step, Error>) {
+    async fn take_turn(self: Arc<Self>, mut underway: Underway) -> (Underway, Result<Step, Error>) {
+        let call = &mut underway.call;
         let turn = before(call.deadline(), &*self.driver.timer, self.turns.turn()).await;
         let now = self.now();
         let output = if turn.is_some() { call.proceed(now) } else { call.handle_late() };
-        let step = self.carry_on(&mut call, output, now, true).await;
+        underway.awaited = true;
+        let step = self.carry_on(&mut underway, output, now).await;
+        underway.awaited = false;
         drop(turn);
-        (call, step)
+        (underway, step)
     }
 
     /// Does what the machine asks for, until that is a turn or a wait, or the call is over.
-    /// `awaited` if others wait for it.
     async fn carry_on(
         self: &Arc<Self>,
-        call: &mut Call,
+        underway: &mut Underway,
         mut output: Output,
         mut now: Instant,
-        awaited: bool,
     ) -> Result<Step, Error> {
         let Tasks { transport, timer, .. } = &self.driver;
-        let (mut head, mut body) = http::Response::new(Body::empty()).into_parts();
+        let Underway { call, head, body, awaited } = underway;
         let (mut span, mut beginning) = (Span::none(), Bytes::new());
         loop {
             output = match output {
@@ -103,15 +121,15 @@ impl Core<Tasks> {
                 },
                 Output::Send => {
                     let mut request = call.request()?;
-                    if awaited {
+                    if *awaited {
                         request = request.map(|body| fed(body, call.timeouts(), timer));
                     }
                     span = trace::attempt(call, &request);
                     match transport.send(request).instrument(span.clone()).await {
                         Ok(response) => {
                             trace::answered(&span, response.status());
-                            (head, body) = response.into_parts();
-                            self.answered(call, &head, None)
+                            (*head, *body) = response.into_parts();
+                            self.answered(call, head, None)
                         }
                         Err(error) => self.failed(call, &span, &error),
                     }
@@ -122,7 +140,7 @@ impl Core<Tasks> {
                     match before(call.deadline(), &**timer, reading).await {
                         Some(Ok(read)) => {
                             beginning = read;
-                            self.answered(call, &head, Some(&beginning))
+                            self.answered(call, head, Some(&beginning))
                         }
                         Some(Err(error)) => self.failed(call, &span, &error),
                         None => call.handle_late(),
@@ -131,13 +149,10 @@ impl Core<Tasks> {
                 Output::AwaitVerdict => {
                     let waiting = self.verdict().wait(Err(aborted()));
                     drop(before(call.deadline(), &**timer, waiting).await);
-                    self.answered(call, &head, Some(&beginning))
+                    self.answered(call, head, Some(&beginning))
                 }
                 Output::Wait(until) => return Ok(Step::Wait(until)),
-                Output::Deliver => {
-                    let received = Received::new(head, body, call);
-                    return Ok(Step::Deliver(Response::new(received, timer.clone())));
-                }
+                Output::Deliver => return Ok(Step::Deliver),
                 Output::Fail(error) => return Err(error),
             }
         }
