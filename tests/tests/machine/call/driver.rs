@@ -265,6 +265,14 @@ impl Driver {
         }
     }
 
+    /// Whether the session's own cookie is another one than the grant's.
+    pub(crate) fn is_cookie_replaced(&self) -> bool {
+        let (Some(given), Some(current)) = (&self.grant, self.session.current_grant()) else {
+            return false;
+        };
+        session_cookie(given) != session_cookie(&current)
+    }
+
     /// Gives the machine the input; what it wants then, unless the input is none of its own.
     fn give(&mut self, input: Input) -> Option<Output> {
         let Self { call, session, .. } = self;
@@ -508,4 +516,12 @@ pub(crate) fn headers(grant: &Grant) -> HeaderMap {
     let mut headers = HeaderMap::new();
     grant.apply(&mut headers, None);
     headers
+}
+
+/// The session's own cookie.
+fn session_cookie(grant: &Grant) -> Option<String> {
+    let headers = headers(grant);
+    let cookies = headers.get("cookie")?.to_str().ok()?;
+    let own = cookies.split("; ").find(|cookie| cookie.starts_with("JSESSIONID="))?;
+    Some(own.to_owned())
 }

@@ -3,7 +3,8 @@
 use super::driver::{Driver, MAX_ATTEMPTS, NOT_ASKED_FOR};
 use super::inputs::{Input, Reply};
 use super::situation::{
-    ABOUT, CLOSED, EXCHANGED, Given, NEAR, NEVER, NO_TURN, NONE, PASSED, STAY, Situation, WAITED,
+    ABOUT, BALANCED, CLOSED, EXCHANGED, Given, NEAR, NEVER, NO_TURN, NONE, PASSED, STAY, Situation,
+    WAITED,
 };
 use crate::conditions::Attributes;
 use crate::document::Page;
@@ -37,6 +38,7 @@ opens another one. What a caller is told is *delivered*, the response, or a *fai
         "why",
         "about",
         "login",
+        "put_back",
         "attempt",
         "time",
         "repeatable",
@@ -60,7 +62,12 @@ opens another one. What a caller is told is *delivered*, the response, or a *fai
             Input::FrontHeaders { given: true } => &["late"],
             Input::Head(reply) if reply.is_redirect() => &["redirect", "spent"],
             Input::Told(reply) if reply.is_gone() => &["about", "login", "repeatable"],
-            Input::Told(_) | Input::Failure(_) => &["attempt", "repeatable", "safe"],
+            Input::Told(reply) if reply.is_suspect() => &["about", "repeatable", "spent"],
+            Input::Verdict(_) => &["login", "repeatable", "spent"],
+            Input::Failure(failure) if failure.is_unprocessed() => {
+                &["attempt", "repeatable", "spent", "put_back"]
+            }
+            Input::Told(_) | Input::Failure(_) => &["attempt", "repeatable", "safe", "spent"],
             _ => &[],
         };
         let own = situation.attributes.iter().filter(|found| matter.contains(&found.name));
@@ -81,6 +88,19 @@ opens another one. What a caller is told is *delivered*, the response, or a *fai
             }
             Input::Told(reply) if reply.is_gone() => {
                 attributes.insert("why", why(situation, near).to_owned());
+            }
+            Input::Told(reply) if reply.is_suspect() => {
+                let current =
+                    situation.given == Given::Current || situation.is("balanced", BALANCED);
+                let why = match situation.given {
+                    _ if current => "the session's cookie is up to date",
+                    Given::Nothing => "it is sent without the session",
+                    _ if situation.is("outdated", NEVER) => {
+                        "the session or its cookie has been replaced for the 65th time"
+                    }
+                    _ => "the session or its cookie has been replaced",
+                };
+                attributes.insert("why", why.to_owned());
             }
             Input::Told(_) | Input::Failure(_) => {
                 let far = is("deadline", NONE);

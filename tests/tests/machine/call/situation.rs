@@ -17,6 +17,7 @@ const STEADY: u32 = 3;
 
 /// Values that the page asks for.
 pub(crate) const ABOUT: &str = "it is about the session in use";
+pub(crate) const BALANCED: &str = "the session's own cookie is the same";
 pub(crate) const CLOSED: &str = "no session is open";
 pub(crate) const EXCHANGED: &str = "the server exchanges cookies";
 pub(crate) const SUSPECTED: &str = "a cookie was replaced of late";
@@ -278,6 +279,8 @@ impl Situation {
         );
         if has_grant {
             found.given = driver.given();
+            let same = found.given == Given::Outdated && !driver.is_cookie_replaced();
+            add("balanced", if same { BALANCED } else { "the session's own cookie tells" });
             add(
                 "grant",
                 match found.given {
