@@ -1,5 +1,6 @@
 //! How long to wait for what, and how often to try.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
@@ -233,17 +234,27 @@ pub(crate) const fn seed_of(seed: u64, number: u64) -> u64 {
     mixed(seed.wrapping_add(number.wrapping_mul(GAMMA)))
 }
 
+/// A seed that prints nothing: a session's also keys the fingerprints of its credentials.
+#[derive(Clone, Copy)]
+pub(crate) struct Seed(pub(crate) u64);
+
+impl fmt::Debug for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seed(..)")
+    }
+}
+
 /// Waits that grow and differ: each is drawn between the base and three times the last one
 /// ("decorrelated jitter"), so that clients that failed together do not return together.
 #[derive(Clone, Debug)]
 pub(crate) struct Backoff {
-    seed: u64,
+    seed: Seed,
     last: Duration,
 }
 
 impl Backoff {
     pub(crate) const fn new(seed: u64) -> Self {
-        Self { seed, last: Duration::ZERO }
+        Self { seed: Seed(seed), last: Duration::ZERO }
     }
 
     pub(crate) const fn reset(&mut self) {
@@ -259,8 +270,8 @@ impl Backoff {
 
     /// A number from 0 to 1, from the generator known as splitmix64.
     pub(crate) fn fraction(&mut self) -> f64 {
-        self.seed = self.seed.wrapping_add(GAMMA);
-        let mixed = mixed(self.seed);
+        self.seed.0 = self.seed.0.wrapping_add(GAMMA);
+        let mixed = mixed(self.seed.0);
         // 53 bits are what a double holds exactly.
         (mixed >> 11) as f64 / (1_u64 << 53) as f64
     }

@@ -7,7 +7,7 @@ use http::HeaderValue;
 
 use crate::contract::TransportInfo;
 use crate::error::{Error, ErrorKind};
-use crate::policy::RetryPolicy;
+use crate::policy::{RetryPolicy, Seed};
 use crate::protocol::wire::{Endpoint, LoginOptions};
 use crate::protocol::{BaseUrl, Credentials, Locale, ProjectRef};
 
@@ -35,7 +35,7 @@ pub struct SessionConfig {
     pub(super) logout_timeout: Duration,
     pub(super) retry: RetryPolicy,
     pub(super) assumed_idle_timeout: Duration,
-    pub(super) seed: u64,
+    pub(super) seed: Seed,
     pub(crate) front_headers: bool,
     pub(crate) records: bool,
 }
@@ -55,7 +55,7 @@ impl SessionConfig {
             logout_timeout: Duration::from_secs(10),
             retry: RetryPolicy::new(),
             assumed_idle_timeout: ASSUMED_IDLE_TIMEOUT,
-            seed: 0,
+            seed: Seed(0),
             front_headers: false,
             records: false,
         }
@@ -149,7 +149,7 @@ impl SessionConfig {
     /// What spreads the waits and renewals of many sessions. Give each session another one.
     #[must_use]
     pub const fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
+        self.seed = Seed(seed);
         self
     }
 

@@ -98,7 +98,7 @@ impl Session {
             info: None,
             project: None,
         };
-        let backoff = Backoff::new(config.seed);
+        let backoff = Backoff::new(config.seed.0);
         let has_provider = credentials.is_none();
         let credentials = match credentials {
             Some(credentials) => Source::Held(credentials),
@@ -179,12 +179,8 @@ impl Session {
         }
         match &mut self.state {
             State::Refused(error) => Access::Denied(error.clone()),
-            // Nothing was sent for it.
-            State::Idle { failure: Some(error) } => {
-                let error = error.clone();
-                self.state = State::idle();
-                Access::Denied(error)
-            }
+            // With a failure, nothing was sent for it.
+            State::Idle { failure } => failure.take().map_or(Access::Pending, Access::Denied),
             State::Open { held, renewing, .. }
                 if renewing.as_ref().is_none_or(|renewing| !renewing.required) =>
             {
@@ -418,7 +414,7 @@ impl Session {
     /// What tells the credentials in use from others.
     pub(super) fn submitted(&self) -> Option<Fingerprint> {
         let credentials = self.current_credentials()?;
-        Some(self.config.endpoint.fingerprint(credentials, self.config.seed))
+        Some(self.config.endpoint.fingerprint(credentials, self.config.seed.0))
     }
 
     pub(super) fn event(&mut self, event: Event) {

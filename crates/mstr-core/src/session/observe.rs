@@ -47,12 +47,12 @@ impl Session {
     ) -> Verdict {
         let error_body = error_body.unwrap_or_default();
         let gone = is_session_gone(head.status, error_body);
-        let suspected = !gone && is_bare_refusal(head.status, error_body);
+        let own = gone || is_servers_answer(head.status, error_body);
+        let suspected = head.status == StatusCode::UNAUTHORIZED && !own;
         if let State::Leaving { held, .. } = &mut self.state
             && held.generation == grant.generation
             && !gone
-            && held.jar.store_from(&head.headers, is_servers_answer(head.status, error_body))
-                != Stored::Nothing
+            && held.jar.store_from(&head.headers, own) != Stored::Nothing
         {
             // The logout may have to be repeated, with what is valid by then.
             held.refresh();
@@ -78,7 +78,6 @@ impl Session {
                 Verdict::Gone
             };
         }
-        let own = is_servers_answer(head.status, error_body);
         if own {
             if head.status != StatusCode::UNAUTHORIZED && !head.status.is_server_error() {
                 held.confirm();

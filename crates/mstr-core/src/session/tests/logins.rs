@@ -154,3 +154,15 @@ fn nothing_secret_is_shown_by_what_the_machine_hands_out() {
         assert!(!shown.contains(secret), "{shown}");
     }
 }
+
+#[test]
+fn seed_keys_the_fingerprints_and_is_never_printed() {
+    let seed = 1_234_567_890_123_456_789;
+    let config = config().seed(seed);
+    let printed = format!("{config:?}");
+    assert!(!printed.contains(&seed.to_string()), "{printed}");
+
+    let session = Session::new(config, Some(alice())).expect("a session");
+    let printed = format!("{session:?} {session:#?}");
+    assert!(!printed.contains(&seed.to_string()), "{printed}");
+}
