@@ -4,18 +4,19 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use mstr_core::{ProxyConfig, TlsConfig};
+use mstr_core::{ProxyConfig, Sent, SharedTimer, TlsConfig, TransportError, TransportErrorKind};
 use tokio::runtime::Handle;
 
 use crate::connector::{Connector, Routes};
-use crate::runtime::Runtime;
+use crate::pool::{Limits, Pings, Settings, Versions};
+use crate::runtime::{KeepAlive, Runtime};
+use crate::timer::TokioTimer;
 use crate::tls;
 use crate::transport::HyperTransport;
 
-/// The longest that an unused connection can be kept: some hundred years.
-const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
+/// How often TCP asks a silent peer, and how many times, before the connection is dead.
+const PROBES: u32 = 3;
 
 /// Builds a [`HyperTransport`].
 #[derive(Clone)]
@@ -27,16 +28,13 @@ pub struct HyperTransportBuilder {
     connect_timeout: Option<Duration>,
     pool_idle_timeout: Option<Duration>,
     pool_max_idle_per_host: usize,
+    max_connections_per_host: Option<usize>,
+    max_streams_per_connection: Option<usize>,
+    http2_ping: Option<Pings>,
     tcp_keepalive: Option<Duration>,
+    tcp_user_timeout: Option<Duration>,
     tcp_nodelay: bool,
     runtime: Option<Handle>,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Versions {
-    Any,
-    Http1,
-    Http2,
 }
 
 impl HyperTransportBuilder {
@@ -51,7 +49,15 @@ impl HyperTransportBuilder {
             // a request that meets such a closing fails and cannot always be repeated.
             pool_idle_timeout: Some(Duration::from_secs(15)),
             pool_max_idle_per_host: 32,
-            tcp_keepalive: Some(Duration::from_secs(60)),
+            // Half of what Tomcat as it is shipped has threads for.
+            max_connections_per_host: Some(100),
+            max_streams_per_connection: None,
+            http2_ping: Some(Pings {
+                after: Duration::from_secs(15),
+                patience: Duration::from_secs(15),
+            }),
+            tcp_keepalive: Some(Duration::from_secs(15)),
+            tcp_user_timeout: Some(Duration::from_secs(30)),
             tcp_nodelay: true,
             runtime: None,
         }
@@ -108,10 +114,48 @@ impl HyperTransportBuilder {
         self
     }
 
-    /// After how much silence TCP asks whether the other side is still there. Default: 60
-    /// seconds. `None` never asks.
+    /// How many connections to one host and port there are at a time, those that are being made
+    /// included. Default: 100. `None` sets no limit.
+    ///
+    /// Requests beyond that wait, first come first served, at most until their deadline; an error
+    /// then says that nothing was sent. Over HTTP/1.1 a connection has one request at a time, and is
+    /// held until the body of its answer has been read to its end or is dropped. An answer that its
+    /// caller does not read is read ahead for those who wait, up to 256 KiB. Over HTTP/2 there is
+    /// one connection, and one more where an earlier one takes no more requests.
+    pub fn max_connections_per_host(mut self, limit: impl Into<Option<usize>>) -> Self {
+        self.max_connections_per_host = limit.into();
+        self
+    }
+
+    /// How many requests at a time go over one connection with HTTP/2. Further ones wait as above.
+    /// Default: `None`, as many as the server takes.
+    pub fn max_streams_per_connection(mut self, limit: impl Into<Option<usize>>) -> Self {
+        self.max_streams_per_connection = limit.into();
+        self
+    }
+
+    /// After how much silence HTTP/2 asks whether the server is still there (`PING`), and how long
+    /// it waits for the answer. It asks while requests are open, once the server has sent its
+    /// settings. Without an answer the connection is dead, and its requests fail. Default: 15
+    /// seconds each. `None` never asks.
+    pub fn http2_ping(mut self, times: impl Into<Option<(Duration, Duration)>>) -> Self {
+        self.http2_ping = times.into().map(|(after, patience)| Pings { after, patience });
+        self
+    }
+
+    /// After how much silence TCP asks whether the other side is still there, and asks again three
+    /// times in as much time. Default: 15 seconds. `None` never asks.
     pub fn tcp_keepalive(mut self, after: impl Into<Option<Duration>>) -> Self {
         self.tcp_keepalive = after.into();
+        self
+    }
+
+    /// How long what was sent may stay unacknowledged before the connection is dead
+    /// (`TCP_USER_TIMEOUT`), where the system has it: Linux, Android and Fuchsia. It also bounds
+    /// how long [`tcp_keepalive`](Self::tcp_keepalive) asks. Default: 30 seconds. `None` leaves it
+    /// to the system, which waits for many minutes.
+    pub fn tcp_user_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.tcp_user_timeout = limit.into();
         self
     }
 
@@ -131,9 +175,31 @@ impl HyperTransportBuilder {
     ///
     /// # Errors
     ///
-    /// [`Config`](mstr_core::ErrorKind::Config) outside a tokio runtime if none was given, and if
-    /// the TLS or proxy settings cannot work: the source says which file or setting, and why.
+    /// [`Config`](mstr_core::ErrorKind::Config) outside a tokio runtime if none was given, if a limit
+    /// is 0, and if the TLS or proxy settings cannot work: the source says which file or setting,
+    /// and why.
     pub fn build(self) -> Result<HyperTransport, mstr_core::Error> {
+        self.build_kept(None)
+    }
+
+    /// The same on a runtime whose thread runs while `keep` is there.
+    pub(crate) fn build_kept(
+        self,
+        keep: Option<KeepAlive>,
+    ) -> Result<HyperTransport, mstr_core::Error> {
+        for (name, limit) in [
+            ("max_connections_per_host", self.max_connections_per_host),
+            ("max_streams_per_connection", self.max_streams_per_connection),
+        ] {
+            if limit == Some(0) {
+                return Err(TransportError::new(TransportErrorKind::Config)
+                    .with_sent(Sent::No)
+                    .with_detail(format!(
+                        "{name} is 0, so nothing could be sent; `None` is no limit"
+                    ))
+                    .into());
+            }
+        }
         let handle = match self.runtime {
             Some(handle) => handle,
             None => Runtime::current()?,
@@ -150,19 +216,26 @@ impl HyperTransportBuilder {
         http.enforce_http(false);
         http.set_nodelay(self.tcp_nodelay);
         http.set_keepalive(self.tcp_keepalive);
+        http.set_keepalive_interval(self.tcp_keepalive.map(|after| after / PROBES));
+        http.set_keepalive_retries(self.tcp_keepalive.map(|_| PROBES));
+        #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+        http.set_tcp_user_timeout(self.tcp_user_timeout);
 
-        let runtime = Runtime::new(handle);
-        let client = Client::builder(runtime.clone())
-            // Repeating is decided in one place, and that is not here.
-            .retry_canceled_requests(false)
-            .http2_only(self.versions == Versions::Http2)
-            // hyper-util adds it to the time of day, and panics where that has no end.
-            .pool_idle_timeout(self.pool_idle_timeout.map(|limit| limit.min(LONGEST)))
-            .pool_max_idle_per_host(self.pool_max_idle_per_host)
-            .pool_timer(hyper_util::rt::TokioTimer::new())
-            .timer(hyper_util::rt::TokioTimer::new())
-            .build(Connector::new(http, tls, routes.clone()));
-        Ok(HyperTransport::from_parts(client, routes, runtime, self.connect_timeout))
+        let settings = Settings {
+            connector: Connector::new(http, tls, routes),
+            timer: SharedTimer::new(TokioTimer::on(handle.clone())),
+            runtime: Runtime::new(handle),
+            limits: Limits {
+                connections: self.max_connections_per_host,
+                streams: self.max_streams_per_connection,
+                idle: self.pool_max_idle_per_host,
+                idle_timeout: self.pool_idle_timeout,
+            },
+            versions: self.versions,
+            pings: self.http2_ping,
+            keep,
+        };
+        Ok(HyperTransport::from_parts(settings, self.connect_timeout))
     }
 }
 
@@ -197,7 +270,11 @@ impl fmt::Debug for HyperTransportBuilder {
             .field("connect_timeout", &self.connect_timeout)
             .field("pool_idle_timeout", &self.pool_idle_timeout)
             .field("pool_max_idle_per_host", &self.pool_max_idle_per_host)
+            .field("max_connections_per_host", &self.max_connections_per_host)
+            .field("max_streams_per_connection", &self.max_streams_per_connection)
+            .field("http2_ping", &self.http2_ping)
             .field("tcp_keepalive", &self.tcp_keepalive)
+            .field("tcp_user_timeout", &self.tcp_user_timeout)
             .field("tcp_nodelay", &self.tcp_nodelay)
             .finish_non_exhaustive()
     }

@@ -4,7 +4,6 @@ use std::error::Error as StdError;
 use std::io;
 
 use http::StatusCode;
-use hyper_util::client::legacy;
 use mstr_core::settings::Proxy;
 use mstr_core::toolkit::{Peer, Stage};
 use mstr_core::{BoxError, Sent, TransportError, TransportErrorKind};
@@ -55,8 +54,7 @@ pub(crate) fn refused(proxy: &Proxy, status: StatusCode) -> TransportError {
 fn diagnose(stage: Stage, error: &(dyn StdError + 'static)) -> (TransportErrorKind, Sent) {
     use TransportErrorKind as Kind;
 
-    let connecting = stage == Stage::Connecting
-        || error.downcast_ref::<legacy::Error>().is_some_and(legacy::Error::is_connect);
+    let connecting = stage == Stage::Connecting;
     let sent = if connecting { Sent::No } else { Sent::Maybe };
     let hyper = TransportError::find_source::<hyper::Error>(error);
 
@@ -108,7 +106,7 @@ fn diagnose(stage: Stage, error: &(dyn StdError + 'static)) -> (TransportErrorKi
 /// connection's end that this one came too late (RFC 9113, section 8.7).
 fn is_unprocessed(error: &h2::Error) -> bool {
     let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
-    let too_late = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+    let too_late = error.is_go_away();
     error.is_remote() && (refused || too_late)
 }
 

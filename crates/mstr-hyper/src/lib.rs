@@ -39,8 +39,22 @@
 //! | limit | covers | from |
 //! | --- | --- | --- |
 //! | connect timeout | DNS, TCP, the proxy and the TLS handshakes | the request, or `connect_timeout` (10 s) |
-//! | deadline | everything until the response's head | the request |
+//! | deadline | everything until the response's head, waiting for a connection included | the request |
 //! | idle limit | each wait for a piece of the response's body | the request |
+//!
+//! # Connections
+//!
+//! Over HTTP/1.1 a connection serves one request at a time, and is held until the body of its answer
+//! has been read to its end or is dropped. Over HTTP/2 one connection serves all. There are at most
+//! [`max_connections_per_host`](HyperTransportBuilder::max_connections_per_host); further requests
+//! wait in line, whether or not their callers are polled meanwhile.
+//!
+//! | a connection | is noticed by | and then |
+//! | --- | --- | --- |
+//! | that the server closes while it is kept | a look at the socket before each request | is not used |
+//! | that it closes while a request is being written | hyper, which gives the request back if nothing of it was written | the request goes out once more |
+//! | on which nothing was heard until a request's deadline | that deadline | takes no more requests, nor do those that have been as silent; over HTTP/2 the others on it go on |
+//! | whose other side is gone | [`http2_ping`](HyperTransportBuilder::http2_ping), [`tcp_keepalive`](HyperTransportBuilder::tcp_keepalive), [`tcp_user_timeout`](HyperTransportBuilder::tcp_user_timeout) | ends with all its requests |
 //!
 //! # Proxies
 //!
@@ -118,11 +132,12 @@
 
 pub mod blocking;
 
-mod body;
 mod builder;
 mod connector;
 mod error;
+mod pool;
 mod runtime;
+mod sync;
 mod timer;
 mod tls;
 mod transport;

@@ -1,17 +1,16 @@
 //! The runtime a transport lives on, reached from anywhere.
 //!
-//! A transport can be polled on another runtime, or on none, and can outlive its own. So nothing
-//! here is polled by the caller that needs tokio's context: everything runs in tasks on the
-//! captured handle, and the caller waits for them to end. When the runtime shuts down, its tasks
-//! are dropped and the caller sees that as the end of the wait; polling a tokio timer or socket
-//! directly would panic.
+//! A transport can be polled on another runtime, or on none, and can outlive its own. So the caller
+//! polls nothing that needs tokio's context: sockets and timers are driven by tasks on the captured
+//! handle. When the runtime shuts down, its tasks are dropped and the caller sees that as the end
+//! of its wait; polling a tokio timer or socket directly would panic.
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use mstr_core::{BoxFuture, TransportError, TransportErrorKind};
+use mstr_core::{TransportError, TransportErrorKind};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::coop::{Unconstrained, unconstrained};
@@ -56,8 +55,8 @@ impl Runtime {
     }
 }
 
-impl hyper::rt::Executor<BoxFuture<'static, ()>> for Runtime {
-    fn execute(&self, task: BoxFuture<'static, ()>) {
+impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Runtime {
+    fn execute(&self, task: F) {
         drop(self.0.spawn(task));
     }
 }

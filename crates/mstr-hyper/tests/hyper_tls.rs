@@ -9,6 +9,7 @@ use std::error::Error as _;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use common::{drain, get, now, read_request, serve, with_context};
@@ -234,18 +235,27 @@ async fn the_connect_timeout_covers_a_handshake_that_hangs() {
 }
 
 #[tokio::test]
-async fn a_request_whose_shared_connection_is_given_up_by_another_was_not_sent() {
-    let server = serve(|mut stream, _| drain(&mut stream));
+async fn a_request_that_gives_up_leaves_the_connection_being_made_to_those_who_wait() {
+    const LIMIT: Duration = Duration::from_millis(450);
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
+    let server = serve(move |mut stream, _| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        drain(&mut stream);
+    });
     let url = format!("https://localhost:{}/", server.port());
     let tls = Authority::new().trusted();
-    let transport = HyperTransport::builder().http2_only().tls(tls).build().unwrap();
+    let transport =
+        HyperTransport::builder().http2_only().tls(tls).connect_timeout(LIMIT).build().unwrap();
+    let start = now();
     // The first one makes the connection that the second one waits for.
-    let limit = Duration::from_millis(150);
-    let first = tokio::time::timeout(limit, transport.send(get(&url)));
+    let first = tokio::time::timeout(LIMIT / 3, transport.send(get(&url)));
     let (first, second) = tokio::join!(first, transport.send(get(&url)));
     first.map(drop).unwrap_err();
     let error = second.map(drop).unwrap_err();
-    assert_eq!((error.kind(), error.sent()), (TransportErrorKind::Canceled, Sent::No));
+    assert_eq!((error.kind(), error.sent()), (TransportErrorKind::Timeout, Sent::No));
+    assert!(now() - start >= LIMIT, "{error}");
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

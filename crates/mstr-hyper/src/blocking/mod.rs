@@ -24,7 +24,8 @@ use crate::transport::HyperTransport;
 /// panic. Response bodies are read without a runtime as well.
 ///
 /// The thread ends when the transport, the bodies of its responses, the requests it has started
-/// and those it was told to send in the background are gone. Dropping the transport does not wait for that.
+/// and those it was told to send in the background are gone. Dropping the transport does not wait
+/// for that.
 pub struct HyperBlocking(BlockOn<HyperTransport>);
 
 impl HyperBlocking {
@@ -45,7 +46,7 @@ impl HyperBlocking {
     pub fn from_builder(builder: HyperTransportBuilder) -> Result<Self, mstr_core::Error> {
         let (keep, kept) = mpsc::channel(1);
         let runtime = start(kept)?;
-        Ok(Self(BlockOn::new(builder.runtime(runtime).build()?.kept_by(keep))))
+        Ok(Self(BlockOn::new(builder.runtime(runtime).build_kept(Some(keep))?)))
     }
 }
 

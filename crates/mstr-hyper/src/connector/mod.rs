@@ -1,14 +1,13 @@
 //! Makes connections: DNS, TCP, proxies, TLS, and one timeout around all of them.
 
 mod route;
+mod socket;
 mod socks;
 mod stream;
 mod tunnel;
 
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
@@ -17,27 +16,21 @@ use hyper_rustls::{DefaultServerNameResolver, HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use mstr_core::settings::{Proxy, ProxyScheme};
 use mstr_core::toolkit::{Peer, Stage};
-use mstr_core::{BoxError, BoxFuture, Sent, TransportError, TransportErrorKind};
+use mstr_core::{BoxError, Sent, TransportError, TransportErrorKind};
 use rustls::ClientConfig;
 use tower_service::Service;
 
 use self::route::Way;
 pub(crate) use self::route::{Routes, hand_over};
+use self::socket::Socket;
+pub(crate) use self::socket::{Arrived, Lookout};
 use self::socks::Host;
-use self::stream::{Hop, Standing, Stream};
+pub(crate) use self::stream::Stream;
+use self::stream::{Hop, Standing};
 use crate::error::{explain, proxy_failed};
 use crate::tls::Tls;
 
-tokio::task_local! {
-    /// The connect timeout of the request that is being sent.
-    ///
-    /// A connector is told nothing but where to connect to. It is called in the task of the
-    /// request, though.
-    pub(crate) static CONNECT_TIMEOUT: Option<Duration>;
-}
-
-/// The outermost connector, and therefore the place for the timeout: `HttpConnector`'s own one
-/// ends before the TLS handshake begins.
+/// Makes the connections of a transport.
 #[derive(Clone)]
 pub(crate) struct Connector {
     http: HttpConnector,
@@ -45,55 +38,108 @@ pub(crate) struct Connector {
     routes: Routes,
 }
 
-type Connecting = BoxFuture<'static, Result<Stream, BoxError>>;
+/// A connection that has just been made.
+pub(crate) struct Connected {
+    pub(crate) stream: Stream,
+    /// The TCP connection under it.
+    pub(crate) lookout: Lookout,
+}
 
 impl Connector {
     pub(crate) fn new(http: HttpConnector, tls: Arc<Tls>, routes: Routes) -> Self {
         Self { http, tls, routes }
     }
 
-    async fn connect(self, to: Uri) -> Result<Stream, BoxError> {
-        let Some((proxy, way)) = self.routes.of(&to) else {
-            return Ok(Stream::direct(self.reach(to, Tls::config).await?));
+    pub(crate) fn routes(&self) -> &Routes {
+        &self.routes
+    }
+
+    /// Connects to the server of `to`, on the way that its proxy settings say.
+    ///
+    /// `limit` is one for everything: `HttpConnector`'s own ends before the TLS handshake begins.
+    pub(crate) async fn connect(
+        &self,
+        to: &Uri,
+        limit: Option<Duration>,
+    ) -> Result<Connected, TransportError> {
+        let connecting = self.make(to);
+        let connected = match limit {
+            None => connecting.await,
+            Some(limit) => match tokio::time::timeout(limit, connecting).await {
+                Ok(connected) => connected,
+                Err(elapsed) => {
+                    let proxy = self.routes.of(to).map(|(proxy, _)| proxy);
+                    let through = proxy.map(|proxy| format!(" through the proxy {proxy}"));
+                    let through = through.unwrap_or_default();
+                    let doing = Peer::of(to)?.doing(Stage::Connecting);
+                    return Err(TransportError::new(TransportErrorKind::Timeout)
+                        .with_sent(Sent::No)
+                        .with_detail(format!("{doing}{through} for {limit:?}"))
+                        .with_source(elapsed));
+                }
+            },
         };
-        let peer = Peer::of(&to)?;
+        connected.map_err(|error| match Peer::of(to) {
+            Ok(peer) => explain(error, || peer.doing(Stage::Connecting)),
+            Err(unusable) => unusable,
+        })
+    }
+
+    async fn make(&self, to: &Uri) -> Result<Connected, BoxError> {
+        let Some((proxy, way)) = self.routes.of(to) else {
+            let (hop, lookout) = self.reach(to, Tls::config).await?;
+            return Ok(Connected { stream: Stream(MaybeHttpsStream::Http(hop)), lookout });
+        };
+        let peer = Peer::of(to)?;
         let failed = |error| {
             explain(error, || {
                 format!("{} through the proxy {proxy}", peer.doing(Stage::Connecting))
             })
         };
-        let hop = match way {
-            Way::Forward => return Ok(Stream::forwarding(self.reach_proxy(proxy).await?)),
-            Way::Connect => tunnel::open(self.reach_proxy(proxy).await?, proxy, &peer).await?,
+        let (hop, lookout) = match way {
+            Way::Forward => {
+                let (hop, lookout) = self.reach_proxy(proxy).await?;
+                return Ok(Connected { stream: Stream(MaybeHttpsStream::Http(hop)), lookout });
+            }
+            Way::Connect => {
+                let (hop, lookout) = self.reach_proxy(proxy).await?;
+                (tunnel::open(hop, proxy, &peer).await?, lookout)
+            }
             Way::Socks => {
-                let (host, port) = self.find(&to, proxy).await.map_err(failed)?;
-                let mut hop = self.reach_proxy(proxy).await?;
+                let (host, port) = self.find(to, proxy).await.map_err(failed)?;
+                let (mut hop, lookout) = self.reach_proxy(proxy).await?;
                 socks::open(&mut hop, proxy, &host, port).await?;
-                hop
+                (hop, lookout)
             }
         };
         if to.scheme() != Some(&Scheme::HTTPS) {
-            return Ok(Stream::through(MaybeHttpsStream::Http(hop)));
+            return Ok(Connected { stream: Stream(MaybeHttpsStream::Http(hop)), lookout });
         }
         let mut secured = secured(Standing(Some(hop)), self.tls.config()?);
-        Ok(Stream::through(secured.call(to).await.map_err(failed)?))
+        let stream = Stream(secured.call(to.clone()).await.map_err(failed)?);
+        Ok(Connected { stream, lookout })
     }
 
     /// Connects, with TLS to what is https.
     async fn reach(
         &self,
-        to: Uri,
+        to: &Uri,
         tls: impl FnOnce(&Tls) -> Result<Arc<ClientConfig>, TransportError>,
-    ) -> Result<Hop, BoxError> {
-        let mut http = self.http.clone();
-        if to.scheme() == Some(&Scheme::HTTPS) {
-            secured(http, tls(&self.tls)?).call(to).await
-        } else {
-            Ok(MaybeHttpsStream::Http(http.call(to).await?))
-        }
+    ) -> Result<(Hop, Lookout), BoxError> {
+        let tls = match to.scheme() == Some(&Scheme::HTTPS) {
+            true => Some(tls(&self.tls)?),
+            false => None,
+        };
+        let socket = Socket::new(self.http.clone().call(to.clone()).await?);
+        let lookout = socket.lookout();
+        let hop = match tls {
+            Some(tls) => secured(Standing(Some(socket)), tls).call(to.clone()).await?,
+            None => MaybeHttpsStream::Http(socket),
+        };
+        Ok((hop, lookout))
     }
 
-    async fn reach_proxy(&self, proxy: &Proxy) -> Result<Hop, TransportError> {
+    async fn reach_proxy(&self, proxy: &Proxy) -> Result<(Hop, Lookout), TransportError> {
         let scheme = match proxy.scheme() {
             ProxyScheme::Https => Scheme::HTTPS,
             _ => Scheme::HTTP,
@@ -105,7 +151,7 @@ impl Connector {
             .path_and_query("/")
             .build()
             .map_err(|error| failed(error.into()))?;
-        self.reach(address, Tls::proxy_config).await.map_err(failed)
+        self.reach(&address, Tls::proxy_config).await.map_err(failed)
     }
 
     /// Whom a SOCKS proxy is to connect to.
@@ -130,37 +176,4 @@ impl Connector {
 
 fn secured<C>(inner: C, config: Arc<ClientConfig>) -> HttpsConnector<C> {
     HttpsConnector::new(inner, config, true, Arc::new(DefaultServerNameResolver::default()))
-}
-
-impl Service<Uri> for Connector {
-    type Response = Stream;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Stream, BoxError>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.http.poll_ready(cx).map_err(Into::into)
-    }
-
-    fn call(&mut self, to: Uri) -> Connecting {
-        let limit = CONNECT_TIMEOUT.try_with(|limit| *limit).ok().flatten();
-        let peer = Peer::of(&to);
-        let proxy = self.routes.of(&to).map(|(proxy, _)| proxy.clone());
-        let connecting = Box::pin(self.clone().connect(to));
-        let Some(limit) = limit else { return connecting };
-        Box::pin(async move {
-            match tokio::time::timeout(limit, connecting).await {
-                Ok(connected) => connected,
-                Err(elapsed) => {
-                    let through = proxy.map(|proxy| format!(" through the proxy {proxy}"));
-                    let through = through.unwrap_or_default();
-                    let doing = peer?.doing(Stage::Connecting);
-                    Err(TransportError::new(TransportErrorKind::Timeout)
-                        .with_sent(Sent::No)
-                        .with_detail(format!("{doing}{through} for {limit:?}"))
-                        .with_source(elapsed)
-                        .into())
-                }
-            }
-        })
-    }
 }

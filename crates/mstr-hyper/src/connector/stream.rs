@@ -8,43 +8,22 @@ use std::task::{Context, Poll};
 use http::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_rustls::MaybeHttpsStream;
-use hyper_util::client::legacy::connect::{Connected, Connection};
-use hyper_util::rt::TokioIo;
+use hyper_util::client::legacy::connect::Connection as _;
 use mstr_core::BoxError;
-use tokio::net::TcpStream;
 use tower_service::Service;
 
-/// A connection to the server or to a proxy, with TLS or without.
-pub(super) type Hop = MaybeHttpsStream<TokioIo<TcpStream>>;
+use super::socket::Socket;
 
-/// A connection for requests.
-pub(crate) struct Stream {
-    /// The second layer of TLS is that with a server behind a proxy.
-    io: MaybeHttpsStream<Hop>,
-    forwards: bool,
-}
+/// A connection to the server or to a proxy, with TLS or without.
+pub(super) type Hop = MaybeHttpsStream<Socket>;
+
+/// A connection for requests. The second layer of TLS is that with a server behind a proxy.
+pub(crate) struct Stream(pub(super) MaybeHttpsStream<Hop>);
 
 impl Stream {
-    /// To the server itself.
-    pub(super) fn direct(hop: Hop) -> Self {
-        Self { io: MaybeHttpsStream::Http(hop), forwards: false }
-    }
-
-    /// To a proxy that passes requests on.
-    pub(super) fn forwarding(hop: Hop) -> Self {
-        Self { io: MaybeHttpsStream::Http(hop), forwards: true }
-    }
-
-    /// To the server, through a proxy that carries bytes.
-    pub(super) fn through(io: MaybeHttpsStream<Hop>) -> Self {
-        Self { io, forwards: false }
-    }
-}
-
-impl Connection for Stream {
-    fn connected(&self) -> Connected {
-        // A proxy that passes on is told the whole address in the first line of a request.
-        self.io.connected().proxy(self.forwards)
+    /// Whether the server has chosen HTTP/2 in the TLS handshake.
+    pub(crate) fn is_http2(&self) -> bool {
+        self.0.connected().is_negotiated_h2()
     }
 }
 
@@ -54,7 +33,7 @@ impl Read for Stream {
         cx: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buffer)
+        Pin::new(&mut self.0).poll_read(cx, buffer)
     }
 }
 
@@ -64,19 +43,19 @@ impl Write for Stream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
+        Pin::new(&mut self.0).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        Pin::new(&mut self.0).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
+        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+        self.0.is_write_vectored()
     }
 
     fn poll_write_vectored(
@@ -84,17 +63,17 @@ impl Write for Stream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, slices)
+        Pin::new(&mut self.0).poll_write_vectored(cx, slices)
     }
 }
 
 /// A connector for a connection that stands already.
-pub(super) struct Standing(pub(super) Option<Hop>);
+pub(super) struct Standing<T>(pub(super) Option<T>);
 
-impl Service<Uri> for Standing {
-    type Response = Hop;
+impl<T> Service<Uri> for Standing<T> {
+    type Response = T;
     type Error = BoxError;
-    type Future = Ready<Result<Hop, BoxError>>;
+    type Future = Ready<Result<T, BoxError>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(()))

@@ -1,0 +1,315 @@
+//! A connection, and the task that drives it.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::task::{Context, Poll, Waker};
+
+use http::{HeaderValue, Uri};
+use hyper::client::conn::{http1, http2};
+use mstr_core::toolkit::UploadBody;
+use tokio::task::coop::unconstrained;
+
+use super::clock::NEVER;
+use super::dial::INITIAL_STREAMS;
+use super::exchange::{Carrier, Exchange, How, Sender};
+use super::host::{HostId, Number};
+use super::order::Order;
+use crate::connector::{Lookout, Stream};
+use crate::runtime::Runtime;
+use crate::sync::lock;
+
+/// What a connection tells its pool.
+pub(super) trait Owner: Send + Sync {
+    /// It is ready for its next request; what had arrived on it was looked at, or nothing had.
+    fn ready(self: Arc<Self>, connection: &Arc<Connection>, sender: Sender, looked: bool);
+
+    /// Looking at it has ended with it.
+    fn looked(&self, connection: &Connection);
+
+    /// Its server takes so many requests at a time.
+    fn allow(self: Arc<Self>, connection: &Arc<Connection>, streams: usize);
+
+    /// An exchange on it has ended.
+    fn release(
+        self: Arc<Self>,
+        connection: Arc<Connection>,
+        sender: Option<Sender>,
+        number: u64,
+        how: How,
+    );
+
+    /// Its task has ended.
+    fn ended(self: Arc<Self>, connection: &Arc<Connection>);
+}
+
+/// A connection, as its pool and its exchanges know it.
+pub(super) struct Connection {
+    pub(super) number: Number,
+    pub(super) host: HostId,
+    pub(super) lookout: Lookout,
+    address: Uri,
+    host_header: HeaderValue,
+    pool: Weak<dyn Owner>,
+    /// Its server's places count it.
+    counted: AtomicBool,
+    /// It has given an answer before.
+    used: AtomicBool,
+    exchanges: Mutex<Vec<Arc<Exchange>>>,
+    desk: Mutex<Desk>,
+    /// Over HTTP/2, while it takes requests.
+    http2: Mutex<Option<http2::SendRequest<UploadBody>>>,
+}
+
+/// Where what is to be given back waits until the connection is ready for it.
+struct Desk {
+    driver: Option<Waker>,
+    returned: Option<Returned>,
+    /// The driver is to end.
+    closed: bool,
+}
+
+struct Returned {
+    sender: Sender,
+    /// Its reader is to look first at what has arrived.
+    looks: bool,
+    /// When it is waited for no longer.
+    until: u64,
+}
+
+impl Connection {
+    pub(super) fn new(
+        number: Number,
+        host: HostId,
+        address: Uri,
+        host_header: HeaderValue,
+        lookout: Lookout,
+        pool: Weak<dyn Owner>,
+    ) -> Self {
+        Self {
+            number,
+            host,
+            lookout,
+            address,
+            host_header,
+            pool,
+            counted: AtomicBool::new(true),
+            used: AtomicBool::new(false),
+            exchanges: Mutex::default(),
+            desk: Mutex::new(Desk { driver: None, returned: None, closed: false }),
+            http2: Mutex::default(),
+        }
+    }
+
+    /// No place is taken by it any longer. Whether one was.
+    pub(super) fn uncount(&self) -> bool {
+        self.counted.swap(false, Ordering::SeqCst)
+    }
+
+    pub(super) fn is_counted(&self) -> bool {
+        self.counted.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn mark_used(&self) {
+        self.used.store(true, Ordering::SeqCst);
+    }
+
+    fn carrier(self: &Arc<Self>) -> Arc<dyn Carrier> {
+        Arc::clone(self) as Arc<dyn Carrier>
+    }
+
+    pub(super) fn exchanges(&self) -> Vec<Arc<Exchange>> {
+        lock(&self.exchanges).clone()
+    }
+
+    /// Sends a request over HTTP/1.1.
+    pub(super) fn send(
+        self: &Arc<Self>,
+        mut sender: Sender,
+        mut order: Order,
+        number: u64,
+    ) -> Arc<Exchange> {
+        order.for_http1(&self.host_header);
+        let exchange = {
+            let mut exchanges = lock(&self.exchanges);
+            // The last one may still be held by its caller.
+            exchanges.retain(|exchange| exchange.is_free());
+            match exchanges.first() {
+                Some(exchange) => Arc::clone(exchange),
+                None => {
+                    let exchange = Arc::new(Exchange::new());
+                    exchanges.push(Arc::clone(&exchange));
+                    exchange
+                }
+            }
+        };
+        // Code that parks inside of a task never yields, so tokio would stop it after a while.
+        let answer = Box::pin(unconstrained(sender.try_send_request(order.request)));
+        exchange.begin(self.carrier(), Some(sender), answer, order.terms, number);
+        exchange
+    }
+
+    /// The same over HTTP/2. The request is given back if none is taken any longer.
+    #[expect(clippy::result_large_err, reason = "a box would be an allocation for each request")]
+    pub(super) fn send_shared(
+        self: &Arc<Self>,
+        order: Order,
+        number: u64,
+    ) -> Result<Arc<Exchange>, Order> {
+        let Some(mut sender) = lock(&self.http2).clone() else { return Err(order) };
+        let answer = Box::pin(unconstrained(sender.try_send_request(order.request)));
+        let exchange = Arc::new(Exchange::new());
+        exchange.begin(self.carrier(), None, answer, order.terms, number);
+        let mut exchanges = lock(&self.exchanges);
+        // Now and then: looking at all of them for each request would cost more than keeping some.
+        if exchanges.len() == exchanges.capacity() {
+            exchanges.retain(|exchange| !exchange.is_free());
+        }
+        exchanges.push(Arc::clone(&exchange));
+        Ok(exchange)
+    }
+
+    /// Takes requests over HTTP/2.
+    pub(super) fn open(&self, sender: http2::SendRequest<UploadBody>) {
+        *lock(&self.http2) = Some(sender);
+    }
+
+    /// Takes no more requests. Those over HTTP/2 that go on are not touched.
+    pub(super) fn close(&self) {
+        drop(lock(&self.http2).take());
+    }
+
+    /// Leaves a sender to the driver, until the connection is ready for its next request.
+    pub(super) fn leave(&self, sender: Sender, looks: bool, until: u64) {
+        let driver = {
+            let mut desk = lock(&self.desk);
+            desk.returned = Some(Returned { sender, looks, until });
+            desk.driver.take()
+        };
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+
+    /// When the driver has waited for long enough for the end of an upload whose answer is there.
+    pub(super) fn leaves_by(&self) -> u64 {
+        lock(&self.desk).returned.as_ref().map_or(NEVER, |returned| returned.until)
+    }
+
+    /// Ends the driver, and with it the connection, if that time has come.
+    pub(super) fn review(&self, now: u64) {
+        if self.leaves_by() > now {
+            return;
+        }
+        let driver = {
+            let mut desk = lock(&self.desk);
+            desk.closed = true;
+            desk.driver.take()
+        };
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+
+    /// After the connection has done what it could: is it ready for the next request?
+    fn poll_desk(self: &Arc<Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut desk = lock(&self.desk);
+        if desk.closed {
+            return Poll::Ready(());
+        }
+        match &mut desk.driver {
+            Some(driver) => driver.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        let Some(mut returned) = desk.returned.take() else { return Poll::Pending };
+        match returned.sender.poll_ready(cx) {
+            Poll::Pending => desk.returned = Some(returned),
+            // It ends by itself.
+            Poll::Ready(Err(_)) => {}
+            Poll::Ready(Ok(())) => {
+                drop(desk);
+                if let Some(pool) = self.pool.upgrade() {
+                    pool.ready(self, returned.sender, returned.looks);
+                }
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Drives a connection over HTTP/1.1 to its end.
+    pub(super) fn drive_http1(
+        self: &Arc<Self>,
+        runtime: &Runtime,
+        mut connection: Box<http1::Connection<Stream, UploadBody>>,
+    ) {
+        let end = End(Arc::clone(self));
+        let drive = async move {
+            poll_fn(|cx| {
+                // What went wrong is told to the exchange.
+                if Pin::new(&mut *connection).poll(cx).is_ready() {
+                    return Poll::Ready(());
+                }
+                end.0.poll_desk(cx)
+            })
+            .await;
+        };
+        drop(runtime.handle().spawn(drive));
+    }
+
+    /// The same over HTTP/2.
+    pub(super) fn drive_http2(
+        self: &Arc<Self>,
+        runtime: &Runtime,
+        mut connection: Box<http2::Connection<Stream, UploadBody, Runtime>>,
+    ) {
+        let end = End(Arc::clone(self));
+        let drive = async move {
+            let mut allowed = INITIAL_STREAMS;
+            poll_fn(|cx| {
+                let ended = Pin::new(&mut *connection).poll(cx);
+                let now = connection.current_max_send_streams();
+                if now != allowed {
+                    allowed = now;
+                    if let Some(pool) = end.0.pool.upgrade() {
+                        pool.allow(&end.0, now);
+                    }
+                }
+                ended.map(drop)
+            })
+            .await;
+        };
+        drop(runtime.handle().spawn(drive));
+    }
+}
+
+impl Carrier for Connection {
+    fn address(&self) -> &Uri {
+        &self.address
+    }
+
+    fn is_used(&self) -> bool {
+        self.used.load(Ordering::SeqCst)
+    }
+
+    fn release(self: Arc<Self>, sender: Option<Sender>, number: u64, how: How) {
+        if let Some(pool) = self.pool.upgrade() {
+            pool.release(self, sender, number, how);
+        }
+    }
+}
+
+/// The end of a connection's task, by whatever it ends.
+struct End(Arc<Connection>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let returned = lock(&self.0.desk).returned.take();
+        if let Some(pool) = self.0.pool.upgrade() {
+            if returned.is_some_and(|returned| returned.looks) {
+                pool.looked(&self.0);
+            }
+            pool.ended(&self.0);
+        }
+    }
+}

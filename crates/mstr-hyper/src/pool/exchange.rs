@@ -1,0 +1,402 @@
+//! One request on a connection, until its answer has ended.
+//!
+//! The caller polls it. Where nobody does, the pool's keeper goes on with it when its time is over
+//! or others wait for the connection.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1};
+use mstr_core::toolkit::{Stage, UploadBody};
+use mstr_core::{TransportError, TransportErrorKind};
+
+use super::clock::{Clock, NEVER};
+use super::order::{Order, Terms};
+use crate::error::classify;
+use crate::sync::lock;
+
+/// What is read ahead at most, of an answer that nobody reads while others wait for its connection.
+const AHEAD: usize = 256 * 1024;
+
+pub(super) type Sender = http1::SendRequest<UploadBody>;
+pub(super) type Answer =
+    Pin<Box<dyn Future<Output = Result<Response<Incoming>, Refused>> + Send + 'static>>;
+type Refused = TrySendError<Request<UploadBody>>;
+type Piece = Option<Result<Frame<Bytes>, TransportError>>;
+
+/// The head of an answer.
+pub(super) struct Head {
+    pub(super) response: Response<()>,
+    /// The size of its body, as far as the head tells.
+    pub(super) size: SizeHint,
+    /// There is no body, and the exchange is no longer the caller's.
+    pub(super) last: bool,
+}
+
+/// Why there is no head.
+pub(super) enum NoHead {
+    /// The request has been given back: nothing of it was written.
+    Unsent(Box<Unsent>),
+    Failed(TransportError),
+}
+
+pub(super) struct Unsent {
+    pub(super) order: Order,
+    pub(super) error: TransportError,
+    /// The connection had given an answer before.
+    pub(super) reused: bool,
+}
+
+/// One request on a connection. That of a connection over HTTP/1.1 is used again for its next one,
+/// so its caller lets go of it as soon as it has ended.
+pub(super) struct Exchange {
+    /// When the wait that goes on is over. `NEVER` while none does.
+    until: AtomicU64,
+    state: Mutex<State>,
+}
+
+struct State {
+    phase: Phase,
+    active: Option<Active>,
+    /// The head that nobody has taken yet.
+    head: Option<(Response<()>, SizeHint)>,
+    /// What was read while the caller did not read.
+    ahead: VecDeque<Frame<Bytes>>,
+    waker: Option<Waker>,
+    /// The caller has polled since the keeper came by.
+    polled: bool,
+}
+
+enum Phase {
+    /// The caller holds nothing of it.
+    Free,
+    Head(Answer),
+    Body(Incoming),
+    /// The connection has been released, and the caller has not taken everything yet.
+    Ended,
+    Failed(Box<NoHead>),
+}
+
+/// The connection of an exchange.
+pub(super) trait Carrier: Send + Sync {
+    /// Scheme and authority of its server.
+    fn address(&self) -> &Uri;
+
+    /// Whether it had given an answer before.
+    fn is_used(&self) -> bool;
+
+    /// An exchange on it has ended. Called when nothing is locked.
+    fn release(self: Arc<Self>, sender: Option<Sender>, number: u64, how: How);
+}
+
+/// How an exchange has ended.
+#[derive(Clone, Copy)]
+pub(super) enum How {
+    /// Its connection may be used again, if its stack says so.
+    Whole,
+    /// It gave no sign of life in time.
+    Silent,
+    /// It broke, or was given up in the middle.
+    Broken,
+}
+
+/// What an exchange holds while it goes on.
+struct Active {
+    connection: Arc<dyn Carrier>,
+    /// Over HTTP/1.1.
+    sender: Option<Sender>,
+    terms: Terms,
+    /// Its place among the requests to its server.
+    number: u64,
+}
+
+/// What becomes of the connection of an exchange that has ended, once nothing is locked.
+struct Release {
+    connection: Arc<dyn Carrier>,
+    sender: Option<Sender>,
+    number: u64,
+    how: How,
+}
+
+fn release(release: Option<Release>) {
+    if let Some(Release { connection, sender, number, how }) = release {
+        connection.release(sender, number, how);
+    }
+}
+
+impl Exchange {
+    pub(super) fn new() -> Self {
+        Self {
+            until: AtomicU64::new(NEVER),
+            state: Mutex::new(State {
+                phase: Phase::Free,
+                active: None,
+                head: None,
+                ahead: VecDeque::new(),
+                waker: None,
+                polled: true,
+            }),
+        }
+    }
+
+    pub(super) fn begin(
+        &self,
+        connection: Arc<dyn Carrier>,
+        sender: Option<Sender>,
+        answer: Answer,
+        terms: Terms,
+        number: u64,
+    ) {
+        self.until.store(terms.until, Ordering::SeqCst);
+        let mut state = lock(&self.state);
+        state.phase = Phase::Head(answer);
+        state.active = Some(Active { connection, sender, terms, number });
+        state.polled = true;
+    }
+
+    pub(super) fn until(&self) -> u64 {
+        self.until.load(Ordering::SeqCst)
+    }
+
+    /// Whether nobody holds anything of the last request.
+    pub(super) fn is_free(&self) -> bool {
+        matches!(lock(&self.state).phase, Phase::Free)
+    }
+
+    pub(super) fn poll_head(&self, cx: &mut Context<'_>) -> Poll<Result<Head, NoHead>> {
+        let mut state = lock(&self.state);
+        state.polled = true;
+        let release = state.advance_head(cx);
+        let answer = if let Some((response, size)) = state.head.take() {
+            let last = state.is_taken();
+            Ok(Head { response, size, last })
+        } else if let Some(error) = state.take_failure() {
+            Err(*error)
+        } else {
+            state.remember(cx);
+            return Poll::Pending;
+        };
+        self.until.store(NEVER, Ordering::SeqCst);
+        drop(state);
+        self::release(release);
+        Poll::Ready(answer)
+    }
+
+    /// The next piece of the body, and whether the exchange is no longer the caller's.
+    pub(super) fn poll_frame(&self, clock: &Clock, cx: &mut Context<'_>) -> Poll<(Piece, bool)> {
+        let mut state = lock(&self.state);
+        state.polled = true;
+        if let Some(frame) = state.ahead.pop_front() {
+            let last = state.is_taken();
+            return Poll::Ready((Some(Ok(frame)), last));
+        }
+        if let Some(error) = state.take_failure() {
+            return Poll::Ready((Some(Err(error.into_error())), true));
+        }
+        let (polled, release) = state.advance_body(cx);
+        let Poll::Ready(piece) = polled else {
+            state.remember(cx);
+            let idle = state.active.as_ref().and_then(|active| active.terms.idle);
+            drop(state);
+            if let Some(idle) = idle.filter(|_| self.until() == NEVER) {
+                let until = clock.after(idle);
+                self.until.store(until, Ordering::SeqCst);
+                clock.wake_by(until);
+            }
+            return Poll::Pending;
+        };
+        self.until.store(NEVER, Ordering::SeqCst);
+        let last = state.is_taken();
+        drop(state);
+        self::release(release);
+        Poll::Ready((piece, last))
+    }
+
+    /// The caller is gone.
+    pub(super) fn abandon(&self) {
+        let mut state = lock(&self.state);
+        self.until.store(NEVER, Ordering::SeqCst);
+        state.ahead.clear();
+        state.head = None;
+        // Of a body the stack reads what is there already, and closes the connection otherwise.
+        let how = match state.phase {
+            Phase::Body(_) => How::Whole,
+            _ => How::Broken,
+        };
+        let release = state.end(Phase::Free, how);
+        drop(state);
+        self::release(release);
+    }
+
+    /// Goes on with an exchange whose time is over, or whose connection others wait for although
+    /// its caller has not been polled since the last time.
+    pub(super) fn review(&self, now: u64, others_wait: bool) {
+        let over = self.until() <= now;
+        let mut state = lock(&self.state);
+        let unpolled = !std::mem::replace(&mut state.polled, false);
+        if state.active.is_none() || !(over || (others_wait && unpolled)) {
+            return;
+        }
+        let waker = state.waker.clone().unwrap_or_else(|| Waker::noop().clone());
+        let mut cx = Context::from_waker(&waker);
+        let mut release = state.advance_head(&mut cx);
+        let ahead = state.ahead.len();
+        if release.is_none() {
+            release = state.read_ahead(&mut cx);
+        }
+        // What is there is taken, however late it is.
+        let progress = release.is_some() || state.head.is_some() || state.ahead.len() > ahead;
+        if over {
+            self.until.store(NEVER, Ordering::SeqCst);
+            if !progress {
+                release = state.time_out();
+            }
+        }
+        drop(state);
+        self::release(release);
+        if over || progress {
+            waker.wake();
+        }
+    }
+}
+
+impl NoHead {
+    fn into_error(self) -> TransportError {
+        match self {
+            Self::Unsent(unsent) => unsent.error,
+            Self::Failed(error) => error,
+        }
+    }
+}
+
+impl State {
+    fn remember(&mut self, cx: &Context<'_>) {
+        match &mut self.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+    }
+
+    /// Whether nothing is left for the caller, who lets go of it then.
+    fn is_taken(&mut self) -> bool {
+        let ended = matches!(self.phase, Phase::Ended) && self.ahead.is_empty();
+        if ended {
+            self.phase = Phase::Free;
+        }
+        matches!(self.phase, Phase::Free)
+    }
+
+    fn take_failure(&mut self) -> Option<Box<NoHead>> {
+        match std::mem::replace(&mut self.phase, Phase::Free) {
+            Phase::Failed(error) => Some(error),
+            other => {
+                self.phase = other;
+                None
+            }
+        }
+    }
+
+    /// Ends the exchange. Its connection, if it still had one.
+    fn end(&mut self, phase: Phase, how: How) -> Option<Release> {
+        self.phase = phase;
+        self.waker = None;
+        let Active { connection, sender, number, .. } = self.active.take()?;
+        Some(Release { connection, sender, number, how })
+    }
+
+    fn advance_head(&mut self, cx: &mut Context<'_>) -> Option<Release> {
+        let Phase::Head(answer) = &mut self.phase else { return None };
+        let Poll::Ready(answered) = answer.as_mut().poll(cx) else { return None };
+        let mut failed = match answered {
+            Ok(response) => {
+                let (parts, incoming) = response.into_parts();
+                self.head = Some((Response::from_parts(parts, ()), incoming.size_hint()));
+                if incoming.is_end_stream() {
+                    return self.end(Phase::Ended, How::Whole);
+                }
+                self.phase = Phase::Body(incoming);
+                return None;
+            }
+            Err(failed) => failed,
+        };
+        let unsent = failed.take_message();
+        let Active { connection, sender, terms, number } = self.active.take()?;
+        let error = match terms.failure.get() {
+            Some(failure) => failure,
+            None => classify(Stage::Sending, failed.into_error().into(), &terms.peer),
+        };
+        let no_head = match unsent {
+            Some(request) => {
+                let reused = connection.is_used();
+                let order = Order::again(request, terms, connection.address());
+                NoHead::Unsent(Box::new(Unsent { order, error, reused }))
+            }
+            None => NoHead::Failed(error),
+        };
+        self.phase = Phase::Failed(Box::new(no_head));
+        self.waker = None;
+        Some(Release { connection, sender, number, how: How::Broken })
+    }
+
+    fn advance_body(&mut self, cx: &mut Context<'_>) -> (Poll<Piece>, Option<Release>) {
+        let Phase::Body(incoming) = &mut self.phase else { return (Poll::Ready(None), None) };
+        let Poll::Ready(piece) = Pin::new(&mut *incoming).poll_frame(cx) else {
+            return (Poll::Pending, None);
+        };
+        let more = matches!(&piece, Some(Ok(_))) && !incoming.is_end_stream();
+        let peer = self.active.as_ref().map(|active| &active.terms.peer);
+        let piece = piece.map(|frame| {
+            frame.map_err(|error| match peer {
+                Some(peer) => classify(Stage::Reading, error.into(), peer),
+                None => TransportError::new(TransportErrorKind::Interrupted).with_source(error),
+            })
+        });
+        let release = match &piece {
+            _ if more => None,
+            Some(Err(_)) => self.end(Phase::Ended, How::Broken),
+            _ => self.end(Phase::Ended, How::Whole),
+        };
+        (Poll::Ready(piece), release)
+    }
+
+    fn read_ahead(&mut self, cx: &mut Context<'_>) -> Option<Release> {
+        let mut held: usize = self.ahead.iter().filter_map(Frame::data_ref).map(Bytes::len).sum();
+        while held < AHEAD && matches!(self.phase, Phase::Body(_)) {
+            let (polled, release) = self.advance_body(cx);
+            match polled {
+                Poll::Pending => return None,
+                Poll::Ready(Some(Ok(frame))) => {
+                    held += frame.data_ref().map_or(0, Bytes::len);
+                    self.ahead.push_back(frame);
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    self.phase = Phase::Failed(Box::new(NoHead::Failed(error)));
+                }
+                Poll::Ready(None) => {}
+            }
+            if release.is_some() {
+                return release;
+            }
+        }
+        None
+    }
+
+    fn time_out(&mut self) -> Option<Release> {
+        let stage = match self.phase {
+            Phase::Head(_) => Stage::Sending,
+            Phase::Body(_) => Stage::Reading,
+            _ => return None,
+        };
+        let peer = &self.active.as_ref()?.terms.peer;
+        let error = peer.failure(TransportErrorKind::Timeout, stage);
+        self.end(Phase::Failed(Box::new(NoHead::Failed(error))), How::Silent)
+    }
+}

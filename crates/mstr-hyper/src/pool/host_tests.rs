@@ -1,0 +1,180 @@
+//! Who gets which connection, without any.
+
+use std::time::{Duration, Instant};
+
+use super::*;
+
+type Bench = Host<&'static str, &'static str, u32>;
+
+const LIMITS: Limits = Limits {
+    connections: Some(2),
+    streams: None,
+    idle: 1,
+    idle_timeout: Some(Duration::from_secs(15)),
+};
+
+#[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
+fn origin() -> Instant {
+    Instant::now()
+}
+
+fn host(speaks: Speaks) -> Bench {
+    Host::new(speaks, LIMITS)
+}
+
+fn waits(host: &mut Bench, requests: impl IntoIterator<Item = u32>) {
+    requests.into_iter().for_each(|request| host.wait(request));
+}
+
+fn sends(
+    request: u32,
+    connection: &'static str,
+    number: u64,
+) -> Option<Step<&'static str, &'static str, u32>> {
+    Some(Step::Send(request, Room::Kept(connection), number))
+}
+
+#[test]
+fn http1_makes_a_connection_for_each_request_up_to_the_limit() {
+    let mut host = host(Speaks::Http1);
+    waits(&mut host, [1, 2, 3]);
+    assert_eq!(host.next(), Some(Step::Dial));
+    assert_eq!(host.dialed_for(), Some(&1));
+    assert_eq!(host.next(), Some(Step::Dial));
+    assert_eq!(host.dialed_for(), Some(&2));
+    assert_eq!(host.next(), None);
+    assert!(host.is_full());
+}
+
+#[test]
+fn those_who_wait_are_served_in_their_order_and_before_those_who_come() {
+    let mut host = host(Speaks::Http1);
+    waits(&mut host, [1, 2]);
+    assert_eq!(host.next(), Some(Step::Dial));
+    assert_eq!(host.next(), Some(Step::Dial));
+    assert_eq!(host.connected(7, "a", origin()), None);
+    assert_eq!(host.take(), None, "others wait");
+    assert_eq!(host.next(), sends(1, "a", 1));
+    assert_eq!(host.next(), None, "the second connection is being made");
+    assert_eq!(host.returned(7, "a", origin()), None);
+    assert_eq!(host.next(), sends(2, "a", 2));
+}
+
+#[test]
+fn a_connection_that_nobody_needed_is_used_after_those_that_have_answered() {
+    let mut host = Bench::new(Speaks::Http1, Limits { idle: 9, ..LIMITS });
+    host.returned(1, "answered", origin());
+    host.connected(2, "new", origin());
+    assert_eq!(host.take(), Some((Room::Kept("answered"), 1)));
+    assert_eq!(host.take(), Some((Room::Kept("new"), 2)));
+}
+
+#[test]
+fn a_dial_that_fails_is_told_to_the_one_it_was_for_or_to_all_who_share_it() {
+    let mut host = host(Speaks::Http1);
+    waits(&mut host, [1, 2, 3]);
+    assert_eq!(host.next(), Some(Step::Dial));
+    assert_eq!(host.next(), Some(Step::Dial));
+    assert_eq!(host.failed(), [1]);
+    assert_eq!(host.next(), Some(Step::Dial));
+
+    let mut host = Bench::new(Speaks::Unknown, LIMITS);
+    waits(&mut host, [1, 2, 3]);
+    assert_eq!(host.next(), Some(Step::Dial));
+    assert_eq!(host.next(), None, "one connection for all");
+    assert_eq!(host.failed(), [1, 2, 3]);
+}
+
+#[test]
+fn a_dial_that_failed_after_its_request_was_served_is_told_to_nobody() {
+    let mut host = host(Speaks::Http1);
+    waits(&mut host, [1]);
+    assert_eq!(host.next(), Some(Step::Dial));
+    host.returned(7, "a", origin());
+    assert_eq!(host.next(), sends(1, "a", 1));
+    assert!(host.failed().is_empty());
+}
+
+#[test]
+fn a_dial_that_nobody_waits_for_is_given_up() {
+    let mut host = host(Speaks::Http1);
+    waits(&mut host, [1, 2]);
+    assert_eq!(host.next(), Some(Step::Dial));
+    assert!(!host.leave(&1), "another needs it");
+    assert!(host.leave(&2));
+    host.given_up();
+    assert!(host.is_unused());
+}
+
+#[test]
+fn http2_shares_one_connection_and_keeps_to_what_the_server_takes() {
+    let mut host = Bench::new(Speaks::Http2, Limits { streams: Some(3), ..LIMITS });
+    waits(&mut host, [1, 2, 3, 4]);
+    assert_eq!(host.next(), Some(Step::Dial));
+    assert_eq!(host.next(), None);
+    assert_eq!(host.connected_shared(7, "h2", origin()), None);
+    let shared =
+        |request, alone, number| Some(Step::Send(request, Room::Shared("h2", alone), number));
+    assert_eq!(host.next(), shared(1, true, 1));
+    // The server has not said how many it takes: one more waits inside of the stack.
+    assert_eq!(host.next(), shared(2, false, 2));
+    assert_eq!(host.next(), None);
+    host.allow(7, 100);
+    assert_eq!(host.next(), shared(3, false, 3));
+    assert_eq!(host.next(), None, "our own limit");
+    host.stream_ended(7, origin());
+    assert_eq!(host.next(), shared(4, false, 4));
+}
+
+#[test]
+fn a_connection_that_takes_no_more_requests_makes_room_for_another() {
+    let mut host = Bench::new(Speaks::Http2, Limits { connections: Some(1), ..LIMITS });
+    waits(&mut host, [1]);
+    assert_eq!(host.next(), Some(Step::Dial));
+    host.connected_shared(7, "first", origin());
+    assert!(matches!(host.next(), Some(Step::Send(1, Room::Shared("first", true), 1))));
+    assert_eq!(host.gone(7), (None, Some("first")));
+    waits(&mut host, [2]);
+    assert_eq!(host.next(), Some(Step::Dial));
+}
+
+#[test]
+fn what_has_been_silent_since_before_a_late_request_is_suspected() {
+    let mut host = Bench::new(Speaks::Http1, Limits { idle: 9, connections: None, ..LIMITS });
+    host.returned(1, "before", origin());
+    host.returned(2, "late", origin());
+    let Some((Room::Kept("late"), request)) = host.take() else { panic!("the one used last") };
+    host.returned(3, "after", origin());
+    assert_eq!(host.suspect(request), ["before"]);
+    assert_eq!(host.take(), Some((Room::Kept("after"), 2)));
+}
+
+#[test]
+fn what_is_kept_for_long_enough_or_too_much_is_let_go() {
+    let mut host = host(Speaks::Http1);
+    let start = origin();
+    for (number, connection) in [(1, "a"), (2, "b")] {
+        waits(&mut host, [0]);
+        assert_eq!(host.next(), Some(Step::Dial));
+        host.connected(number, connection, start);
+        assert!(matches!(host.next(), Some(Step::Send(..))));
+    }
+    assert_eq!(host.returned(1, "a", start), None);
+    assert_eq!(host.returned(2, "b", start + Duration::from_secs(5)), Some("a"));
+    assert_eq!(host.expires(), Some(start + Duration::from_secs(20)));
+    assert_eq!(host.expired(start + Duration::from_secs(19)), (Vec::new(), None));
+    assert_eq!(host.expired(start + Duration::from_secs(20)), (vec!["b"], None));
+    assert!(host.is_unused());
+}
+
+#[test]
+fn a_kept_connection_that_is_looked_at_is_waited_for() {
+    let mut host = host(Speaks::Http1);
+    host.connected(1, "a", origin());
+    assert!(host.take().is_some());
+    host.look();
+    waits(&mut host, [1]);
+    assert_eq!(host.next(), None, "it may be usable");
+    host.looked();
+    assert_eq!(host.next(), Some(Step::Dial));
+}

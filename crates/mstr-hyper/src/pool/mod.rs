@@ -1,0 +1,88 @@
+//! The connections of a transport, and the requests that wait for one.
+//!
+//! [`host`] decides: who gets which connection, when one more is made, which ones are let go. The
+//! rest carries that out. A request is sent in its turn by those who return or make a connection, so
+//! a caller that is not polled holds nobody up. Its exchange is polled in place, on any runtime or
+//! none. Connections are made and driven by tasks on the transport's own runtime, and one more task
+//! there, the [`keeper`], keeps all the times.
+
+mod clock;
+mod connection;
+mod dial;
+mod download;
+mod exchange;
+mod host;
+mod keeper;
+mod order;
+mod servers;
+mod settings;
+mod shared;
+mod waiter;
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::Response;
+use mstr_core::TransportError;
+
+use self::clock::NEVER;
+pub(crate) use self::download::Download;
+use self::exchange::NoHead;
+pub(crate) use self::host::Limits;
+pub(crate) use self::order::Order;
+pub(crate) use self::settings::{Pings, Settings, Versions};
+use self::shared::{Begun, Shared, Waiting};
+
+/// The connections of a transport. With it those that nobody uses are closed.
+pub(crate) struct Pool(Arc<Shared>);
+
+impl Pool {
+    pub(crate) fn new(settings: Settings) -> Self {
+        let runtime = settings.runtime.clone();
+        let shared = Arc::new(Shared::new(settings));
+        keeper::start(&runtime, &shared);
+        Self(shared)
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        self.0.settings()
+    }
+
+    /// An instant in nanoseconds of the pool.
+    pub(crate) fn nanos(&self, instant: Option<Instant>) -> u64 {
+        instant.map_or(NEVER, |instant| self.0.clock().nanos(instant))
+    }
+
+    /// Sends a request, when there is a connection for it, and waits for the head of its answer.
+    pub(crate) async fn send(
+        &self,
+        mut order: Order,
+    ) -> Result<(Response<()>, Download), TransportError> {
+        let mut again = false;
+        loop {
+            let exchange = match self.0.begin(order, again)? {
+                Begun::Sent(exchange) => exchange,
+                Begun::Waits(host, waiter) => Waiting::new(&self.0, host, waiter).await?,
+            };
+            let mut download = Download::new(Arc::clone(&self.0), exchange);
+            match poll_fn(|cx| download.poll_head(cx)).await {
+                Ok(response) => return Ok((response, download)),
+                Err(NoHead::Failed(error)) => return Err(error),
+                // The server had closed the connection. A new one that it closes at once tells of
+                // something else.
+                Err(NoHead::Unsent(unsent)) if unsent.reused && !again => {
+                    again = true;
+                    order = unsent.order;
+                }
+                Err(NoHead::Unsent(unsent)) => return Err(unsent.error),
+            }
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}

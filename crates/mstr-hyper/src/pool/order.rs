@@ -1,0 +1,117 @@
+//! A request on its way to a connection.
+
+use std::time::Duration;
+
+use http::header::HOST;
+use http::uri::{PathAndQuery, Scheme};
+use http::{HeaderValue, Method, Request, Uri};
+use mstr_core::toolkit::{BodyFailure, Peer, Stage, UploadBody};
+use mstr_core::{Body, Sent, TransportError, TransportErrorKind};
+
+/// A request, and what has to be known of it until its answer has ended.
+pub(crate) struct Order {
+    pub(super) request: Request<UploadBody>,
+    pub(super) terms: Terms,
+}
+
+/// What an exchange keeps to.
+pub(super) struct Terms {
+    pub(super) peer: Peer,
+    pub(super) failure: BodyFailure,
+    /// When the response's head has to be there, in nanoseconds of the pool.
+    pub(super) until: u64,
+    /// How long each wait for a piece of the body may last.
+    pub(super) idle: Option<Duration>,
+    pub(super) connect_timeout: Option<Duration>,
+    /// A proxy passes the request on, and is told the whole address.
+    pub(super) forwarded: bool,
+}
+
+impl Order {
+    /// Takes of `request` what goes over the wire: an extension may mean something to hyper, and
+    /// the HTTP version is what the connection speaks, whatever the request says.
+    pub(crate) fn new(
+        request: Request<Body>,
+        peer: Peer,
+        until: u64,
+        idle: Option<Duration>,
+        connect_timeout: Option<Duration>,
+    ) -> Result<Self, TransportError> {
+        let (parts, body) = request.into_parts();
+        if parts.method == Method::CONNECT {
+            return Err(TransportError::new(TransportErrorKind::Config)
+                .with_sent(Sent::No)
+                .with_detail("CONNECT is not a request for a server: a proxy setting sends it"));
+        }
+        let mut request = Request::new(UploadBody::new(body, &parts.headers));
+        *request.method_mut() = parts.method;
+        *request.uri_mut() = parts.uri;
+        *request.headers_mut() = parts.headers;
+        let failure = request.body().failure();
+        let terms = Terms { peer, failure, until, idle, connect_timeout, forwarded: false };
+        Ok(Self { request, terms })
+    }
+
+    /// A request to the server at `address` that was given back unwritten.
+    pub(super) fn again(mut request: Request<UploadBody>, terms: Terms, address: &Uri) -> Self {
+        if request.uri().scheme().is_none() {
+            let mut parts = address.clone().into_parts();
+            parts.path_and_query = request.uri().path_and_query().cloned();
+            if let Ok(whole) = Uri::from_parts(parts) {
+                *request.uri_mut() = whole;
+            }
+        }
+        Self { request, terms }
+    }
+
+    pub(crate) fn request_mut(&mut self) -> &mut Request<UploadBody> {
+        &mut self.request
+    }
+
+    /// Says that a proxy will pass it on.
+    pub(crate) fn forward(&mut self) {
+        self.terms.forwarded = true;
+    }
+
+    pub(super) fn is_https(&self) -> bool {
+        self.request.uri().scheme() == Some(&Scheme::HTTPS)
+    }
+
+    /// The request in the form of HTTP/1.1.
+    pub(super) fn for_http1(&mut self, host: &HeaderValue) {
+        let headers = self.request.headers_mut();
+        if !headers.contains_key(HOST) {
+            headers.insert(HOST, host.clone());
+        }
+        if !self.terms.forwarded {
+            let path = self.request.uri().path_and_query().cloned();
+            *self.request.uri_mut() = origin_form(path);
+        }
+    }
+}
+
+fn origin_form(path: Option<PathAndQuery>) -> Uri {
+    // The default is `/`.
+    path.map(Uri::from).unwrap_or_default()
+}
+
+/// What a request to `uri` says of whom it is for: the port if it is not the scheme's own.
+pub(super) fn host_header(uri: &Uri) -> Option<HeaderValue> {
+    let host = uri.host()?;
+    let default = if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
+    match uri.port_u16().filter(|port| *port != default) {
+        Some(port) => HeaderValue::try_from(format!("{host}:{port}")).ok(),
+        None => HeaderValue::from_str(host).ok(),
+    }
+}
+
+impl Terms {
+    /// The time was over before there was a connection.
+    pub(super) fn late(&self) -> TransportError {
+        self.peer.failure(TransportErrorKind::Timeout, Stage::Connecting)
+    }
+    /// The runtime that makes connections has shut down.
+    pub(super) fn stranded(&self) -> TransportError {
+        self.peer.failure(TransportErrorKind::Canceled, Stage::Connecting)
+    }
+}

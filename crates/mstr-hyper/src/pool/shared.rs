@@ -1,0 +1,545 @@
+//! Carries out what [`Host`] decides.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use http::Uri;
+use mstr_core::TransportError;
+
+use super::clock::{Clock, NEVER};
+use super::connection::{Connection, Owner};
+use super::dial::{Made, Protocol, dial};
+use super::exchange::{Carrier as _, Exchange, How, Sender};
+use super::host::{HostId, Room, Step};
+use super::order::Order;
+use super::servers::{Kept, Server, State};
+use super::settings::Settings;
+use super::waiter::Waiter;
+use crate::connector::Arrived;
+use crate::sync::lock;
+
+/// How long a connection whose answer is there is kept while its request is still being written.
+const UPLOAD_AFTER_ANSWER: Duration = Duration::from_secs(15);
+
+/// How often the keeper looks after exchanges whose callers are not polled, while others wait for
+/// their connections.
+const ROUND: Duration = Duration::from_millis(50);
+
+/// What connections and exchanges know of their pool. Exchanges that go on keep it.
+pub(super) struct Shared {
+    settings: Arc<Settings>,
+    clock: Arc<Clock>,
+    state: Mutex<State>,
+    numbers: AtomicU64,
+}
+
+/// What became of a request that was to be sent.
+pub(super) enum Begun {
+    Sent(Arc<Exchange>),
+    Waits(HostId, Waiter),
+}
+
+impl Shared {
+    pub(super) fn new(settings: Settings) -> Self {
+        Self {
+            clock: Arc::new(Clock::new(settings.timer.clone())),
+            settings: Arc::new(settings),
+            state: Mutex::default(),
+            numbers: AtomicU64::new(1),
+        }
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(super) fn clock(&self) -> &Arc<Clock> {
+        &self.clock
+    }
+
+    fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Sends a request, or lets it wait for its turn. One that has been given back goes before
+    /// those that wait, and over none of the connections that were kept with the one it failed on.
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        mut order: Order,
+        again: bool,
+    ) -> Result<Begun, TransportError> {
+        let until = order.terms.until;
+        loop {
+            let mut state = lock(&self.state);
+            let server = state.server(&self.settings, &self.numbers, &order)?;
+            let id = server.id;
+            let taken = if again { None } else { server.host.take() };
+            if let Some((room, number)) = taken {
+                drop(state);
+                match self.place(id, room, number, order, true) {
+                    Ok(exchange) => return Ok(Begun::Sent(exchange)),
+                    Err(back) => order = back,
+                }
+                continue;
+            }
+            let waiter = Waiter::new(order);
+            let stale = if again {
+                server.host.wait_first(waiter.clone());
+                server.host.suspect(NEVER)
+            } else {
+                server.host.wait(waiter.clone());
+                Vec::new()
+            };
+            drop(state);
+            stale.into_iter().for_each(discard);
+            self.clock.wake_by(until);
+            self.go_on(id);
+            return Ok(Begun::Waits(id, waiter));
+        }
+    }
+
+    /// Sends a request where there is room. It is given back if the connection is of no use.
+    /// `kept` says that the connection has waited for the request, and not the other way round.
+    #[expect(clippy::result_large_err, reason = "a box would be an allocation for each request")]
+    fn place(
+        self: &Arc<Self>,
+        id: HostId,
+        room: Room<Kept, Arc<Connection>>,
+        number: u64,
+        order: Order,
+        kept: bool,
+    ) -> Result<Arc<Exchange>, Order> {
+        let until = order.terms.until;
+        let exchange = match room {
+            Room::Kept((connection, sender)) => {
+                // One that was made for this request and is closed already tells of its server:
+                // making another would go on for ever.
+                let looks = kept || connection.is_used();
+                match if looks { connection.lookout.look() } else { Arrived::Nothing } {
+                    Arrived::Nothing => connection.send(sender, order, number),
+                    Arrived::End => {
+                        drop(sender);
+                        self.retire(&connection);
+                        return Err(order);
+                    }
+                    Arrived::Bytes => {
+                        self.with(id, |server| server.host.look());
+                        connection.leave(sender, true, NEVER);
+                        return Err(order);
+                    }
+                }
+            }
+            Room::Shared(connection, alone) => {
+                // While others are under way its reader reads whatever comes.
+                if alone && connection.lookout.look() == Arrived::End {
+                    self.retire(&connection);
+                    return Err(order);
+                }
+                match connection.send_shared(order, number) {
+                    Ok(exchange) => exchange,
+                    Err(order) => {
+                        self.retire(&connection);
+                        return Err(order);
+                    }
+                }
+            }
+        };
+        self.clock.wake_by(until);
+        Ok(exchange)
+    }
+
+    fn with<T>(&self, id: HostId, act: impl FnOnce(&mut Server) -> T) -> Option<T> {
+        lock(&self.state).of(id).map(act)
+    }
+
+    /// Does what is to be done next for a server, until there is nothing.
+    pub(super) fn go_on(self: &Arc<Self>, id: HostId) {
+        enum Do {
+            Send(Waiter, Room<Kept, Arc<Connection>>, u64),
+            Dial(u64, Uri, Option<Duration>),
+            Stop(bool),
+        }
+        // What is carried out may come back here.
+        if self.with(id, |server| std::mem::replace(&mut server.going_on, true)) != Some(false) {
+            self.with(id, |server| server.again = true);
+            return;
+        }
+        loop {
+            let next = self.with(id, |server| match server.host.next() {
+                Some(Step::Send(waiter, room, number)) => Do::Send(waiter, room, number),
+                Some(Step::Dial) => {
+                    let limit = server.host.dialed_for().and_then(Waiter::connect_timeout);
+                    Do::Dial(self.number(), server.address.clone(), limit)
+                }
+                None if std::mem::take(&mut server.again) => Do::Stop(false),
+                None => {
+                    server.going_on = false;
+                    Do::Stop(true)
+                }
+            });
+            match next {
+                Some(Do::Send(waiter, room, number)) => self.serve(id, &waiter, room, number),
+                Some(Do::Dial(number, address, limit)) => {
+                    self.dial(id, number, address, limit);
+                }
+                Some(Do::Stop(false)) => {}
+                Some(Do::Stop(true)) | None => break,
+            }
+        }
+        if self.with(id, |server| server.host.is_full()) == Some(true) {
+            self.clock.wake_by(self.clock.after(ROUND));
+        }
+    }
+
+    fn serve(
+        self: &Arc<Self>,
+        id: HostId,
+        waiter: &Waiter,
+        room: Room<Kept, Arc<Connection>>,
+        number: u64,
+    ) {
+        let Some(order) = waiter.serve() else {
+            match room {
+                Room::Kept((connection, sender)) => {
+                    Arc::clone(self).ready(&connection, sender, false);
+                }
+                Room::Shared(connection, _) => self.stream_ended(&connection),
+            }
+            return;
+        };
+        match self.place(id, room, number, order, false) {
+            Ok(exchange) => {
+                if let Some(unwanted) = waiter.sent(exchange) {
+                    unwanted.abandon();
+                }
+            }
+            Err(order) => {
+                if waiter.put_back(order) {
+                    self.with(id, |server| server.host.wait_first(waiter.clone()));
+                }
+            }
+        }
+    }
+
+    fn dial(self: &Arc<Self>, id: HostId, number: u64, to: Uri, limit: Option<Duration>) {
+        // Known before it begins: it may have ended when `dial` returns.
+        if self.with(id, |server| server.dials.push((number, None))).is_none() {
+            return;
+        }
+        let shared = Arc::clone(self);
+        let tell = move |outcome| shared.dialed(id, number, outcome);
+        let handle = dial(Arc::clone(&self.settings), to, limit, tell);
+        self.with(id, |server| {
+            if let Some(dial) = server.dials.iter_mut().find(|(dial, _)| *dial == number) {
+                dial.1 = Some(handle);
+            }
+        });
+    }
+
+    /// A dial has ended. One that was given up is none of ours any longer.
+    fn dialed(self: &Arc<Self>, id: HostId, number: u64, outcome: Result<Made, TransportError>) {
+        let known = self.with(id, |server| {
+            let before = server.dials.len();
+            server.dials.retain(|(dial, _)| *dial != number);
+            server.dials.len() < before
+        });
+        if known != Some(true) {
+            return;
+        }
+        match outcome {
+            Ok(made) => self.connected(id, made),
+            Err(error) => {
+                let told = self.with(id, |server| server.host.failed()).unwrap_or_default();
+                for waiter in told {
+                    waiter.fail(error.clone());
+                }
+            }
+        }
+        self.go_on(id);
+    }
+
+    fn connected(self: &Arc<Self>, id: HostId, Made { lookout, protocol }: Made) {
+        let number = self.number();
+        let now = self.clock.now();
+        let mut state = lock(&self.state);
+        if state.closed {
+            return;
+        }
+        let Some(server) = state.of(id) else { return };
+        let (address, header) = (server.address.clone(), server.header.clone());
+        let pool: Weak<dyn Owner> = Arc::<Self>::downgrade(self);
+        let connection = Arc::new(Connection::new(number, id, address, header, lookout, pool));
+        server.connections.push(Arc::clone(&connection));
+        let runtime = &self.settings.runtime;
+        match protocol {
+            Protocol::Http1(sender, io) => {
+                let kept = (Arc::clone(&connection), sender);
+                let surplus = server.host.connected(number, kept, now);
+                drop(state);
+                surplus.into_iter().for_each(discard);
+                connection.drive_http1(runtime, io);
+            }
+            Protocol::Http2(sender, io) => {
+                connection.open(sender);
+                let before = server.host.connected_shared(number, Arc::clone(&connection), now);
+                drop(state);
+                before.iter().for_each(discard_shared);
+                connection.drive_http2(runtime, io);
+            }
+        }
+        self.keep_until_expiry(now);
+    }
+
+    fn keep_until_expiry(&self, now: Instant) {
+        if let Some(limit) = self.settings.limits.idle_timeout
+            && let Some(expires) = now.checked_add(limit)
+        {
+            self.clock.wake_by(self.clock.nanos(expires));
+        }
+    }
+
+    /// Takes back a connection over HTTP/1.1 whose answer has ended.
+    fn give_back(self: &Arc<Self>, connection: &Arc<Connection>, sender: Sender) {
+        connection.mark_used();
+        if sender.is_ready() {
+            Arc::clone(self).ready(connection, sender, false);
+        } else if !sender.is_closed() {
+            let until = self.clock.after(UPLOAD_AFTER_ANSWER);
+            connection.leave(sender, false, until);
+            self.clock.wake_by(until);
+        }
+    }
+
+    /// A request over HTTP/2 has ended.
+    fn stream_ended(self: &Arc<Self>, connection: &Arc<Connection>) {
+        connection.mark_used();
+        let now = self.clock.now();
+        let waited_for = self.with(connection.host, |server| {
+            server.host.stream_ended(connection.number, now);
+            server.host.is_waited_for()
+        });
+        self.keep_until_expiry(now);
+        if waited_for == Some(true) {
+            self.go_on(connection.host);
+        }
+    }
+
+    /// A connection takes no more requests. Those that go on over HTTP/2 are not touched.
+    fn retire(self: &Arc<Self>, connection: &Arc<Connection>) {
+        if connection.uncount() {
+            let kept = self.with(connection.host, |server| server.host.gone(connection.number));
+            drop(kept);
+            self.go_on(connection.host);
+        }
+        connection.close();
+    }
+
+    /// Nothing was heard on a connection in answer to a request until its time was over. It may be
+    /// dead, and with it those that have been silent for as long.
+    fn fell_silent(self: &Arc<Self>, connection: &Arc<Connection>, request: u64) {
+        self.retire(connection);
+        let silent = self.with(connection.host, |server| server.host.suspect(request));
+        silent.into_iter().flatten().for_each(discard);
+    }
+
+    /// A request waits no longer.
+    pub(super) fn left(&self, id: HostId, waiter: &Waiter) {
+        let unwanted = self.with(id, |server| {
+            let unwanted = server.host.leave(waiter).then(|| server.dials.pop()).flatten()?;
+            server.host.given_up();
+            unwanted.1
+        });
+        if let Some(dial) = unwanted.flatten() {
+            dial.abort();
+        }
+    }
+
+    /// Looks after everything whose time has come. When to do so next.
+    pub(super) fn review(self: &Arc<Self>, now: Instant) -> u64 {
+        let nanos = self.clock.nanos(now);
+        let mut state = lock(&self.state);
+        let (mut next, mut late, mut connections) = (NEVER, Vec::new(), Vec::new());
+        let (mut stale, mut stale_shared) = (Vec::new(), Vec::new());
+        for server in &mut state.servers {
+            for waiter in server.host.waiting() {
+                match waiter.until() {
+                    until if until <= nanos => late.push((server.id, waiter.clone())),
+                    until => next = next.min(until),
+                }
+            }
+            let full = server.host.is_full();
+            if full {
+                next = next.min(self.clock.nanos(now + ROUND));
+            }
+            connections.extend(server.connections.iter().map(|it| (Arc::clone(it), full)));
+            let (kept, shared) = server.host.expired(now);
+            stale.extend(kept);
+            stale_shared.extend(shared);
+            next =
+                server.host.expires().map_or(next, |expires| next.min(self.clock.nanos(expires)));
+        }
+        drop(state);
+        stale.into_iter().for_each(discard);
+        stale_shared.iter().for_each(discard_shared);
+        for (id, waiter) in late {
+            waiter.lapse();
+            self.left(id, &waiter);
+        }
+        for (connection, full) in connections {
+            connection.review(nanos);
+            next = next.min(connection.leaves_by());
+            for exchange in connection.exchanges() {
+                exchange.review(nanos, full);
+                next = next.min(exchange.until());
+            }
+        }
+        next
+    }
+
+    /// The runtime has shut down: those who wait will get no connection.
+    pub(super) fn stranded(&self) {
+        let mut waiting = Vec::new();
+        for server in &mut lock(&self.state).servers {
+            waiting.extend(server.host.waiting().cloned());
+        }
+        for waiter in waiting {
+            waiter.strand();
+        }
+    }
+
+    /// The transport is gone. What goes on goes on; the rest is closed.
+    pub(super) fn close(&self) {
+        let mut state = lock(&self.state);
+        state.closed = true;
+        let (mut kept, mut dials) = (Vec::new(), Vec::new());
+        for server in &mut state.servers {
+            kept.extend(server.host.suspect(NEVER));
+            dials.append(&mut server.dials);
+            for connection in &server.connections {
+                connection.close();
+            }
+        }
+        drop(state);
+        kept.into_iter().for_each(discard);
+        for (_, dial) in dials {
+            if let Some(dial) = dial {
+                dial.abort();
+            }
+        }
+    }
+}
+
+impl Owner for Shared {
+    fn ready(self: Arc<Self>, connection: &Arc<Connection>, sender: Sender, looked: bool) {
+        let now = self.clock.now();
+        let mut state = lock(&self.state);
+        let closed = state.closed;
+        let Some(server) = state.of(connection.host) else { return };
+        if looked {
+            server.host.looked();
+        }
+        let (surplus, waited_for) = if closed || !connection.is_counted() {
+            (Some((Arc::clone(connection), sender)), false)
+        } else {
+            let kept = (Arc::clone(connection), sender);
+            let surplus = server.host.returned(connection.number, kept, now);
+            (surplus, server.host.is_waited_for())
+        };
+        drop(state);
+        surplus.into_iter().for_each(discard);
+        self.keep_until_expiry(now);
+        if waited_for {
+            self.go_on(connection.host);
+        }
+    }
+
+    fn looked(&self, connection: &Connection) {
+        self.with(connection.host, |server| server.host.looked());
+    }
+
+    fn allow(self: Arc<Self>, connection: &Arc<Connection>, streams: usize) {
+        self.with(connection.host, |server| server.host.allow(connection.number, streams));
+        self.go_on(connection.host);
+    }
+
+    fn release(
+        self: Arc<Self>,
+        connection: Arc<Connection>,
+        sender: Option<Sender>,
+        number: u64,
+        how: How,
+    ) {
+        if let How::Silent = how {
+            self.fell_silent(&connection, number);
+        }
+        match (sender, how) {
+            (Some(sender), How::Whole) => self.give_back(&connection, sender),
+            (Some(sender), How::Silent | How::Broken) => {
+                drop(sender);
+                self.retire(&connection);
+            }
+            (None, _) => self.stream_ended(&connection),
+        }
+    }
+
+    fn ended(self: Arc<Self>, connection: &Arc<Connection>) {
+        self.retire(connection);
+        self.with(connection.host, |server| {
+            server.connections.retain(|other| !Arc::ptr_eq(other, connection));
+        });
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.clock.end();
+    }
+}
+
+fn discard((connection, sender): Kept) {
+    connection.uncount();
+    drop(sender);
+}
+
+fn discard_shared(connection: &Arc<Connection>) {
+    connection.uncount();
+    connection.close();
+}
+
+/// What a caller holds of a request that waits. Its place is lost when this is dropped.
+pub(super) struct Waiting<'a> {
+    shared: &'a Arc<Shared>,
+    host: HostId,
+    waiter: Option<Waiter>,
+}
+
+impl<'a> Waiting<'a> {
+    pub(super) fn new(shared: &'a Arc<Shared>, host: HostId, waiter: Waiter) -> Self {
+        Self { shared, host, waiter: Some(waiter) }
+    }
+}
+
+impl Future for Waiting<'_> {
+    type Output = Result<Arc<Exchange>, TransportError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(waiter) = &self.waiter else { return Poll::Pending };
+        let served = ready!(waiter.poll(cx));
+        self.waiter = None;
+        Poll::Ready(served)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let Some(waiter) = self.waiter.take() else { return };
+        if let Some(exchange) = waiter.leave() {
+            exchange.abandon();
+        }
+        self.shared.left(self.host, &waiter);
+    }
+}
