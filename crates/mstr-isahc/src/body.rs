@@ -1,5 +1,6 @@
 //! Bodies on their way through isahc.
 
+use std::future::poll_fn;
 use std::io;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -111,6 +112,8 @@ fn panicked() -> TransportError {
 pub(crate) struct Download {
     body: AsyncBody,
     length: Option<u64>,
+    /// What has been read already.
+    first: Option<Bytes>,
     buffer: BytesMut,
     peer: Peer,
     /// The server may answer before it has the whole request.
@@ -128,13 +131,49 @@ impl Download {
         upload: Option<Cord>,
         client: Option<Client>,
     ) -> Self {
-        let mut download =
-            Self { body, length, buffer: BytesMut::new(), peer, _upload: upload, client };
+        let mut download = Self {
+            body,
+            length,
+            first: None,
+            buffer: BytesMut::new(),
+            peer,
+            _upload: upload,
+            client,
+        };
         // isahc has given out the head at the end of the exchange.
         if length == Some(0) {
             download.ended();
         }
         download
+    }
+
+    /// Reads the first piece of a body that there has to be.
+    ///
+    /// A head that ends with its connection is a whole one to libcurl, and the body one of no bytes.
+    /// isahc gives out the head with the first byte of the body, so this waits for nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Interrupted`](TransportErrorKind::Interrupted) if there is no byte.
+    pub(crate) async fn begin(&mut self) -> Result<(), TransportError> {
+        let read = poll_fn(|cx| self.poll_read(cx)).await?;
+        if read.is_empty() {
+            let cut = self.peer.failure(TransportErrorKind::Interrupted, Stage::Sending);
+            return Err(cut.with_source(io::Error::from(io::ErrorKind::UnexpectedEof)));
+        }
+        self.first = Some(read);
+        Ok(())
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, TransportError>> {
+        if self.buffer.is_empty() {
+            self.buffer.resize(CHUNK, 0);
+        }
+        let read = ready!(Pin::new(&mut self.body).poll_read(cx, &mut self.buffer));
+        Poll::Ready(match read {
+            Ok(length) => Ok(self.buffer.split_to(length).freeze()),
+            Err(error) => Err(classify(Stage::Reading, error.into(), &self.peer, None)),
+        })
     }
 
     fn ended(&mut self) {
@@ -160,28 +199,27 @@ impl HttpBody for Download {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
         let this = &mut *self;
-        if this.buffer.is_empty() {
-            this.buffer.resize(CHUNK, 0);
-        }
-        match ready!(Pin::new(&mut this.body).poll_read(cx, &mut this.buffer)) {
-            Ok(0) => {
+        let read = match this.first.take() {
+            Some(first) => Ok(first),
+            None => ready!(this.poll_read(cx)),
+        };
+        Poll::Ready(match read {
+            Ok(piece) if piece.is_empty() => {
                 this.ended();
-                Poll::Ready(None)
+                None
             }
-            Ok(length) => {
+            Ok(piece) => {
                 if let Some(left) = &mut this.length {
-                    *left = left.saturating_sub(length as u64);
+                    *left = left.saturating_sub(piece.len() as u64);
                 }
-                Poll::Ready(Some(Ok(Frame::data(this.buffer.split_to(length).freeze()))))
+                Some(Ok(Frame::data(piece)))
             }
-            Err(error) => {
-                Poll::Ready(Some(Err(classify(Stage::Reading, error.into(), &this.peer, None))))
-            }
-        }
+            Err(error) => Some(Err(error)),
+        })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_empty()
+        self.first.is_none() && self.body.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {

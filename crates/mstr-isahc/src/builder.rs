@@ -37,6 +37,7 @@ struct Pool {
     versions: Versions,
     idle_timeout: Option<Duration>,
     max_idle: Option<usize>,
+    max_per_host: Option<usize>,
     tcp_keepalive: Option<Duration>,
 }
 
@@ -60,6 +61,8 @@ impl IsahcTransportBuilder {
                 // repeated.
                 idle_timeout: Some(Duration::from_secs(15)),
                 max_idle: None,
+                // As mstr-hyper: half of what Tomcat as it is shipped has threads for.
+                max_per_host: Some(100),
                 tcp_keepalive: Some(Duration::from_secs(60)),
             },
             connect_timeout: Some(Duration::from_secs(10)),
@@ -115,6 +118,16 @@ impl IsahcTransportBuilder {
         self
     }
 
+    /// How many connections to one host and port there are at a time. Default: 100. `None` sets no
+    /// limit. Requests beyond that wait in libcurl, at most until their deadline.
+    ///
+    /// Writes without a body go over connections of their own, which are not counted: libcurl
+    /// repeats such a request by itself if a kept connection breaks.
+    pub fn max_connections_per_host(mut self, limit: impl Into<Option<usize>>) -> Self {
+        self.pool.max_per_host = limit.into();
+        self
+    }
+
     /// How much time lies between two questions of TCP whether the other side is still there.
     /// Default: 60 seconds. `None` never asks.
     pub fn tcp_keepalive(mut self, interval: impl Into<Option<Duration>>) -> Self {
@@ -140,6 +153,14 @@ impl IsahcTransportBuilder {
     /// [`Config`](mstr_core::ErrorKind::Config) if the thread cannot be started, and for settings
     /// that cannot work or that isahc cannot honour: the error names the setting and says why.
     pub fn build(self) -> Result<IsahcTransport, mstr_core::Error> {
+        if self.pool.max_per_host == Some(0) {
+            return Err(TransportError::new(TransportErrorKind::Config)
+                .with_sent(Sent::No)
+                .with_detail(
+                    "max_connections_per_host is 0, so nothing could be sent; `None` is no limit",
+                )
+                .into());
+        }
         let tls = Tls::prepare(&self.tls)?;
         let proxies = self.proxy.resolve()?;
         refuse_tls_proxies(&proxies)?;
@@ -201,6 +222,9 @@ impl Pool {
         }
         if let Some(limit) = self.max_idle {
             builder = builder.connection_cache_size(limit.min(MOST));
+        }
+        if let Some(limit) = self.max_per_host {
+            builder = builder.max_connections_per_host(limit.min(MOST));
         }
         if let Some(interval) = self.tcp_keepalive {
             builder =

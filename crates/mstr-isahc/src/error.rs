@@ -9,6 +9,7 @@ use mstr_core::{BoxError, TransportError, TransportErrorKind as Kind};
 mod number {
     pub(super) const UNSUPPORTED_PROTOCOL: u32 = 1;
     pub(super) const WEIRD_SERVER_REPLY: u32 = 8;
+    pub(super) const SEND_FAIL_REWIND: u32 = 65;
     pub(super) const PROXY: u32 = 97;
     pub(super) const TOO_LARGE: u32 = 100;
 }
@@ -52,6 +53,14 @@ pub(crate) fn classify(
     let mut doing = peer.doing(stage);
     if let Some(Hop { proxy, .. }) = hop {
         doing.push_str(&format!(" through the proxy {proxy}"));
+    }
+    let curl = TransportError::find_source::<curl::Error>(&*error).map(curl::Error::code);
+    if curl == Some(number::SEND_FAIL_REWIND) {
+        // It does so where nothing has come back, which does not mean that nothing has arrived.
+        doing.push_str(
+            "; the connection was lost before an answer, and libcurl cannot begin the body anew to \
+             send the request once more",
+        );
     }
     TransportError::new(kind).with_sent(stage.sent()).with_detail(doing).with_source(error)
 }

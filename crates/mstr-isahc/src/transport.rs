@@ -6,7 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::header::TRANSFER_ENCODING;
+use http::{Method, Request, Response, StatusCode, Uri, Version};
 use isahc::{AsyncBody, http as theirs};
 use mstr_core::settings::Proxies;
 use mstr_core::toolkit::{DownloadBody, Peer, Stage, before};
@@ -123,7 +124,13 @@ impl Transport for IsahcTransport {
         let bare =
             head_only || matches!(head.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let length = if bare { Some(0) } else { convert::length(head.headers())? };
-        let body = Download::new(body, length, peer.clone(), upload, client);
+        let mut body = Download::new(body, length, peer.clone(), upload, client);
+        if is_promised(&head, length) {
+            let begun = before(context.deadline, &*shared.timer, body.begin()).await;
+            begun.unwrap_or_else(|| {
+                Err(peer.failure(TransportErrorKind::Timeout, Stage::Sending))
+            })?;
+        }
         let timer = shared.timer.clone();
         let body = DownloadBody::new(body, peer, context.body_idle_timeout, timer);
         Ok(head.map(|()| Body::wrap(body)))
@@ -151,6 +158,15 @@ impl fmt::Debug for IsahcTransport {
             .field("connect_timeout", &self.0.connect_timeout)
             .field("proxies", &self.0.proxies)
             .finish_non_exhaustive()
+    }
+}
+
+/// Whether an answer's body has at least a byte, if its head is whole: as many as it says, or the
+/// connection's end was meant to end it. (Of one in chunks this cannot be told.)
+fn is_promised(head: &Response<()>, length: Option<u64>) -> bool {
+    match length {
+        Some(length) => length > 0,
+        None => head.version() < Version::HTTP_2 && !head.headers().contains_key(TRANSFER_ENCODING),
     }
 }
 

@@ -36,8 +36,11 @@ pub mod reqwest {
             // `end_to_end.rs` shows that it is no more than that.
             &[
                 (Capability::BareRequests, "it adds `Accept: */*`"),
+                (Capability::ConnectionLimit, "it has none"),
                 (Capability::HttpProxy, "the example leaves proxies out"),
+                (Capability::RetiresLate, "its pool keeps a connection over HTTP/2 that is silent"),
                 (Capability::Socks5, "the example leaves proxies out"),
+                (Capability::TellsUnprocessed, "the example leaves HTTP/2's own errors out"),
                 (Capability::TlsProxy, "the example leaves proxies out"),
                 (Capability::VerbatimPaths, "it resolves `..`"),
             ]
@@ -51,6 +54,9 @@ pub mod reqwest {
             }
             if let Some(identity) = &target.identity_pem {
                 builder = builder.identity(Identity::from_pem(identity.as_bytes())?);
+            }
+            if let Some(after) = target.ping_after {
+                builder = builder.http2_keep_alive_interval(after).http2_keep_alive_timeout(after);
             }
             let runtime = self.0.handle().clone();
             Ok(SharedTransport::new(ReqwestTransport::new(builder, runtime)?))
@@ -85,9 +91,13 @@ pub mod ureq {
         fn lacks(&self) -> &'static [(Capability, &'static str)] {
             &[
                 (Capability::BoundedWaits, "a call that blocks comes back when it has ended"),
+                (Capability::ConnectionLimit, "it has none"),
                 (Capability::EarlyAnswer, "it reads once it has written"),
                 (Capability::Http2, "it speaks HTTP/1.1"),
                 (Capability::HttpProxy, "the example leaves proxies out"),
+                (Capability::Pings, "it speaks HTTP/1.1"),
+                (Capability::RetiresLate, "it speaks HTTP/1.1"),
+                (Capability::TellsUnprocessed, "it speaks HTTP/1.1"),
                 (Capability::SilentPeerCancel, "a call that blocks cannot be dropped"),
                 (Capability::Socks5, "the example leaves proxies out"),
                 (Capability::TlsProxy, "the example leaves proxies out"),
@@ -147,9 +157,13 @@ pub mod tower {
             const PROXY: &str = "this client knows no proxies";
             &[
                 (Capability::ClientIdentity, TLS),
+                (Capability::ConnectionLimit, "this client has none"),
                 (Capability::Http2, TLS),
                 (Capability::HttpProxy, PROXY),
+                (Capability::Pings, TLS),
+                (Capability::RetiresLate, TLS),
                 (Capability::Socks5, PROXY),
+                (Capability::TellsUnprocessed, TLS),
                 (Capability::Tls, TLS),
                 (Capability::TlsProxy, PROXY),
             ]

@@ -27,7 +27,16 @@ impl Hyper {
     }
 
     fn settings(target: &Target) -> HyperTransportBuilder {
-        HyperTransport::builder().tls(tls(target)).proxy(target.proxy.clone().unwrap_or_default())
+        let mut builder = HyperTransport::builder()
+            .tls(tls(target))
+            .proxy(target.proxy.clone().unwrap_or_default());
+        if let Some(limit) = target.max_connections_per_host {
+            builder = builder.max_connections_per_host(limit);
+        }
+        if let Some(after) = target.ping_after {
+            builder = builder.http2_ping((after, after));
+        }
+        builder
     }
 }
 
@@ -84,7 +93,10 @@ pub struct Isahc;
 
 impl Isahc {
     fn settings(target: &Target) -> IsahcTransportBuilder {
-        IsahcTransport::builder().tls(tls(target)).proxy(target.proxy.clone().unwrap_or_default())
+        IsahcTransport::builder()
+            .tls(tls(target))
+            .proxy(target.proxy.clone().unwrap_or_default())
+            .max_connections_per_host(target.max_connections_per_host)
     }
 }
 
@@ -103,12 +115,18 @@ impl Backend for Isahc {
             ),
             (Capability::EarlyHead, "isahc delivers it with the first byte of the body"),
             (Capability::OpaqueHeaders, "isahc takes ASCII only; others are refused"),
+            (Capability::Pings, "libcurl does not ask"),
             (Capability::PromptReuse, "libcurl looks once a second"),
+            (Capability::RetiresLate, "libcurl keeps a connection over HTTP/2 that is silent"),
             (
                 Capability::SilentPeerCancel,
                 "isahc looks when something arrives, or when the request's limits have passed",
             ),
             (Capability::SingleReads, "libcurl repeats a GET if a kept connection breaks"),
+            (
+                Capability::TellsUnprocessed,
+                "libcurl repeats by itself what it can, or does not tell",
+            ),
             (
                 Capability::TlsProxy,
                 "isahc 2.0 does not check the certificate of a proxy, so they are refused",
@@ -116,6 +134,10 @@ impl Backend for Isahc {
             (
                 Capability::VerbatimPaths,
                 "libcurl writes `%2f` as `%2F` and would resolve `..`, which is refused",
+            ),
+            (
+                Capability::WholeHeads,
+                "libcurl takes a head that is cut off for a whole one; what follows has to tell",
             ),
         ]
     }

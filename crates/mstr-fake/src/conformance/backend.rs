@@ -1,5 +1,7 @@
 //! What the suite has to be told about a transport.
 
+use std::time::Duration;
+
 use mstr_core::blocking::BlockOn;
 use mstr_core::{BoxError, BoxFuture, ProxyConfig, SharedBlockingTransport, SharedTransport};
 
@@ -47,6 +49,11 @@ pub struct Target {
     pub identity_pem: Option<String>,
     /// Use these proxies. Without any, none.
     pub proxy: Option<ProxyConfig>,
+    /// Have so many connections to a server at a time at most.
+    pub max_connections_per_host: Option<usize>,
+    /// Ask a server that is silent for so long whether it is there, while requests are open, and
+    /// wait as long for the answer.
+    pub ping_after: Option<Duration>,
 }
 
 /// What a stack may be unable to do.
@@ -60,6 +67,8 @@ pub enum Capability {
     BoundedWaits,
     /// Shows a certificate of its own.
     ClientIdentity,
+    /// Keeps to a limit of connections.
+    ConnectionLimit,
     /// Delivers an answer that comes before the request's body has been sent.
     EarlyAnswer,
     /// Delivers the head of an answer before the first byte of its body has come.
@@ -72,24 +81,32 @@ pub enum Capability {
     HttpProxy,
     /// Sends header values that are not ASCII.
     OpaqueHeaders,
+    /// Asks a silent server whether it is there, and fails what waits for it.
+    Pings,
     /// Notices at once that the server has closed a kept connection. (Others within a second.)
     PromptReuse,
+    /// Uses no connection again on which a request was late, over HTTP/2 too.
+    RetiresLate,
     /// Ends the connection at once when a request is dropped whose server is silent.
     SilentPeerCancel,
     /// Repeats no safe request by itself when a kept connection breaks. (Others never.)
     SingleReads,
     /// Goes through SOCKS 5 proxies.
     Socks5,
+    /// Tells of a request that HTTP/2 declares unprocessed that nothing was sent.
+    TellsUnprocessed,
     /// Speaks TLS.
     Tls,
     /// Speaks TLS with proxies.
     TlsProxy,
     /// Sends paths letter by letter: `..` is not resolved, `%2f` not written `%2F`.
     VerbatimPaths,
+    /// Notices a head that is cut off after it has announced a body in chunks, or none.
+    WholeHeads,
 }
 
 impl Capability {
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 21] = [
         Self::Every,
         Self::Tls,
         Self::ClientIdentity,
@@ -103,6 +120,11 @@ impl Capability {
         Self::BoundedWaits,
         Self::SingleReads,
         Self::PromptReuse,
+        Self::RetiresLate,
+        Self::Pings,
+        Self::TellsUnprocessed,
+        Self::WholeHeads,
+        Self::ConnectionLimit,
         Self::HttpProxy,
         Self::Socks5,
         Self::TlsProxy,
@@ -118,19 +140,24 @@ impl Capability {
                  attempt otherwise"
             }
             Self::ClientIdentity => "a client certificate",
+            Self::ConnectionLimit => "a limit of connections",
             Self::EarlyAnswer => "an answer before the upload has ended",
             Self::EarlyHead => "an answer's head before its body begins",
             Self::Every => "the contract",
             Self::Http2 => "HTTP/2",
             Self::HttpProxy => "HTTP proxies",
             Self::OpaqueHeaders => "header values beyond ASCII",
+            Self::Pings => "asks a silent server whether it is there",
+            Self::RetiresLate => "uses no connection again on which a request was late",
             Self::SingleReads => "never repeats a GET by itself",
             Self::PromptReuse => "notices a closed connection at once",
             Self::SilentPeerCancel => "ends a silent connection at once when dropped",
             Self::Socks5 => "SOCKS5 proxies",
+            Self::TellsUnprocessed => "tells that HTTP/2 has not processed a request",
             Self::Tls => "TLS",
             Self::TlsProxy => "proxies spoken to over TLS",
             Self::VerbatimPaths => "paths letter by letter",
+            Self::WholeHeads => "notices every head that is cut off",
         }
     }
 }

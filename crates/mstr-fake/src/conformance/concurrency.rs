@@ -13,7 +13,7 @@ use super::Context;
 use super::context::{PATIENCE, limited, request};
 
 /// Waits for all of them, on one task.
-async fn all<T>(futures: Vec<Pin<Box<dyn Future<Output = T> + Send + '_>>>) -> Vec<T> {
+pub(super) async fn all<T>(futures: Vec<Pin<Box<dyn Future<Output = T> + Send + '_>>>) -> Vec<T> {
     let mut slots: Vec<(_, Option<T>)> = futures.into_iter().map(|future| (future, None)).collect();
     poll_fn(|cx| {
         let mut waiting = false;

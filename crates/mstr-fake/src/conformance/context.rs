@@ -10,7 +10,7 @@ use http::{Method, Request, Response};
 use mstr_core::{Body, RequestContext, SharedBlockingTransport, SharedTransport, TransportError};
 
 use super::backend::{Backend, Target};
-use crate::loopback::{RawConnection, RawServer};
+use crate::loopback::{RawConnection, RawServer, ServerTls};
 
 /// How long a case waits for something that has to happen.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -39,6 +39,20 @@ impl Context {
         script: impl Fn(RawConnection) -> io::Result<()> + Send + Sync + 'static,
     ) -> Arc<RawServer> {
         let server = match RawServer::start(script) {
+            Ok(server) => Arc::new(server),
+            Err(error) => panic!("no loopback server: {error}"),
+        };
+        self.servers.push(Arc::clone(&server));
+        server
+    }
+
+    /// The same over TLS.
+    pub(super) fn serve_tls(
+        &mut self,
+        tls: &ServerTls,
+        script: impl Fn(RawConnection) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Arc<RawServer> {
+        let server = match RawServer::start_tls(tls, script) {
             Ok(server) => Arc::new(server),
             Err(error) => panic!("no loopback server: {error}"),
         };

@@ -8,6 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use rustls::{ServerConfig, ServerConnection};
+
+use super::tls::ServerTls;
+
 /// The longest a script waits for bytes that do not come.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The longest head that is read.
@@ -20,6 +24,7 @@ const HEAD_LIMIT: usize = 1024 * 1024;
 pub struct RawServer {
     shared: Arc<Shared>,
     address: SocketAddr,
+    secure: bool,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -41,6 +46,26 @@ impl RawServer {
     pub fn start(
         script: impl Fn(RawConnection) -> io::Result<()> + Send + Sync + 'static,
     ) -> io::Result<Self> {
+        Self::start_with(None, script)
+    }
+
+    /// The same for servers that speak TLS. What [`RawConnection::write`] takes is encrypted.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`start`](Self::start). A handshake that fails ends its connection.
+    pub fn start_tls(
+        tls: &ServerTls,
+        script: impl Fn(RawConnection) -> io::Result<()> + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        Self::start_with(Some(tls.config()), script)
+    }
+
+    fn start_with(
+        tls: Option<Arc<ServerConfig>>,
+        script: impl Fn(RawConnection) -> io::Result<()> + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let secure = tls.is_some();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared::default());
@@ -56,14 +81,17 @@ impl RawServer {
                 let shared = Arc::clone(&accepting);
                 let script = Arc::clone(&script);
                 // A connection that cannot be set up is dropped, which the client sees.
-                let Ok(connection) = RawConnection::new(stream, number, shared) else { continue };
+                let tls = tls.clone();
+                let Ok(connection) = RawConnection::new(stream, number, shared, tls) else {
+                    continue;
+                };
                 let started = std::thread::Builder::new()
                     .name(format!("raw connection {number}"))
                     .spawn(move || drop(script(connection)));
                 drop(started);
             }
         })?;
-        Ok(Self { shared, address, thread: Some(thread) })
+        Ok(Self { shared, address, secure, thread: Some(thread) })
     }
 
     /// The socket's address.
@@ -75,7 +103,8 @@ impl RawServer {
     /// The address of a path, which begins with `/`.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        let scheme = if self.secure { "https" } else { "http" };
+        format!("{scheme}://{}{path}", self.address)
     }
 
     /// How many connections there have been.
@@ -116,6 +145,8 @@ impl Shared {
 #[derive(Debug)]
 pub struct RawConnection {
     stream: TcpStream,
+    /// Over TLS, of which `stream` has the bytes.
+    tls: Option<Box<ServerConnection>>,
     number: usize,
     /// Read, but not asked for yet.
     ahead: Vec<u8>,
@@ -123,13 +154,19 @@ pub struct RawConnection {
 }
 
 impl RawConnection {
-    fn new(stream: TcpStream, number: usize, shared: Arc<Shared>) -> io::Result<Self> {
+    fn new(
+        stream: TcpStream,
+        number: usize,
+        shared: Arc<Shared>,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> io::Result<Self> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
         let kept = stream.try_clone()?;
         shared.streams().insert(number, kept);
-        Ok(Self { stream, number, ahead: Vec::new(), shared })
+        let tls = tls.map(ServerConnection::new).transpose().map_err(io::Error::other)?;
+        Ok(Self { stream, tls: tls.map(Box::new), number, ahead: Vec::new(), shared })
     }
 
     /// Which connection this is, from 0.
@@ -190,7 +227,19 @@ impl RawConnection {
     ///
     /// Those of the socket.
     pub fn write(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-        self.stream.write_all(bytes.as_ref())
+        match &mut self.tls {
+            Some(tls) => {
+                rustls::Stream::new(&mut **tls, &mut self.stream).write_all(bytes.as_ref())
+            }
+            None => self.stream.write_all(bytes.as_ref()),
+        }
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.tls {
+            Some(tls) => rustls::Stream::new(&mut **tls, &mut self.stream).read(buffer),
+            None => self.stream.read(buffer),
+        }
     }
 
     /// Writes an answer with this head (status line and headers, lines ended by `\r\n`) and body,
@@ -203,6 +252,20 @@ impl RawConnection {
         let body = body.as_ref();
         self.write(format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\n\r\n", body.len()))?;
         self.write(body)
+    }
+
+    /// Reads exactly so many bytes.
+    ///
+    /// # Errors
+    ///
+    /// Those of the socket, [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) among them.
+    pub fn read_exactly(&mut self, size: usize) -> io::Result<Vec<u8>> {
+        while self.ahead.len() < size {
+            if self.read_more()? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(self.ahead.drain(..size).collect())
     }
 
     /// Reads up to so many bytes of a body, as they come. An empty result is the end.
@@ -232,7 +295,7 @@ impl RawConnection {
         }
         let mut buffer = [0; 4096];
         loop {
-            match self.stream.read(&mut buffer) {
+            match self.read(&mut buffer) {
                 Ok(0) => return true,
                 Ok(_) => {}
                 Err(error) => {
@@ -256,18 +319,9 @@ impl RawConnection {
 
     fn read_more(&mut self) -> io::Result<usize> {
         let mut buffer = [0; 16 * 1024];
-        let size = self.stream.read(&mut buffer)?;
+        let size = self.read(&mut buffer)?;
         self.ahead.extend_from_slice(&buffer[..size]);
         Ok(size)
-    }
-
-    fn read_exactly(&mut self, size: usize) -> io::Result<Vec<u8>> {
-        while self.ahead.len() < size {
-            if self.read_more()? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        }
-        Ok(self.ahead.drain(..size).collect())
     }
 
     fn read_line(&mut self) -> io::Result<Vec<u8>> {
@@ -286,6 +340,11 @@ impl RawConnection {
 
 impl Drop for RawConnection {
     fn drop(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.send_close_notify();
+            // The client may be gone.
+            drop(tls.write_tls(&mut self.stream));
+        }
         // The server's own handle would keep the connection open.
         self.shared.streams().remove(&self.number);
     }

@@ -128,6 +128,14 @@ impl ServerTls {
         Ok(Self(Arc::new(config)))
     }
 
+    /// Offers HTTP/1.1 only.
+    #[must_use]
+    pub fn http1_only(self) -> Self {
+        let mut config = ServerConfig::clone(&self.0);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Self(Arc::new(config))
+    }
+
     pub(super) fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.0)
     }
