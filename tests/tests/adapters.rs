@@ -345,7 +345,7 @@ fn what_must_not_be_sent_is_not_sent() {
         let mut request = request(&time, Body::empty());
         let mut context = RequestContext::default();
         context.deadline = Some(timer(&time).now());
-        request.extensions_mut().insert(context);
+        context.attach(&mut request);
         request
     };
     for error in outcomes(&late) {

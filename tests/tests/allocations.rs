@@ -8,14 +8,13 @@ use mstr_suite::at_once::calls::{self, Bare, at_once};
 use mstr_suite::at_once::{AtOnce, PROJECT};
 
 /// A call until its response's head is there, from a task: one for the path that the caller gives,
-/// one for the address, two for the table of headers, three for the request's context (an
-/// extension), the box of the transport's future.
-const SEND: u64 = 8;
+/// one for the address, two for the table of headers, the box of the transport's future.
+const SEND: u64 = 5;
 /// The same, with its body read. It is in memory already, and is handed on as it is.
-const BYTES: u64 = 8;
+const BYTES: u64 = 5;
 /// The same two, from a thread: without the box, and with a waker to wait for the body.
-const BLOCKING_SEND: u64 = 7;
-const BLOCKING_BYTES: u64 = 8;
+const BLOCKING_SEND: u64 = 4;
+const BLOCKING_BYTES: u64 = 5;
 /// A bare request from a task: two for the address and what its parts share, two for the table of
 /// headers, the box of the transport's future. From a thread there is no such box. Their bodies
 /// are in memory already, and reading one costs nothing.

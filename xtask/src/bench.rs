@@ -1,4 +1,4 @@
-//! Starts the benchmarks, which are in `tests/benches`.
+//! Starts the benchmarks, which are in `tests/benches` and `tests/stacks/benches`.
 
 use crate::command::{Outcome, cargo, run};
 use crate::members::package;
@@ -15,4 +15,17 @@ pub(crate) fn run_some(name: Option<&str>, only_instructions: bool) -> Outcome {
     }
     bench("warm", &[])?;
     bench("figures", &[])
+}
+
+/// What a request costs over a socket, beside other clients.
+pub(crate) fn sockets(quick: bool, check: bool, name: Option<&str>) -> Outcome {
+    let package = package("mstr-stacks")?;
+    let mut bench = cargo(&format!("bench --locked {package} --bench sockets --"));
+    bench.args(quick.then_some("--quick")).args(check.then_some("--check"));
+    run(bench.args(name))
+}
+
+/// Fails where a request costs more than `costs.txt` allows.
+pub(crate) fn costs() -> Outcome {
+    sockets(false, true, None)
 }

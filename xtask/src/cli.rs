@@ -90,6 +90,15 @@ pub(crate) struct Bench {
     /// Only the instructions, counted by callgrind
     #[arg(long)]
     pub(crate) instructions: bool,
+    /// What a request costs over a socket, beside hyper-util, hyper's connections, reqwest and isahc
+    #[arg(long, conflicts_with = "instructions")]
+    pub(crate) sockets: bool,
+    /// With --sockets: fewer turns
+    #[arg(long, requires = "sockets")]
+    pub(crate) quick: bool,
+    /// With --sockets: no times; fails where a request costs more than `costs.txt` allows
+    #[arg(long, requires = "sockets")]
+    pub(crate) check: bool,
 }
 
 #[derive(Args, Debug)]

@@ -35,7 +35,10 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Outcome {
     match command {
-        Command::Bench(cli::Bench { name, instructions }) => {
+        Command::Bench(cli::Bench { name, sockets: true, quick, check, .. }) => {
+            bench::sockets(quick, check, name.as_deref())
+        }
+        Command::Bench(cli::Bench { name, instructions, .. }) => {
             bench::run_some(name.as_deref(), instructions)
         }
         Command::Ci(ci) => ci::run_some(ci),

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, Uri};
 use mstr_core::{
-    Body, BoxFuture, SharedTimer, SharedTransport, Transport, TransportError, TransportErrorKind,
-    TransportInfo,
+    Body, BoxFuture, RequestContext, SharedTimer, SharedTransport, Transport, TransportError,
+    TransportErrorKind, TransportInfo,
 };
 
 use crate::clock::Clock;
@@ -59,6 +59,7 @@ impl CaptureTransport {
 #[async_trait]
 impl Transport for CaptureTransport {
     async fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
+        let context = RequestContext::of(&request);
         let (parts, body) = request.into_parts();
         let body = body.collect(BODY_LIMIT).await?;
         lock(&self.captured).push(Captured {
@@ -67,7 +68,9 @@ impl Transport for CaptureTransport {
             headers: parts.headers.clone(),
             body: body.clone(),
         });
-        self.inner.send(Request::from_parts(parts, Body::from(body))).await
+        let mut request = Request::from_parts(parts, Body::from(body));
+        context.attach(&mut request);
+        self.inner.send(request).await
     }
 
     fn timer(&self) -> SharedTimer {

@@ -104,8 +104,8 @@ impl FakeTransport {
 
     /// Hands a request of blocking code to the server.
     fn begin(&self, request: Request<Body>) -> Result<Coming, TransportError> {
+        let context = RequestContext::of(&request);
         let (parts, body) = request.into_parts();
-        let context = parts.extensions.get::<RequestContext>().copied().unwrap_or_default();
         if self.time.as_virtual().is_none() {
             return Err(TransportError::new(TransportErrorKind::Config).with_detail(ON_THREADS));
         }
@@ -170,8 +170,8 @@ impl Pending for Started {
 #[async_trait]
 impl Transport for FakeTransport {
     async fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
+        let context = RequestContext::of(&request);
         let (parts, body) = request.into_parts();
-        let context = parts.extensions.get::<RequestContext>().copied().unwrap_or_default();
         let body = body.collect(UPLOAD_LIMIT).await?;
         let reply = self.deliver(Request::from_parts(parts, body))?;
         let due = self.time.now() + reply.after;

@@ -51,7 +51,7 @@ impl Transport for HyperTransport {
         let Inner { pool, connect_timeout } = &*self.shared;
         let settings = pool.settings();
         let peer = Peer::of(request.uri())?;
-        let context = request.extensions().get::<RequestContext>().copied().unwrap_or_default();
+        let context = RequestContext::of(&request);
         if context.deadline.is_some_and(|deadline| deadline <= settings.timer.now()) {
             return Err(peer.failure(TransportErrorKind::Timeout, Stage::Connecting));
         }

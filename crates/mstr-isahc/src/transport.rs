@@ -90,7 +90,7 @@ impl Transport for IsahcTransport {
                 .with_sent(Sent::No)
                 .with_detail("no TLS: enable the feature `native-tls` or `rustls-tls`"));
         }
-        let context = request.extensions().get::<RequestContext>().copied().unwrap_or_default();
+        let context = RequestContext::of(&request);
         let now = shared.timer.now();
         if context.deadline.is_some_and(|deadline| deadline <= now) {
             return Err(peer.failure(TransportErrorKind::Timeout, Stage::Connecting));

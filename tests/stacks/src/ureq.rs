@@ -58,7 +58,7 @@ impl BlockingTransport for UreqTransport {
     fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
         // 1. Refuse what cannot be sent, and what is too late.
         let peer = Peer::of(request.uri())?;
-        let context = request.extensions().get::<RequestContext>().copied().unwrap_or_default();
+        let context = RequestContext::of(&request);
         let now = now();
         if context.deadline.is_some_and(|deadline| deadline <= now) {
             return Err(peer.failure(Kind::Timeout, Stage::Connecting));

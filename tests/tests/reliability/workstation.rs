@@ -22,7 +22,7 @@ struct Watching {
 
 impl Watching {
     fn see(&self, request: &Request<Body>) {
-        let context = request.extensions().get::<RequestContext>().copied().unwrap_or_default();
+        let context = RequestContext::of(request);
         self.seen.lock().unwrap().push(context);
     }
 }

@@ -77,7 +77,7 @@ fn measured(task: &str) {
         let mut limits = RequestContext::default();
         limits.deadline = Some(transport.timer().now() + Duration::from_secs(60));
         limits.body_idle_timeout = Some(Duration::from_secs(20));
-        request.extensions_mut().insert(limits);
+        limits.attach(&mut request);
         let mut body = transport.send(request).await.unwrap().into_body();
         if direction == "up" {
             // The server has compared.

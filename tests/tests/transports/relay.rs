@@ -87,7 +87,7 @@ fn limits_beyond_every_number_are_no_limits() {
             limits.deadline = transport.timer().now().checked_add(Duration::from_secs(1 << 40));
             limits.connect_timeout = Some(Duration::MAX);
             limits.body_idle_timeout = Some(Duration::MAX);
-            sent.extensions_mut().insert(limits);
+            limits.attach(&mut sent);
             let body = transport.send(sent).await.unwrap().into_body();
             assert_eq!(body.collect(100).await.unwrap(), "fine", "{stack:?}");
         });

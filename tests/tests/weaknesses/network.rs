@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Uri};
 use mstr::{
-    Body, BoxFuture, Builder, Connection, SharedTimer, SharedTransport, Transport, TransportError,
-    TransportErrorKind,
+    Body, BoxFuture, Builder, Connection, RequestContext, SharedTimer, SharedTransport, Transport,
+    TransportError, TransportErrorKind,
 };
 use mstr_core::Sent;
 use mstr_suite::World;
@@ -82,6 +82,7 @@ impl Network {
 #[async_trait]
 impl Transport for Network {
     async fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
+        let context = RequestContext::of(&request);
         let (parts, body) = request.into_parts();
         let body = body.collect(1024 * 1024).await?;
         let text = parts.uri.to_string();
@@ -100,7 +101,9 @@ impl Transport for Network {
         match self.0.hosts.iter().find(|(host, _)| secure && host == authority) {
             Some((_, host)) => {
                 let host = host.clone();
-                host.send(Request::from_parts(parts, Body::from(body))).await
+                let mut request = Request::from_parts(parts, Body::from(body));
+                context.attach(&mut request);
+                host.send(request).await
             }
             None => Err(TransportError::new(TransportErrorKind::Connect).with_sent(Sent::No)),
         }

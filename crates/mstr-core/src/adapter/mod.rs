@@ -61,8 +61,8 @@
 //! - a status of 400 or 500 is an answer and no error;
 //! - errors are told as what they are, and [`Sent::No`](crate::Sent::No) only of a request of
 //!   which no byte has left; requests are repeated on the strength of that;
-//! - the connect timeout in the [`RequestContext`](crate::RequestContext), which stays in the
-//!   request's extensions for that.
+//! - the connect timeout in the [`RequestContext`](crate::RequestContext), which
+//!   [`RequestContext::of`](crate::RequestContext::of) tells of the request.
 //!
 //! Whether it does is not a matter of opinion: run it through the conformance suite of
 //! `mstr-fake`, one test for each sentence of the contract. The repository's `tests/stacks`

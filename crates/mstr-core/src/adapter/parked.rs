@@ -93,6 +93,7 @@ struct Started<T> {
     timer: SharedTimer,
 }
 
+#[expect(clippy::large_enum_variant, reason = "it is moved once, with the answer")]
 enum State {
     /// Until it has been taken.
     Answered(Option<Answer>),

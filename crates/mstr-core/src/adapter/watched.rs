@@ -29,13 +29,15 @@ impl Watched {
         now: Instant,
     ) -> Result<(Self, Request<Body>), TransportError> {
         let peer = Peer::of(request.uri())?;
-        let context = request.extensions().get::<RequestContext>().copied().unwrap_or_default();
+        let context = RequestContext::of(&request);
         if context.deadline.is_some_and(|deadline| deadline <= now) {
             return Err(peer.failure(TransportErrorKind::Timeout, Stage::Connecting));
         }
         let (parts, body) = request.into_parts();
         let (body, upload) = hold(body, &parts.headers)?;
-        Ok((Self { peer, context, upload }, Request::from_parts(parts, body)))
+        let mut request = Request::from_parts(parts, body);
+        context.attach(&mut request);
+        Ok((Self { peer, context, upload }, request))
     }
 
     /// Waits for `future` until the request's deadline, at which it is dropped.

@@ -342,7 +342,7 @@ impl Call {
         *request.method_mut() = self.spec.method.clone();
         *request.uri_mut() = self.route.take();
         *request.headers_mut() = headers;
-        request.extensions_mut().insert(context);
+        context.attach(&mut request);
         Ok(request)
     }
 

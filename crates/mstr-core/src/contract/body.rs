@@ -13,8 +13,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use pin_project_lite::pin_project;
 use sync_wrapper::SyncWrapper;
 
+use super::context::RequestContext;
 use super::transport_error::{BoxError, TransportError, TransportErrorKind};
 
 /// The largest buffer that [`Body::collect`] allocates on the word of a `Content-Length`.
@@ -26,7 +28,10 @@ type Stream = Pin<Box<dyn HttpBody<Data = Bytes, Error = TransportError> + Send>
 type Factory = Arc<dyn Fn() -> Body + Send + Sync>;
 
 /// The bytes of a request or response: empty, in memory, or streamed.
-pub struct Body(Inner);
+pub struct Body {
+    inner: Inner,
+    context: Option<RequestContext>,
+}
 
 enum Inner {
     Empty,
@@ -36,10 +41,22 @@ enum Inner {
 }
 
 impl Body {
+    const fn new(inner: Inner) -> Self {
+        Self { inner, context: None }
+    }
+
+    pub(super) fn context(&self) -> Option<RequestContext> {
+        self.context
+    }
+
+    pub(super) fn set_context(&mut self, context: RequestContext) {
+        self.context = Some(context);
+    }
+
     /// A body of no bytes.
     #[must_use]
     pub const fn empty() -> Self {
-        Self(Inner::Empty)
+        Self::new(Inner::Empty)
     }
 
     /// Streams from `body`. It can be sent once only: a request that carries it is never
@@ -51,20 +68,25 @@ impl Body {
     {
         let hint = body.size_hint();
         let ended = body.is_end_stream();
-        let stream: Stream = Box::pin(Mapped(Box::pin(body)));
-        Self(Inner::Stream { first: VecDeque::new(), rest: SyncWrapper::new(stream), hint, ended })
+        let stream: Stream = Box::pin(Mapped { body });
+        Self::new(Inner::Stream {
+            first: VecDeque::new(),
+            rest: SyncWrapper::new(stream),
+            hint,
+            ended,
+        })
     }
 
     /// A body that `make` can produce again, so that a request that carries it can be repeated.
     pub fn replayable(make: impl Fn() -> Self + Send + Sync + 'static) -> Self {
-        Self(Inner::Replayable { make: Arc::new(make), current: None })
+        Self::new(Inner::Replayable { make: Arc::new(make), current: None })
     }
 
     /// The bytes, if they are all in memory.
     #[must_use]
     pub fn as_bytes(&self) -> Option<&Bytes> {
         static NOTHING: Bytes = Bytes::new();
-        match &self.0 {
+        match &self.inner {
             Inner::Empty => Some(&NOTHING),
             Inner::Full(bytes) => Some(bytes),
             Inner::Replayable { .. } | Inner::Stream { .. } => None,
@@ -80,7 +102,7 @@ impl Body {
     /// Whether this body can be sent more than once.
     #[must_use]
     pub fn is_replayable(&self) -> bool {
-        match &self.0 {
+        match &self.inner {
             Inner::Empty | Inner::Full(_) | Inner::Replayable { .. } => true,
             Inner::Stream { .. } => false,
         }
@@ -89,14 +111,14 @@ impl Body {
     /// A second body with the same bytes, from their beginning; `None` for a one-shot stream.
     #[must_use]
     pub fn try_clone(&self) -> Option<Self> {
-        match &self.0 {
+        match &self.inner {
             Inner::Empty => Some(Self::empty()),
-            Inner::Full(bytes) => Some(Self(Inner::Full(bytes.clone()))),
+            Inner::Full(bytes) => Some(Self::new(Inner::Full(bytes.clone()))),
             // Made here and not where it is first asked for its length and again where it is read:
             // a factory may open a file.
             Inner::Replayable { make, .. } => {
                 let current = Some(Box::new(make()));
-                Some(Self(Inner::Replayable { make: Arc::clone(make), current }))
+                Some(Self::new(Inner::Replayable { make: Arc::clone(make), current }))
             }
             Inner::Stream { .. } => None,
         }
@@ -192,7 +214,7 @@ impl Body {
     }
 
     fn put_back(&mut self, mut chunks: VecDeque<Bytes>) {
-        match &mut self.0 {
+        match &mut self.inner {
             Inner::Stream { first, hint, ended, .. } => {
                 let returned: u64 = chunks.iter().map(|chunk| chunk.len() as u64).sum();
                 if let Some(exact) = hint.exact() {
@@ -206,7 +228,7 @@ impl Body {
             // Everything else was complete in one chunk, or has not been read at all.
             Inner::Empty | Inner::Full(_) | Inner::Replayable { current: None, .. } => {
                 let rest = std::mem::take(self);
-                if let Inner::Full(bytes) = rest.0 {
+                if let Inner::Full(bytes) = rest.inner {
                     chunks.push_back(bytes);
                 }
                 *self = Self::from(concatenate(&chunks));
@@ -286,11 +308,11 @@ impl HttpBody for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
-        match &mut self.0 {
+        match &mut self.inner {
             Inner::Empty => Poll::Ready(None),
             Inner::Full(bytes) => {
                 let bytes = std::mem::take(bytes);
-                self.0 = Inner::Empty;
+                self.inner = Inner::Empty;
                 let frame = bytes.has_remaining().then(|| Ok(Frame::data(bytes)));
                 Poll::Ready(frame)
             }
@@ -315,7 +337,7 @@ impl HttpBody for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
+        match &self.inner {
             Inner::Empty => true,
             Inner::Full(bytes) => bytes.is_empty(),
             Inner::Replayable { current, .. } => {
@@ -326,7 +348,7 @@ impl HttpBody for Body {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
+        match &self.inner {
             Inner::Empty => SizeHint::with_exact(0),
             Inner::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Inner::Replayable { current: Some(body), .. } => body.size_hint(),
@@ -336,8 +358,13 @@ impl HttpBody for Body {
     }
 }
 
-/// Boxes the error of any body.
-struct Mapped<B>(Pin<Box<B>>);
+pin_project! {
+    /// Boxes the error of any body.
+    struct Mapped<B> {
+        #[pin]
+        body: B,
+    }
+}
 
 impl<B> HttpBody for Mapped<B>
 where
@@ -348,21 +375,21 @@ where
     type Error = TransportError;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
-        self.0
-            .as_mut()
+        self.project()
+            .body
             .poll_frame(cx)
             .map_err(|error| TransportError::from_boxed(TransportErrorKind::Body, error.into()))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
+        self.body.size_hint()
     }
 }
 
@@ -375,7 +402,7 @@ impl Default for Body {
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Never the bytes: a login body holds the password.
-        let form = match &self.0 {
+        let form = match &self.inner {
             Inner::Empty => "empty",
             Inner::Full(_) => "full",
             Inner::Replayable { .. } => "replayable",
@@ -387,7 +414,7 @@ impl fmt::Debug for Body {
 
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        if bytes.is_empty() { Self::empty() } else { Self(Inner::Full(bytes)) }
+        if bytes.is_empty() { Self::empty() } else { Self::new(Inner::Full(bytes)) }
     }
 }
 

@@ -20,8 +20,8 @@
 //! - Return every response, 4xx and 5xx included, as `Ok`.
 //! - Stream bodies both ways, and start to deliver the response before the request body has
 //!   ended if the server does.
-//! - Honour the [`RequestContext`] found in the request's extensions: the deadline covers
-//!   connecting (TLS handshake included) until the response's head; the body idle timeout covers
+//! - Honour the [`RequestContext`] of the request: the deadline covers waiting for a connection and
+//!   making one (TLS handshake included) until the response's head; the body idle timeout covers
 //!   each wait for body data.
 //! - Report failure kinds truthfully, and [`Sent::No`] only if no byte of the
 //!   request can have reached the server.
@@ -48,20 +48,22 @@
 //! # Cancel safety
 //!
 //! Dropping `send`'s future or the response's [`Body`] aborts that exchange only; the transport
-//! stays usable and nothing else observes the drop. The same holds for a [`Pending`]. After a drop the caller must assume that the
-//! request may have been processed.
+//! stays usable and nothing else observes the drop. The same holds for a [`Pending`]. After a drop
+//! the caller must assume that the request may have been processed.
 
 mod body;
+mod context;
 mod timer;
 mod transport;
 mod transport_error;
 
 pub(crate) use body::Collected;
 pub use body::{Body, COLLECT_PREALLOCATION_LIMIT};
+pub use context::RequestContext;
 pub use timer::{SharedTimer, Sleep, Timer};
 pub(crate) use transport::not_detached;
 pub use transport::{
-    BlockingTransport, BoxFuture, Pending, RequestContext, SharedBlockingTransport,
-    SharedTransport, Transport, TransportInfo,
+    BlockingTransport, BoxFuture, Pending, SharedBlockingTransport, SharedTransport, Transport,
+    TransportInfo,
 };
 pub use transport_error::{BoxError, Sent, TransportError, TransportErrorKind};

@@ -6,11 +6,12 @@ use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_trait::async_trait;
 
 use super::body::Body;
+use super::context::RequestContext;
 use super::timer::SharedTimer;
 use super::transport_error::TransportError;
 
@@ -22,6 +23,10 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 #[async_trait]
 pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// Sends one request and returns the response's head and a body that streams.
+    ///
+    /// What limits it has are in [`RequestContext::of`] the request. A transport that wraps another
+    /// and gives the request another body [attaches](RequestContext::attach) them again: without
+    /// them a server that is silent is waited for without end.
     ///
     /// # Errors
     ///
@@ -272,23 +277,22 @@ forward_blocking_transport!(
     [] SharedBlockingTransport,
 );
 
-/// What the session layer tells a transport about one request, as a request extension.
-///
-/// One value rather than one extension per setting: an extension costs an allocation, and every
-/// request carries these.
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct RequestContext {
-    /// When to give up waiting for the response's head, connecting included.
-    pub deadline: Option<Instant>,
-    /// How long to wait for a connection, TLS handshake included.
-    pub connect_timeout: Option<Duration>,
-    /// How long to wait for the next piece of the response's body.
-    pub body_idle_timeout: Option<Duration>,
-    /// What the request is for, in log events: `"login"`, `"renew"`, `"call"`.
-    pub operation: &'static str,
-    /// Which attempt this is, from 1.
-    pub attempt: u32,
+impl RequestContext {
+    /// What is said about `request`. Empty if nothing is.
+    #[must_use]
+    pub fn of(request: &http::Request<Body>) -> Self {
+        // A layer between may have put it there, with a body of its own.
+        let extension = || request.extensions().get::<Self>().copied();
+        request.body().context().or_else(extension).unwrap_or_default()
+    }
+
+    /// Says it about `request`.
+    ///
+    /// It travels in the body. A layer that gives the request another body says it again, of what
+    /// [`of`](Self::of) has returned.
+    pub fn attach(self, request: &mut http::Request<Body>) {
+        request.body_mut().set_context(self);
+    }
 }
 
 /// Which transport this is.

@@ -76,13 +76,14 @@ impl Asking {
     /// The request for a transport, which awaits its answer for a while longer than the machine.
     pub(super) fn outgoing(self, grace: Duration, timeouts: &Timeouts) -> Request<Body> {
         let mut request = self.request.map(Body::from);
-        request.extensions_mut().insert(RequestContext {
+        let context = RequestContext {
             deadline: Some(self.deadline + grace),
             connect_timeout: Some(timeouts.for_connecting()),
             body_idle_timeout: Some(timeouts.between_pieces()),
             operation: self.asked.name(),
             attempt: 1,
-        });
+        };
+        context.attach(&mut request);
         request
     }
 }

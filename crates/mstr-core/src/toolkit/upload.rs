@@ -1,5 +1,6 @@
 //! A request's body on its way to an HTTP stack.
 
+use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
@@ -16,13 +17,13 @@ use crate::contract::{Body, Sent, TransportError, TransportErrorKind};
 /// HTTP stacks answer a failing body with an error of their own, and HTTP/2 with a reset that has
 /// forgotten why.
 #[derive(Clone, Debug, Default)]
-pub struct BodyFailure(Arc<OnceLock<TransportError>>);
+pub struct BodyFailure(Option<Arc<OnceLock<TransportError>>>);
 
 impl BodyFailure {
     /// Why the body ended before its end, if it has.
     #[must_use]
     pub fn get(&self) -> Option<TransportError> {
-        self.0.get().cloned()
+        self.0.as_ref()?.get().cloned()
     }
 }
 
@@ -31,12 +32,22 @@ impl BodyFailure {
 /// A body that ends too early or goes on for too long fails with
 /// [`Body`](TransportErrorKind::Body) instead of being cut or padded without a word.
 #[derive(Debug)]
-pub struct UploadBody {
+pub struct UploadBody(Upload);
+
+#[derive(Debug)]
+enum Upload {
+    /// In memory and as long as declared: it cannot fail. Small, because a request is moved often.
+    Whole(Bytes),
+    Held(Box<Held>),
+}
+
+#[derive(Debug)]
+struct Held {
     body: Body,
     remaining: Option<u64>,
     /// What was found when looking for more after the last declared byte.
     next: Option<Option<Frame<Bytes>>>,
-    failure: BodyFailure,
+    failure: Arc<OnceLock<TransportError>>,
 }
 
 impl UploadBody {
@@ -44,22 +55,37 @@ impl UploadBody {
     /// is known.
     #[must_use]
     pub fn new(body: Body, headers: &HeaderMap) -> Self {
-        let remaining = declared_length(headers).or_else(|| body.len_hint());
-        Self { body, remaining, next: None, failure: BodyFailure::default() }
+        let known = body.len_hint();
+        let remaining = declared_length(headers).or(known);
+        match body.as_bytes() {
+            Some(bytes) if remaining == known => Self(Upload::Whole(bytes.clone())),
+            _ => {
+                let held = Held { body, remaining, next: None, failure: Arc::default() };
+                Self(Upload::Held(Box::new(held)))
+            }
+        }
     }
 
     /// Where the reason will be found if this body fails.
     #[must_use]
     pub fn failure(&self) -> BodyFailure {
-        self.failure.clone()
+        match &self.0 {
+            Upload::Whole(_) => BodyFailure(None),
+            Upload::Held(held) => BodyFailure(Some(Arc::clone(&held.failure))),
+        }
     }
 
     /// How many bytes are still to come, if that has been declared or is known.
     #[must_use]
     pub fn remaining(&self) -> Option<u64> {
-        self.remaining
+        match &self.0 {
+            Upload::Whole(bytes) => Some(bytes.len() as u64),
+            Upload::Held(held) => held.remaining,
+        }
     }
+}
 
+impl Held {
     fn check(&mut self, frame: Option<&Frame<Bytes>>) -> Result<(), TransportError> {
         let Some(remaining) = &mut self.remaining else { return Ok(()) };
         let too = match frame {
@@ -101,6 +127,35 @@ impl UploadBody {
         self.check(frame.as_ref())?;
         Poll::Ready(Ok(frame))
     }
+
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
+        let mut result = ready!(self.poll_checked(cx));
+        // HTTP stacks do not ask for more than was declared, so a body that is too long would be
+        // cut without a word. What it has at hand beyond the end is enough to tell.
+        let last = matches!(&result, Ok(Some(frame)) if frame.is_data());
+        if last && self.remaining == Some(0) && !self.body.is_end_stream() {
+            match self.poll_checked(cx) {
+                Poll::Ready(Ok(next)) => self.next = Some(next),
+                Poll::Ready(Err(error)) => result = Err(error),
+                Poll::Pending => {}
+            }
+        }
+        if let Err(error) = &result {
+            // Only the first failure counts.
+            drop(self.failure.set(error.clone()));
+        }
+        Poll::Ready(result.transpose())
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.next {
+            Some(next) => next.is_none(),
+            None => self.body.is_end_stream() && self.remaining.unwrap_or(0) == 0,
+        }
+    }
 }
 
 /// What the `Content-Length` among `headers` says.
@@ -116,33 +171,24 @@ impl HttpBody for UploadBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
-        let this = &mut *self;
-        let mut result = ready!(this.poll_checked(cx));
-        // HTTP stacks do not ask for more than was declared, so a body that is too long would be
-        // cut without a word. What it has at hand beyond the end is enough to tell.
-        let last = matches!(&result, Ok(Some(frame)) if frame.is_data());
-        if last && this.remaining == Some(0) && !this.body.is_end_stream() {
-            match this.poll_checked(cx) {
-                Poll::Ready(Ok(next)) => this.next = Some(next),
-                Poll::Ready(Err(error)) => result = Err(error),
-                Poll::Pending => {}
-            }
+        match &mut self.0 {
+            Upload::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Upload::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(mem::take(bytes))))),
+            Upload::Held(held) => held.poll_frame(cx),
         }
-        if let Err(error) = &result {
-            // Only the first failure counts.
-            drop(this.failure.0.set(error.clone()));
-        }
-        Poll::Ready(result.transpose())
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.next {
-            Some(next) => next.is_none(),
-            None => self.body.is_end_stream() && self.remaining.unwrap_or(0) == 0,
+        match &self.0 {
+            Upload::Whole(bytes) => bytes.is_empty(),
+            Upload::Held(held) => held.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match &self.0 {
+            Upload::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Upload::Held(held) => held.body.size_hint(),
+        }
     }
 }

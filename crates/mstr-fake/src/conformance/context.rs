@@ -180,7 +180,7 @@ pub(super) fn limited(
     let mut limits = RequestContext::default();
     limits.deadline = Some(context.transport.timer().now() + head);
     limits.body_idle_timeout = Some(body);
-    request.extensions_mut().insert(limits);
+    limits.attach(&mut request);
     request
 }
 

@@ -304,7 +304,7 @@ async fn silence(mut context: Context, scheme: &str) {
     let mut limits = RequestContext::default();
     limits.connect_timeout = Some(limit);
     limits.deadline = Some(context.transport.timer().now() + PATIENCE);
-    sent.extensions_mut().insert(limits);
+    limits.attach(&mut sent);
     let (error, took) = context.timed(failure_of(&context, sent)).await;
     assert_eq!((error.kind(), error.sent()), (Kind::Timeout, Sent::No), "{error:?}");
     assert!(took >= limit && took < PATIENCE / 2, "{took:?}");

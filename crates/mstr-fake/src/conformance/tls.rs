@@ -111,7 +111,7 @@ pub(super) async fn a_handshake_that_hangs_is_late_and_has_sent_nothing(mut cont
     let mut limits = RequestContext::default();
     limits.connect_timeout = Some(limit);
     limits.deadline = Some(context.transport.timer().now() + PATIENCE);
-    sent.extensions_mut().insert(limits);
+    limits.attach(&mut sent);
     let (outcome, took) = context.timed(context.send(sent)).await;
     let Err(error) = outcome else { panic!("a silent server answered") };
     assert_eq!((error.kind(), error.sent()), (Kind::Timeout, Sent::No), "{error:?}");

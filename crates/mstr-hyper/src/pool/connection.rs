@@ -145,7 +145,7 @@ impl Connection {
             }
         };
         // Code that parks inside of a task never yields, so tokio would stop it after a while.
-        let answer = Box::pin(unconstrained(sender.try_send_request(order.request)));
+        let answer = unconstrained(sender.try_send_request(order.request));
         exchange.begin(self.carrier(), Some(sender), answer, order.terms, number);
         exchange
     }
@@ -158,7 +158,7 @@ impl Connection {
         number: u64,
     ) -> Result<Arc<Exchange>, Order> {
         let Some(mut sender) = lock(&self.http2).clone() else { return Err(order) };
-        let answer = Box::pin(unconstrained(sender.try_send_request(order.request)));
+        let answer = unconstrained(sender.try_send_request(order.request));
         let exchange = Arc::new(Exchange::new());
         exchange.begin(self.carrier(), None, answer, order.terms, number);
         let mut exchanges = lock(&self.exchanges);

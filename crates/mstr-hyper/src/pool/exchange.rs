@@ -17,6 +17,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
 use mstr_core::toolkit::{Stage, UploadBody};
 use mstr_core::{TransportError, TransportErrorKind};
+use tokio_util::sync::ReusableBoxFuture;
 
 use super::clock::{Clock, NEVER};
 use super::order::{Order, Terms};
@@ -27,8 +28,7 @@ use crate::sync::lock;
 const AHEAD: usize = 256 * 1024;
 
 pub(super) type Sender = http1::SendRequest<UploadBody>;
-pub(super) type Answer =
-    Pin<Box<dyn Future<Output = Result<Response<Incoming>, Refused>> + Send + 'static>>;
+type Answered = Result<Response<Incoming>, Refused>;
 type Refused = TrySendError<Request<UploadBody>>;
 type Piece = Option<Result<Frame<Bytes>, TransportError>>;
 
@@ -65,6 +65,8 @@ pub(super) struct Exchange {
 
 struct State {
     phase: Phase,
+    /// The wait for a head. Its room is used again for the connection's next request.
+    answer: Option<ReusableBoxFuture<'static, Answered>>,
     active: Option<Active>,
     /// The head that nobody has taken yet.
     head: Option<(Response<()>, SizeHint)>,
@@ -78,7 +80,7 @@ struct State {
 enum Phase {
     /// The caller holds nothing of it.
     Free,
-    Head(Answer),
+    Head,
     Body(Incoming),
     /// The connection has been released, and the caller has not taken everything yet.
     Ended,
@@ -138,6 +140,7 @@ impl Exchange {
             until: AtomicU64::new(NEVER),
             state: Mutex::new(State {
                 phase: Phase::Free,
+                answer: None,
                 active: None,
                 head: None,
                 ahead: VecDeque::new(),
@@ -151,13 +154,17 @@ impl Exchange {
         &self,
         connection: Arc<dyn Carrier>,
         sender: Option<Sender>,
-        answer: Answer,
+        answer: impl Future<Output = Answered> + Send + 'static,
         terms: Terms,
         number: u64,
     ) {
         self.until.store(terms.until, Ordering::SeqCst);
         let mut state = lock(&self.state);
-        state.phase = Phase::Head(answer);
+        state.phase = Phase::Head;
+        match &mut state.answer {
+            Some(room) => room.set(answer),
+            none => *none = Some(ReusableBoxFuture::new(answer)),
+        }
         state.active = Some(Active { connection, sender, terms, number });
         state.polled = true;
     }
@@ -306,24 +313,24 @@ impl State {
 
     /// Ends the exchange. Its connection, if it still had one.
     fn end(&mut self, phase: Phase, how: How) -> Option<Release> {
-        self.phase = phase;
+        if let Phase::Head = std::mem::replace(&mut self.phase, phase) {
+            self.answer = None;
+        }
         self.waker = None;
         let Active { connection, sender, number, .. } = self.active.take()?;
         Some(Release { connection, sender, number, how })
     }
 
     fn advance_head(&mut self, cx: &mut Context<'_>) -> Option<Release> {
-        let Phase::Head(answer) = &mut self.phase else { return None };
-        let Poll::Ready(answered) = answer.as_mut().poll(cx) else { return None };
+        let (Phase::Head, Some(answer)) = (&self.phase, &mut self.answer) else { return None };
+        let Poll::Ready(answered) = answer.poll(cx) else { return None };
         let mut failed = match answered {
             Ok(response) => {
                 let (parts, incoming) = response.into_parts();
                 self.head = Some((Response::from_parts(parts, ()), incoming.size_hint()));
-                if incoming.is_end_stream() {
-                    return self.end(Phase::Ended, How::Whole);
-                }
+                let ended = incoming.is_end_stream();
                 self.phase = Phase::Body(incoming);
-                return None;
+                return ended.then(|| self.end(Phase::Ended, How::Whole)).flatten();
             }
             Err(failed) => failed,
         };
@@ -391,7 +398,7 @@ impl State {
 
     fn time_out(&mut self) -> Option<Release> {
         let stage = match self.phase {
-            Phase::Head(_) => Stage::Sending,
+            Phase::Head => Stage::Sending,
             Phase::Body(_) => Stage::Reading,
             _ => return None,
         };

@@ -79,10 +79,7 @@ impl Order {
 
     /// The request in the form of HTTP/1.1.
     pub(super) fn for_http1(&mut self, host: &HeaderValue) {
-        let headers = self.request.headers_mut();
-        if !headers.contains_key(HOST) {
-            headers.insert(HOST, host.clone());
-        }
+        self.request.headers_mut().entry(HOST).or_insert_with(|| host.clone());
         if !self.terms.forwarded {
             let path = self.request.uri().path_and_query().cloned();
             *self.request.uri_mut() = origin_form(path);

@@ -29,6 +29,9 @@ const UPLOAD_AFTER_ANSWER: Duration = Duration::from_secs(15);
 /// their connections.
 const ROUND: Duration = Duration::from_millis(50);
 
+/// How often the keeper comes by at least while there are connections.
+const AT_LEAST: Duration = Duration::from_secs(1);
+
 /// What connections and exchanges know of their pool. Exchanges that go on keep it.
 pub(super) struct Shared {
     settings: Arc<Settings>,
@@ -396,6 +399,8 @@ impl Shared {
                 exchange.review(nanos, full);
                 next = next.min(exchange.until());
             }
+            // Otherwise each request would ask for its own deadline.
+            next = next.min(self.clock.nanos(now + AT_LEAST));
         }
         next
     }

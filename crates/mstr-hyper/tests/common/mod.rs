@@ -94,7 +94,7 @@ pub(crate) fn with_context(
 ) -> Request<Body> {
     let mut context = RequestContext::default();
     change(&mut context);
-    request.extensions_mut().insert(context);
+    context.attach(&mut request);
     request
 }
 

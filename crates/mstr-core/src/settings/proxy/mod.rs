@@ -251,6 +251,9 @@ impl Proxies {
     /// The proxy for a request to `uri`, or `None` if the server is to be reached directly.
     #[must_use]
     pub fn of(&self, uri: &Uri) -> Option<&Proxy> {
+        if self.is_empty() {
+            return None;
+        }
         let host = uri.host()?;
         let https = uri.scheme() == Some(&Scheme::HTTPS);
         let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });

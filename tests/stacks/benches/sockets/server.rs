@@ -1,0 +1,165 @@
+//! The server that is measured against, in a process of its own.
+
+use std::convert::Infallible;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use mstr_fake::loopback::Authority;
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::{TcpListener, TcpStream};
+
+/// The word that makes this program the server.
+pub(crate) const SERVE: &str = "--serve";
+
+/// Bodies of 200 bytes and of a mebibyte.
+const SMALL: usize = 200;
+const LARGE: usize = 1 << 20;
+
+/// The only project.
+const PROJECTS: &str =
+    r#"[{"id":"B7CA92F04B9FAE8D941C3E9B7E0CD754","name":"Tutorial","status":0}]"#;
+
+/// A server that runs until this is dropped.
+pub(crate) struct Server {
+    child: Child,
+    _stdin: ChildStdin,
+    pub(crate) plain: String,
+    pub(crate) tls: String,
+    pub(crate) authority: String,
+}
+
+impl Server {
+    pub(crate) fn start() -> io::Result<Self> {
+        let own = std::env::current_exe()?;
+        let mut command = pinned(0, &own);
+        let mut child = command.arg(SERVE).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let (Some(stdin), Some(stdout)) = (stdin, stdout) else {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        };
+        let mut lines = BufReader::new(stdout);
+        let mut line = || -> io::Result<String> {
+            let mut line = String::new();
+            lines.read_line(&mut line)?;
+            Ok(line.trim().to_owned())
+        };
+        let (plain, tls, file) = (line()?, line()?, line()?);
+        let authority = std::fs::read_to_string(&file)?;
+        std::fs::remove_file(file)?;
+        Ok(Self { child, _stdin: stdin, plain, tls, authority })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// A program on one core, where the system lets one choose.
+pub(crate) fn pinned(core: usize, program: &std::path::Path) -> Command {
+    if Command::new("taskset").arg("--version").output().is_ok() {
+        let mut command = Command::new("taskset");
+        command.args(["-c", &core.to_string()]).arg(program);
+        return command;
+    }
+    Command::new(program)
+}
+
+pub(crate) fn serve() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // Ends with the one who started it.
+    std::thread::spawn(|| {
+        drop(io::stdin().read_to_end(&mut Vec::new()));
+        std::process::exit(0);
+    });
+    runtime.block_on(async {
+        let authority = Authority::new().unwrap();
+        let identity = authority.issue("localhost").unwrap();
+        let tls = tokio_rustls::TlsAcceptor::from(config(&identity.pem()));
+        let (plain, secure) = (listen().await, listen().await);
+        let file = std::env::temp_dir().join(format!("mstr-sockets-{}.pem", std::process::id()));
+        std::fs::write(&file, authority.pem()).unwrap();
+        println!("http://localhost:{}", plain.local_addr().unwrap().port());
+        println!("https://localhost:{}", secure.local_addr().unwrap().port());
+        println!("{}", file.display());
+        io::stdout().flush().unwrap();
+        loop {
+            tokio::select! {
+                stream = accept(&plain) => drop(tokio::task::spawn(answer(stream))),
+                stream = accept(&secure) => {
+                    let tls = tls.clone();
+                    tokio::task::spawn(async move {
+                        if let Ok(stream) = tls.accept(stream).await {
+                            answer(stream).await;
+                        }
+                    });
+                }
+            }
+        }
+    })
+}
+
+fn config(pem: &str) -> Arc<ServerConfig> {
+    let chain = CertificateDer::pem_slice_iter(pem.as_bytes()).map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).unwrap();
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Arc::new(config)
+}
+
+async fn listen() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.unwrap()
+}
+
+async fn accept(listener: &TcpListener) -> TcpStream {
+    let stream = listener.accept().await.unwrap().0;
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+async fn answer(
+    stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+) {
+    let small = Bytes::from(vec![b'x'; SMALL]);
+    let large = Bytes::from(vec![b'x'; LARGE]);
+    let (small, large) = (Arc::new(small), Arc::new(large));
+    let service = service_fn(move |request: Request<Incoming>| {
+        let body = match request.uri().path() {
+            path if path.ends_with("/large") => Bytes::clone(&large),
+            path if path.contains("/auth/") => Bytes::new(),
+            path if path.ends_with("/projects") => Bytes::from_static(PROJECTS.as_bytes()),
+            _ => Bytes::clone(&small),
+        };
+        let login = request.uri().path().ends_with("/auth/login");
+        let mut answer = Response::builder()
+            .header("content-type", "application/json;charset=UTF-8")
+            .header("x-frame-options", "SAMEORIGIN");
+        if login {
+            answer = answer
+                .status(StatusCode::NO_CONTENT)
+                .header("x-mstr-authtoken", "a-token-of-the-usual-length")
+                .header("set-cookie", "JSESSIONID=0123456789ABCDEF; Path=/; HttpOnly");
+        }
+        std::future::ready(Ok::<_, Infallible>(answer.body(Full::new(body)).unwrap()))
+    });
+    let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+    // A client that hangs up is no news.
+    drop(builder.serve_connection(TokioIo::new(stream), service).await);
+}
