@@ -52,8 +52,6 @@ pub(super) struct Connection {
     address: Uri,
     host_header: HeaderValue,
     pool: Weak<dyn Owner>,
-    /// Its server's places count it.
-    counted: AtomicBool,
     /// It has given an answer before.
     used: AtomicBool,
     exchanges: Mutex<Vec<Arc<Exchange>>>,
@@ -94,21 +92,11 @@ impl Connection {
             address,
             host_header,
             pool,
-            counted: AtomicBool::new(true),
             used: AtomicBool::new(false),
             exchanges: Mutex::default(),
             desk: Mutex::new(Desk { driver: None, returned: None, closed: false }),
             http2: Mutex::default(),
         }
-    }
-
-    /// No place is taken by it any longer. Whether one was.
-    pub(super) fn uncount(&self) -> bool {
-        self.counted.swap(false, Ordering::SeqCst)
-    }
-
-    pub(super) fn is_counted(&self) -> bool {
-        self.counted.load(Ordering::SeqCst)
     }
 
     pub(super) fn mark_used(&self) {

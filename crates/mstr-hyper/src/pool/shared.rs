@@ -95,7 +95,7 @@ impl Shared {
                 Vec::new()
             };
             drop(state);
-            stale.into_iter().for_each(discard);
+            drop(stale);
             self.clock.wake_by(until);
             self.go_on(id);
             return Ok(Begun::Waits(id, waiter));
@@ -280,14 +280,14 @@ impl Shared {
                 let kept = (Arc::clone(&connection), sender);
                 let surplus = server.host.connected(number, kept, now);
                 drop(state);
-                surplus.into_iter().for_each(discard);
+                drop(surplus);
                 connection.drive_http1(runtime, io);
             }
             Protocol::Http2(sender, io) => {
                 connection.open(sender);
                 let before = server.host.connected_shared(number, Arc::clone(&connection), now);
                 drop(state);
-                before.iter().for_each(discard_shared);
+                before.iter().for_each(|before| before.close());
                 connection.drive_http2(runtime, io);
             }
         }
@@ -318,20 +318,24 @@ impl Shared {
     fn stream_ended(self: &Arc<Self>, connection: &Arc<Connection>) {
         connection.mark_used();
         let now = self.clock.now();
-        let waited_for = self.with(connection.host, |server| {
-            server.host.stream_ended(connection.number, now);
-            server.host.is_waited_for()
+        let ended = self.with(connection.host, |server| {
+            let alone = server.host.stream_ended(connection.number, now);
+            (alone, server.host.is_waited_for())
         });
+        let Some((alone, waited_for)) = ended else { return };
+        if alone {
+            self.retire(connection);
+        }
         self.keep_until_expiry(now);
-        if waited_for == Some(true) {
+        if waited_for {
             self.go_on(connection.host);
         }
     }
 
     /// A connection takes no more requests. Those that go on over HTTP/2 are not touched.
     fn retire(self: &Arc<Self>, connection: &Arc<Connection>) {
-        if connection.uncount() {
-            let kept = self.with(connection.host, |server| server.host.gone(connection.number));
+        let gone = self.with(connection.host, |server| server.host.gone(connection.number));
+        if let Some(kept) = gone.flatten() {
             drop(kept);
             self.go_on(connection.host);
         }
@@ -343,7 +347,7 @@ impl Shared {
     fn fell_silent(self: &Arc<Self>, connection: &Arc<Connection>, request: u64) {
         self.retire(connection);
         let silent = self.with(connection.host, |server| server.host.suspect(request));
-        silent.into_iter().flatten().for_each(discard);
+        drop(silent);
     }
 
     /// A request waits no longer.
@@ -383,8 +387,8 @@ impl Shared {
                 server.host.expires().map_or(next, |expires| next.min(self.clock.nanos(expires)));
         }
         drop(state);
-        stale.into_iter().for_each(discard);
-        stale_shared.iter().for_each(discard_shared);
+        drop(stale);
+        stale_shared.iter().for_each(|it| it.close());
         for (id, waiter) in late {
             waiter.lapse();
             self.left(id, &waiter);
@@ -424,7 +428,7 @@ impl Shared {
             }
         }
         drop(state);
-        kept.into_iter().for_each(discard);
+        drop(kept);
         for (_, dial) in dials {
             if let Some(dial) = dial {
                 dial.abort();
@@ -442,15 +446,14 @@ impl Owner for Shared {
         if looked {
             server.host.looked();
         }
-        let (surplus, waited_for) = if closed || !connection.is_counted() {
-            (Some((Arc::clone(connection), sender)), false)
-        } else {
-            let kept = (Arc::clone(connection), sender);
-            let surplus = server.host.returned(connection.number, kept, now);
-            (surplus, server.host.is_waited_for())
+        let kept = (Arc::clone(connection), sender);
+        let surplus = match closed {
+            true => Some(kept),
+            false => server.host.returned(connection.number, kept, now),
         };
+        let waited_for = server.host.is_waited_for();
         drop(state);
-        surplus.into_iter().for_each(discard);
+        drop(surplus);
         self.keep_until_expiry(now);
         if waited_for {
             self.go_on(connection.host);
@@ -498,16 +501,6 @@ impl Drop for Shared {
     fn drop(&mut self) {
         self.clock.end();
     }
-}
-
-fn discard((connection, sender): Kept) {
-    connection.uncount();
-    drop(sender);
-}
-
-fn discard_shared(connection: &Arc<Connection>) {
-    connection.uncount();
-    connection.close();
 }
 
 /// What a caller holds of a request that waits. Its place is lost when this is dropped.
