@@ -58,7 +58,7 @@ pub(super) struct Unsent {
 /// One request on a connection. That of a connection over HTTP/1.1 is used again for its next one,
 /// so its caller lets go of it as soon as it has ended.
 pub(super) struct Exchange {
-    /// When the wait that goes on is over. `NEVER` while none does.
+    /// When the wait that goes on is over. `NEVER` while none does. Changed while the state is locked.
     until: AtomicU64,
     state: Mutex<State>,
 }
@@ -155,8 +155,8 @@ impl Exchange {
         terms: Terms,
         number: u64,
     ) {
-        self.until.store(terms.until, Ordering::SeqCst);
         let mut state = lock(&self.state);
+        self.until.store(terms.until, Ordering::SeqCst);
         state.phase = Phase::Head(answer);
         state.active = Some(Active { connection, sender, terms, number });
         state.polled = true;
@@ -195,6 +195,7 @@ impl Exchange {
         let mut state = lock(&self.state);
         state.polled = true;
         if let Some(frame) = state.ahead.pop_front() {
+            self.until.store(NEVER, Ordering::SeqCst);
             let last = state.is_taken();
             return Poll::Ready((Some(Ok(frame)), last));
         }
@@ -205,10 +206,10 @@ impl Exchange {
         let Poll::Ready(piece) = polled else {
             state.remember(cx);
             let idle = state.active.as_ref().and_then(|active| active.terms.idle);
-            drop(state);
             if let Some(idle) = idle.filter(|_| self.until() == NEVER) {
                 let until = clock.after(idle);
                 self.until.store(until, Ordering::SeqCst);
+                drop(state);
                 clock.wake_by(until);
             }
             return Poll::Pending;
@@ -239,10 +240,15 @@ impl Exchange {
     /// Goes on with an exchange whose time is over, or whose connection others wait for although
     /// its caller has not been polled since the last time.
     pub(super) fn review(&self, now: u64, others_wait: bool) {
-        let over = self.until() <= now;
         let mut state = lock(&self.state);
+        if state.active.is_none() {
+            // What is left is the caller's, who may take it whenever it likes.
+            self.until.store(NEVER, Ordering::SeqCst);
+            return;
+        }
+        let over = self.until() <= now;
         let unpolled = !std::mem::replace(&mut state.polled, false);
-        if state.active.is_none() || !(over || (others_wait && unpolled)) {
+        if !(over || (others_wait && unpolled)) {
             return;
         }
         let waker = state.waker.clone().unwrap_or_else(|| Waker::noop().clone());
@@ -254,11 +260,11 @@ impl Exchange {
         }
         // What is there is taken, however late it is.
         let progress = release.is_some() || state.head.is_some() || state.ahead.len() > ahead;
-        if over {
+        if over || progress {
             self.until.store(NEVER, Ordering::SeqCst);
-            if !progress {
-                release = state.time_out();
-            }
+        }
+        if over && !progress {
+            release = state.time_out();
         }
         drop(state);
         self::release(release);
