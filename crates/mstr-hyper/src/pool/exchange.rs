@@ -104,6 +104,8 @@ pub(super) enum How {
     Whole,
     /// It gave no sign of life in time.
     Silent,
+    /// It takes no more requests.
+    Closed,
     /// It broke, or was given up in the middle.
     Broken,
 }
@@ -164,6 +166,11 @@ impl Exchange {
 
     pub(super) fn until(&self) -> u64 {
         self.until.load(Ordering::SeqCst)
+    }
+
+    /// Whether its answer has not ended yet.
+    pub(super) fn goes_on(&self) -> bool {
+        lock(&self.state).active.is_some()
     }
 
     /// Whether nobody holds anything of the last request.
@@ -334,6 +341,7 @@ impl State {
             Err(failed) => failed,
         };
         let unsent = failed.take_message();
+        let how = if unsent.is_some() { How::Closed } else { How::Broken };
         let Active { connection, sender, terms, number } = self.active.take()?;
         let error = match terms.failure.get() {
             Some(failure) => failure,
@@ -349,7 +357,7 @@ impl State {
         };
         self.phase = Phase::Failed(Box::new(no_head));
         self.waker = None;
-        Some(Release { connection, sender, number, how: How::Broken })
+        Some(Release { connection, sender, number, how })
     }
 
     fn advance_body(&mut self, cx: &mut Context<'_>) -> (Poll<Piece>, Option<Release>) {

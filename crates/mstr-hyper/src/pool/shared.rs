@@ -220,6 +220,8 @@ impl Shared {
             Err(order) => {
                 if waiter.put_back(order) {
                     self.with(id, |server| server.host.wait_first(waiter.clone()));
+                    // The keeper may have come by when it was not in line.
+                    self.clock.wake_by(waiter.until());
                 }
             }
         }
@@ -460,8 +462,9 @@ impl Owner for Shared {
         }
     }
 
-    fn looked(&self, connection: &Connection) {
+    fn looked(self: Arc<Self>, connection: &Connection) {
         self.with(connection.host, |server| server.host.looked());
+        self.go_on(connection.host);
     }
 
     fn allow(self: Arc<Self>, connection: &Arc<Connection>, streams: usize) {
@@ -481,12 +484,17 @@ impl Owner for Shared {
         }
         match (sender, how) {
             (Some(sender), How::Whole) => self.give_back(&connection, sender),
-            (Some(sender), How::Silent | How::Broken) => {
+            (Some(sender), How::Silent | How::Closed | How::Broken) => {
                 drop(sender);
                 self.retire(&connection);
             }
+            (None, How::Closed) => self.retire(&connection),
             (None, _) => self.stream_ended(&connection),
         }
+    }
+
+    fn closed(self: Arc<Self>, connection: &Arc<Connection>) {
+        self.retire(connection);
     }
 
     fn ended(self: Arc<Self>, connection: &Arc<Connection>) {
@@ -500,6 +508,10 @@ impl Owner for Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         self.clock.end();
+        // Nobody holds an answer any longer: what is still written is for nobody.
+        for server in &lock(&self.state).servers {
+            server.connections.iter().for_each(|connection| connection.end());
+        }
     }
 }
 
