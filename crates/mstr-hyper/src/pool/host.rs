@@ -77,8 +77,8 @@ pub(super) enum Room<K, M> {
 pub(super) enum Step<K, M, W> {
     /// Send what has waited longest. The number is its place among the requests.
     Send(W, Room<K, M>, u64),
-    /// Make one more connection.
-    Dial,
+    /// Make one more connection, for this request.
+    Dial(W),
 }
 
 impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
@@ -152,8 +152,9 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
         };
         let all = self.standing.len() + self.dials;
         if wanted && self.limits.connections.is_none_or(|limit| all < limit) {
+            let request = self.waiting.get(self.dials).cloned()?;
             self.dials += 1;
-            return Some(Step::Dial);
+            return Some(Step::Dial(request));
         }
         None
     }
@@ -165,11 +166,6 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
 
     pub(super) fn is_waited_for(&self) -> bool {
         !self.waiting.is_empty()
-    }
-
-    /// Whom the connection is for that is made last.
-    pub(super) fn dialed_for(&self) -> Option<&W> {
-        self.waiting.get(self.dials.saturating_sub(1))
     }
 
     pub(super) fn waiting(&self) -> impl Iterator<Item = &W> {
@@ -211,18 +207,15 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
         Some(before.connection)
     }
 
-    /// No connection could be made. Those who are told.
-    pub(super) fn failed(&mut self) -> Vec<W> {
+    /// No connection could be made for `request`. Those who are told: it, if it still waits, and
+    /// those that `concerns` of all who share one connection.
+    pub(super) fn failed(&mut self, request: &W, concerns: impl Fn(&W) -> bool) -> Vec<W> {
         self.dials = self.dials.saturating_sub(1);
-        match self.speaks {
-            Speaks::Unknown | Speaks::Http2 if self.shared.is_none() => {
-                self.waiting.drain(..).collect()
-            }
-            _ if self.dials + self.looking < self.waiting.len() => {
-                self.waiting.pop_front().into_iter().collect()
-            }
-            _ => Vec::new(),
-        }
+        let shared = self.speaks != Speaks::Http1 && self.shared.is_none();
+        let told = |waiting: &W| waiting == request || (shared && concerns(waiting));
+        let (told, waiting) = self.waiting.drain(..).partition(told);
+        self.waiting = waiting;
+        Vec::from(told)
     }
 
     /// Nobody makes the connection any longer.

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use http::Uri;
-use mstr_core::TransportError;
+use mstr_core::{TransportError, TransportErrorKind as Kind};
 
 use super::clock::{Clock, NEVER};
 use super::connection::{Connection, Owner};
@@ -160,7 +160,7 @@ impl Shared {
     pub(super) fn go_on(self: &Arc<Self>, id: HostId) {
         enum Do {
             Send(Waiter, Room<Kept, Arc<Connection>>, u64),
-            Dial(u64, Uri, Option<Duration>),
+            Dial(u64, Uri, Waiter),
             Stop(bool),
         }
         // What is carried out may come back here.
@@ -171,10 +171,7 @@ impl Shared {
         loop {
             let next = self.with(id, |server| match server.host.next() {
                 Some(Step::Send(waiter, room, number)) => Do::Send(waiter, room, number),
-                Some(Step::Dial) => {
-                    let limit = server.host.dialed_for().and_then(Waiter::connect_timeout);
-                    Do::Dial(self.number(), server.address.clone(), limit)
-                }
+                Some(Step::Dial(waiter)) => Do::Dial(self.number(), server.address.clone(), waiter),
                 None if std::mem::take(&mut server.again) => Do::Stop(false),
                 None => {
                     server.going_on = false;
@@ -183,8 +180,8 @@ impl Shared {
             });
             match next {
                 Some(Do::Send(waiter, room, number)) => self.serve(id, &waiter, room, number),
-                Some(Do::Dial(number, address, limit)) => {
-                    self.dial(id, number, address, limit);
+                Some(Do::Dial(number, address, waiter)) => {
+                    self.dial(id, number, address, waiter);
                 }
                 Some(Do::Stop(false)) => {}
                 Some(Do::Stop(true)) | None => break,
@@ -227,13 +224,14 @@ impl Shared {
         }
     }
 
-    fn dial(self: &Arc<Self>, id: HostId, number: u64, to: Uri, limit: Option<Duration>) {
+    fn dial(self: &Arc<Self>, id: HostId, number: u64, to: Uri, waiter: Waiter) {
         // Known before it begins: it may have ended when `dial` returns.
         if self.with(id, |server| server.dials.push((number, None))).is_none() {
             return;
         }
         let shared = Arc::clone(self);
-        let tell = move |outcome| shared.dialed(id, number, outcome);
+        let limit = waiter.connect_timeout();
+        let tell = move |outcome| shared.dialed(id, number, &waiter, outcome);
         let handle = dial(Arc::clone(&self.settings), to, limit, tell);
         self.with(id, |server| {
             if let Some(dial) = server.dials.iter_mut().find(|(dial, _)| *dial == number) {
@@ -243,7 +241,13 @@ impl Shared {
     }
 
     /// A dial has ended. One that was given up is none of ours any longer.
-    fn dialed(self: &Arc<Self>, id: HostId, number: u64, outcome: Result<Made, TransportError>) {
+    fn dialed(
+        self: &Arc<Self>,
+        id: HostId,
+        number: u64,
+        waiter: &Waiter,
+        outcome: Result<Made, TransportError>,
+    ) {
         let known = self.with(id, |server| {
             let before = server.dials.len();
             server.dials.retain(|(dial, _)| *dial != number);
@@ -255,8 +259,13 @@ impl Shared {
         match outcome {
             Ok(made) => self.connected(id, made),
             Err(error) => {
-                let told = self.with(id, |server| server.host.failed()).unwrap_or_default();
-                for waiter in told {
+                // Those who have more time than the one it was made for try for themselves.
+                let limit = waiter.connect_timeout().filter(|_| error.kind() == Kind::Timeout);
+                let concerns = |other: &Waiter| {
+                    limit.is_none_or(|limit| other.connect_timeout().is_some_and(|it| it <= limit))
+                };
+                let told = self.with(id, |server| server.host.failed(waiter, concerns));
+                for waiter in told.unwrap_or_default() {
                     waiter.fail(error.clone());
                 }
             }
