@@ -289,12 +289,14 @@ impl Connection {
     ) {
         let end = End(Arc::clone(self));
         let drive = async move {
-            let mut allowed = INITIAL_STREAMS;
+            let mut allowed = None;
             poll_fn(|cx| {
                 let ended = Pin::new(&mut *connection).poll(cx);
                 let now = connection.current_max_send_streams();
-                if now != allowed {
-                    allowed = now;
+                // Until the first answer it may be what we have begun with.
+                let said = now != INITIAL_STREAMS || end.0.is_used();
+                if said && allowed != Some(now) {
+                    allowed = Some(now);
                     if let Some(pool) = end.0.pool.upgrade() {
                         pool.allow(&end.0, now);
                     }
