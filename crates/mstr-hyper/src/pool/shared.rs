@@ -114,28 +114,29 @@ impl Shared {
         kept: bool,
     ) -> Result<Arc<Exchange>, Order> {
         let until = order.terms.until;
+        // One that was made for this request and is closed already tells of its server: making
+        // another would go on for ever.
+        let look = |connection: &Connection| match kept || connection.is_used() {
+            true => connection.lookout.look(),
+            false => Arrived::Nothing,
+        };
         let exchange = match room {
-            Room::Kept((connection, sender)) => {
-                // One that was made for this request and is closed already tells of its server:
-                // making another would go on for ever.
-                let looks = kept || connection.is_used();
-                match if looks { connection.lookout.look() } else { Arrived::Nothing } {
-                    Arrived::Nothing => connection.send(sender, order, number),
-                    Arrived::End => {
-                        drop(sender);
-                        self.retire(&connection);
-                        return Err(order);
-                    }
-                    Arrived::Bytes => {
-                        self.with(id, |server| server.host.look());
-                        connection.leave(sender, true, NEVER);
-                        return Err(order);
-                    }
+            Room::Kept((connection, sender)) => match look(&connection) {
+                Arrived::Nothing => connection.send(sender, order, number),
+                Arrived::End => {
+                    drop(sender);
+                    self.retire(&connection);
+                    return Err(order);
                 }
-            }
+                Arrived::Bytes => {
+                    self.with(id, |server| server.host.look());
+                    connection.leave(sender, true, NEVER);
+                    return Err(order);
+                }
+            },
             Room::Shared(connection, alone) => {
                 // While others are under way its reader reads whatever comes.
-                if alone && connection.lookout.look() == Arrived::End {
+                if alone && look(&connection) == Arrived::End {
                     self.retire(&connection);
                     return Err(order);
                 }
@@ -273,6 +274,8 @@ impl Shared {
         self.go_on(id);
     }
 
+    /// A connection stands. It is driven once it has a request, if one waits for it: should it be
+    /// closed already, that request hears of it.
     fn connected(self: &Arc<Self>, id: HostId, Made { lookout, protocol }: Made) {
         let number = self.number();
         let now = self.clock.now();
@@ -292,6 +295,7 @@ impl Shared {
                 let surplus = server.host.connected(number, kept, now);
                 drop(state);
                 drop(surplus);
+                self.go_on(id);
                 connection.drive_http1(runtime, io);
             }
             Protocol::Http2(sender, io) => {
@@ -299,6 +303,7 @@ impl Shared {
                 let before = server.host.connected_shared(number, Arc::clone(&connection), now);
                 drop(state);
                 before.iter().for_each(|before| before.close());
+                self.go_on(id);
                 connection.drive_http2(runtime, io);
             }
         }
