@@ -348,3 +348,7 @@ impl Drop for End {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "connection_tests.rs"]
+mod tests;
