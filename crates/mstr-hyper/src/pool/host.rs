@@ -137,11 +137,16 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
         self.waiting.push_front(request);
     }
 
+    /// What has waited longest, if there is room for it.
+    pub(super) fn first(&mut self) -> Option<(W, Room<K, M>, u64)> {
+        let first = self.waiting.front()?.clone();
+        let (room, number) = self.room()?;
+        self.waiting.pop_front();
+        Some((first, room, number))
+    }
+
     pub(super) fn next(&mut self) -> Option<Step<K, M, W>> {
-        if let Some(first) = self.waiting.front().cloned()
-            && let Some((room, number)) = self.room()
-        {
-            self.waiting.pop_front();
+        if let Some((first, room, number)) = self.first() {
             return Some(Step::Send(first, room, number));
         }
         let wanted = match self.speaks {

@@ -37,6 +37,12 @@ pub(super) struct Shared {
     numbers: AtomicU64,
 }
 
+/// Where a request can go.
+type Place = Room<Kept, Arc<Connection>>;
+
+/// What has waited longest, where it can go, and its place among the requests.
+type First = (Waiter, Place, u64);
+
 /// What became of a request that was to be sent.
 pub(super) enum Begun {
     Sent(Arc<Exchange>),
@@ -108,7 +114,7 @@ impl Shared {
     fn place(
         self: &Arc<Self>,
         id: HostId,
-        room: Room<Kept, Arc<Connection>>,
+        room: Place,
         number: u64,
         order: Order,
         kept: bool,
@@ -160,7 +166,7 @@ impl Shared {
     /// Does what is to be done next for a server, until there is nothing.
     pub(super) fn go_on(self: &Arc<Self>, id: HostId) {
         enum Do {
-            Send(Waiter, Room<Kept, Arc<Connection>>, u64),
+            Send(Waiter, Place, u64),
             Dial(u64, Uri, Waiter),
             Stop(bool),
         }
@@ -193,13 +199,7 @@ impl Shared {
         }
     }
 
-    fn serve(
-        self: &Arc<Self>,
-        id: HostId,
-        waiter: &Waiter,
-        room: Room<Kept, Arc<Connection>>,
-        number: u64,
-    ) {
+    fn serve(self: &Arc<Self>, id: HostId, waiter: &Waiter, room: Place, number: u64) {
         let Some(order) = waiter.serve() else {
             match room {
                 Room::Kept((connection, sender)) => {
@@ -222,6 +222,12 @@ impl Shared {
                     self.clock.wake_by(waiter.until());
                 }
             }
+        }
+    }
+
+    fn serve_first(self: &Arc<Self>, id: HostId, first: Option<First>) {
+        if let Some((waiter, room, number)) = first {
+            self.serve(id, &waiter, room, number);
         }
     }
 
@@ -293,17 +299,19 @@ impl Shared {
             Protocol::Http1(sender, io) => {
                 let kept = (Arc::clone(&connection), sender);
                 let surplus = server.host.connected(number, kept, now);
+                let first = server.host.first();
                 drop(state);
                 drop(surplus);
-                self.go_on(id);
+                self.serve_first(id, first);
                 connection.drive_http1(runtime, io);
             }
             Protocol::Http2(sender, io) => {
                 connection.open(sender);
                 let before = server.host.connected_shared(number, Arc::clone(&connection), now);
+                let first = server.host.first();
                 drop(state);
                 before.iter().for_each(|before| before.close());
-                self.go_on(id);
+                self.serve_first(id, first);
                 connection.drive_http2(runtime, io);
             }
         }
