@@ -63,7 +63,10 @@ fn diagnose(stage: Stage, error: &(dyn StdError + 'static)) -> (TransportErrorKi
     if hyper.is_some_and(hyper::Error::is_canceled) {
         return (Kind::Canceled, Sent::No);
     }
-    if TransportError::find_source::<h2::Error>(error).is_some_and(is_unprocessed) {
+    // A server that has begun to answer has processed the request, whatever it says afterwards.
+    if stage != Stage::Reading
+        && TransportError::find_source::<h2::Error>(error).is_some_and(is_unprocessed)
+    {
         return (Kind::Interrupted, Sent::No);
     }
     if TransportError::find_source::<rustls::Error>(error).is_some()

@@ -3,7 +3,6 @@
 
 mod common;
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::io::Write;
 use std::pin::{Pin, pin};
@@ -12,9 +11,9 @@ use std::sync::{Arc, Barrier};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use common::{drain, get, now, pause, read_request, serve, with_context};
-use http::{Request, Response, StatusCode};
-use mstr_core::{Body, Sent, Transport, TransportError, TransportErrorKind};
+use common::{Http2, drain, get, now, pause, read_request, serve, text, within};
+use http::{Request, StatusCode};
+use mstr_core::{Body, Sent, Transport, TransportErrorKind};
 use mstr_hyper::{HyperTransport, HyperTransportBuilder};
 use tokio::task::JoinSet;
 
@@ -28,15 +27,6 @@ fn build(settings: impl FnOnce(HyperTransportBuilder) -> HyperTransportBuilder) 
 
 fn post(url: &str) -> Request<Body> {
     Request::post(url).body(Body::from("x")).unwrap()
-}
-
-fn within(request: Request<Body>, limit: Duration) -> Request<Body> {
-    with_context(request, |context| context.deadline = Some(now() + limit))
-}
-
-async fn text(answer: Result<Response<Body>, TransportError>) -> String {
-    let bytes = answer.unwrap().into_body().collect(usize::MAX).await.unwrap();
-    String::from_utf8(bytes.to_vec()).unwrap()
 }
 
 /// A server that keeps its connections, and how many there are at a time at most.
@@ -227,55 +217,10 @@ async fn a_connection_on_which_a_request_was_late_is_let_go_with_those_as_silent
     assert_eq!(text(transport.send(within(get(&url), PATIENCE)).await).await, "ok");
 }
 
-/// A server of HTTP/2 that counts its connections.
-struct Http2 {
-    url: String,
-    connections: Arc<AtomicUsize>,
-}
-
-impl Http2 {
-    async fn new<F>(
-        streams: u32,
-        answer: impl Fn(String) -> F + Clone + Send + Sync + 'static,
-    ) -> Self
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let connections = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&connections);
-        tokio::task::spawn(async move {
-            loop {
-                let io = hyper_util::rt::TokioIo::new(listener.accept().await.unwrap().0);
-                counted.fetch_add(1, Ordering::SeqCst);
-                let answer = answer.clone();
-                let service = hyper::service::service_fn(move |request: Request<_>| {
-                    let answered = answer(request.uri().path().to_owned());
-                    async move {
-                        drop::<Request<hyper::body::Incoming>>(request);
-                        answered.await;
-                        Ok::<_, Infallible>(Response::new(Body::from("ok")))
-                    }
-                });
-                let executor = hyper_util::rt::TokioExecutor::new();
-                let mut builder = hyper::server::conn::http2::Builder::new(executor);
-                builder.max_concurrent_streams(streams);
-                tokio::task::spawn(builder.serve_connection(io, service));
-            }
-        });
-        Self { url, connections }
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.url)
-    }
-}
-
 #[tokio::test]
 async fn as_many_streams_as_the_server_takes_serve_a_thousand_tasks() {
     for streams in [1, 100] {
-        let server = Http2::new(streams, async |_| ()).await;
+        let server = Http2::new(streams, async |_| Body::from("ok")).await;
         let transport = build(HyperTransportBuilder::http2_only);
         let mut callers = JoinSet::new();
         for _ in 0..1000 {
@@ -294,8 +239,11 @@ async fn as_many_streams_as_the_server_takes_serve_a_thousand_tasks() {
 async fn a_late_stream_retires_its_connection_and_the_others_go_on() {
     let server = Http2::new(100, async |path| match path.as_str() {
         "/never" => std::future::pending().await,
-        "/slow" => tokio::time::sleep(4 * SHORT).await,
-        _ => {}
+        "/slow" => {
+            tokio::time::sleep(4 * SHORT).await;
+            Body::from("ok")
+        }
+        _ => Body::from("ok"),
     })
     .await;
     let transport = build(HyperTransportBuilder::http2_only);

@@ -22,7 +22,7 @@ use tower_service::Service;
 
 use self::route::Way;
 pub(crate) use self::route::{Routes, hand_over};
-use self::socket::Socket;
+pub(crate) use self::socket::Socket;
 pub(crate) use self::socket::{Arrived, Lookout};
 use self::socks::Host;
 pub(crate) use self::stream::Stream;

@@ -51,11 +51,11 @@ pub(crate) enum Arrived {
 }
 
 impl Socket {
-    pub(super) fn new(tcp: TokioIo<TcpStream>) -> Self {
+    pub(crate) fn new(tcp: TokioIo<TcpStream>) -> Self {
         Self(Arc::new(Mutex::new(Shared { tcp, arrived: false, reader: None, streak: 0 })))
     }
 
-    pub(super) fn lookout(&self) -> Lookout {
+    pub(crate) fn lookout(&self) -> Lookout {
         Lookout(Arc::downgrade(&self.0))
     }
 }

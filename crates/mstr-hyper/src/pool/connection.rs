@@ -26,7 +26,7 @@ pub(super) trait Owner: Send + Sync {
     fn ready(self: Arc<Self>, connection: &Arc<Connection>, sender: Sender, looked: bool);
 
     /// Looking at it has ended with it.
-    fn looked(&self, connection: &Connection);
+    fn looked(self: Arc<Self>, connection: &Connection);
 
     /// Its server takes so many requests at a time.
     fn allow(self: Arc<Self>, connection: &Arc<Connection>, streams: usize);
@@ -40,7 +40,10 @@ pub(super) trait Owner: Send + Sync {
         how: How,
     );
 
-    /// Its task has ended.
+    /// It takes no more requests. Those over HTTP/2 that are open go on.
+    fn closed(self: Arc<Self>, connection: &Arc<Connection>);
+
+    /// Its task has ended, and with it all its requests.
     fn ended(self: Arc<Self>, connection: &Arc<Connection>);
 }
 
@@ -52,8 +55,6 @@ pub(super) struct Connection {
     address: Uri,
     host_header: HeaderValue,
     pool: Weak<dyn Owner>,
-    /// Its server's places count it.
-    counted: AtomicBool,
     /// It has given an answer before.
     used: AtomicBool,
     exchanges: Mutex<Vec<Arc<Exchange>>>,
@@ -64,9 +65,10 @@ pub(super) struct Connection {
 
 /// Where what is to be given back waits until the connection is ready for it.
 struct Desk {
+    /// Over HTTP/2 it waits for the end of the requests that are open.
     driver: Option<Waker>,
     returned: Option<Returned>,
-    /// The driver is to end.
+    /// The driver has ended or is to end.
     closed: bool,
 }
 
@@ -94,21 +96,11 @@ impl Connection {
             address,
             host_header,
             pool,
-            counted: AtomicBool::new(true),
             used: AtomicBool::new(false),
             exchanges: Mutex::default(),
             desk: Mutex::new(Desk { driver: None, returned: None, closed: false }),
             http2: Mutex::default(),
         }
-    }
-
-    /// No place is taken by it any longer. Whether one was.
-    pub(super) fn uncount(&self) -> bool {
-        self.counted.swap(false, Ordering::SeqCst)
-    }
-
-    pub(super) fn is_counted(&self) -> bool {
-        self.counted.load(Ordering::SeqCst)
     }
 
     pub(super) fn mark_used(&self) {
@@ -158,10 +150,11 @@ impl Connection {
         number: u64,
     ) -> Result<Arc<Exchange>, Order> {
         let Some(mut sender) = lock(&self.http2).clone() else { return Err(order) };
+        // Whoever looks here after the stack has taken the request has to find it.
+        let mut exchanges = lock(&self.exchanges);
         let answer = unconstrained(sender.try_send_request(order.request));
         let exchange = Arc::new(Exchange::new());
         exchange.begin(self.carrier(), None, answer, order.terms, number);
-        let mut exchanges = lock(&self.exchanges);
         // Now and then: looking at all of them for each request would cost more than keeping some.
         if exchanges.len() == exchanges.capacity() {
             exchanges.retain(|exchange| !exchange.is_free());
@@ -182,13 +175,25 @@ impl Connection {
 
     /// Leaves a sender to the driver, until the connection is ready for its next request.
     pub(super) fn leave(&self, sender: Sender, looks: bool, until: u64) {
-        let driver = {
-            let mut desk = lock(&self.desk);
-            desk.returned = Some(Returned { sender, looks, until });
-            desk.driver.take()
-        };
+        let mut desk = lock(&self.desk);
+        if desk.closed {
+            // The driver has ended meanwhile.
+            drop(desk);
+            self.unready(looks);
+            return;
+        }
+        desk.returned = Some(Returned { sender, looks, until });
+        let driver = desk.driver.take();
+        drop(desk);
         if let Some(driver) = driver {
             driver.wake();
+        }
+    }
+
+    /// What was left will not be ready again.
+    fn unready(&self, looks: bool) {
+        if looks && let Some(pool) = self.pool.upgrade() {
+            pool.looked(self);
         }
     }
 
@@ -199,14 +204,20 @@ impl Connection {
 
     /// Ends the driver, and with it the connection, if that time has come.
     pub(super) fn review(&self, now: u64) {
-        if self.leaves_by() > now {
-            return;
+        if self.leaves_by() <= now {
+            self.end();
         }
-        let driver = {
-            let mut desk = lock(&self.desk);
-            desk.closed = true;
-            desk.driver.take()
-        };
+    }
+
+    /// Ends the driver, and with it what goes over HTTP/1.1.
+    pub(super) fn end(&self) {
+        let mut desk = lock(&self.desk);
+        desk.closed = true;
+        let (driver, returned) = (desk.driver.take(), desk.returned.take());
+        drop(desk);
+        if let Some(Returned { looks, .. }) = returned {
+            self.unready(looks);
+        }
         if let Some(driver) = driver {
             driver.wake();
         }
@@ -226,7 +237,10 @@ impl Connection {
         match returned.sender.poll_ready(cx) {
             Poll::Pending => desk.returned = Some(returned),
             // It ends by itself.
-            Poll::Ready(Err(_)) => {}
+            Poll::Ready(Err(_)) => {
+                drop(desk);
+                self.unready(returned.looks);
+            }
             Poll::Ready(Ok(())) => {
                 drop(desk);
                 if let Some(pool) = self.pool.upgrade() {
@@ -235,6 +249,15 @@ impl Connection {
             }
         }
         Poll::Pending
+    }
+
+    /// After the stack has stopped to take requests over HTTP/2: have those that are open ended?
+    fn poll_open(&self, cx: &Context<'_>) -> Poll<()> {
+        // Before looking, so that none ends in between and says nothing.
+        lock(&self.desk).driver = Some(cx.waker().clone());
+        let mut exchanges = lock(&self.exchanges);
+        exchanges.retain(|exchange| exchange.goes_on());
+        if exchanges.is_empty() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Drives a connection over HTTP/1.1 to its end.
@@ -257,7 +280,8 @@ impl Connection {
         drop(runtime.handle().spawn(drive));
     }
 
-    /// The same over HTTP/2.
+    /// The same over HTTP/2, and stays with the requests that are open when it takes no more. The
+    /// stack goes on with those by itself, but keeps none of their times.
     pub(super) fn drive_http2(
         self: &Arc<Self>,
         runtime: &Runtime,
@@ -265,12 +289,14 @@ impl Connection {
     ) {
         let end = End(Arc::clone(self));
         let drive = async move {
-            let mut allowed = INITIAL_STREAMS;
+            let mut allowed = None;
             poll_fn(|cx| {
                 let ended = Pin::new(&mut *connection).poll(cx);
                 let now = connection.current_max_send_streams();
-                if now != allowed {
-                    allowed = now;
+                // Until the first answer it may be what we have begun with.
+                let said = now != INITIAL_STREAMS || end.0.is_used();
+                if said && allowed != Some(now) {
+                    allowed = Some(now);
                     if let Some(pool) = end.0.pool.upgrade() {
                         pool.allow(&end.0, now);
                     }
@@ -278,6 +304,11 @@ impl Connection {
                 ended.map(drop)
             })
             .await;
+            drop(connection);
+            if let Some(pool) = end.0.pool.upgrade() {
+                pool.closed(&end.0);
+            }
+            poll_fn(|cx| end.0.poll_open(cx)).await;
         };
         drop(runtime.handle().spawn(drive));
     }
@@ -293,6 +324,13 @@ impl Carrier for Connection {
     }
 
     fn release(self: Arc<Self>, sender: Option<Sender>, number: u64, how: How) {
+        let driver = match sender {
+            Some(_) => None,
+            None => lock(&self.desk).driver.take(),
+        };
+        if let Some(driver) = driver {
+            driver.wake();
+        }
         if let Some(pool) = self.pool.upgrade() {
             pool.release(self, sender, number, how);
         }
@@ -304,12 +342,13 @@ struct End(Arc<Connection>);
 
 impl Drop for End {
     fn drop(&mut self) {
-        let returned = lock(&self.0.desk).returned.take();
+        self.0.end();
         if let Some(pool) = self.0.pool.upgrade() {
-            if returned.is_some_and(|returned| returned.looks) {
-                pool.looked(&self.0);
-            }
             pool.ended(&self.0);
         }
     }
 }
+
+#[cfg(test)]
+#[path = "connection_tests.rs"]
+mod tests;

@@ -58,7 +58,7 @@ pub(super) struct Unsent {
 /// One request on a connection. That of a connection over HTTP/1.1 is used again for its next one,
 /// so its caller lets go of it as soon as it has ended.
 pub(super) struct Exchange {
-    /// When the wait that goes on is over. `NEVER` while none does.
+    /// When the wait that goes on is over. `NEVER` while none does. Changed while the state is locked.
     until: AtomicU64,
     state: Mutex<State>,
 }
@@ -106,6 +106,8 @@ pub(super) enum How {
     Whole,
     /// It gave no sign of life in time.
     Silent,
+    /// It takes no more requests.
+    Closed,
     /// It broke, or was given up in the middle.
     Broken,
 }
@@ -158,8 +160,8 @@ impl Exchange {
         terms: Terms,
         number: u64,
     ) {
-        self.until.store(terms.until, Ordering::SeqCst);
         let mut state = lock(&self.state);
+        self.until.store(terms.until, Ordering::SeqCst);
         state.phase = Phase::Head;
         match &mut state.answer {
             Some(room) => room.set(answer),
@@ -171,6 +173,11 @@ impl Exchange {
 
     pub(super) fn until(&self) -> u64 {
         self.until.load(Ordering::SeqCst)
+    }
+
+    /// Whether its answer has not ended yet.
+    pub(super) fn goes_on(&self) -> bool {
+        lock(&self.state).active.is_some()
     }
 
     /// Whether nobody holds anything of the last request.
@@ -202,6 +209,7 @@ impl Exchange {
         let mut state = lock(&self.state);
         state.polled = true;
         if let Some(frame) = state.ahead.pop_front() {
+            self.until.store(NEVER, Ordering::SeqCst);
             let last = state.is_taken();
             return Poll::Ready((Some(Ok(frame)), last));
         }
@@ -212,10 +220,10 @@ impl Exchange {
         let Poll::Ready(piece) = polled else {
             state.remember(cx);
             let idle = state.active.as_ref().and_then(|active| active.terms.idle);
-            drop(state);
             if let Some(idle) = idle.filter(|_| self.until() == NEVER) {
                 let until = clock.after(idle);
                 self.until.store(until, Ordering::SeqCst);
+                drop(state);
                 clock.wake_by(until);
             }
             return Poll::Pending;
@@ -246,10 +254,15 @@ impl Exchange {
     /// Goes on with an exchange whose time is over, or whose connection others wait for although
     /// its caller has not been polled since the last time.
     pub(super) fn review(&self, now: u64, others_wait: bool) {
-        let over = self.until() <= now;
         let mut state = lock(&self.state);
+        if state.active.is_none() {
+            // What is left is the caller's, who may take it whenever it likes.
+            self.until.store(NEVER, Ordering::SeqCst);
+            return;
+        }
+        let over = self.until() <= now;
         let unpolled = !std::mem::replace(&mut state.polled, false);
-        if state.active.is_none() || !(over || (others_wait && unpolled)) {
+        if !(over || (others_wait && unpolled)) {
             return;
         }
         let waker = state.waker.clone().unwrap_or_else(|| Waker::noop().clone());
@@ -261,11 +274,11 @@ impl Exchange {
         }
         // What is there is taken, however late it is.
         let progress = release.is_some() || state.head.is_some() || state.ahead.len() > ahead;
-        if over {
+        if over || progress {
             self.until.store(NEVER, Ordering::SeqCst);
-            if !progress {
-                release = state.time_out();
-            }
+        }
+        if over && !progress {
+            release = state.time_out();
         }
         drop(state);
         self::release(release);
@@ -335,6 +348,7 @@ impl State {
             Err(failed) => failed,
         };
         let unsent = failed.take_message();
+        let how = if unsent.is_some() { How::Closed } else { How::Broken };
         let Active { connection, sender, terms, number } = self.active.take()?;
         let error = match terms.failure.get() {
             Some(failure) => failure,
@@ -350,7 +364,7 @@ impl State {
         };
         self.phase = Phase::Failed(Box::new(no_head));
         self.waker = None;
-        Some(Release { connection, sender, number, how: How::Broken })
+        Some(Release { connection, sender, number, how })
     }
 
     fn advance_body(&mut self, cx: &mut Context<'_>) -> (Poll<Piece>, Option<Release>) {

@@ -1,6 +1,6 @@
 //! What is known of one server, and the decisions about its connections. Does no I/O.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 /// What a pool may hold for one server.
@@ -36,7 +36,7 @@ pub(super) struct Host<K, M, W> {
     limits: Limits,
     speaks: Speaks,
     /// Connections that take requests, busy or not.
-    standing: usize,
+    standing: HashSet<Number>,
     dials: usize,
     /// Kept connections whose reader looks at what has arrived.
     looking: usize,
@@ -77,8 +77,8 @@ pub(super) enum Room<K, M> {
 pub(super) enum Step<K, M, W> {
     /// Send what has waited longest. The number is its place among the requests.
     Send(W, Room<K, M>, u64),
-    /// Make one more connection.
-    Dial,
+    /// Make one more connection, for this request.
+    Dial(W),
 }
 
 impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
@@ -86,7 +86,7 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
         Self {
             limits,
             speaks,
-            standing: 0,
+            standing: HashSet::new(),
             dials: 0,
             looking: 0,
             idle: VecDeque::new(),
@@ -117,9 +117,8 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
                 shared.open += 1;
                 let room = Room::Shared(shared.connection.clone(), shared.open == 1);
                 if self.limits.idle == 0 {
-                    // One for each request.
+                    // One for each request, with which it ends.
                     self.shared = None;
-                    self.standing = self.standing.saturating_sub(1);
                 }
                 room
             }
@@ -138,11 +137,16 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
         self.waiting.push_front(request);
     }
 
+    /// What has waited longest, if there is room for it.
+    pub(super) fn first(&mut self) -> Option<(W, Room<K, M>, u64)> {
+        let first = self.waiting.front()?.clone();
+        let (room, number) = self.room()?;
+        self.waiting.pop_front();
+        Some((first, room, number))
+    }
+
     pub(super) fn next(&mut self) -> Option<Step<K, M, W>> {
-        if let Some(first) = self.waiting.front().cloned()
-            && let Some((room, number)) = self.room()
-        {
-            self.waiting.pop_front();
+        if let Some((first, room, number)) = self.first() {
             return Some(Step::Send(first, room, number));
         }
         let wanted = match self.speaks {
@@ -151,10 +155,11 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
                 self.dials == 0 && self.shared.is_none() && !self.waiting.is_empty()
             }
         };
-        let all = self.standing + self.dials;
+        let all = self.standing.len() + self.dials;
         if wanted && self.limits.connections.is_none_or(|limit| all < limit) {
+            let request = self.waiting.get(self.dials).cloned()?;
             self.dials += 1;
-            return Some(Step::Dial);
+            return Some(Step::Dial(request));
         }
         None
     }
@@ -166,11 +171,6 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
 
     pub(super) fn is_waited_for(&self) -> bool {
         !self.waiting.is_empty()
-    }
-
-    /// Whom the connection is for that is made last.
-    pub(super) fn dialed_for(&self) -> Option<&W> {
-        self.waiting.get(self.dials.saturating_sub(1))
     }
 
     pub(super) fn waiting(&self) -> impl Iterator<Item = &W> {
@@ -187,7 +187,7 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
     /// first. What is returned is too much.
     pub(super) fn connected(&mut self, number: Number, connection: K, now: Instant) -> Option<K> {
         self.dials = self.dials.saturating_sub(1);
-        self.standing += 1;
+        self.standing.insert(number);
         self.speaks = Speaks::Http1;
         let kept = Kept { number, connection, since: now, heard: self.requests };
         self.idle.push_front(kept);
@@ -202,28 +202,25 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
         now: Instant,
     ) -> Option<M> {
         self.dials = self.dials.saturating_sub(1);
-        self.standing += 1;
+        self.standing.insert(number);
         self.speaks = Speaks::Http2;
         // The server has not yet said how many it takes. One more than one waits inside of the
         // stack, and goes when it has said so.
         let shared = Shared { number, connection, open: 0, allowed: 2, since: now };
-        let before = self.shared.replace(shared);
-        self.standing -= usize::from(before.is_some());
-        before.map(|before| before.connection)
+        let before = self.shared.replace(shared)?;
+        self.standing.remove(&before.number);
+        Some(before.connection)
     }
 
-    /// No connection could be made. Those who are told.
-    pub(super) fn failed(&mut self) -> Vec<W> {
+    /// No connection could be made for `request`. Those who are told: it, if it still waits, and
+    /// those that `concerns` of all who share one connection.
+    pub(super) fn failed(&mut self, request: &W, concerns: impl Fn(&W) -> bool) -> Vec<W> {
         self.dials = self.dials.saturating_sub(1);
-        match self.speaks {
-            Speaks::Unknown | Speaks::Http2 if self.shared.is_none() => {
-                self.waiting.drain(..).collect()
-            }
-            _ if self.dials + self.looking < self.waiting.len() => {
-                self.waiting.pop_front().into_iter().collect()
-            }
-            _ => Vec::new(),
-        }
+        let shared = self.speaks != Speaks::Http1 && self.shared.is_none();
+        let told = |waiting: &W| waiting == request || (shared && concerns(waiting));
+        let (told, waiting) = self.waiting.drain(..).partition(told);
+        self.waiting = waiting;
+        Vec::from(told)
     }
 
     /// Nobody makes the connection any longer.
@@ -233,6 +230,9 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
 
     /// A connection has given its answer and is free. What is returned is too much.
     pub(super) fn returned(&mut self, number: Number, connection: K, now: Instant) -> Option<K> {
+        if !self.standing.contains(&number) {
+            return Some(connection);
+        }
         let kept = Kept { number, connection, since: now, heard: self.requests };
         self.idle.push_back(kept);
         self.surplus()
@@ -241,7 +241,7 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
     fn surplus(&mut self) -> Option<K> {
         let needed = self.limits.idle.max(self.waiting.len());
         let kept = (self.idle.len() > needed).then(|| self.idle.pop_front()).flatten()?;
-        self.standing = self.standing.saturating_sub(1);
+        self.standing.remove(&kept.number);
         Some(kept.connection)
     }
 
@@ -254,11 +254,15 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
         self.looking = self.looking.saturating_sub(1);
     }
 
-    /// A request over HTTP/2 has ended.
-    pub(super) fn stream_ended(&mut self, number: Number, now: Instant) {
-        if let Some(shared) = self.shared.as_mut().filter(|shared| shared.number == number) {
-            shared.open = shared.open.saturating_sub(1);
-            shared.since = now;
+    /// A request over HTTP/2 has ended. Whether its connection was for it alone.
+    pub(super) fn stream_ended(&mut self, number: Number, now: Instant) -> bool {
+        match self.shared.as_mut().filter(|shared| shared.number == number) {
+            Some(shared) => {
+                shared.open = shared.open.saturating_sub(1);
+                shared.since = now;
+                false
+            }
+            None => self.standing.contains(&number),
         }
     }
 
@@ -269,13 +273,15 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
         }
     }
 
-    /// A connection that was counted takes no more requests. What was kept of it.
-    pub(super) fn gone(&mut self, number: Number) -> (Option<K>, Option<M>) {
-        self.standing = self.standing.saturating_sub(1);
+    /// A connection takes no more requests. What was kept of it, if it took some until now.
+    pub(super) fn gone(&mut self, number: Number) -> Option<(Option<K>, Option<M>)> {
+        if !self.standing.remove(&number) {
+            return None;
+        }
         let kept = self.idle.iter().position(|kept| kept.number == number);
         let kept = kept.and_then(|at| self.idle.remove(at)).map(|kept| kept.connection);
         let shared = self.shared.take_if(|shared| shared.number == number);
-        (kept, shared.map(|shared| shared.connection))
+        Some((kept, shared.map(|shared| shared.connection)))
     }
 
     /// Nothing was heard in answer to this request until its time was over. What is kept and has
@@ -289,7 +295,9 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
         let Some(limit) = self.limits.idle_timeout else { return (Vec::new(), None) };
         let over = |since: Instant| now.saturating_duration_since(since) >= limit;
         let shared = self.shared.take_if(|shared| shared.open == 0 && over(shared.since));
-        self.standing = self.standing.saturating_sub(usize::from(shared.is_some()));
+        if let Some(shared) = &shared {
+            self.standing.remove(&shared.number);
+        }
         (self.sift(|kept| over(kept.since)), shared.map(|shared| shared.connection))
     }
 
@@ -297,12 +305,14 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
         let mut sifted = Vec::new();
         for _ in 0..self.idle.len() {
             match self.idle.pop_front() {
-                Some(kept) if out(&kept) => sifted.push(kept.connection),
+                Some(kept) if out(&kept) => {
+                    self.standing.remove(&kept.number);
+                    sifted.push(kept.connection);
+                }
                 Some(kept) => self.idle.push_back(kept),
                 None => {}
             }
         }
-        self.standing = self.standing.saturating_sub(sifted.len());
         sifted
     }
 
@@ -316,7 +326,7 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
 
     /// Whether there is nothing to remember but what the server speaks.
     pub(super) fn is_unused(&self) -> bool {
-        self.standing == 0 && self.dials == 0 && self.looking == 0 && self.waiting.is_empty()
+        self.standing.is_empty() && self.dials == 0 && self.looking == 0 && self.waiting.is_empty()
     }
 }
 

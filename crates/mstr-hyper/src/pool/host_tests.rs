@@ -22,6 +22,12 @@ fn host(speaks: Speaks) -> Bench {
     Host::new(speaks, LIMITS)
 }
 
+/// A connection that stands already has given an answer.
+fn answered(host: &mut Bench, number: Number, connection: &'static str) {
+    host.standing.insert(number);
+    assert_eq!(host.returned(number, connection, origin()), None);
+}
+
 fn waits(host: &mut Bench, requests: impl IntoIterator<Item = u32>) {
     requests.into_iter().for_each(|request| host.wait(request));
 }
@@ -38,10 +44,8 @@ fn sends(
 fn http1_makes_a_connection_for_each_request_up_to_the_limit() {
     let mut host = host(Speaks::Http1);
     waits(&mut host, [1, 2, 3]);
-    assert_eq!(host.next(), Some(Step::Dial));
-    assert_eq!(host.dialed_for(), Some(&1));
-    assert_eq!(host.next(), Some(Step::Dial));
-    assert_eq!(host.dialed_for(), Some(&2));
+    assert_eq!(host.next(), Some(Step::Dial(1)));
+    assert_eq!(host.next(), Some(Step::Dial(2)));
     assert_eq!(host.next(), None);
     assert!(host.is_full());
 }
@@ -50,8 +54,8 @@ fn http1_makes_a_connection_for_each_request_up_to_the_limit() {
 fn those_who_wait_are_served_in_their_order_and_before_those_who_come() {
     let mut host = host(Speaks::Http1);
     waits(&mut host, [1, 2]);
-    assert_eq!(host.next(), Some(Step::Dial));
-    assert_eq!(host.next(), Some(Step::Dial));
+    assert_eq!(host.next(), Some(Step::Dial(1)));
+    assert_eq!(host.next(), Some(Step::Dial(2)));
     assert_eq!(host.connected(7, "a", origin()), None);
     assert_eq!(host.take(), None, "others wait");
     assert_eq!(host.next(), sends(1, "a", 1));
@@ -63,7 +67,7 @@ fn those_who_wait_are_served_in_their_order_and_before_those_who_come() {
 #[test]
 fn a_connection_that_nobody_needed_is_used_after_those_that_have_answered() {
     let mut host = Bench::new(Speaks::Http1, Limits { idle: 9, ..LIMITS });
-    host.returned(1, "answered", origin());
+    answered(&mut host, 1, "answered");
     host.connected(2, "new", origin());
     assert_eq!(host.take(), Some((Room::Kept("answered"), 1)));
     assert_eq!(host.take(), Some((Room::Kept("new"), 2)));
@@ -73,33 +77,34 @@ fn a_connection_that_nobody_needed_is_used_after_those_that_have_answered() {
 fn a_dial_that_fails_is_told_to_the_one_it_was_for_or_to_all_who_share_it() {
     let mut host = host(Speaks::Http1);
     waits(&mut host, [1, 2, 3]);
-    assert_eq!(host.next(), Some(Step::Dial));
-    assert_eq!(host.next(), Some(Step::Dial));
-    assert_eq!(host.failed(), [1]);
-    assert_eq!(host.next(), Some(Step::Dial));
+    assert_eq!(host.next(), Some(Step::Dial(1)));
+    assert_eq!(host.next(), Some(Step::Dial(2)));
+    assert_eq!(host.failed(&2, |_| true), [2]);
+    assert_eq!(host.next(), Some(Step::Dial(3)));
 
     let mut host = Bench::new(Speaks::Unknown, LIMITS);
     waits(&mut host, [1, 2, 3]);
-    assert_eq!(host.next(), Some(Step::Dial));
+    assert_eq!(host.next(), Some(Step::Dial(1)));
     assert_eq!(host.next(), None, "one connection for all");
-    assert_eq!(host.failed(), [1, 2, 3]);
+    assert_eq!(host.failed(&1, |other| *other != 2), [1, 3]);
+    assert_eq!(host.next(), Some(Step::Dial(2)));
 }
 
 #[test]
 fn a_dial_that_failed_after_its_request_was_served_is_told_to_nobody() {
     let mut host = host(Speaks::Http1);
     waits(&mut host, [1]);
-    assert_eq!(host.next(), Some(Step::Dial));
-    host.returned(7, "a", origin());
+    assert_eq!(host.next(), Some(Step::Dial(1)));
+    answered(&mut host, 7, "a");
     assert_eq!(host.next(), sends(1, "a", 1));
-    assert!(host.failed().is_empty());
+    assert!(host.failed(&1, |_| true).is_empty());
 }
 
 #[test]
 fn a_dial_that_nobody_waits_for_is_given_up() {
     let mut host = host(Speaks::Http1);
     waits(&mut host, [1, 2]);
-    assert_eq!(host.next(), Some(Step::Dial));
+    assert_eq!(host.next(), Some(Step::Dial(1)));
     assert!(!host.leave(&1), "another needs it");
     assert!(host.leave(&2));
     host.given_up();
@@ -110,7 +115,7 @@ fn a_dial_that_nobody_waits_for_is_given_up() {
 fn http2_shares_one_connection_and_keeps_to_what_the_server_takes() {
     let mut host = Bench::new(Speaks::Http2, Limits { streams: Some(3), ..LIMITS });
     waits(&mut host, [1, 2, 3, 4]);
-    assert_eq!(host.next(), Some(Step::Dial));
+    assert_eq!(host.next(), Some(Step::Dial(1)));
     assert_eq!(host.next(), None);
     assert_eq!(host.connected_shared(7, "h2", origin()), None);
     let shared =
@@ -130,21 +135,22 @@ fn http2_shares_one_connection_and_keeps_to_what_the_server_takes() {
 fn a_connection_that_takes_no_more_requests_makes_room_for_another() {
     let mut host = Bench::new(Speaks::Http2, Limits { connections: Some(1), ..LIMITS });
     waits(&mut host, [1]);
-    assert_eq!(host.next(), Some(Step::Dial));
+    assert_eq!(host.next(), Some(Step::Dial(1)));
     host.connected_shared(7, "first", origin());
     assert!(matches!(host.next(), Some(Step::Send(1, Room::Shared("first", true), 1))));
-    assert_eq!(host.gone(7), (None, Some("first")));
+    assert_eq!(host.gone(7), Some((None, Some("first"))));
+    assert_eq!(host.gone(7), None, "its place is free already");
     waits(&mut host, [2]);
-    assert_eq!(host.next(), Some(Step::Dial));
+    assert_eq!(host.next(), Some(Step::Dial(2)));
 }
 
 #[test]
 fn what_has_been_silent_since_before_a_late_request_is_suspected() {
     let mut host = Bench::new(Speaks::Http1, Limits { idle: 9, connections: None, ..LIMITS });
-    host.returned(1, "before", origin());
-    host.returned(2, "late", origin());
+    answered(&mut host, 1, "before");
+    answered(&mut host, 2, "late");
     let Some((Room::Kept("late"), request)) = host.take() else { panic!("the one used last") };
-    host.returned(3, "after", origin());
+    answered(&mut host, 3, "after");
     assert_eq!(host.suspect(request), ["before"]);
     assert_eq!(host.take(), Some((Room::Kept("after"), 2)));
 }
@@ -155,7 +161,7 @@ fn what_is_kept_for_long_enough_or_too_much_is_let_go() {
     let start = origin();
     for (number, connection) in [(1, "a"), (2, "b")] {
         waits(&mut host, [0]);
-        assert_eq!(host.next(), Some(Step::Dial));
+        assert_eq!(host.next(), Some(Step::Dial(0)));
         host.connected(number, connection, start);
         assert!(matches!(host.next(), Some(Step::Send(..))));
     }
@@ -176,5 +182,34 @@ fn a_kept_connection_that_is_looked_at_is_waited_for() {
     waits(&mut host, [1]);
     assert_eq!(host.next(), None, "it may be usable");
     host.looked();
-    assert_eq!(host.next(), Some(Step::Dial));
+    assert_eq!(host.next(), Some(Step::Dial(1)));
+}
+
+#[test]
+fn what_has_been_let_go_gives_back_no_second_place_and_is_not_kept() {
+    let mut host = Bench::new(Speaks::Http1, Limits { idle: 9, connections: None, ..LIMITS });
+    answered(&mut host, 1, "a");
+    answered(&mut host, 2, "b");
+    assert!(host.take().is_some());
+    assert_eq!(host.suspect(u64::MAX), ["a"]);
+    // Its task ends now.
+    assert_eq!(host.gone(1), None);
+    assert_eq!(host.standing.len(), 1);
+    assert!(host.gone(2).is_some());
+    assert_eq!(host.returned(2, "b", origin()), Some("b"));
+    assert!(host.is_unused());
+}
+
+#[test]
+fn with_nothing_kept_a_connection_over_http2_has_its_place_until_its_request_has_ended() {
+    let limits = Limits { idle: 0, connections: Some(1), ..LIMITS };
+    let mut host = Bench::new(Speaks::Http2, limits);
+    waits(&mut host, [1, 2]);
+    assert_eq!(host.next(), Some(Step::Dial(1)));
+    host.connected_shared(7, "h2", origin());
+    assert!(matches!(host.next(), Some(Step::Send(1, Room::Shared("h2", true), 1))));
+    assert_eq!(host.next(), None, "there is one");
+    assert!(host.stream_ended(7, origin()), "it is of no further use");
+    assert_eq!(host.gone(7), Some((None, None)));
+    assert_eq!(host.next(), Some(Step::Dial(2)));
 }

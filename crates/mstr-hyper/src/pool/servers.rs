@@ -70,7 +70,8 @@ impl State {
             return Ok(&mut self.servers[known]);
         }
         if self.servers.len() >= REMEMBERED {
-            self.servers.retain(|server| !server.host.is_unused());
+            self.servers
+                .retain(|server| !server.host.is_unused() || !server.connections.is_empty());
         }
         let unusable = || order.terms.peer.failure(TransportErrorKind::Config, Stage::Connecting);
         let mut parts = uri.clone().into_parts();

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use http::Uri;
-use mstr_core::TransportError;
+use mstr_core::{TransportError, TransportErrorKind as Kind};
 
 use super::clock::{Clock, NEVER};
 use super::connection::{Connection, Owner};
@@ -39,6 +39,12 @@ pub(super) struct Shared {
     state: Mutex<State>,
     numbers: AtomicU64,
 }
+
+/// Where a request can go.
+type Place = Room<Kept, Arc<Connection>>;
+
+/// What has waited longest, where it can go, and its place among the requests.
+type First = (Waiter, Place, u64);
 
 /// What became of a request that was to be sent.
 pub(super) enum Begun {
@@ -98,7 +104,7 @@ impl Shared {
                 Vec::new()
             };
             drop(state);
-            stale.into_iter().for_each(discard);
+            drop(stale);
             self.clock.wake_by(until);
             self.go_on(id);
             return Ok(Begun::Waits(id, waiter));
@@ -111,34 +117,35 @@ impl Shared {
     fn place(
         self: &Arc<Self>,
         id: HostId,
-        room: Room<Kept, Arc<Connection>>,
+        room: Place,
         number: u64,
         order: Order,
         kept: bool,
     ) -> Result<Arc<Exchange>, Order> {
         let until = order.terms.until;
+        // One that was made for this request and is closed already tells of its server: making
+        // another would go on for ever.
+        let look = |connection: &Connection| match kept || connection.is_used() {
+            true => connection.lookout.look(),
+            false => Arrived::Nothing,
+        };
         let exchange = match room {
-            Room::Kept((connection, sender)) => {
-                // One that was made for this request and is closed already tells of its server:
-                // making another would go on for ever.
-                let looks = kept || connection.is_used();
-                match if looks { connection.lookout.look() } else { Arrived::Nothing } {
-                    Arrived::Nothing => connection.send(sender, order, number),
-                    Arrived::End => {
-                        drop(sender);
-                        self.retire(&connection);
-                        return Err(order);
-                    }
-                    Arrived::Bytes => {
-                        self.with(id, |server| server.host.look());
-                        connection.leave(sender, true, NEVER);
-                        return Err(order);
-                    }
+            Room::Kept((connection, sender)) => match look(&connection) {
+                Arrived::Nothing => connection.send(sender, order, number),
+                Arrived::End => {
+                    drop(sender);
+                    self.retire(&connection);
+                    return Err(order);
                 }
-            }
+                Arrived::Bytes => {
+                    self.with(id, |server| server.host.look());
+                    connection.leave(sender, true, NEVER);
+                    return Err(order);
+                }
+            },
             Room::Shared(connection, alone) => {
                 // While others are under way its reader reads whatever comes.
-                if alone && connection.lookout.look() == Arrived::End {
+                if alone && look(&connection) == Arrived::End {
                     self.retire(&connection);
                     return Err(order);
                 }
@@ -162,8 +169,8 @@ impl Shared {
     /// Does what is to be done next for a server, until there is nothing.
     pub(super) fn go_on(self: &Arc<Self>, id: HostId) {
         enum Do {
-            Send(Waiter, Room<Kept, Arc<Connection>>, u64),
-            Dial(u64, Uri, Option<Duration>),
+            Send(Waiter, Place, u64),
+            Dial(u64, Uri, Waiter),
             Stop(bool),
         }
         // What is carried out may come back here.
@@ -174,10 +181,7 @@ impl Shared {
         loop {
             let next = self.with(id, |server| match server.host.next() {
                 Some(Step::Send(waiter, room, number)) => Do::Send(waiter, room, number),
-                Some(Step::Dial) => {
-                    let limit = server.host.dialed_for().and_then(Waiter::connect_timeout);
-                    Do::Dial(self.number(), server.address.clone(), limit)
-                }
+                Some(Step::Dial(waiter)) => Do::Dial(self.number(), server.address.clone(), waiter),
                 None if std::mem::take(&mut server.again) => Do::Stop(false),
                 None => {
                     server.going_on = false;
@@ -186,8 +190,8 @@ impl Shared {
             });
             match next {
                 Some(Do::Send(waiter, room, number)) => self.serve(id, &waiter, room, number),
-                Some(Do::Dial(number, address, limit)) => {
-                    self.dial(id, number, address, limit);
+                Some(Do::Dial(number, address, waiter)) => {
+                    self.dial(id, number, address, waiter);
                 }
                 Some(Do::Stop(false)) => {}
                 Some(Do::Stop(true)) | None => break,
@@ -198,13 +202,7 @@ impl Shared {
         }
     }
 
-    fn serve(
-        self: &Arc<Self>,
-        id: HostId,
-        waiter: &Waiter,
-        room: Room<Kept, Arc<Connection>>,
-        number: u64,
-    ) {
+    fn serve(self: &Arc<Self>, id: HostId, waiter: &Waiter, room: Place, number: u64) {
         let Some(order) = waiter.serve() else {
             match room {
                 Room::Kept((connection, sender)) => {
@@ -223,18 +221,27 @@ impl Shared {
             Err(order) => {
                 if waiter.put_back(order) {
                     self.with(id, |server| server.host.wait_first(waiter.clone()));
+                    // The keeper may have come by when it was not in line.
+                    self.clock.wake_by(waiter.until());
                 }
             }
         }
     }
 
-    fn dial(self: &Arc<Self>, id: HostId, number: u64, to: Uri, limit: Option<Duration>) {
+    fn serve_first(self: &Arc<Self>, id: HostId, first: Option<First>) {
+        if let Some((waiter, room, number)) = first {
+            self.serve(id, &waiter, room, number);
+        }
+    }
+
+    fn dial(self: &Arc<Self>, id: HostId, number: u64, to: Uri, waiter: Waiter) {
         // Known before it begins: it may have ended when `dial` returns.
         if self.with(id, |server| server.dials.push((number, None))).is_none() {
             return;
         }
         let shared = Arc::clone(self);
-        let tell = move |outcome| shared.dialed(id, number, outcome);
+        let limit = waiter.connect_timeout();
+        let tell = move |outcome| shared.dialed(id, number, &waiter, outcome);
         let handle = dial(Arc::clone(&self.settings), to, limit, tell);
         self.with(id, |server| {
             if let Some(dial) = server.dials.iter_mut().find(|(dial, _)| *dial == number) {
@@ -244,7 +251,13 @@ impl Shared {
     }
 
     /// A dial has ended. One that was given up is none of ours any longer.
-    fn dialed(self: &Arc<Self>, id: HostId, number: u64, outcome: Result<Made, TransportError>) {
+    fn dialed(
+        self: &Arc<Self>,
+        id: HostId,
+        number: u64,
+        waiter: &Waiter,
+        outcome: Result<Made, TransportError>,
+    ) {
         let known = self.with(id, |server| {
             let before = server.dials.len();
             server.dials.retain(|(dial, _)| *dial != number);
@@ -256,8 +269,13 @@ impl Shared {
         match outcome {
             Ok(made) => self.connected(id, made),
             Err(error) => {
-                let told = self.with(id, |server| server.host.failed()).unwrap_or_default();
-                for waiter in told {
+                // Those who have more time than the one it was made for try for themselves.
+                let limit = waiter.connect_timeout().filter(|_| error.kind() == Kind::Timeout);
+                let concerns = |other: &Waiter| {
+                    limit.is_none_or(|limit| other.connect_timeout().is_some_and(|it| it <= limit))
+                };
+                let told = self.with(id, |server| server.host.failed(waiter, concerns));
+                for waiter in told.unwrap_or_default() {
                     waiter.fail(error.clone());
                 }
             }
@@ -265,6 +283,8 @@ impl Shared {
         self.go_on(id);
     }
 
+    /// A connection stands. It is driven once it has a request, if one waits for it: should it be
+    /// closed already, that request hears of it.
     fn connected(self: &Arc<Self>, id: HostId, Made { lookout, protocol }: Made) {
         let number = self.number();
         let now = self.clock.now();
@@ -282,15 +302,19 @@ impl Shared {
             Protocol::Http1(sender, io) => {
                 let kept = (Arc::clone(&connection), sender);
                 let surplus = server.host.connected(number, kept, now);
+                let first = server.host.first();
                 drop(state);
-                surplus.into_iter().for_each(discard);
+                drop(surplus);
+                self.serve_first(id, first);
                 connection.drive_http1(runtime, io);
             }
             Protocol::Http2(sender, io) => {
                 connection.open(sender);
                 let before = server.host.connected_shared(number, Arc::clone(&connection), now);
+                let first = server.host.first();
                 drop(state);
-                before.iter().for_each(discard_shared);
+                before.iter().for_each(|before| before.close());
+                self.serve_first(id, first);
                 connection.drive_http2(runtime, io);
             }
         }
@@ -321,20 +345,24 @@ impl Shared {
     fn stream_ended(self: &Arc<Self>, connection: &Arc<Connection>) {
         connection.mark_used();
         let now = self.clock.now();
-        let waited_for = self.with(connection.host, |server| {
-            server.host.stream_ended(connection.number, now);
-            server.host.is_waited_for()
+        let ended = self.with(connection.host, |server| {
+            let alone = server.host.stream_ended(connection.number, now);
+            (alone, server.host.is_waited_for())
         });
+        let Some((alone, waited_for)) = ended else { return };
+        if alone {
+            self.retire(connection);
+        }
         self.keep_until_expiry(now);
-        if waited_for == Some(true) {
+        if waited_for {
             self.go_on(connection.host);
         }
     }
 
     /// A connection takes no more requests. Those that go on over HTTP/2 are not touched.
     fn retire(self: &Arc<Self>, connection: &Arc<Connection>) {
-        if connection.uncount() {
-            let kept = self.with(connection.host, |server| server.host.gone(connection.number));
+        let gone = self.with(connection.host, |server| server.host.gone(connection.number));
+        if let Some(kept) = gone.flatten() {
             drop(kept);
             self.go_on(connection.host);
         }
@@ -346,7 +374,7 @@ impl Shared {
     fn fell_silent(self: &Arc<Self>, connection: &Arc<Connection>, request: u64) {
         self.retire(connection);
         let silent = self.with(connection.host, |server| server.host.suspect(request));
-        silent.into_iter().flatten().for_each(discard);
+        drop(silent);
     }
 
     /// A request waits no longer.
@@ -386,8 +414,8 @@ impl Shared {
                 server.host.expires().map_or(next, |expires| next.min(self.clock.nanos(expires)));
         }
         drop(state);
-        stale.into_iter().for_each(discard);
-        stale_shared.iter().for_each(discard_shared);
+        drop(stale);
+        stale_shared.iter().for_each(|it| it.close());
         for (id, waiter) in late {
             waiter.lapse();
             self.left(id, &waiter);
@@ -429,7 +457,7 @@ impl Shared {
             }
         }
         drop(state);
-        kept.into_iter().for_each(discard);
+        drop(kept);
         for (_, dial) in dials {
             if let Some(dial) = dial {
                 dial.abort();
@@ -447,23 +475,23 @@ impl Owner for Shared {
         if looked {
             server.host.looked();
         }
-        let (surplus, waited_for) = if closed || !connection.is_counted() {
-            (Some((Arc::clone(connection), sender)), false)
-        } else {
-            let kept = (Arc::clone(connection), sender);
-            let surplus = server.host.returned(connection.number, kept, now);
-            (surplus, server.host.is_waited_for())
+        let kept = (Arc::clone(connection), sender);
+        let surplus = match closed {
+            true => Some(kept),
+            false => server.host.returned(connection.number, kept, now),
         };
+        let waited_for = server.host.is_waited_for();
         drop(state);
-        surplus.into_iter().for_each(discard);
+        drop(surplus);
         self.keep_until_expiry(now);
         if waited_for {
             self.go_on(connection.host);
         }
     }
 
-    fn looked(&self, connection: &Connection) {
+    fn looked(self: Arc<Self>, connection: &Connection) {
         self.with(connection.host, |server| server.host.looked());
+        self.go_on(connection.host);
     }
 
     fn allow(self: Arc<Self>, connection: &Arc<Connection>, streams: usize) {
@@ -483,12 +511,17 @@ impl Owner for Shared {
         }
         match (sender, how) {
             (Some(sender), How::Whole) => self.give_back(&connection, sender),
-            (Some(sender), How::Silent | How::Broken) => {
+            (Some(sender), How::Silent | How::Closed | How::Broken) => {
                 drop(sender);
                 self.retire(&connection);
             }
+            (None, How::Closed) => self.retire(&connection),
             (None, _) => self.stream_ended(&connection),
         }
+    }
+
+    fn closed(self: Arc<Self>, connection: &Arc<Connection>) {
+        self.retire(connection);
     }
 
     fn ended(self: Arc<Self>, connection: &Arc<Connection>) {
@@ -502,17 +535,11 @@ impl Owner for Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         self.clock.end();
+        // Nobody holds an answer any longer: what is still written is for nobody.
+        for server in &lock(&self.state).servers {
+            server.connections.iter().for_each(|connection| connection.end());
+        }
     }
-}
-
-fn discard((connection, sender): Kept) {
-    connection.uncount();
-    drop(sender);
-}
-
-fn discard_shared(connection: &Arc<Connection>) {
-    connection.uncount();
-    connection.close();
 }
 
 /// What a caller holds of a request that waits. Its place is lost when this is dropped.

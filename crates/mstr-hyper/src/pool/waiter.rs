@@ -1,6 +1,6 @@
 //! A request that waits for a connection.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -80,28 +80,34 @@ impl Waiter {
 
     /// Its time is over.
     pub(super) fn lapse(&self) {
-        let late = match &lock(&self.0).stage {
-            Stage::InLine(order) => order.terms.late(),
-            _ => return,
-        };
-        self.fail(late);
+        self.give_up(Terms::late);
     }
 
     /// The runtime has shut down.
     pub(super) fn strand(&self) {
-        let stranded = match &lock(&self.0).stage {
-            Stage::InLine(order) => order.terms.stranded(),
-            _ => return,
-        };
-        self.fail(stranded);
+        self.give_up(Terms::stranded);
+    }
+
+    /// Fails it while it is in line. One that is being sent meanwhile is not touched.
+    fn give_up(&self, error: impl FnOnce(&Terms) -> TransportError) {
+        let waiting = lock(&self.0);
+        let Stage::InLine(order) = &waiting.stage else { return };
+        let error = error(&order.terms);
+        Self::replace(waiting, Stage::Failed(error));
     }
 
     /// Returns what nobody waits for.
     fn settle(&self, stage: Stage) -> Option<Stage> {
-        let mut waiting = lock(&self.0);
+        let waiting = lock(&self.0);
         if matches!(waiting.stage, Stage::Left) {
             return Some(stage);
         }
+        Self::replace(waiting, stage);
+        None
+    }
+
+    /// Unlocks before a body is dropped or a caller is woken: both may come back here.
+    fn replace(mut waiting: MutexGuard<'_, Place>, stage: Stage) {
         let before = std::mem::replace(&mut waiting.stage, stage);
         let waker = waiting.waker.take();
         drop(waiting);
@@ -109,7 +115,6 @@ impl Waiter {
         if let Some(waker) = waker {
             waker.wake();
         }
-        None
     }
 
     pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<Arc<Exchange>, TransportError>> {
@@ -127,7 +132,9 @@ impl Waiter {
 
     /// Nobody waits any longer. What it has been given meanwhile.
     pub(super) fn leave(&self) -> Option<Arc<Exchange>> {
-        match std::mem::replace(&mut lock(&self.0).stage, Stage::Left) {
+        // Unlocked before the rest is dropped: a body may be another answer of this pool.
+        let before = std::mem::replace(&mut lock(&self.0).stage, Stage::Left);
+        match before {
             Stage::Sent(exchange) => Some(exchange),
             _ => None,
         }

@@ -1,15 +1,21 @@
 //! Small servers on loopback, one thread a connection.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+use std::convert::Infallible;
+use std::future::Future;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use http::Request;
-use mstr_core::{Body, RequestContext};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Frame;
+use mstr_core::{Body, RequestContext, TransportError};
 
 /// A server that treats each connection with `handle`, which is told its number from 0.
 pub(crate) fn serve(handle: impl Fn(TcpStream, usize) + Send + Sync + 'static) -> SocketAddr {
@@ -106,4 +112,88 @@ pub(crate) fn now() -> Instant {
 #[expect(clippy::disallowed_methods, reason = "loopback tests run in real time")]
 pub(crate) fn pause(length: Duration) {
     thread::sleep(length);
+}
+
+/// A server of HTTP/2 that counts its connections: all of them, and those that are open.
+pub(crate) struct Http2 {
+    pub(crate) url: String,
+    pub(crate) connections: Arc<AtomicUsize>,
+    pub(crate) open: Arc<AtomicUsize>,
+}
+
+impl Http2 {
+    /// Answers the path of a request, and takes so many of them at a time on a connection.
+    pub(crate) async fn new<F>(
+        streams: u32,
+        answer: impl Fn(String) -> F + Clone + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Body> + Send + 'static,
+    {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let connections = Arc::new(AtomicUsize::new(0));
+        let open = Arc::new(AtomicUsize::new(0));
+        let (counted, opened) = (Arc::clone(&connections), Arc::clone(&open));
+        tokio::task::spawn(async move {
+            loop {
+                let io = hyper_util::rt::TokioIo::new(listener.accept().await.unwrap().0);
+                counted.fetch_add(1, Ordering::SeqCst);
+                opened.fetch_add(1, Ordering::SeqCst);
+                let answer = answer.clone();
+                let service = hyper::service::service_fn(move |request: Request<_>| {
+                    let answered = answer(request.uri().path().to_owned());
+                    async move {
+                        drop::<Request<hyper::body::Incoming>>(request);
+                        Ok::<_, Infallible>(Response::new(answered.await))
+                    }
+                });
+                let executor = hyper_util::rt::TokioExecutor::new();
+                let mut builder = hyper::server::conn::http2::Builder::new(executor);
+                builder.max_concurrent_streams(streams);
+                let opened = Arc::clone(&opened);
+                tokio::task::spawn(async move {
+                    let _ended = builder.serve_connection(io, service).await;
+                    opened.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        Self { url, connections, open }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+}
+
+pub(crate) fn within(request: Request<Body>, limit: Duration) -> Request<Body> {
+    with_context(request, |context| context.deadline = Some(now() + limit))
+}
+
+pub(crate) async fn text(answer: Result<Response<Body>, TransportError>) -> String {
+    let bytes = answer.unwrap().into_body().collect(usize::MAX).await.unwrap();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Polls a future that cannot be ready, so that it has begun.
+pub(crate) fn begin<F: Future>(future: Pin<&mut F>) {
+    assert!(future.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+}
+
+/// A body that begins and does not end.
+pub(crate) struct Endless(pub(crate) Option<&'static str>);
+
+impl http_body::Body for Endless {
+    type Data = Bytes;
+    type Error = TransportError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
+        match self.0.take() {
+            Some(text) => Poll::Ready(Some(Ok(Frame::data(text.into())))),
+            None => Poll::Pending,
+        }
+    }
 }
