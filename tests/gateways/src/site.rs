@@ -160,3 +160,33 @@ fn mark(entry: &Entry) -> Option<&str> {
     }
     entry.path.strip_prefix(MARKS)?.strip_prefix('/')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::way::{Settings, Way};
+
+    /// Writes the same mark twice, as a client does that repeats what it must not, and one that it
+    /// then takes for failed, and does not log out.
+    #[test]
+    fn a_post_that_is_carried_out_twice_and_a_session_that_is_left_are_seen() {
+        let site = Site::start(1).unwrap();
+        let url = format!("http://{}{LIBRARY}", site.addresses()[0]);
+        let connection = Way::HyperThreads.blocking(&url, &Settings::default()).unwrap();
+        for mark in ["twice", "twice", "failed"] {
+            connection.post(format!("{MARKS}/{mark}")).json(&json!({})).send().unwrap();
+        }
+        let mut tally = Tally::default();
+        tally.posted.extend(["twice", "never"].map(str::to_owned));
+        let error = connection.get("/nowhere").send().unwrap_err();
+        tally.failures.push(crate::tally::Failure::new(Method::POST, "failed", &error));
+        let evidence = site.evidence(&tally);
+        assert_eq!(
+            (evidence.doubled, evidence.invented),
+            (vec!["twice".into()], vec!["never".into()])
+        );
+        assert_eq!((evidence.unanswered, evidence.left), (1, 1));
+        connection.close();
+        assert_eq!(site.evidence(&Tally::default()).left, 0);
+    }
+}

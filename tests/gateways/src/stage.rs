@@ -1,5 +1,6 @@
 //! What a situation is played with.
 
+use mstr::fake::Purpose;
 use tokio::runtime::Handle;
 
 use crate::gateways::{Gateway, Installed, Setting};
@@ -19,6 +20,17 @@ pub(crate) struct Stage<'i> {
 pub(crate) struct Played {
     pub(crate) site: Site,
     pub(crate) tally: Tally,
+}
+
+impl Played {
+    /// With so many logins: one more says that a session was taken for lost.
+    pub(crate) fn with_logins(expected: usize, site: Site, mut tally: Tally) -> Self {
+        let logins = site.count(Purpose::Login);
+        if logins != expected {
+            tally.complain(format!("there were {logins} logins instead of {expected}"));
+        }
+        Self { site, tally }
+    }
 }
 
 impl Stage<'_> {

@@ -16,6 +16,6 @@ pub(super) fn play<'s>(stage: &'s Stage<'s>) -> BoxFuture<'s, Outcome<Played>> {
         let settings = Settings { connections: Some(4), ..Settings::default() };
         let plan = Plan::new(16, 10);
         let tally = stage.session(&gateway.url(), &settings, plan, Stop::default()).await?;
-        Ok(Played { site, tally })
+        Ok(Played::with_logins(1, site, tally))
     })
 }

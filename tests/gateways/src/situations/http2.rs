@@ -24,5 +24,5 @@ async fn speak(stage: &Stage<'_>, setting: Setting) -> Outcome<Played> {
     let settings = Settings { roots: Some(gateway.authority()), ..Settings::default() };
     let plan = Plan { front: Some("HTTP/2.0"), ..Plan::new(12, 40) };
     let tally = stage.session(&gateway.https_url(), &settings, plan, Stop::default()).await?;
-    Ok(Played { site, tally })
+    Ok(Played::with_logins(1, site, tally))
 }

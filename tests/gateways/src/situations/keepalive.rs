@@ -19,7 +19,7 @@ pub(super) fn play<'s>(stage: &'s Stage<'s>) -> BoxFuture<'s, Outcome<Played>> {
         let plan = Plan { pause, ..Plan::new(8, 4 * BURST) };
         let settings = Settings::default();
         let tally = stage.session(&gateway.url(), &settings, plan, Stop::default()).await?;
-        Ok(Played { site, tally })
+        Ok(Played::with_logins(1, site, tally))
     })
 }
 

@@ -18,6 +18,6 @@ pub(super) fn play<'s>(stage: &'s Stage<'s>) -> BoxFuture<'s, Outcome<Played>> {
         let mut tally = stage.session(&gateway.url(), &settings, plan, Stop::default()).await?;
         let (calls, failed) = (tally.calls(), tally.failures.len());
         tally.expect(0 < failed && failed < calls, "some calls succeed and some fail");
-        Ok(Played { site, tally })
+        Ok(Played::with_logins(1, site, tally))
     })
 }

@@ -22,11 +22,11 @@ const PROXIED: &str = "everything succeeds; over isahc, POSTs may meet the closi
 pub(crate) const SITUATIONS: &[Situation] = &[
     Situation {
         name: "short keep-alive",
-        expected: "every GET succeeds; a POST may meet the closing of its connection, two at most",
+        expected: "every GET succeeds; a POST may meet the closing of its connection, four at most",
         on: REVERSE,
         ways: Way::ALL,
         may_fail: is_interrupted_post,
-        at_most: |_| 2,
+        at_most: |_| 4,
         play: keepalive::play,
     },
     Situation {
@@ -50,11 +50,11 @@ pub(crate) const SITUATIONS: &[Situation] = &[
     Situation {
         name: "HTTP/2, 20 requests a connection",
         expected: "everything succeeds, in HTTP/2; over isahc, each of 24 connections may end with \
-                   two POSTs cut off",
+                   four POSTs cut off",
         on: &[Nginx],
         ways: Way::TASKS,
         may_fail: is_interrupted_post,
-        at_most: |way| if way.is_isahc() { 48 } else { 0 },
+        at_most: |way| if way.is_isahc() { 96 } else { 0 },
         play: http2::play_short,
     },
     Situation {

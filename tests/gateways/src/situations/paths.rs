@@ -17,6 +17,6 @@ pub(super) fn play<'s>(stage: &'s Stage<'s>) -> BoxFuture<'s, Outcome<Played>> {
         let plan = Plan::new(4, 20);
         let mut tally = stage.session(&gateway.url(), &settings, plan, Stop::default()).await?;
         tally.expect(site.refused() == 0, "the session's cookies are sent");
-        Ok(Played { site, tally })
+        Ok(Played::with_logins(1, site, tally))
     })
 }

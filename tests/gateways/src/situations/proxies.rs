@@ -15,7 +15,7 @@ pub(super) fn play_http<'s>(stage: &'s Stage<'s>) -> BoxFuture<'s, Outcome<Playe
         let site = Site::start(1)?;
         let gateway = stage.gateway(Setting::Plain, &site)?;
         let tally = through(stage, &site, &proxy("", &gateway.address()), None).await?;
-        Ok(Played { site, tally })
+        Ok(Played::with_logins(1, site, tally))
     })
 }
 
@@ -24,7 +24,7 @@ pub(super) fn play_https<'s>(stage: &'s Stage<'s>) -> BoxFuture<'s, Outcome<Play
         let (site, roots) = Site::with_tls()?;
         let gateway = stage.gateway(Setting::Plain, &site)?;
         let tally = through(stage, &site, &proxy("", &gateway.address()), Some(roots)).await?;
-        Ok(Played { site, tally })
+        Ok(Played::with_logins(1, site, tally))
     })
 }
 
@@ -53,7 +53,7 @@ pub(super) fn play_password<'s>(stage: &'s Stage<'s>) -> BoxFuture<'s, Outcome<P
         all.extend(other.complaints);
         let mut failures = tally.failures;
         failures.extend(other.failures);
-        Ok(Played { site, tally: Tally { complaints: all, failures, ..other } })
+        Ok(Played::with_logins(1, site, Tally { complaints: all, failures, ..other }))
     })
 }
 
@@ -64,7 +64,7 @@ pub(super) fn play_no_tunnels<'s>(stage: &'s Stage<'s>) -> BoxFuture<'s, Outcome
         let mut tally = Tally::default();
         let proxy = proxy("", &gateway.address());
         refused(stage, &site, &proxy, Some(roots), &[ErrorKind::Connect], &mut tally).await?;
-        Ok(Played { site, tally })
+        Ok(Played::with_logins(0, site, tally))
     })
 }
 

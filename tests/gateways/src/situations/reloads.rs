@@ -47,5 +47,5 @@ async fn reloads(stage: &Stage<'_>, setting: Setting) -> Outcome<Played> {
     };
     let (tally, reloaded) = join(calling, reloading).await;
     reloaded?;
-    Ok(Played { site, tally: tally? })
+    Ok(Played::with_logins(1, site, tally?))
 }
