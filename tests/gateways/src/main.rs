@@ -32,7 +32,7 @@ use situations::{SITUATIONS, Situation};
 use stage::Stage;
 
 /// Longer than any situation takes: what is not over by then hangs.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 /// So many runs at a time: most of each is waiting.
 const AT_A_TIME: usize = 4;
 

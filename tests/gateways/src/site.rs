@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::Method;
+use http::{Method, StatusCode};
 use mstr::fake::loopback::{Authority, HttpServer, ServerTls};
 use mstr::fake::{EndpointRequest, Entry, Purpose, Server};
 use serde_json::{Value, json};
@@ -102,8 +102,26 @@ impl Site {
 
     /// How many requests were refused for want of a session.
     pub(crate) fn refused(&self) -> usize {
-        let refused = |entry: &&Entry| entry.status == Some(http::StatusCode::UNAUTHORIZED);
+        let refused = |entry: &&Entry| entry.status == Some(StatusCode::UNAUTHORIZED);
         self.look(|entries| entries.iter().filter(refused).count())
+    }
+
+    /// What was asked about sessions, and what was refused for want of one; with the milliseconds.
+    pub(crate) fn story_of_sessions(&self) -> String {
+        self.look(|entries| {
+            let begun = entries.first().map(|entry| entry.at);
+            let told = entries.iter().filter(|entry| {
+                entry.purpose != Purpose::Call || entry.status == Some(StatusCode::UNAUTHORIZED)
+            });
+            let told = told.map(|entry| {
+                let after = begun.map(|begun| entry.at.duration_since(begun).as_millis());
+                let status = entry.status.map_or(0, |status| status.as_u16());
+                let session = entry.session.map(|number| format!(" in {number}"));
+                let (path, session) = (&entry.path, session.unwrap_or_default());
+                format!("{} {} {path}{session}: {status}", after.unwrap_or(0), entry.method)
+            });
+            told.collect::<Vec<_>>().join(", ")
+        })
     }
 
     pub(crate) fn evidence(&self, tally: &Tally) -> Evidence {

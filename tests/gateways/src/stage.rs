@@ -27,7 +27,8 @@ impl Played {
     pub(crate) fn with_logins(expected: usize, site: Site, mut tally: Tally) -> Self {
         let logins = site.count(Purpose::Login);
         if logins != expected {
-            tally.complain(format!("there were {logins} logins instead of {expected}"));
+            let story = site.story_of_sessions();
+            tally.complain(format!("there were {logins} logins instead of {expected}: {story}"));
         }
         Self { site, tally }
     }

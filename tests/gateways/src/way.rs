@@ -16,7 +16,7 @@ use crate::outcome::{Outcome, Told};
 use crate::site::USER;
 
 /// How long one call may take, with all its attempts.
-const TOTAL: Duration = Duration::from_secs(8);
+const TOTAL: Duration = Duration::from_secs(20);
 
 /// Which transport a session goes over.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -115,7 +115,7 @@ impl Settings {
 
 /// With limits that tell what hangs from what is slow.
 fn described(builder: Builder<NoTransport>) -> Builder<NoTransport> {
-    let limits = Timeouts::new().attempt(Duration::from_secs(4)).total(Some(TOTAL));
+    let limits = Timeouts::new().attempt(Duration::from_secs(10)).total(Some(TOTAL));
     builder.standard(USER.0, USER.1).timeouts(limits)
 }
 

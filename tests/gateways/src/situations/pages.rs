@@ -68,7 +68,7 @@ async fn meet(
         Method::POST => connection.post(path).body("x".repeat(size)),
         _ => connection.get(path),
     };
-    request.timeout(Duration::from_secs(4)).send().await.map(drop)
+    request.timeout(Duration::from_secs(10)).send().await.map(drop)
 }
 
 fn judge(tally: &mut Tally, what: &str, outcome: Result<(), Error>, kind: ErrorKind) {
