@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use crate::cli::Ci;
 use crate::command::{Outcome, cargo, rules, run};
 use crate::gates::{
-    clippy, deny, docs, external_types, interop, minimal, msrv, old_http, platforms, quickstart,
-    spelling,
+    clippy, deny, docs, external_types, gateways, interop, minimal, msrv, old_http, platforms,
+    quickstart, spelling,
 };
 use crate::passed::Check;
 use crate::tools::{DENY, TYPOS, Tool, version};
@@ -78,6 +78,7 @@ const STEPS: &[Step] = &[
         .needs(CLIPPY),
     step(Part::Builds, "platforms", "a check for Windows and macOS", platforms::check),
     step(Part::Rest, "interop", "Python clients against the fake server", interop::check),
+    step(Part::Rest, "gateways", "sessions through gateways of others", gateways::check),
     step(Part::Rest, "isahc-rustls", "isahc with rustls, not OpenSSL", test::isahc_rustls),
     step(Part::Rest, "costs", "what a request costs over a socket", bench::costs),
     step(Part::Rest, "docs", "the documentation, with warnings denied", docs::check),

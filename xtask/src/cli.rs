@@ -50,6 +50,12 @@ pub(crate) enum Command {
     Docs,
     /// Whose types the published crates show, against an allow-list
     ExternalTypes,
+    /// Sessions through nginx, HAProxy, Apache httpd, Squid and tinyproxy, as far as they are here
+    Gateways {
+        /// Only what has this in its name, such as "nginx", "reloads" or "isahc, blocking"
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+    },
     /// Python clients against the fake server: the vendor's and plain requests
     Interop,
     /// Every case of both test suites on every backend, as tables

@@ -2,7 +2,9 @@
 
 use crate::command::{Outcome, cargo};
 use crate::gates::msrv;
-use crate::tools::{ALL, NEXTEST, OPENSSL, TYPOS, Tool, first_number, has_openssl, version};
+use crate::tools::{
+    ALL, GATEWAYS, NEXTEST, OPENSSL, TYPOS, Tool, first_number, gateways, has_openssl, version,
+};
 
 /// What was found of one thing.
 #[derive(Debug, Eq, PartialEq)]
@@ -35,6 +37,7 @@ pub(crate) fn run() -> Outcome {
     ];
     findings.extend(ALL.into_iter().map(tool));
     findings.push(python());
+    findings.push(found_gateways());
     println!("{:<28} {:<42} found", "what", "needed by");
     for Examination { what, needed_by, finding } in &findings {
         println!("{what:<28} {needed_by:<42} {}", shown(finding));
@@ -126,6 +129,14 @@ fn python() -> Examination {
         None => Finding::Skipped(how.into()),
     };
     Examination { what: "Python with venv", needed_by: "ci (interop)", finding }
+}
+
+fn found_gateways() -> Examination {
+    let finding = match gateways() {
+        found if found.is_empty() => Finding::Skipped(GATEWAYS.into()),
+        found => Finding::Present(found.join(", ")),
+    };
+    Examination { what: "gateways and proxies", needed_by: "ci (gateways)", finding }
 }
 
 const PROBE: &str = "import ensurepip, platform, venv; print(platform.python_version())";

@@ -49,6 +49,7 @@ fn run(command: Command) -> Outcome {
         Command::ExternalTypes => gates::external_types::check(),
         Command::Generate { check: true } => generate::check(),
         Command::Generate { check: false } => generate::write(),
+        Command::Gateways { name } => gates::gateways::check_some(name.as_deref()),
         Command::Interop => gates::interop::check(),
         Command::Matrix => command::run(&mut command::cargo(&format!(
             "run --locked --quiet {} --bin matrix",

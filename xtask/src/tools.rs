@@ -104,6 +104,19 @@ pub(crate) fn first_number(answer: &[u8]) -> String {
     number.unwrap_or_default().split(end).next().unwrap_or_default().to_owned()
 }
 
+/// How to get the gateways and proxies that `cargo xtask gateways` starts.
+pub(crate) const GATEWAYS: &str = "apt-get install nginx haproxy apache2 squid tinyproxy";
+
+/// Those of them that are here, in the path or where the administrator's programs are.
+pub(crate) fn gateways() -> Vec<&'static str> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = || std::env::split_paths(&path).chain(["/usr/sbin".into()]);
+    ["nginx", "haproxy", "apache2", "squid", "tinyproxy"]
+        .into_iter()
+        .filter(|name| folders().any(|folder| folder.join(name).is_file()))
+        .collect()
+}
+
 /// Which TLS library libcurl is built with here.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Tls {

@@ -5,6 +5,7 @@ mod copy;
 pub(crate) mod deny;
 pub(crate) mod docs;
 pub(crate) mod external_types;
+pub(crate) mod gateways;
 pub(crate) mod interop;
 pub(crate) mod minimal;
 pub(crate) mod msrv;
