@@ -45,9 +45,11 @@ pub(crate) fn proxy_failed(proxy: &Proxy, doing: &str, error: BoxError) -> Trans
 
 /// A proxy has answered with this status instead of passing on. The server has seen nothing.
 pub(crate) fn refused(proxy: &Proxy, status: StatusCode) -> TransportError {
-    match status {
-        StatusCode::PROXY_AUTHENTICATION_REQUIRED => proxy.refused_credentials(status),
-        _ => proxy.refused(status),
+    // What a client is told to do later, or may do again.
+    let passes = matches!(status.as_u16(), 408 | 421 | 425 | 429);
+    match status.is_client_error() && !passes {
+        true => proxy.refused_for_good(status),
+        false => proxy.refused(status),
     }
 }
 

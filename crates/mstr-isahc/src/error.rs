@@ -38,7 +38,7 @@ pub(crate) fn classify(
         let why = "it said no, or cannot be reached; libcurl does not tell which";
         return match proxy.credentials() {
             // If the password is wrong, trying again locks the account.
-            Some(_) => proxy.refused_credentials(format!("{why} (check user and password)")),
+            Some(_) => proxy.refused_for_good(format!("{why} (check user and password)")),
             None => proxy.refused(why),
         }
         .with_source(error);

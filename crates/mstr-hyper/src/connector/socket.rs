@@ -32,6 +32,8 @@ struct Shared {
     arrived: bool,
     reader: Option<Waker>,
     streak: u32,
+    /// The other side takes no more. What it has said may still have to be read.
+    deaf: bool,
 }
 
 /// The same connection, seen from outside. It does not keep the connection open.
@@ -52,7 +54,13 @@ pub(crate) enum Arrived {
 
 impl Socket {
     pub(crate) fn new(tcp: TokioIo<TcpStream>) -> Self {
-        Self(Arc::new(Mutex::new(Shared { tcp, arrived: false, reader: None, streak: 0 })))
+        Self(Arc::new(Mutex::new(Shared {
+            tcp,
+            arrived: false,
+            reader: None,
+            streak: 0,
+            deaf: false,
+        })))
     }
 
     pub(crate) fn lookout(&self) -> Lookout {
@@ -85,6 +93,26 @@ impl Lookout {
 }
 
 impl Shared {
+    /// Writes. A server that answers before it has everything, with 413 say, may close at once:
+    /// then the answer counts, and the reader finds it, or else the connection's end.
+    fn written(
+        &mut self,
+        write: impl FnOnce(Pin<&mut TokioIo<TcpStream>>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if !self.deaf {
+            let written = write(Pin::new(&mut self.tcp));
+            match &written {
+                Poll::Ready(Err(error)) if is_deaf(error) => self.deaf = true,
+                _ => return written,
+            }
+            self.arrived = true;
+            if let Some(reader) = self.reader.take() {
+                reader.wake();
+            }
+        }
+        Poll::Pending
+    }
+
     /// Reads what the system has, whether the runtime knows of it or not. `None` if that is nothing.
     fn read_arrived(&mut self, buffer: &mut ReadBufCursor<'_>) -> Option<io::Result<()>> {
         let mut piece = [0; PIECE];
@@ -101,6 +129,10 @@ impl Shared {
             Err(error) => Some(Err(error)),
         }
     }
+}
+
+fn is_deaf(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 impl Read for Socket {
@@ -140,7 +172,7 @@ impl Write for Socket {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut lock(&self.0).tcp).poll_write(cx, bytes)
+        lock(&self.0).written(|tcp| tcp.poll_write(cx, bytes))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -160,7 +192,7 @@ impl Write for Socket {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut lock(&self.0).tcp).poll_write_vectored(cx, slices)
+        lock(&self.0).written(|tcp| tcp.poll_write_vectored(cx, slices))
     }
 }
 

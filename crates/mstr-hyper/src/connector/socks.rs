@@ -45,7 +45,7 @@ where
     match ask(hop, proxy.credentials(), host, port).await {
         Ok(()) => Ok(()),
         Err(Failure::Refused(why)) => Err(proxy.refused(why)),
-        Err(Failure::RefusedCredentials(why)) => Err(proxy.refused_credentials(why)),
+        Err(Failure::RefusedCredentials(why)) => Err(proxy.refused_for_good(why)),
         Err(Failure::Io(error)) => {
             Err(proxy_failed(proxy, "asking for a connection through", error.into()))
         }

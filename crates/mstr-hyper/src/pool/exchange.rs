@@ -16,7 +16,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
 use mstr_core::toolkit::{Stage, UploadBody};
-use mstr_core::{TransportError, TransportErrorKind};
+use mstr_core::{Sent, TransportError, TransportErrorKind as Kind};
 use tokio_util::sync::ReusableBoxFuture;
 
 use super::clock::{Clock, NEVER};
@@ -94,6 +94,9 @@ pub(super) trait Carrier: Send + Sync {
 
     /// Whether it had given an answer before.
     fn is_used(&self) -> bool;
+
+    /// Whether its task was dropped with the runtime.
+    fn is_torn(&self) -> bool;
 
     /// An exchange on it has ended. Called when nothing is locked.
     fn release(self: Arc<Self>, sender: Option<Sender>, number: u64, how: How);
@@ -352,7 +355,17 @@ impl State {
         let Active { connection, sender, terms, number } = self.active.take()?;
         let error = match terms.failure.get() {
             Some(failure) => failure,
-            None => classify(Stage::Sending, failed.into_error().into(), &terms.peer),
+            None => {
+                let error = classify(Stage::Sending, failed.into_error().into(), &terms.peer);
+                // hyper says the same of a request that was in its hands when the connection ended.
+                let ended = (error.kind(), error.sent()) == (Kind::Canceled, Sent::Maybe);
+                match ended && !connection.is_torn() {
+                    true => {
+                        terms.peer.failure(Kind::Interrupted, Stage::Sending).with_source(error)
+                    }
+                    false => error,
+                }
+            }
         };
         let no_head = match unsent {
             Some(request) => {
@@ -377,7 +390,7 @@ impl State {
         let piece = piece.map(|frame| {
             frame.map_err(|error| match peer {
                 Some(peer) => classify(Stage::Reading, error.into(), peer),
-                None => TransportError::new(TransportErrorKind::Interrupted).with_source(error),
+                None => TransportError::new(Kind::Interrupted).with_source(error),
             })
         });
         let release = match &piece {
@@ -417,7 +430,7 @@ impl State {
             _ => return None,
         };
         let peer = &self.active.as_ref()?.terms.peer;
-        let error = peer.failure(TransportErrorKind::Timeout, stage);
+        let error = peer.failure(Kind::Timeout, stage);
         self.end(Phase::Failed(Box::new(NoHead::Failed(error))), How::Silent)
     }
 }

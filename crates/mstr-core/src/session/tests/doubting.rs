@@ -133,7 +133,7 @@ fn session_is_kept_where_the_login_that_would_replace_it_fails() {
         let mut rig = Rig::open();
         unheard(&mut rig, 3);
         let said = format!("{answer:?}");
-        let refused_credentials = said.contains("ERR003");
+        let refused_for_good = said.contains("ERR003");
         rig.answer(Purpose::Login, answer);
         rig.nothing_sent();
         assert!(rig.session.is_settled(), "{said}");
@@ -143,10 +143,10 @@ fn session_is_kept_where_the_login_that_would_replace_it_fails() {
         rig.observe(&grant, 401, &[], EXPIRED);
         match rig.access() {
             Access::Denied(error) => {
-                assert!(refused_credentials, "{error:?}");
+                assert!(refused_for_good, "{error:?}");
                 assert_eq!(error.kind(), ErrorKind::Credentials);
             }
-            _ => assert!(!refused_credentials, "{said}"),
+            _ => assert!(!refused_for_good, "{said}"),
         }
     }
 }

@@ -126,10 +126,10 @@ impl Proxy {
             .with_detail(format!("the proxy {self} refused: {why}"))
     }
 
-    /// The same for a refusal because of user and password. Not tried again, because repeating a
-    /// wrong password locks accounts.
+    /// The same for a refusal that will be the same the next time: because of user and password,
+    /// which locks accounts when it is repeated, or because the proxy does not allow it.
     #[must_use]
-    pub fn refused_credentials(&self, why: impl fmt::Display) -> TransportError {
+    pub fn refused_for_good(&self, why: impl fmt::Display) -> TransportError {
         refuse(format!("the proxy {self} refused: {why}"))
     }
 
