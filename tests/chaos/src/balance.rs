@@ -178,7 +178,11 @@ impl Sessions {
 }
 
 /// What must not have happened, whatever did.
-pub(crate) fn oracles(world: &World, complaints: &mut Vec<String>) {
+pub(crate) fn oracles(world: &World, seen: &Seen, complaints: &mut Vec<String>) {
+    let half = seen.half_logins();
+    if half > 0 {
+        complaints.push(format!("{half} logins were answered with half a head"));
+    }
     world.server.server(|server| {
         let journal = server.journal();
         let mixed = journal.mismatched_cookie_and_token();

@@ -41,6 +41,11 @@ impl Calls {
         Arc::new(Self { seed, count, next: AtomicU64::new(0), done: Mutex::default() })
     }
 
+    /// How many have been made.
+    pub(crate) fn count(&self) -> usize {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// All that were made.
     pub(crate) fn done(&self) -> Vec<Call> {
         std::mem::take(&mut *self.done.lock().unwrap_or_else(PoisonError::into_inner))
@@ -103,11 +108,12 @@ pub(crate) fn thread(calls: &Calls, connection: &blocking::Connection, credentia
     }
 }
 
-/// Whether logins are given up for long. The callers know that only the network is at fault.
+/// Whether logins are given up for long: after those that were not answered, and after sessions in
+/// which nothing succeeded. The callers know that neither is the credentials' fault.
 fn is_hopeless(outcome: &Outcome) -> bool {
     let Outcome::Failed(error) = outcome else { return false };
     error.retry_after().is_some_and(|wait| wait > PATIENCE)
-        || error.kind() == ErrorKind::Credentials
+        || error.kind() == ErrorKind::SessionLost
 }
 
 #[expect(clippy::disallowed_methods, reason = "sockets live in real time")]

@@ -89,7 +89,7 @@ impl Stack {
         let world = Arc::new(world);
         let seen = Arc::new(Seen::default());
         let calls = Calls::new(seed, requests);
-        let trouble = Maker::start(&world, Chance::new(seed, TROUBLE), self.truncation())?;
+        let trouble = Maker::start(&world, &calls, Chance::new(seed, TROUBLE), self.truncation())?;
         let mut complaints = Vec::new();
         // The transport, and what was opened over it, is gone afterwards.
         let transport = self.transport(runtime.handle(), &seen)?;
@@ -111,7 +111,7 @@ impl Stack {
         }
         let again = if self.is_hyper() { 0 } else { LIBCURL_AGAIN };
         let totals = balance::calls(&world, &seen, &calls.done(), again, &mut complaints);
-        balance::oracles(&world, &mut complaints);
+        balance::oracles(&world, &seen, &mut complaints);
         Ok(Report {
             stack: self,
             totals,

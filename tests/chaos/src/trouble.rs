@@ -8,9 +8,12 @@ use std::time::Duration;
 
 use mstr_fake::loopback::{Cut, Direction};
 
+use crate::callers::Calls;
 use crate::chance::Chance;
 use crate::world::World;
 
+/// The longest peace, in steps of 2 ms.
+const PEACE: usize = 150;
 const DIRECTIONS: [Direction; 3] = [Direction::Upstream, Direction::Downstream, Direction::Both];
 pub(crate) const CUTS: [Cut; 2] = [Cut::Close, Cut::Reset];
 const TROUBLES: [Trouble; 12] = [
@@ -57,14 +60,15 @@ impl Maker {
     /// `truncation` is how an answer breaks off.
     pub(crate) fn start(
         world: &Arc<World>,
+        calls: &Arc<Calls>,
         chance: Chance,
         truncation: &'static [Cut],
     ) -> Result<Self, String> {
         let (going, stop) = channel();
-        let world = Arc::clone(world);
+        let (world, calls) = (Arc::clone(world), Arc::clone(calls));
         let thread = std::thread::Builder::new()
             .name("trouble".into())
-            .spawn(move || make(&world, chance, truncation, &stop))
+            .spawn(move || make(&world, &calls, chance, truncation, &stop))
             .map_err(|error| format!("no thread: {error}"))?;
         Ok(Self { going, thread })
     }
@@ -78,6 +82,7 @@ impl Maker {
 
 fn make(
     world: &World,
+    calls: &Calls,
     mut chance: Chance,
     truncation: &[Cut],
     stop: &Receiver<()>,
@@ -85,12 +90,20 @@ fn make(
     let mut troubles = Troubles::new();
     let mut pause = Pause { stop, over: false };
     while !pause.over {
-        // Without some peace nothing would ever succeed.
-        pause.take(chance.between(10, 60));
+        // Without some peace nothing would ever succeed. It is counted in calls, so that a slow
+        // machine gets no more trouble than a fast one.
+        let enough = calls.count() + 10 + usize::try_from(chance.below(40)).unwrap_or(0);
+        for _ in 0..PEACE {
+            if calls.count() < enough {
+                pause.take(Duration::from_millis(2));
+            }
+        }
         let Some(trouble) = chance.pick(&TROUBLES) else { break };
         one(world, trouble, truncation, &mut chance, &mut pause)?;
         *troubles.entry(trouble).or_default() += 1;
     }
+    // What was silenced stays so. Nobody could log out over a connection that seems to live.
+    world.relay.cut(Cut::Close);
     Ok(troubles)
 }
 

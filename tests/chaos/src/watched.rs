@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use http::{Request, Response};
+use http::header::SET_COOKIE;
+use http::{HeaderMap, Request, Response};
 use mstr_core::{Body, BoxFuture, SharedTimer, Transport, TransportError, TransportInfo};
 
 /// What was seen.
@@ -15,6 +16,8 @@ pub(crate) struct Seen {
     sent: Mutex<BTreeMap<u64, usize>>,
     /// Logins whose answer came with a token. Who never had the token can log nobody out.
     tokens: AtomicUsize,
+    /// Those that came without the session's cookie, which the server always sets.
+    half_logins: AtomicUsize,
 }
 
 impl Seen {
@@ -25,6 +28,20 @@ impl Seen {
 
     pub(crate) fn tokens(&self) -> usize {
         self.tokens.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn half_logins(&self) -> usize {
+        self.half_logins.load(Ordering::SeqCst)
+    }
+
+    fn login_answered(&self, headers: &HeaderMap) {
+        if headers.contains_key("x-mstr-authtoken") {
+            self.tokens.fetch_add(1, Ordering::SeqCst);
+            let mut cookies = headers.get_all(SET_COOKIE).iter();
+            if !cookies.any(|cookie| cookie.as_bytes().starts_with(b"JSESSIONID=")) {
+                self.half_logins.fetch_add(1, Ordering::SeqCst);
+            }
+        }
     }
 }
 
@@ -51,9 +68,8 @@ impl<T: Transport> Transport for Watched<T> {
             *sent.entry(number).or_default() += 1;
         }
         let answer = self.inner.send(request).await;
-        let token = answer.as_ref().ok().and_then(|it| it.headers().get("x-mstr-authtoken"));
-        if is_login && token.is_some() {
-            self.seen.tokens.fetch_add(1, Ordering::SeqCst);
+        if is_login && let Ok(answer) = &answer {
+            self.seen.login_answered(answer.headers());
         }
         answer
     }
