@@ -96,7 +96,7 @@ pub(crate) struct Bench {
 
 #[derive(Args, Debug)]
 pub(crate) struct Chaos {
-    /// How many requests each transport gets: 20000 take a minute or two
+    /// How many requests each transport gets: 20000 take about a minute
     #[arg(long, default_value_t = 2000, value_name = "COUNT")]
     pub(crate) requests: u64,
     /// What decides what goes wrong, as a run that failed has printed it; without it, any

@@ -49,13 +49,14 @@ impl Plan {
     pub(crate) fn new(seed: u64, number: u64) -> Self {
         let mut chance = Chance::new(seed, number);
         // A quarter breaks off in the body, if at all, and not in the head.
-        let size = |chance: &mut Chance| {
-            let limit = if chance.one_in(4) { 60_000 } else { 100 };
+        let size = |chance: &mut Chance, large: u64| {
+            let limit = if chance.one_in(4) { large } else { 100 };
             usize::try_from(chance.below(limit)).unwrap_or(0)
         };
         let kind = if chance.one_in(2) { Kind::Get } else { Kind::Post };
         let cancel_after = chance.one_in(6).then(|| chance.between(0, 80));
-        let (upload, download) = (size(&mut chance), size(&mut chance));
+        // The server looks through what is sent for the secrets of every session there has been.
+        let (upload, download) = (size(&mut chance, 3_000), size(&mut chance, 60_000));
         let slow = if chance.one_in(20) { 150 } else { 12 };
         let delay = chance.between(0, slow);
         Self { number, kind, cancel_after, upload, download, delay }
