@@ -10,7 +10,7 @@ use crate::gates::{
 };
 use crate::passed::Check;
 use crate::tools::{DENY, TYPOS, Tool, version};
-use crate::{bench, generate, release, test};
+use crate::{bench, chaos, generate, release, test};
 
 /// A part of `.ci/run`, which has so much time for it on a fresh machine with two cores.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -79,6 +79,7 @@ const STEPS: &[Step] = &[
     step(Part::Builds, "platforms", "a check for Windows and macOS", platforms::check),
     step(Part::Rest, "interop", "Python clients against the fake server", interop::check),
     step(Part::Rest, "gateways", "sessions through gateways of others", gateways::check),
+    step(Part::Rest, "chaos", "sessions over a network that fails at random", chaos::check),
     step(Part::Rest, "isahc-rustls", "isahc with rustls, not OpenSSL", test::isahc_rustls),
     step(Part::Rest, "costs", "what a request costs over a socket", bench::costs),
     step(Part::Rest, "docs", "the documentation, with warnings denied", docs::check),

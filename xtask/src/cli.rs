@@ -42,6 +42,8 @@ pub(crate) enum Command {
 
     /// What a call costs beside a bare request: times, allocations, instructions
     Bench(Bench),
+    /// Sessions over a network that fails at random, and whether everything balances afterwards
+    Chaos(Chaos),
     /// Advisories, bans, licences and sources of dependencies (cargo-deny)
     Deny,
     /// Which crates may stand in whose dependency tree
@@ -105,6 +107,19 @@ pub(crate) struct Bench {
     /// With --sockets: no times; fails where a request costs more than `costs.txt` allows
     #[arg(long, requires = "sockets")]
     pub(crate) check: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Chaos {
+    /// How many requests each transport gets: 20000 take about a minute
+    #[arg(long, default_value_t = 2000, value_name = "COUNT")]
+    pub(crate) requests: u64,
+    /// What decides what goes wrong, as a run that failed has printed it; without it, any
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
+    /// Only this transport: hyper, isahc, hyper-blocking or isahc-blocking
+    #[arg(long, value_name = "NAME")]
+    pub(crate) transport: Option<String>,
 }
 
 #[derive(Args, Debug)]

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a program")]
 
 mod bench;
+mod chaos;
 mod ci;
 mod cli;
 mod command;
@@ -41,6 +42,7 @@ fn run(command: Command) -> Outcome {
         Command::Bench(cli::Bench { name, instructions, .. }) => {
             bench::run_some(name.as_deref(), instructions)
         }
+        Command::Chaos(chaos) => chaos::run_one(&chaos),
         Command::Ci(ci) => ci::run_some(ci),
         Command::Deny => gates::deny::check(),
         Command::Deps => command::rules(&["trees"]),

@@ -118,7 +118,8 @@
 //!
 //! `mstr-fake --help` lists what it can be told, the rules for faults among it. In Rust,
 //! [`loopback::HttpServer`] is the same, and [`loopback::ProxyServer`] a forward proxy (HTTP and
-//! SOCKS 5, with TLS if wanted) that keeps a record of what it saw.
+//! SOCKS 5, with TLS if wanted) that keeps a record of what it saw. [`loopback::Relay`] stands in
+//! front of a server and does what networks do: latency, silence, resets, a port that refuses.
 //! [`conformance`](mod@conformance) is the contract for transports as a suite of tests, for a
 //! transport of yours.
 //!
@@ -129,7 +130,7 @@
 //! | feature | default | |
 //! |---|---|---|
 //! | `tokio` | | tokio's clock for the server in memory (`TokioTime`), for tests under `#[tokio::test]` |
-//! | `loopback` | | The server on a real socket, a proxy, the conformance suite for transports, and the program `mstr-fake` |
+//! | `loopback` | | The server on a real socket, a proxy, a relay, the conformance suite for transports, and the program `mstr-fake` |
 //!
 //! <!-- features: end -->
 #![forbid(unsafe_code)]

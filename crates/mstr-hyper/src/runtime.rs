@@ -6,7 +6,7 @@
 //! of its wait; polling a tokio timer or socket directly would panic.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -41,6 +41,14 @@ impl Runtime {
 
     pub(crate) fn handle(&self) -> &Handle {
         &self.0
+    }
+
+    /// Whether it shuts down or has. tokio tells it only by not taking a task.
+    pub(crate) fn has_ended(&self) -> bool {
+        let probe = self.0.spawn(pending::<()>());
+        let refused = probe.is_finished();
+        probe.abort();
+        refused
     }
 
     pub(crate) fn spawn<T: Send + 'static>(

@@ -1,4 +1,4 @@
-//! A thread that accepts connections until it is told to stop.
+//! A thread with a runtime of its own, which works until it is told to stop.
 
 use std::fmt;
 use std::future::Future;
@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::task::{LocalSet, spawn_local};
 
 use crate::tokio_time::is_paused;
 
@@ -16,7 +17,7 @@ const PAUSED: &str = "tokio's clock is paused, and a socket lives in real time: 
                       (FakeTransport::new(server, TokioTime::current())), or a test without \
                       start_paused";
 
-/// Dropping it closes the socket and all connections.
+/// Dropping it ends the work, and with it all sockets and connections.
 pub(super) struct Running {
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
@@ -32,14 +33,29 @@ impl Running {
     where
         F: Future<Output = ()> + 'static,
     {
+        listener.set_nonblocking(true)?;
+        Self::work(name, move || accept(listener, serve))
+    }
+
+    /// Starts a thread that does this. It may use `spawn_local`; what it has spawned ends with it.
+    pub(super) fn work<F>(name: &str, work: impl FnOnce() -> F + Send + 'static) -> io::Result<Self>
+    where
+        F: Future<Output = ()>,
+    {
         if is_paused() {
             return Err(io::Error::new(io::ErrorKind::Unsupported, PAUSED));
         }
-        listener.set_nonblocking(true)?;
-        let (stop, stopped) = watch::channel(false);
+        let (stop, mut stopped) = watch::channel(false);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-            runtime.block_on(accept(listener, serve, stopped));
+            // Dropping the set closes all connections.
+            let local = LocalSet::new();
+            local.block_on(&runtime, async {
+                tokio::select! {
+                    () = work() => {}
+                    _ = stopped.wait_for(|stopped| *stopped) => {}
+                }
+            });
         })?;
         Ok(Self { stop, thread: Some(thread) })
     }
@@ -61,32 +77,17 @@ impl fmt::Debug for Running {
     }
 }
 
-async fn accept<F>(
-    listener: StdListener,
-    serve: impl Fn(TcpStream) -> F,
-    mut stopped: watch::Receiver<bool>,
-) where
+async fn accept<F>(listener: StdListener, serve: impl Fn(TcpStream) -> F)
+where
     F: Future<Output = ()> + 'static,
 {
     let Ok(listener) = TcpListener::from_std(listener) else { return };
-    let local = tokio::task::LocalSet::new();
-    let accepting = async {
-        loop {
-            // A connection that failed before it was accepted is the client's business.
-            if let Ok((stream, _)) = listener.accept().await {
-                // Small answers must not wait for the client's acknowledgement.
-                drop(stream.set_nodelay(true));
-                local.spawn_local(serve(stream));
-            }
+    loop {
+        // A connection that failed before it was accepted is the client's business.
+        if let Ok((stream, _)) = listener.accept().await {
+            // Small answers must not wait for the client's acknowledgement.
+            drop(stream.set_nodelay(true));
+            spawn_local(serve(stream));
         }
-    };
-    local
-        .run_until(async {
-            tokio::select! {
-                () = accepting => {}
-                _ = stopped.wait_for(|stopped| *stopped) => {}
-            }
-        })
-        .await;
-    // Dropping the set closes all connections.
+    }
 }

@@ -25,6 +25,9 @@ pub(super) trait Owner: Send + Sync {
     /// It is ready for its next request; what had arrived on it was looked at, or nothing had.
     fn ready(self: Arc<Self>, connection: &Arc<Connection>, sender: Sender, looked: bool);
 
+    /// Whether the runtime has shut down.
+    fn is_stranded(&self) -> bool;
+
     /// Looking at it has ended with it.
     fn looked(self: Arc<Self>, connection: &Connection);
 
@@ -57,8 +60,6 @@ pub(super) struct Connection {
     pool: Weak<dyn Owner>,
     /// It has given an answer before.
     used: AtomicBool,
-    /// Its task was dropped with the runtime.
-    torn: AtomicBool,
     exchanges: Mutex<Vec<Arc<Exchange>>>,
     desk: Mutex<Desk>,
     /// Over HTTP/2, while it takes requests.
@@ -99,7 +100,6 @@ impl Connection {
             host_header,
             pool,
             used: AtomicBool::new(false),
-            torn: AtomicBool::new(false),
             exchanges: Mutex::default(),
             desk: Mutex::new(Desk { driver: None, returned: None, closed: false }),
             http2: Mutex::default(),
@@ -271,7 +271,6 @@ impl Connection {
     ) {
         let end = End(Arc::clone(self));
         let drive = async move {
-            let torn = Torn(Some(Arc::clone(&end.0)));
             poll_fn(|cx| {
                 // What went wrong is told to the exchange.
                 if Pin::new(&mut *connection).poll(cx).is_ready() {
@@ -280,7 +279,6 @@ impl Connection {
                 end.0.poll_desk(cx)
             })
             .await;
-            torn.not();
         };
         drop(runtime.handle().spawn(drive));
     }
@@ -295,7 +293,6 @@ impl Connection {
         let end = End(Arc::clone(self));
         let drive = async move {
             let mut allowed = None;
-            let torn = Torn(Some(Arc::clone(&end.0)));
             poll_fn(|cx| {
                 let ended = Pin::new(&mut *connection).poll(cx);
                 let now = connection.current_max_send_streams();
@@ -310,7 +307,6 @@ impl Connection {
                 ended.map(drop)
             })
             .await;
-            torn.not();
             drop(connection);
             if let Some(pool) = end.0.pool.upgrade() {
                 pool.closed(&end.0);
@@ -330,8 +326,8 @@ impl Carrier for Connection {
         self.used.load(Ordering::SeqCst)
     }
 
-    fn is_torn(&self) -> bool {
-        self.torn.load(Ordering::SeqCst)
+    fn is_stranded(&self) -> bool {
+        self.pool.upgrade().is_none_or(|pool| pool.is_stranded())
     }
 
     fn release(self: Arc<Self>, sender: Option<Sender>, number: u64, how: How) {
@@ -344,24 +340,6 @@ impl Carrier for Connection {
         }
         if let Some(pool) = self.pool.upgrade() {
             pool.release(self, sender, number, how);
-        }
-    }
-}
-
-/// Tells, before anything else of a connection's task is dropped, that it is dropped with its
-/// runtime and has not ended.
-struct Torn(Option<Arc<Connection>>);
-
-impl Torn {
-    fn not(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Torn {
-    fn drop(&mut self) {
-        if let Some(connection) = &self.0 {
-            connection.torn.store(true, Ordering::SeqCst);
         }
     }
 }

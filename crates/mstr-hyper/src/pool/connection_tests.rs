@@ -14,6 +14,10 @@ struct Counts {
 }
 
 impl Owner for Counts {
+    fn is_stranded(&self) -> bool {
+        false
+    }
+
     fn ready(self: Arc<Self>, _: &Arc<Connection>, _: Sender, _: bool) {
         self.ready.fetch_add(1, Ordering::SeqCst);
     }

@@ -95,8 +95,8 @@ pub(super) trait Carrier: Send + Sync {
     /// Whether it had given an answer before.
     fn is_used(&self) -> bool;
 
-    /// Whether its task was dropped with the runtime.
-    fn is_torn(&self) -> bool;
+    /// Whether its runtime has shut down.
+    fn is_stranded(&self) -> bool;
 
     /// An exchange on it has ended. Called when nothing is locked.
     fn release(self: Arc<Self>, sender: Option<Sender>, number: u64, how: How);
@@ -359,7 +359,7 @@ impl State {
                 let error = classify(Stage::Sending, failed.into_error().into(), &terms.peer);
                 // hyper says the same of a request that was in its hands when the connection ended.
                 let ended = (error.kind(), error.sent()) == (Kind::Canceled, Sent::Maybe);
-                match ended && !connection.is_torn() {
+                match ended && !connection.is_stranded() {
                     true => {
                         terms.peer.failure(Kind::Interrupted, Stage::Sending).with_source(error)
                     }

@@ -467,6 +467,10 @@ impl Shared {
 }
 
 impl Owner for Shared {
+    fn is_stranded(&self) -> bool {
+        self.settings.runtime.has_ended()
+    }
+
     fn ready(self: Arc<Self>, connection: &Arc<Connection>, sender: Sender, looked: bool) {
         let now = self.clock.now();
         let mut state = lock(&self.state);
