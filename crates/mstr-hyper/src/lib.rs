@@ -84,11 +84,12 @@
 //! get a tunnel as well. User and password are sent to the proxy and to nobody else, as `Basic`
 //! credentials or by the method of SOCKS.
 //!
-//! A proxy that cannot be reached or that refuses is an error of kind `Connect` that names the proxy,
-//! without its password, says why, and says that nothing was sent. A proxy that refuses the user or the
-//! password (407, or in SOCKS) is one of kind `Config`, also for a request that it should have
-//! forwarded: it is not tried again, because repeating a wrong password locks accounts. Any other answer
-//! to a forwarded request is the answer: whether proxy or server gave it cannot be told.
+//! A proxy that cannot be reached, or that refuses for now, is an error of kind `Connect` that names
+//! the proxy, without its password, says why, and says that nothing was sent. One that refuses for
+//! good is one of kind `Config`: the user or the password (407, 401, or in SOCKS), also for a request
+//! that it should have forwarded, or a tunnel that it does not allow (403). It is not tried again,
+//! because repeating a wrong password locks accounts. Any other answer to a forwarded request is the
+//! answer: whether proxy or server gave it cannot be told.
 //!
 //! # TLS
 //!

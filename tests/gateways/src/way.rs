@@ -34,7 +34,7 @@ pub(crate) struct Settings {
     /// Whom to trust, in PEM.
     pub(crate) roots: Option<String>,
     pub(crate) proxy: Option<String>,
-    /// How many connections at a time, where the transport can be told.
+    /// How many connections at a time.
     pub(crate) connections: Option<usize>,
 }
 
@@ -43,9 +43,8 @@ impl Way {
     pub(crate) const ALL: &'static [Self] =
         &[Self::Hyper, Self::Isahc, Self::HyperThreads, Self::IsahcThreads];
 
-    /// Whether libcurl is below. It cannot be told how many connections there may be, and where a
-    /// kept one is closed while a body is being sent, that cannot be sent again: whether it has been
-    /// carried out is not known.
+    /// Whether libcurl is below. Where a kept connection is closed while a body is being sent, that
+    /// cannot be sent again: whether it has been carried out is not known.
     pub(crate) const fn is_isahc(self) -> bool {
         matches!(self, Self::Isahc | Self::IsahcThreads)
     }
@@ -109,7 +108,11 @@ impl Settings {
     }
 
     fn isahc(&self) -> IsahcTransportBuilder {
-        IsahcTransport::builder().tls(self.tls()).proxy(self.proxies())
+        let builder = IsahcTransport::builder().tls(self.tls()).proxy(self.proxies());
+        match self.connections {
+            Some(limit) => builder.max_connections_per_host(limit),
+            None => builder,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "this is test code")]
 
+mod closing;
 mod isahc;
 mod memory;
 mod parity;

@@ -63,7 +63,9 @@ pub(super) fn play_no_tunnels<'s>(stage: &'s Stage<'s>) -> BoxFuture<'s, Outcome
         let gateway = stage.gateway(Setting::NoTunnels, &site)?;
         let mut tally = Tally::default();
         let proxy = proxy("", &gateway.address());
-        refused(stage, &site, &proxy, Some(roots), &[ErrorKind::Connect], &mut tally).await?;
+        // libcurl does not tell a refusal from a proxy that is not there.
+        let kinds = if stage.way.is_isahc() { ErrorKind::Connect } else { ErrorKind::Config };
+        refused(stage, &site, &proxy, Some(roots), &[kinds], &mut tally).await?;
         Ok(Played::with_logins(0, site, tally))
     })
 }
