@@ -284,20 +284,10 @@ async fn a_head_that_drips_and_endless_interim_answers_end_in_their_time() {
         let transport = HyperTransport::new().unwrap();
         let start = now();
         let request = within(get(format!("http://{server}/")), 2 * SHORT);
-        let ticks = async {
-            let mut ticks = 0;
-            loop {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-                ticks += 1;
-                if now() - start > SHORT {
-                    return ticks;
-                }
-            }
-        };
-        let (answer, ticks) = tokio::join!(transport.send(request), ticks);
+        let answer = transport.send(request).await;
         assert_eq!(answer.map(drop).unwrap_err().kind(), TransportErrorKind::Timeout);
-        assert!(ticks >= 2, "the runtime starves: {ticks}");
-        assert!(now() - start < PATIENCE / 2);
+        // The deadline is kept by the same runtime.
+        assert!(now() - start < PATIENCE / 5, "the runtime starves");
     }
     let server = serve(|mut stream, _| {
         read_request(&mut stream);

@@ -303,7 +303,7 @@ impl<D: Driver> Core<D> {
         // What was given up before anybody began it is not begun.
         queue.retain(|work| session.awaits(work.id()));
         // Those who wait ask again when a pause begins: it may be too long for some.
-        if !queue.is_empty() || (!session.is_settled() && !session.has_paused()) {
+        if !queue.is_empty() || (!session.is_settled() && !session.take_pause()) {
             return None;
         }
         locked.flight = None;

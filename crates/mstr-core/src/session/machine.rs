@@ -147,7 +147,7 @@ impl Session {
 
     /// Whether a pause has begun since this was asked the last time. Those who wait for a session
     /// are to [ask again](Self::request_access_by): some may have no time for it.
-    pub fn has_paused(&mut self) -> bool {
+    pub fn take_pause(&mut self) -> bool {
         let rests = match &self.state {
             State::Settling { checks, .. } => checks.rest(),
             _ => true,
@@ -167,7 +167,7 @@ impl Session {
             State::Idle { .. } => {
                 if let Some((until, error)) = &self.cooling.until {
                     if now < *until {
-                        return Access::Denied(error.clone());
+                        return Access::Denied(error.clone().with_retry_after(*until - now));
                     }
                     self.cooling.until = None;
                 }

@@ -23,7 +23,7 @@ pub enum Access {
     /// Yes, with this.
     Granted(Grant),
     /// Not yet: drive the machine until it [is settled](Session::is_settled) or
-    /// [has paused](Session::has_paused), and ask again if it has no
+    /// [has paused](Session::take_pause), and ask again if it has no
     /// [failure](Session::take_failure) to tell.
     Pending,
 }

@@ -37,7 +37,7 @@
 //!    credentials when asked, and call [`handle_timeout`](Session::handle_timeout) when a wait is
 //!    over. When the machine [is settled](Session::is_settled), tell those who wait what
 //!    [`take_failure`](Session::take_failure) has, or ask again; so do those who have a deadline when
-//!    it [has paused](Session::has_paused), with
+//!    it [has paused](Session::take_pause), with
 //!    [`request_access_by`](Session::request_access_by).
 //! 3. With the [`Grant`](crate::Grant), send application requests, and report every response's
 //!    head to [`observe`](Session::observe). The machine of one request does all of that:

@@ -18,7 +18,7 @@ use crate::sync::lock;
 
 /// How often in a row there may be something to read before others get their turn. hyper passes over
 /// interim answers (1xx) for as long as there are any.
-const STREAK: u32 = 3;
+const STREAK: u32 = 16;
 
 /// The largest piece that is read at once past the runtime's own readiness.
 const PIECE: usize = 4 * 1024;

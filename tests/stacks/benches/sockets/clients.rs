@@ -54,25 +54,40 @@ pub(crate) struct Contestant {
     pub(crate) tls: bool,
     /// Runs on the calling thread alone, so that its allocations can be counted.
     pub(crate) alone: bool,
+    /// Blocks the calling thread, which therefore has one request in flight.
+    pub(crate) blocks: bool,
     pub(crate) build: fn(&Target) -> Call,
 }
 
 pub(crate) const CONTESTANTS: &[Contestant] = &[
-    Contestant { name: "hyper-util", tls: false, alone: true, build: legacy },
-    Contestant { name: "hyper conn", tls: false, alone: true, build: by_conn },
-    Contestant { name: "by hand", tls: false, alone: true, build: by_hand },
-    Contestant { name: "mstr-hyper", tls: true, alone: true, build: transport },
-    Contestant { name: "mstr over hyper", tls: true, alone: true, build: layer },
+    Contestant { name: "hyper-util", tls: false, alone: true, blocks: false, build: legacy },
+    Contestant { name: "hyper conn", tls: false, alone: true, blocks: false, build: by_conn },
+    Contestant { name: "by hand", tls: false, alone: true, blocks: false, build: by_hand },
+    Contestant { name: "mstr-hyper", tls: true, alone: true, blocks: false, build: transport },
+    Contestant { name: "mstr over hyper", tls: true, alone: true, blocks: false, build: layer },
     Contestant {
         name: "mstr over hyper, blocking",
         tls: true,
         alone: false,
+        blocks: true,
         build: layer_blocking,
     },
-    Contestant { name: "reqwest", tls: true, alone: true, build: reqwest },
-    Contestant { name: "isahc", tls: false, alone: false, build: isahc },
-    Contestant { name: "mstr-isahc", tls: true, alone: false, build: isahc_transport },
-    Contestant { name: "mstr over isahc", tls: true, alone: false, build: isahc_layer },
+    Contestant { name: "reqwest", tls: true, alone: true, blocks: false, build: reqwest },
+    Contestant { name: "isahc", tls: false, alone: false, blocks: false, build: isahc },
+    Contestant {
+        name: "mstr-isahc",
+        tls: true,
+        alone: false,
+        blocks: false,
+        build: isahc_transport,
+    },
+    Contestant {
+        name: "mstr over isahc",
+        tls: true,
+        alone: false,
+        blocks: false,
+        build: isahc_layer,
+    },
 ];
 
 /// What the headers of a call amount to.

@@ -36,6 +36,9 @@ pub(crate) fn print(server: &Server, chosen: &[&Contestant], quick: bool) {
         };
         for contestant in chosen.iter().filter(|it| !tls || it.tls) {
             let cells = IN_FLIGHT.map(|in_flight| {
+                if contestant.blocks && in_flight > 1 {
+                    return "-".to_owned();
+                }
                 let mut ratios: Vec<f64> = (0..pairs)
                     .map(|turn| pair(contestant, base, &target, in_flight, turn))
                     .collect();

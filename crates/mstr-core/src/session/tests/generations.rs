@@ -115,7 +115,9 @@ fn after_three_sessions_in_which_nothing_worked_no_further_one_is_opened_for_a_w
         assert!(logout.detached, "it may live, with only its cookies lost");
     }
     rig.seconds(29);
-    assert_eq!(rig.denied().kind(), ErrorKind::SessionLost);
+    let error = rig.denied();
+    assert_eq!(error.kind(), ErrorKind::SessionLost);
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(1)));
     rig.command(Command::Renew);
     rig.nothing_sent();
     rig.seconds(2);
