@@ -6,7 +6,7 @@ use tracing::{Span, debug, field, info, warn};
 
 use crate::call::Call;
 use crate::contract::{Body, TransportError};
-use crate::error::Error;
+use crate::error::{Error, without_secrets};
 use crate::session::{CloseOutcome, Event, LossReason};
 
 const TARGET: &str = "mstr::session";
@@ -32,7 +32,7 @@ fn span(operation: &'static str, request: &Request<Body>, attempt: u32) -> Span 
         "http.request.resend_count" = attempt.saturating_sub(1),
         "server.address" = uri.host().unwrap_or_default(),
         "server.port" = uri.port_u16(),
-        "url.path" = uri.path(),
+        "url.path" = without_secrets(uri.path()),
         "http.response.status_code" = field::Empty,
         "error.type" = field::Empty,
     )

@@ -41,6 +41,10 @@ impl ReqwestTransport {
         let client = builder
             // The token would go along to wherever a redirect leads.
             .redirect(reqwest::redirect::Policy::none())
+            // What old servers and gateways write into a head fails no answer.
+            .http1_allow_obsolete_multiline_headers_in_responses(true)
+            .http1_allow_spaces_after_header_name_in_responses(true)
+            .http1_ignore_invalid_headers_in_responses(true)
             .referer(false)
             // Whether a request is repeated is decided in one place. Cookies and decompression
             // are off because the features are; with them on, switch them off here.

@@ -114,6 +114,7 @@ impl Backend for Isahc {
                 "libcurl adds `Accept`, `User-Agent` and a POST's `Content-Type` where none is given",
             ),
             (Capability::EarlyHead, "isahc delivers it with the first byte of the body"),
+            (Capability::OddHeaders, "isahc refuses a head with a line that it cannot read"),
             (Capability::OpaqueHeaders, "isahc takes ASCII only; others are refused"),
             (Capability::Pings, "libcurl does not ask"),
             (Capability::PromptReuse, "libcurl looks once a second"),

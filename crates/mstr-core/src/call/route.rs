@@ -1,5 +1,6 @@
 //! Where a request goes: at first, and after redirects.
 
+use std::fmt;
 use std::sync::Arc;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
@@ -8,7 +9,7 @@ use http::{Method, StatusCode, Uri};
 
 use super::spec::Spec;
 use crate::contract::Body;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, without_secrets};
 use crate::protocol::Target;
 use crate::protocol::wire::{self, Endpoint};
 
@@ -16,7 +17,6 @@ use crate::protocol::wire::{self, Endpoint};
 const REDIRECT_LIMIT: u32 = 10;
 
 /// The address of one request.
-#[derive(Debug)]
 pub(super) struct Route {
     endpoint: Arc<Endpoint>,
     /// Worked out already, for the next attempt.
@@ -24,6 +24,17 @@ pub(super) struct Route {
     redirects: u32,
     /// It goes to the origin of the connection.
     at_home: bool,
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.uri.as_ref().map(|uri| without_secrets(&uri.to_string()));
+        f.debug_struct("Route")
+            .field("uri", &shown)
+            .field("redirects", &self.redirects)
+            .field("at_home", &self.at_home)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Route {

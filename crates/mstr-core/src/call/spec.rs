@@ -1,10 +1,12 @@
 //! What a caller asks for, before it is sent.
 
+use std::fmt;
+
 use http::header::{HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, StatusCode};
 
 use crate::contract::Body;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, without_secrets};
 use crate::policy::{RetryPolicy, Timeouts};
 use crate::protocol::wire;
 
@@ -17,7 +19,6 @@ const FRAMING: HeaderName = TRANSFER_ENCODING;
 /// One request as a caller describes it.
 ///
 /// Connections make it of a [`RequestBuilder`](crate::RequestBuilder); this is for drivers by hand.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct Spec {
     pub(crate) method: Method,
@@ -89,6 +90,26 @@ impl Spec {
     }
 }
 
+/// No header value, query or body: whatever a caller puts there may be a secret.
+impl fmt::Debug for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&HeaderName> = self.headers.keys().collect();
+        f.debug_struct("Spec")
+            .field("method", &self.method)
+            .field("path", &without_secrets(&self.path))
+            .field("headers", &headers)
+            .field("body", &self.body)
+            .field("operation", &self.operation)
+            .field("authenticated", &self.authenticated)
+            .field("existing_only", &self.existing_only)
+            .field("idempotent", &self.idempotent)
+            .field("timeouts", &self.timeouts)
+            .field("retry", &self.retry)
+            .field("mistake", &self.mistake)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Which project a request is about.
 #[derive(Clone, Debug)]
 pub(crate) enum ProjectChoice {
@@ -97,4 +118,20 @@ pub(crate) enum ProjectChoice {
     /// The one of this header.
     Header(HeaderValue),
     None,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_of_a_request_shows_no_value_of_it() {
+        let mut spec = Spec::new(Method::POST, "https://ann:hush@host/x;jsessionid=hush?a=hush");
+        spec.query = "b=hush".to_owned();
+        spec.body = Body::from("hush");
+        spec.header(HeaderName::from_static("x-key"), HeaderValue::from_static("hush"));
+        let shown = format!("{spec:?} {spec:#?}");
+        assert!(!shown.contains("hush"), "{shown}");
+        assert!(shown.contains("https://host/x") && shown.contains("x-key"), "{shown}");
+    }
 }

@@ -79,6 +79,8 @@ pub enum Capability {
     Http2,
     /// Goes through HTTP proxies, by forwarding and by tunnels.
     HttpProxy,
+    /// Reads heads with folded lines, spaces before a colon and control characters.
+    OddHeaders,
     /// Sends header values that are not ASCII.
     OpaqueHeaders,
     /// Asks a silent server whether it is there, and fails what waits for it.
@@ -106,7 +108,7 @@ pub enum Capability {
 }
 
 impl Capability {
-    pub(super) const ALL: [Self; 21] = [
+    pub(super) const ALL: [Self; 22] = [
         Self::Every,
         Self::Tls,
         Self::ClientIdentity,
@@ -114,6 +116,7 @@ impl Capability {
         Self::BareRequests,
         Self::VerbatimPaths,
         Self::OpaqueHeaders,
+        Self::OddHeaders,
         Self::EarlyHead,
         Self::EarlyAnswer,
         Self::SilentPeerCancel,
@@ -146,6 +149,7 @@ impl Capability {
             Self::Every => "the contract",
             Self::Http2 => "HTTP/2",
             Self::HttpProxy => "HTTP proxies",
+            Self::OddHeaders => "heads with odd lines",
             Self::OpaqueHeaders => "header values beyond ASCII",
             Self::Pings => "asks a silent server whether it is there",
             Self::RetiresLate => "uses no connection again on which a request was late",

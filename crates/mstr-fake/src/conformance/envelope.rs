@@ -197,3 +197,26 @@ pub(super) async fn the_host_header_names_host_and_port(mut context: Context) {
     let expected = |host: &str| vec![format!("{host}:{port}").into_bytes()];
     assert_eq!(seen, [expected("127.0.0.1"), expected("localhost")]);
 }
+
+pub(super) async fn odd_header_lines_fail_no_answer(mut context: Context) {
+    let server = context.serve(|mut connection| {
+        while connection.read_request()?.is_some() {
+            connection.write(
+                "HTTP/1.1 200 OK\r\nx-folded: one\r\n two\r\nx-space : three\r\nx-control: a\x01b\r\n\
+                 x-plain: four\r\ncontent-length: 4\r\n\r\nfine",
+            )?;
+        }
+        Ok(())
+    });
+    for _ in 0..2 {
+        let response = context.get(&server.url("/")).await;
+        let value = |name: &str| {
+            let value = response.headers().get(name).and_then(|value| value.to_str().ok());
+            value.map(|value| value.split_whitespace().collect::<Vec<_>>().join(" "))
+        };
+        assert_eq!(value("x-folded").as_deref(), Some("one two"));
+        assert_eq!(value("x-space").as_deref(), Some("three"));
+        assert_eq!(value("x-plain").as_deref(), Some("four"));
+        assert_eq!(&response.body()[..], b"fine");
+    }
+}

@@ -46,6 +46,7 @@ macro_rules! __with_conformance_cases {
             envelope: headers_keep_their_order_and_their_duplicates [Every],
             envelope: informational_answers_are_passed_over [Every],
             envelope: large_headers_arrive_both_ways [Every],
+            envelope: odd_header_lines_fail_no_answer [OddHeaders],
             envelope: paths_are_sent_letter_by_letter [VerbatimPaths],
             envelope: statuses_without_a_body_end_with_their_head [Every],
             envelope: the_address_is_sent_as_it_is [Every],

@@ -95,7 +95,13 @@ async fn make(
         let (sender, connection) = builder.handshake(stream).await.map_err(failed)?;
         Protocol::Http2(sender, Box::new(connection))
     } else {
-        let (sender, connection) = http1::handshake(stream).await.map_err(failed)?;
+        let mut builder = http1::Builder::new();
+        // What old servers and gateways write into a head fails no answer.
+        builder
+            .allow_obsolete_multiline_headers_in_responses(true)
+            .allow_spaces_after_header_name_in_responses(true)
+            .ignore_invalid_headers_in_responses(true);
+        let (sender, connection) = builder.handshake(stream).await.map_err(failed)?;
         Protocol::Http1(sender, Box::new(connection))
     };
     Ok(Made { lookout, protocol })
