@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION,
+    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, DATE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION,
     RETRY_AFTER, TRANSFER_ENCODING, USER_AGENT,
 };
 use http::{Method, Request, Response, StatusCode};
@@ -301,11 +301,21 @@ pub(crate) fn created_api_token(body: &[u8]) -> Option<CreatedApiToken> {
     })
 }
 
-/// How long the server asks to wait. Whole seconds only: a date would need the wall clock, whose
-/// difference between two machines is not known.
+/// How long the server asks to wait, in seconds or until a date. A date is measured against the
+/// answer's own: the clocks of two machines differ.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(RETRY_AFTER_LIMIT))
+    let text = |name| Some(headers.get(name)?.to_str().ok()?.trim());
+    let asked = text(RETRY_AFTER)?;
+    let wait = match asked.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let until = httpdate::parse_http_date(asked).ok()?;
+            let now = httpdate::parse_http_date(text(DATE)?).ok()?;
+            // One that has passed asks for no wait.
+            until.duration_since(now).unwrap_or_default()
+        }
+    };
+    Some(wait.min(RETRY_AFTER_LIMIT))
 }
 
 /// An answer that is not a success, as an error.
@@ -425,4 +435,38 @@ pub(crate) fn is_gone(response: &Response<Bytes>) -> bool {
 
 fn looks_like_html(body: &[u8]) -> bool {
     body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_comes_in_seconds_or_as_a_date_beside_the_answers_own() {
+        const DAY: &str = "Fri, 27 Nov 2026 04:00:00 GMT";
+        let of = |asked: &str, now: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, asked.parse().expect("a value"));
+            if let Some(now) = now {
+                headers.insert(DATE, now.parse().expect("a value"));
+            }
+            retry_after(&headers).map(|wait| wait.as_secs())
+        };
+        for (asked, now, wait) in [
+            ("7", None, Some(7)),
+            (" 7 ", Some(DAY), Some(7)),
+            ("86400", None, Some(300)),
+            ("Fri, 27 Nov 2026 04:00:30 GMT", Some(DAY), Some(30)),
+            // The older forms of a date (RFC 9110, 5.6.7).
+            ("Friday, 27-Nov-26 04:00:30 GMT", Some(DAY), Some(30)),
+            ("Sat, 28 Nov 2026 04:00:00 GMT", Some(DAY), Some(300)),
+            ("Fri, 27 Nov 2026 03:59:00 GMT", Some(DAY), Some(0)),
+            ("Fri, 27 Nov 2026 04:00:30 GMT", None, None),
+            ("Fri, 27 Nov 2026 04:00:30 GMT", Some("today"), None),
+            ("soon", Some(DAY), None),
+            ("-1", Some(DAY), None),
+        ] {
+            assert_eq!(of(asked, now), wait, "{asked} at {now:?}");
+        }
+    }
 }
