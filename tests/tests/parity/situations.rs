@@ -197,7 +197,7 @@ situations! {
         rig.with(Credentials::ldap("alice", "secret")).connect().await.unwrap();
     }
     login_no_password in server() => |rig| {
-        assert!(rig.with(Credentials::standard("alice", "")).connect().await.is_err());
+        assert!(rig.with(Credentials::ldap("alice", "")).connect().await.is_err());
     }
     login_standard in server() => |rig| {
         let connection = rig.connect().await;

@@ -10,7 +10,9 @@ use crate::error::{Error, ErrorKind};
 
 /// Who logs in, and how.
 ///
-/// An empty user name, password or token is an error and never turns into another login mode.
+/// An empty user name, token or LDAP password is an error and never turns into another login mode: a
+/// directory takes an empty password for an anonymous bind. An empty password of a standard login is
+/// sent as it is: the server has users without one, as it is installed.
 #[derive(Clone)]
 pub struct Credentials(pub(crate) Kind);
 
@@ -180,6 +182,8 @@ impl Credentials {
             Kind::ApiToken(token) if token.is_empty() => "API token",
             Kind::IdentityToken(token) if token.is_empty() => "identity token",
             Kind::User { username, .. } if username.is_empty() => "user name",
+            // The server itself has users with an empty password.
+            Kind::User { mode: LoginMode::Standard, .. } => return Ok(()),
             Kind::User { password, .. } if password.is_empty() => "password",
             Kind::Anonymous | Kind::ApiToken(_) | Kind::IdentityToken(_) | Kind::User { .. } => {
                 return Ok(());
@@ -296,7 +300,6 @@ mod tests {
     fn an_empty_credential_is_refused() {
         for credentials in [
             Credentials::standard("", "secret"),
-            Credentials::standard("alice", ""),
             Credentials::ldap("alice", ""),
             Credentials::api_token(""),
             Credentials::identity_token(""),
@@ -304,6 +307,7 @@ mod tests {
             assert_eq!(credentials.check().expect_err("empty").kind(), ErrorKind::Config);
         }
         Credentials::anonymous().check().expect("nothing to give");
+        Credentials::standard("alice", "").check().expect("a password of no letters");
     }
 
     #[test]

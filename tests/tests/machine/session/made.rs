@@ -14,7 +14,7 @@ pub(crate) fn credentials(given: Given, number: u32) -> Option<Credentials> {
     match given {
         Given::Password => Some(Credentials::standard("alice", format!("secret{number}"))),
         Given::IdentityToken => Some(Credentials::identity_token(format!("identity{number}"))),
-        Given::Unusable => Some(Credentials::standard("alice", "")),
+        Given::Unusable => Some(Credentials::ldap("alice", "")),
         Given::Nothing => None,
     }
 }

@@ -161,7 +161,7 @@ fn credentials_that_cannot_be_used_are_refused_once_the_session_is_left() {
     rig.pending();
     rig.answer(Purpose::Login, opened("t1"));
     rig.answer(Purpose::Inspect, ok(500, INTERNAL));
-    rig.command(Command::Reset(Some(Credentials::standard("bob", ""))));
+    rig.command(Command::Reset(Some(Credentials::ldap("bob", ""))));
     rig.answer(Purpose::Logout, ok(204, ""));
     assert_eq!(rig.denied().kind(), ErrorKind::Config);
 }
@@ -169,7 +169,7 @@ fn credentials_that_cannot_be_used_are_refused_once_the_session_is_left() {
 #[test]
 fn credentials_that_cannot_be_used_are_never_logged_in_with() {
     let mut rig = Rig::new(config(), None);
-    rig.command(Command::Reset(Some(Credentials::standard("bob", ""))));
+    rig.command(Command::Reset(Some(Credentials::ldap("bob", ""))));
     assert_eq!(rig.denied().kind(), ErrorKind::Config);
     // The refusal is lifted: what was there before is used, here the provider.
     rig.command(Command::Reset(None));
@@ -186,7 +186,7 @@ fn good_credentials_lift_the_refusal_of_bad_ones_while_a_session_is_left() {
         rig.pending();
         rig.answer(Purpose::Login, opened("t1"));
         rig.answer(Purpose::Inspect, ok(500, INTERNAL));
-        rig.command(Command::Reset(Some(Credentials::standard("bob", ""))));
+        rig.command(Command::Reset(Some(Credentials::ldap("bob", ""))));
         rig.command(Command::Reset(good));
         rig.answer(Purpose::Logout, ok(204, ""));
         rig.pending();

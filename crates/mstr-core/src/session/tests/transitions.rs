@@ -331,7 +331,7 @@ fn a_reset_replaces_an_open_session_and_logs_it_out() {
 #[test]
 fn a_reset_keeps_the_rules_of_the_first_credentials() {
     let mut rig = in_state("refused");
-    rig.command(Command::Reset(Some(Credentials::standard("alice", ""))));
+    rig.command(Command::Reset(Some(Credentials::ldap("alice", ""))));
     assert_eq!(rig.denied().kind(), ErrorKind::Config, "an empty password is no password");
     rig.nothing_sent();
 
