@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use serde::Serialize;
 
+use super::query;
 use crate::call::{ProjectChoice, Spec};
 use crate::contract::Body;
 use crate::error::{Error, ErrorKind};
@@ -29,18 +30,16 @@ impl<C> RequestBuilder<C> {
     }
 
     /// Adds query parameters: a struct, a map or a list of pairs. A list value repeats its key;
-    /// `None` is left out.
+    /// `None` and null are left out.
     pub fn query<T: Serialize + ?Sized>(mut self, parameters: &T) -> Self {
-        match serde_html_form::to_string(parameters) {
+        match query::write(parameters) {
             Ok(query) => {
                 if !self.spec.query.is_empty() && !query.is_empty() {
                     self.spec.query.push('&');
                 }
                 self.spec.query.push_str(&query);
             }
-            Err(error) => self.spec.note_mistake(
-                usage("the query parameters cannot be written as key=value").with_source(error),
-            ),
+            Err(error) => self.spec.note_mistake(error),
         }
         self
     }

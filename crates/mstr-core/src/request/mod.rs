@@ -3,6 +3,7 @@
 mod builder;
 mod decode;
 pub(crate) mod operations;
+mod query;
 mod received;
 
 pub use builder::RequestBuilder;
