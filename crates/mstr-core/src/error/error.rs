@@ -10,6 +10,7 @@ use http::StatusCode;
 
 use super::kind::ErrorKind;
 use super::server::{ServerError, classify};
+use super::shown::Plain;
 use crate::contract::{BoxError, TransportError, TransportErrorKind};
 use crate::generation::Generation;
 
@@ -189,7 +190,7 @@ impl fmt::Display for Error {
         if let Some(operation) = self.0.operation {
             write!(f, "{operation}: ")?;
         }
-        f.write_str(&self.0.message)?;
+        write!(f, "{}", Plain(&self.0.message))?;
         if let Some(status) = self.0.status {
             write!(f, " (HTTP {})", status.as_u16())?;
         }

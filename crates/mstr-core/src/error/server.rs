@@ -10,10 +10,14 @@ use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::kind::ErrorKind;
+use super::shown::Plain;
 
 /// The longest message kept from an error body, in bytes: enough to understand it, not enough
 /// for a page of HTML.
 const MESSAGE_LIMIT: usize = 2_000;
+
+/// The longest code or ticket that is kept, in bytes. The server's have 32 at most.
+const NAME_LIMIT: usize = 100;
 
 /// What the server says about a refused request.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -70,7 +74,7 @@ impl fmt::Display for ServerError {
         }
         let message = self.message.trim_end_matches(['.', ' ', '\n']);
         if !message.is_empty() {
-            write!(f, " \"{message}\"")?;
+            write!(f, " \"{}\"", Plain(message))?;
         }
         if let Some(ticket) = &self.ticket {
             write!(f, ", ticket {ticket}")?;
@@ -131,7 +135,7 @@ impl ServerCode {
 
 impl fmt::Display for ServerCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() { "no code" } else { &self.0 })
+        write!(f, "{}", Plain(if self.0.is_empty() { "no code" } else { &self.0 }))
     }
 }
 
@@ -166,7 +170,7 @@ impl TicketId {
 
 impl fmt::Display for TicketId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        write!(f, "{}", Plain(&self.0))
     }
 }
 
@@ -189,9 +193,15 @@ pub(crate) fn parse_error_body(body: &[u8]) -> Option<ServerError> {
     }
 }
 
+/// As much of a text as fits into so many bytes.
+fn beginning(text: &str, limit: usize) -> &str {
+    let end = (0..=limit.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
+}
+
 fn parse_one(object: &Map<String, Value>) -> ServerError {
-    let text = |name: &str| match object.get(name) {
-        Some(Value::String(text)) => text.clone(),
+    let text = |name: &str, limit: usize| match object.get(name) {
+        Some(Value::String(text)) => beginning(text, limit).to_owned(),
         Some(Value::Number(number)) => number.to_string(),
         _ => String::new(),
     };
@@ -200,16 +210,11 @@ fn parse_one(object: &Map<String, Value>) -> ServerError {
         Some(Value::String(text)) => text.parse().ok(),
         _ => None,
     };
-    let mut message = text("message");
-    if message.len() > MESSAGE_LIMIT {
-        let end = (0..=MESSAGE_LIMIT).rev().find(|end| message.is_char_boundary(*end));
-        message.truncate(end.unwrap_or(0));
-    }
-    let ticket = text("ticketId");
+    let ticket = text("ticketId", NAME_LIMIT);
     ServerError {
-        code: ServerCode(text("code")),
+        code: ServerCode(text("code", NAME_LIMIT)),
         i_server_code: number("iServerCode").or_else(|| number("IserverCode")),
-        message,
+        message: text("message", MESSAGE_LIMIT),
         ticket: (!ticket.is_empty()).then_some(TicketId(ticket)),
         further: Vec::new(),
     }
@@ -339,5 +344,16 @@ mod tests {
         let body = format!(r#"{{"code":"ERR001","message":"{}"}}"#, "ä".repeat(MESSAGE_LIMIT));
         let error = parse_error_body(body.as_bytes()).expect("an error body");
         assert!(error.message.len() <= MESSAGE_LIMIT);
+    }
+
+    #[test]
+    fn words_of_a_server_write_no_lines_and_are_bounded() {
+        let long = "x".repeat(10_000);
+        let body = format!(
+            r#"{{"code":"E\nR{long}","message":"no\r\n2026 INFO all is well\u001b[2J","ticketId":"t\n{long}"}}"#
+        );
+        let shown = parse_error_body(body.as_bytes()).expect("an error body").to_string();
+        assert!(!shown.contains(char::is_control), "{shown:?}");
+        assert!(shown.contains(r"no\r\n2026 INFO") && shown.len() < 1_000, "{shown:?}");
     }
 }

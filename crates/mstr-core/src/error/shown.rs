@@ -1,4 +1,30 @@
-//! Addresses as they may be shown.
+//! Addresses and the words of others, as they may be shown.
+
+use std::fmt::{self, Write};
+
+/// A text of which others have written a part. What would begin a new line, give a terminal an order
+/// or turn the direction of reading is escaped.
+pub(crate) struct Plain<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for letter in self.0.chars() {
+            match letter {
+                letter if letter.is_control() || turns(letter) => {
+                    write!(f, "{}", letter.escape_default())?;
+                }
+                letter => f.write_char(letter)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a letter is a separator of lines or controls the direction of reading (Unicode, UAX 9).
+const fn turns(letter: char) -> bool {
+    matches!(letter,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
 
 /// An address or a path without what may be secret: user and password, the parameters of its
 /// segments (`;jsessionid=…`), query and fragment.
@@ -25,6 +51,13 @@ pub(crate) fn without_secrets(address: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_of_others_write_no_lines_and_give_no_orders() {
+        let text = "ok\nERROR \x1b[2J\u{202e}txt\u{2028}Größe \u{7f}";
+        let shown = Plain(text).to_string();
+        assert_eq!(shown, "ok\\nERROR \\u{1b}[2J\\u{202e}txt\\u{2028}Größe \\u{7f}");
+    }
 
     #[test]
     fn addresses_are_shown_without_what_may_be_secret() {
