@@ -273,3 +273,17 @@ async fn answer(fake: &FakeTransport, request: Request<Body>) -> (u16, Option<St
     let value: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
     (status, value["code"].as_str().map(str::to_owned))
 }
+
+#[test]
+fn answers_of_the_sessions_own_endpoints_are_bounded() {
+    Lab::in_memory(async |lab| {
+        let world = lab.start(server());
+        let connection = connect(&world).await;
+        let huge = format!(r#"{{"fullName":"{}"}}"#, "x".repeat(17 * 1024 * 1024));
+        let fault = Fault::answer("/api/sessions/userInfo", 200, "application/json", &huge);
+        world.server(|server| server.add_fault(fault));
+        let error = connection.user().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Decode, "{error}");
+        connection.close().await;
+    });
+}

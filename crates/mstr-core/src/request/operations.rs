@@ -22,6 +22,10 @@ pub(crate) struct Operation<T> {
     pub(crate) decode: fn(&Answer) -> Result<T, Error>,
 }
 
+/// The longest answer to a request of ours that is read, in bytes: some ten thousand projects, each
+/// with a description of a page.
+pub(crate) const ANSWER_LIMIT: usize = 16 * 1024 * 1024;
+
 /// An answer read whole.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,

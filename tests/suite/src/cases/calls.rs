@@ -88,6 +88,10 @@ pub async fn a_body_is_streamed_both_ways(lab: Lab) {
     assert!(pieces == whole);
     let limited = connection.get(&path).send().await.unwrap().bytes_limited(1024).await;
     assert_eq!(limited.unwrap_err().kind(), ErrorKind::Decode);
+    let limited = connection.get(&path).send().await.unwrap().text_limited(1024).await;
+    assert_eq!(limited.unwrap_err().kind(), ErrorKind::Decode);
+    let limited = connection.get("/api/echo").send().await.unwrap().json_limited::<Value>(1 << 20);
+    assert!(limited.await.unwrap().is_object());
 
     // One-shot and replayable uploads; the second survives a lost session.
     let upload = Body::wrap(Pieces(vec![Bytes::from_static(b"one "), Bytes::from_static(b"two")]));

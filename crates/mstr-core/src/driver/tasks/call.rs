@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::generation::Generation;
 use crate::request::Operation;
 use crate::request::Received;
-use crate::request::operations::Answer;
+use crate::request::operations::{ANSWER_LIMIT, Answer};
 use crate::toolkit::before;
 use crate::trace;
 
@@ -173,7 +173,7 @@ impl Core<Tasks> {
         let response = self.call(self.with_defaults(spec)).await?;
         let generation = response.generation();
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = response.bytes().await?;
+        let body = response.bytes_limited(ANSWER_LIMIT).await?;
         let value = decode(&Answer { status, headers, body });
         Ok((value.map_err(|error| error.with_operation(name))?, generation))
     }

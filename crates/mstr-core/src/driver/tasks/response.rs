@@ -58,6 +58,20 @@ impl Response {
         self.received.json(&body)
     }
 
+    /// Like [`json`](Self::json), of a body of at most `limit` bytes.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`json`](Self::json) and [`bytes_limited`](Self::bytes_limited).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the response.
+    pub async fn json_limited<T: DeserializeOwned>(mut self, limit: usize) -> Result<T, Error> {
+        let body = self.read(limit).await?;
+        self.received.json(&body)
+    }
+
     /// Reads the body as text: UTF-8, or windows-1252 (and ISO 8859-1, its part) if the response says
     /// so.
     ///
@@ -70,6 +84,20 @@ impl Response {
     /// Dropping the future drops the response.
     pub async fn text(mut self) -> Result<String, Error> {
         let body = self.read(usize::MAX).await?;
+        self.received.text(body)
+    }
+
+    /// Like [`text`](Self::text), of a body of at most `limit` bytes.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`text`](Self::text) and [`bytes_limited`](Self::bytes_limited).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the response.
+    pub async fn text_limited(mut self, limit: usize) -> Result<String, Error> {
+        let body = self.read(limit).await?;
         self.received.text(body)
     }
 

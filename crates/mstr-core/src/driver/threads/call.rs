@@ -16,7 +16,7 @@ use crate::generation::Generation;
 use crate::park::block_on_until;
 use crate::request::Operation;
 use crate::request::Received;
-use crate::request::operations::Answer;
+use crate::request::operations::{ANSWER_LIMIT, Answer};
 use crate::trace;
 
 impl Core<Threads> {
@@ -111,7 +111,7 @@ impl Core<Threads> {
         let response = self.call(self.with_defaults(spec))?;
         let generation = response.generation();
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = response.bytes()?;
+        let body = response.bytes_limited(ANSWER_LIMIT)?;
         let value = decode(&Answer { status, headers, body });
         Ok((value.map_err(|error| error.with_operation(name))?, generation))
     }

@@ -54,6 +54,16 @@ impl Response {
         self.received.json(&body)
     }
 
+    /// Like [`json`](Self::json), of a body of at most `limit` bytes.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`json`](Self::json) and [`bytes_limited`](Self::bytes_limited).
+    pub fn json_limited<T: DeserializeOwned>(mut self, limit: usize) -> Result<T, Error> {
+        let body = self.read_whole(limit)?;
+        self.received.json(&body)
+    }
+
     /// Reads the body as text: UTF-8, or windows-1252 (and ISO 8859-1, its part) if the response says
     /// so.
     ///
@@ -62,6 +72,16 @@ impl Response {
     /// [`Decode`](crate::ErrorKind::Decode) if it is neither, and those of [`bytes`](Self::bytes).
     pub fn text(mut self) -> Result<String, Error> {
         let body = self.read_whole(usize::MAX)?;
+        self.received.text(body)
+    }
+
+    /// Like [`text`](Self::text), of a body of at most `limit` bytes.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`text`](Self::text) and [`bytes_limited`](Self::bytes_limited).
+    pub fn text_limited(mut self, limit: usize) -> Result<String, Error> {
+        let body = self.read_whole(limit)?;
         self.received.text(body)
     }
 
