@@ -66,7 +66,8 @@ pub(crate) fn print(server: &Server, chosen: &[&Contestant], check: bool) -> boo
             kept = false;
         }
         if ratio.is_some_and(|ratio| ratio * 100.0 > hundredths as f64) {
-            println!("    more than 0.{hundredths} of the instructions of {BASE} (costs.txt)");
+            let limit = hundredths as f64 / 100.0;
+            println!("    more than {limit:.2} times the instructions of {BASE} (costs.txt)");
             kept = false;
         }
     }
