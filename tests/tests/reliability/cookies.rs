@@ -141,6 +141,21 @@ fn upload_that_only_an_unpolled_caller_feeds_lapses_at_the_idle_limit() {
 }
 
 #[test]
+fn upload_in_its_turn_keeps_the_limit_of_its_attempt() {
+    let rig = in_turns();
+    let connection = rig.tasks();
+    rig.time.run(async {
+        rig.server(|server| server.add_fault("path=/api/echo:1:stall".parse().unwrap()));
+        let pieces = stream::iter([Ok::<_, Error>(Frame::data(Bytes::from_static(b"one")))]);
+        let upload = connection.post("/api/echo").body(Body::wrap(StreamBody::new(pieces)));
+        let began = rig.elapsed();
+        assert_eq!(upload.send().await.unwrap_err().kind(), ErrorKind::Timeout);
+        assert!(rig.elapsed() - began <= Duration::from_secs(60));
+    });
+    rig.close();
+}
+
+#[test]
 fn call_that_waits_for_its_turn_keeps_its_deadline() {
     let rig = in_turns();
     let connection = rig.tasks();

@@ -25,8 +25,9 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// Sends one request and returns the response's head and a body that streams.
     ///
     /// What limits it has are in [`RequestContext::of`] the request. A transport that wraps another
-    /// and gives the request another body [attaches](RequestContext::attach) them again: without
-    /// them a server that is silent is waited for without end.
+    /// and gives the request another body does so by [`RequestContext::map_body`], or
+    /// [attaches](RequestContext::attach) them again: without them a server that is silent is waited
+    /// for without end.
     ///
     /// # Errors
     ///
@@ -284,6 +285,18 @@ impl RequestContext {
         // A layer between may have put it there, with a body of its own.
         let extension = || request.extensions().get::<Self>().copied();
         request.body().context().or_else(extension).unwrap_or_default()
+    }
+
+    /// Gives `request` the body that `change` makes of its own, and keeps what is said about it.
+    #[must_use]
+    pub fn map_body(
+        request: http::Request<Body>,
+        change: impl FnOnce(Body) -> Body,
+    ) -> http::Request<Body> {
+        let context = Self::of(&request);
+        let mut request = request.map(change);
+        context.attach(&mut request);
+        request
     }
 
     /// Says it about `request`.

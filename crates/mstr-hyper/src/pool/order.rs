@@ -107,6 +107,7 @@ impl Terms {
     pub(super) fn late(&self) -> TransportError {
         self.peer.failure(TransportErrorKind::Timeout, Stage::Connecting)
     }
+
     /// The runtime that makes connections has shut down.
     pub(super) fn stranded(&self) -> TransportError {
         self.peer.failure(TransportErrorKind::Canceled, Stage::Connecting)

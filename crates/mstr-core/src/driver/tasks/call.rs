@@ -12,7 +12,7 @@ use super::pump::{Tasks, aborted};
 use super::response::Response;
 use super::upload::fed;
 use crate::call::{Call, Output, Spec};
-use crate::contract::Body;
+use crate::contract::{Body, RequestContext};
 use crate::driver::core::{Begun, Core};
 use crate::error::Error;
 use crate::generation::Generation;
@@ -122,7 +122,8 @@ impl Core<Tasks> {
                 Output::Send => {
                     let mut request = call.request()?;
                     if *awaited {
-                        request = request.map(|body| fed(body, call.timeouts(), timer));
+                        let hold = |body| fed(body, call.timeouts(), timer);
+                        request = RequestContext::map_body(request, hold);
                     }
                     span = trace::attempt(call, &request);
                     match transport.send(request).instrument(span.clone()).await {
