@@ -32,8 +32,19 @@ struct Shared {
     arrived: bool,
     reader: Option<Waker>,
     streak: u32,
-    /// The other side takes no more. What it has said may still have to be read.
-    deaf: bool,
+    side: Side,
+}
+
+/// The other side of a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Side {
+    /// A connection is still being made with it.
+    Unknown,
+    Listens,
+    /// It takes no more. What it has said may still have to be read.
+    Deaf,
+    /// That has been read.
+    Gone,
 }
 
 /// The same connection, seen from outside. It does not keep the connection open.
@@ -59,7 +70,7 @@ impl Socket {
             arrived: false,
             reader: None,
             streak: 0,
-            deaf: false,
+            side: Side::Unknown,
         })))
     }
 
@@ -69,6 +80,13 @@ impl Socket {
 }
 
 impl Lookout {
+    /// Requests are sent over it now. Until then a write that fails tells of the other side.
+    pub(crate) fn serve(&self) {
+        if let Some(shared) = self.0.upgrade() {
+            lock(&shared).side = Side::Listens;
+        }
+    }
+
     /// Asks the system what has arrived, without waiting.
     ///
     /// The runtime learns of it when it next looks at its sockets. On a busy runtime that is later
@@ -99,16 +117,20 @@ impl Shared {
         &mut self,
         write: impl FnOnce(Pin<&mut TokioIo<TcpStream>>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        if !self.deaf {
-            let written = write(Pin::new(&mut self.tcp));
-            match &written {
-                Poll::Ready(Err(error)) if is_deaf(error) => self.deaf = true,
-                _ => return written,
+        match self.side {
+            Side::Unknown => return write(Pin::new(&mut self.tcp)),
+            Side::Listens => {
+                let written = write(Pin::new(&mut self.tcp));
+                if !matches!(&written, Poll::Ready(Err(error)) if is_deaf(error)) {
+                    return written;
+                }
+                self.side = Side::Deaf;
+                if let Some(reader) = self.reader.take() {
+                    reader.wake();
+                }
             }
-            self.arrived = true;
-            if let Some(reader) = self.reader.take() {
-                reader.wake();
-            }
+            Side::Deaf => {}
+            Side::Gone => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
         }
         Poll::Pending
     }
@@ -117,17 +139,18 @@ impl Shared {
     fn read_arrived(&mut self, buffer: &mut ReadBufCursor<'_>) -> Option<io::Result<()>> {
         let mut piece = [0; PIECE];
         let room = buffer.remaining().min(PIECE);
-        match (&*SockRef::from(self.tcp.inner())).read(&mut piece[..room]) {
-            Ok(length) => {
-                buffer.put_slice(&piece[..length]);
-                Some(Ok(()))
-            }
+        let read = (&*SockRef::from(self.tcp.inner())).read(&mut piece[..room]);
+        match &read {
+            Ok(1..) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.arrived = false;
-                None
+                return None;
             }
-            Err(error) => Some(Err(error)),
+            // A write that waits for this fails now: nothing is left that could count for more.
+            Ok(0) | Err(_) if self.side == Side::Deaf => self.side = Side::Gone,
+            Ok(0) | Err(_) => {}
         }
+        Some(read.map(|length| buffer.put_slice(&piece[..length])))
     }
 }
 
@@ -149,7 +172,7 @@ impl Read for Socket {
             let yielded = pin!(yield_now()).poll(cx);
             return yielded.map(Ok);
         }
-        if shared.arrived
+        if (shared.arrived || shared.side == Side::Deaf)
             && let Some(read) = shared.read_arrived(&mut buffer)
         {
             return Poll::Ready(read);
@@ -199,5 +222,66 @@ impl Write for Socket {
 impl Connection for Socket {
     fn connected(&self) -> Connected {
         Connected::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::time::Duration;
+
+    use hyper::rt::ReadBuf;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A connection whose other side has said `what` and has reset it.
+    async fn reset(what: &[u8]) -> Socket {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (here, there) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let there = there.unwrap().0;
+        there.writable().await.unwrap();
+        there.try_write(what).unwrap();
+        SockRef::from(&there).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(there);
+        Socket::new(TokioIo::new(here.unwrap()))
+    }
+
+    async fn write_until_it_fails(socket: &mut Socket) -> io::Error {
+        loop {
+            let written = poll_fn(|cx| Pin::new(&mut *socket).poll_write(cx, b"x")).await;
+            if let Err(error) = written {
+                return error;
+            }
+        }
+    }
+
+    async fn read_until_the_end(socket: &mut Socket) {
+        loop {
+            let mut room = [0; 64];
+            let mut buffer = ReadBuf::new(&mut room);
+            let read = poll_fn(|cx| Pin::new(&mut *socket).poll_read(cx, buffer.unfilled())).await;
+            if read.is_err() || buffer.filled().is_empty() {
+                return;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_write_fails_at_once_while_the_connection_is_being_made() {
+        let mut socket = reset(b"").await;
+        write_until_it_fails(&mut socket).await;
+    }
+
+    #[tokio::test]
+    async fn a_write_of_a_request_fails_after_the_last_words_have_been_read() {
+        let mut socket = reset(b"413").await;
+        socket.lookout().serve();
+        let waits = async { write_until_it_fails(&mut socket).await };
+        tokio::time::timeout(Duration::from_millis(100), waits).await.unwrap_err();
+        read_until_the_end(&mut socket).await;
+        let error = write_until_it_fails(&mut socket).await;
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     }
 }

@@ -288,6 +288,7 @@ impl Shared {
     fn connected(self: &Arc<Self>, id: HostId, Made { lookout, protocol }: Made) {
         let number = self.number();
         let now = self.clock.now();
+        lookout.serve();
         let mut state = lock(&self.state);
         if state.closed {
             return;
