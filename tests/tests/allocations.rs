@@ -66,7 +66,7 @@ fn a_bare_request_carries_what_a_call_carries() {
     let bare = Bare::new(&transport);
     let theirs = transport.watch(|| drop(at_once(bare.bytes()))).pop().unwrap();
     assert_eq!(ours, theirs);
-    assert_eq!(ours.len(), 5, "{ours:?}");
+    assert_eq!(ours.len(), 6, "{ours:?}");
     assert_eq!(ours["x-mstr-projectid"], PROJECT);
 }
 

@@ -104,6 +104,7 @@
 //! | feature | default | |
 //! |---|---|---|
 //! | `dangerous` | | `TlsConfig::dangerous_accept_any_certificate`, which accepts every certificate for every host |
+//! | `gzip` | | Asks the server for gzip and decompresses what it answers |
 //! | `tower` | | `adapter::from_service`, a transport of any tower service; outside the stability promise |
 //!
 //! <!-- features: end -->

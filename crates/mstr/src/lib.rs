@@ -49,6 +49,13 @@
 //! - **Closing.** [`close`](Connection::close) logs out; [`scope`](Connection::scope) does so on
 //!   every path.
 //!
+//! # Compression
+//!
+//! Requests say `Accept-Encoding: gzip`, and what comes compressed is decompressed as it is read: the
+//! response then has neither `Content-Encoding` nor `Content-Length`. A request with an
+//! `Accept-Encoding` of its own gets its body as it was sent, and a `Range` is asked for without.
+//! The feature `gzip` is on by default here and off in `mstr-core`.
+//!
 //! # Errors
 //!
 //! One type, [`Error`]: [`kind`](Error::kind) to branch on, [`server`](Error::server) for the
@@ -95,6 +102,7 @@
 //!
 //! | feature | default | |
 //! |---|---|---|
+//! | `gzip` | yes | Asks the server for gzip and decompresses what it answers |
 //! | `hyper` | yes | The transport over hyper; needs tokio |
 //! | `rustls-aws-lc-rs` | yes | TLS for hyper by aws-lc-rs |
 //! | `rustls-ring` | | TLS for hyper by ring, which builds faster |

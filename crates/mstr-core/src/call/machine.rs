@@ -7,17 +7,18 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use http::response::Parts;
-use http::{Request, StatusCode};
+use http::{Request, Response, StatusCode};
 
 use super::messages::{Output, Wants};
-use super::repeats::Repeats;
+use super::repeats::{Repeats, is_passing};
 use super::route::{Route, is_redirect};
 use super::spec::{ProjectChoice, Spec};
 use crate::contract::{Body, RequestContext, Sent, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind, parse_error_body};
 use crate::generation::Generation;
-use crate::policy::{Limit, Timeouts, is_passing_status, later};
+use crate::policy::{Limit, Timeouts, later};
 use crate::protocol::Grant;
+use crate::protocol::encoding;
 use crate::protocol::wire::{self, ERROR_BODY_LIMIT, Endpoint};
 use crate::session::{Access, Session, SessionConfig, Verdict, is_bare_refusal};
 
@@ -46,6 +47,8 @@ pub struct Call {
     sends: u32,
     /// The body has been handed to the transport and cannot be produced again.
     spent: bool,
+    /// gzip has been asked for, and is to be undone.
+    compressed: bool,
 }
 
 /// What is awaited.
@@ -112,6 +115,7 @@ impl Call {
             sent_at: now,
             sends: 0,
             spent: false,
+            compressed: false,
             spec,
         }
     }
@@ -300,8 +304,11 @@ impl Call {
         }
         self.stage = Stage::Answer;
         self.sends += 1;
-        // Two of every request, three of the session, and perhaps the length of no body.
-        let mut headers = HeaderMap::with_capacity(6 + self.spec.headers.keys_len().min(64));
+        // Two of every request, three of the session, the encoding, and perhaps the length of no
+        // body.
+        let length = usize::from(!self.spec.method.is_safe());
+        let own = self.spec.headers.keys_len().min(64);
+        let mut headers = HeaderMap::with_capacity(6 + length + own);
         self.route.endpoint().apply(&mut headers);
         for name in self.spec.headers.keys() {
             // The caller's own choice replaces a default, and may have several values.
@@ -342,8 +349,18 @@ impl Call {
         *request.method_mut() = self.spec.method.clone();
         *request.uri_mut() = self.route.take();
         *request.headers_mut() = headers;
+        self.compressed = encoding::ask(&mut request);
         context.attach(&mut request);
         Ok(request)
+    }
+
+    /// Takes an answer apart, before [`handle_head`](Self::handle_head): the body is the one that is
+    /// for the caller, decompressed if it was this call that asked for gzip.
+    #[must_use]
+    pub fn receive(&self, response: Response<Body>) -> (Parts, Body) {
+        let (mut head, body) = response.into_parts();
+        let body = encoding::undo(self.compressed, &mut head, body);
+        (head, body)
     }
 
     /// The head of the answer has arrived. For an error the beginning of its body is needed too:
@@ -557,15 +574,6 @@ impl Call {
         self.stage = Stage::Over;
         Error::new(ErrorKind::Usage, message)
     }
-}
-
-/// A 500 of the server says why in its own format, and stays, unless that is that a part of it is
-/// away. Without a reason it is a gateway's, and passes like its others.
-fn is_passing(status: StatusCode, error_body: Option<&[u8]>) -> bool {
-    is_passing_status(status)
-        || (status == StatusCode::INTERNAL_SERVER_ERROR
-            && parse_error_body(error_body.unwrap_or_default())
-                .is_none_or(|error| error.code.is_passing()))
 }
 
 /// What cannot be told is no word about the session.

@@ -12,6 +12,7 @@ use crate::contract::{Body, BoxError, RequestContext, TransportError, TransportE
 use crate::error::{Error, ErrorKind};
 use crate::policy::{Limit, Timeouts, later};
 use crate::protocol::Credentials;
+use crate::protocol::encoding;
 use crate::protocol::wire::{self, ERROR_BODY_LIMIT};
 use crate::session::{Exchange, ExchangeId, Purpose, Session};
 use crate::workstation::Borrowing;
@@ -83,6 +84,8 @@ impl Asking {
             operation: self.asked.name(),
             attempt: 1,
         };
+        // None of these requests says anything about encodings, so all of them ask.
+        encoding::ask(&mut request);
         context.attach(&mut request);
         request
     }
@@ -119,6 +122,13 @@ impl Asked {
             Self::Exchange(purpose) => purpose.opens_session(),
             Self::Token => false,
         }
+    }
+
+    /// Takes an answer apart; its body is to be read, decompressed.
+    pub(super) fn received(response: Response<Body>) -> (Parts, Body) {
+        let (mut head, body) = response.into_parts();
+        let body = encoding::undo(true, &mut head, body);
+        (head, body)
     }
 
     /// There is no answer.

@@ -3,9 +3,12 @@
 mod base_url;
 mod cookies;
 mod credentials;
+pub(crate) mod encoding;
 mod exchanging;
 mod fingerprint;
 mod grant;
+#[cfg(feature = "gzip")]
+mod gunzip;
 mod locale;
 mod login_mode;
 mod models;

@@ -5,12 +5,18 @@ use http::header::{CONTENT_TYPE, HeaderMap};
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, ErrorKind};
+use crate::protocol::encoding;
 
 /// Reads a body as JSON.
-pub(crate) fn decode_json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Error> {
+pub(crate) fn decode_json<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Result<T, Error> {
     serde_json::from_slice(body).map_err(|error| {
         let message = if body.is_empty() {
             "the response has no body to read as JSON".to_owned()
+        } else if let Some(encoded) = still_encoded(headers) {
+            encoded
         } else if body.trim_ascii_start().starts_with(b"<") {
             "the response is a web page, not JSON: does a sign-in page stand in front of the \
              server?"
@@ -36,9 +42,20 @@ pub(crate) fn decode_text(headers: &HeaderMap, body: Bytes) -> Result<String, Er
         return Ok(body.iter().map(|byte| windows_1252(*byte)).collect());
     }
     String::from_utf8(body.into()).map_err(|error| {
-        Error::new(ErrorKind::Decode, "the response is no UTF-8 text")
-            .with_source(error.utf8_error())
+        let message =
+            still_encoded(headers).unwrap_or_else(|| "the response is no UTF-8 text".to_owned());
+        Error::new(ErrorKind::Decode, message).with_source(error.utf8_error())
     })
+}
+
+/// Why a body cannot be read that was encoded in a way in which it was not asked for, or that the
+/// caller asked for.
+fn still_encoded(headers: &HeaderMap) -> Option<String> {
+    let encodings = encoding::left(headers)?;
+    Some(format!(
+        "the response is encoded as {encodings}, which is not decoded here: decode its bytes, or \
+         have it sent as it is or as gzip"
+    ))
 }
 
 /// A character of windows-1252. Bytes that it leaves out are control characters, as on the web.

@@ -149,7 +149,7 @@ pub(crate) fn revoke_api_token() -> Operation<()> {
 }
 
 fn json<T: serde::de::DeserializeOwned>(answer: &Answer) -> Result<T, Error> {
-    decode_json(&answer.body)
+    decode_json(&answer.headers, &answer.body)
 }
 
 fn missing(what: &str) -> Error {

@@ -75,7 +75,7 @@ impl Received {
     }
 
     pub(crate) fn json<T: DeserializeOwned>(&self, body: &Bytes) -> Result<T, Error> {
-        decode_json(body).map_err(|error| self.describe(error))
+        decode_json(&self.parts.headers, body).map_err(|error| self.describe(error))
     }
 
     pub(crate) fn text(&self, body: Bytes) -> Result<String, Error> {

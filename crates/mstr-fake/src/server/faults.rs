@@ -34,6 +34,7 @@ use crate::endpoint::Pattern;
 ///   - `slow=250`: milliseconds later;
 ///   - `expire`: the request's session has just ended;
 ///   - `drop-cookies`: the answer sets no cookies;
+///   - `gzip`: the answer is compressed if the request accepts that, as by a gateway;
 ///   - `refuse`: no connection (on a socket, where the connection stands already, as
 ///     `reset-before`);
 ///   - `reset-before`: the connection breaks before the request is processed;
@@ -53,7 +54,7 @@ use crate::endpoint::Pattern;
 ///    [`page`](Self::page): the answer of somebody in front of the server, who asks for no session.
 /// 4. The server checks the session, then the project.
 /// 5. The server answers, or an [endpoint](crate::Endpoint) of yours.
-/// 6. `drop-cookies`.
+/// 6. `drop-cookies`, and `gzip`.
 /// 7. `reset-after`, `reset-mid-body`, `stall-after` or `stall-mid-body`.
 ///
 /// Where two exclude each other (two of step 2, of step 3 or of step 7; one of step 2 with one of
@@ -107,6 +108,7 @@ pub enum SocketFault {
 pub(super) enum Effect {
     Answer { status: StatusCode, content_type: String, body: Bytes },
     Expire,
+    Gzip,
     NoCookies,
     Refuse,
     ResetAfter,
@@ -133,13 +135,14 @@ enum Step {
 }
 
 /// The words for effects, as the error for another word lists them.
-const WORDS: [&str; 13] = [
+const WORDS: [&str; 14] = [
     "status=N",
     "error=N,CODE",
     "page=N",
     "slow=MS",
     "expire",
     "drop-cookies",
+    "gzip",
     "refuse",
     "reset-before",
     "reset-after",
@@ -240,6 +243,7 @@ impl Effect {
         match self {
             Self::Answer { .. } => "answer",
             Self::Expire => "expire",
+            Self::Gzip => "gzip",
             Self::NoCookies => "drop-cookies",
             Self::Refuse => "refuse",
             Self::ResetAfter => "reset-after",
@@ -266,7 +270,7 @@ impl Effect {
 
     const fn step(&self) -> Step {
         match self {
-            Self::Expire | Self::Slow(_) => Step::Beside,
+            Self::Expire | Self::Gzip | Self::Slow(_) => Step::Beside,
             Self::Refuse | Self::ResetBefore | Self::Stall => Step::Instead,
             Self::Answer { .. } | Self::Status { .. } => Step::Answer,
             Self::NoCookies => Step::Cookies,
@@ -447,6 +451,7 @@ fn parse_effect(text: &str) -> Result<Effect, String> {
         ("slow", _) => Effect::Slow(Duration::from_millis(number()?)),
         ("expire", None) => Effect::Expire,
         ("drop-cookies", None) => Effect::NoCookies,
+        ("gzip", None) => Effect::Gzip,
         ("refuse", None) => Effect::Refuse,
         ("reset-before", None) => Effect::ResetBefore,
         ("reset-after", None) => Effect::ResetAfter,
@@ -467,7 +472,7 @@ mod tests {
     use super::*;
 
     /// A rule with each word.
-    const RULES: [&str; 16] = [
+    const RULES: [&str; 17] = [
         "login:*:status=503,retry-after=2",
         "logout:1:reset-before",
         "delegate:2+:reset-after",
@@ -479,6 +484,7 @@ mod tests {
         "identity-token:*:expire",
         "api-token:*:drop-cookies",
         "call:*:refuse",
+        "call:*:gzip",
         "*:*:page=200",
         "call:*:error=403,ERR017,-2147214568",
         "call:*:error=404,ERR004",

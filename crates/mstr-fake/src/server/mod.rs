@@ -106,6 +106,9 @@ impl Server {
         }
         let fault = effects.iter().find_map(Effect::afterwards);
         self.model.decorate(&incoming, &mut response, &effects, own);
+        if effects.iter().any(|effect| matches!(effect, Effect::Gzip)) {
+            body::compress(&incoming, &mut response);
+        }
         if incoming.method == Method::HEAD {
             *response.body_mut() = ReplyBody::Bytes(Bytes::new());
         }

@@ -2,6 +2,7 @@
 
 pub mod calls;
 pub mod closing;
+pub mod encodings;
 pub mod opening;
 pub mod projects;
 pub mod recovery;
@@ -42,6 +43,10 @@ macro_rules! __with_suite_cases {
             closing: a_scope_closes_on_every_path,
             closing: a_session_borrowed_from_workstation_is_left_alone,
             closing: dropping_the_last_handle_logs_out,
+            encodings: a_compressed_answer_arrives_as_it_was,
+            encodings: a_compressed_answer_that_is_cut_is_interrupted,
+            encodings: an_encoding_that_the_caller_chose_is_left_to_the_caller,
+            encodings: an_encoding_that_was_not_asked_for_is_named,
             opening: a_web_page_instead_of_the_api_is_recognised,
             opening: a_wrong_base_url_is_recognised,
             opening: an_identity_token_borrows_a_session,

@@ -129,7 +129,7 @@ impl Core<Tasks> {
                     match transport.send(request).instrument(span.clone()).await {
                         Ok(response) => {
                             trace::answered(&span, response.status());
-                            (*head, *body) = response.into_parts();
+                            (*head, *body) = call.receive(response);
                             self.answered(call, head, None)
                         }
                         Err(error) => self.failed(call, &span, &error),

@@ -15,7 +15,7 @@ use crate::builder::Provider;
 use crate::contract::{BoxFuture, SharedTimer, SharedTransport, Sleep};
 use crate::driver::core::{Begun, Core, Driver, Locked, Outcome};
 use crate::driver::exchange::{
-    Answer, Asking, LATE_LOGIN_GRACE, Work, late, no_provider, not_provided,
+    Answer, Asked, Asking, LATE_LOGIN_GRACE, Work, late, no_provider, not_provided,
 };
 use crate::error::{Error, ErrorKind};
 use crate::policy::Timeouts;
@@ -89,7 +89,7 @@ impl Tasks {
         async move {
             let span = trace::exchange(asked.name(), &request);
             let (parts, body) = match transport.send(request).instrument(span.clone()).await {
-                Ok(response) => response.into_parts(),
+                Ok(response) => Asked::received(response),
                 Err(error) => {
                     trace::failed(&span, &error);
                     return asked.failed(error);

@@ -56,7 +56,7 @@ impl Core<Threads> {
                     match span.in_scope(|| transport.send(request)) {
                         Ok(response) => {
                             trace::answered(&span, response.status());
-                            (head, body) = response.into_parts();
+                            (head, body) = call.receive(response);
                             self.answered(&mut call, &head, None)
                         }
                         Err(error) => self.failed(&mut call, &span, &error),

@@ -191,7 +191,7 @@ impl Core<Threads> {
                     }
                     Some(Ok(response)) => {
                         trace::answered(&span, response.status());
-                        let (parts, body) = response.into_parts();
+                        let (parts, body) = Asked::received(response);
                         let parts = Box::new(parts);
                         let reading = Box::pin(body.collect(asked.limit()));
                         let stage = Stage::Reading { asked, deadline, span, parts, reading };
