@@ -136,6 +136,7 @@ pub mod blocking;
 mod builder;
 mod connector;
 mod error;
+mod named;
 mod pool;
 mod runtime;
 mod sync;

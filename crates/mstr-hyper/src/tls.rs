@@ -15,6 +15,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::named::OrNamed;
+
 /// Reads and checks the settings.
 pub(crate) fn prepare(config: &TlsConfig, protocols: &[&[u8]]) -> Result<Tls, TransportError> {
     let loaded = config.load(|path| fs::read(path))?;
@@ -114,7 +116,7 @@ impl Tls {
             // The newest there is, for this version and those that may come to be named.
             _ => &[&rustls::version::TLS13],
         };
-        let verifier = self.verifier(&provider)?;
+        let verifier = OrNamed::around(self.verifier(&provider)?, &self.roots);
         let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)
             .map_err(|error| config_error("the TLS provider lacks a version").with_source(error))?

@@ -119,6 +119,8 @@ impl Backend for Isahc {
             (Capability::Pings, "libcurl does not ask"),
             (Capability::PromptReuse, "libcurl looks once a second"),
             (Capability::RetiresLate, "libcurl keeps a connection over HTTP/2 that is silent"),
+            #[cfg(feature = "isahc-rustls-tls")]
+            (Capability::SelfSigned, "webpki refuses it"),
             (
                 Capability::SilentPeerCancel,
                 "isahc looks when something arrives, or when the request's limits have passed",

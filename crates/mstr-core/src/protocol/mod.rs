@@ -31,8 +31,8 @@ pub use login_mode::{LoginMode, ParseLoginModeError};
 pub use models::{
     ApiTokenRequest, CreatedApiToken, Server, SessionInfo, SessionStatus, User, UserId,
 };
-pub(crate) use project::resolve as resolve_project;
 pub use project::{Project, ProjectId, ProjectRef};
+pub(crate) use project::{Projects, resolve as resolve_project};
 pub use record::{ExposedRecord, SessionRecord};
 pub(crate) use secret::AuthToken;
 pub use secret::{ApiToken, IdentityToken, Password};

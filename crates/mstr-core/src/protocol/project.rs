@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use crate::error::{Error, ErrorKind};
 
@@ -52,7 +54,7 @@ impl FromStr for ProjectId {
 }
 
 impl<'de> Deserialize<'de> for ProjectId {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::new(text).map_err(serde::de::Error::custom)
     }
@@ -111,12 +113,66 @@ pub struct Project {
     /// Its description; often empty.
     #[serde(default, deserialize_with = "null_as_default")]
     pub description: String,
-    /// Its state on the server: 0 is active.
+    /// Its state on the server: 0 is active, or that the server does not tell.
     #[serde(default)]
     pub status: i64,
 }
 
-fn null_as_default<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+/// The projects of a list, without those that no call could name: an entry that is none, or that
+/// has no id, hides no other.
+pub(crate) struct Projects(pub(crate) Vec<Project>);
+
+impl<'de> Deserialize<'de> for Projects {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List;
+
+        impl<'de> Visitor<'de> for List {
+            type Value = Projects;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of projects")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Projects, A::Error> {
+                let (mut projects, mut odd) = (Vec::new(), None);
+                while let Some(entry) = list.next_element::<Value>()? {
+                    match Project::read(&entry) {
+                        Ok(project) => projects.push(project),
+                        Err(error) => odd = Some(error),
+                    }
+                }
+                match odd {
+                    // Then it is another kind of list.
+                    Some(error) if projects.is_empty() => Err(serde::de::Error::custom(error)),
+                    _ => Ok(Projects(projects)),
+                }
+            }
+        }
+        deserializer.deserialize_seq(List)
+    }
+}
+
+impl Project {
+    /// Reads an entry of a list by its id; of a key that comes twice, the last counts. What else
+    /// cannot be read is taken for missing.
+    fn read(entry: &Value) -> Result<Self, Error> {
+        let text = |key| entry.get(key).and_then(Value::as_str).unwrap_or_default();
+        let status = match entry.get("status") {
+            Some(Value::String(text)) => text.trim().parse().ok(),
+            Some(status) => status.as_i64(),
+            None => None,
+        };
+        Ok(Self {
+            id: ProjectId::new(text("id"))?,
+            name: text("name").to_owned(),
+            alias: text("alias").to_owned(),
+            description: text("description").to_owned(),
+            status: status.unwrap_or_default(),
+        })
+    }
+}
+
+fn null_as_default<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     Ok(Option::<String>::deserialize(deserializer)?.unwrap_or_default())
 }
 
@@ -265,6 +321,40 @@ mod tests {
 
         let id = resolve(&projects(), &"00000000000000000000000000000000".into());
         assert_eq!(id.expect_err("unknown").kind(), ErrorKind::ProjectUnavailable);
+    }
+
+    #[test]
+    fn project_that_is_odd_hides_no_other() {
+        const SALES: &str =
+            r#"{"id":"B7CA92F04B9FAE8D941C3E9B7E0CD754","name":"Sales","status":0}"#;
+        const OTHER: &str = "A1B2C3D4E5F60718293A4B5C6D7E8F90";
+        let id = format!("\"id\":\"{OTHER}\"");
+        // The entry, and what becomes of it: name and status, or nothing.
+        let table = [
+            (format!(r#"{{{id},"name":null,"status":-3}}"#), Some(("", -3))),
+            (format!(r#"{{{id},"name":"Off","status":null}}"#), Some(("Off", 0))),
+            (format!(r#"{{{id},"name":"Off","status":"-1"}}"#), Some(("Off", -1))),
+            (format!(r#"{{{id},"name":"Off","status":"loaded"}}"#), Some(("Off", 0))),
+            (format!(r#"{{{id},"name":"Old","name":"New","status":1}}"#), Some(("New", 1))),
+            (format!(r#"{{{id},"name":7,"alias":[],"description":{{}}}}"#), Some(("", 0))),
+            (r#"{"id":"","name":"half deleted"}"#.to_owned(), None),
+            (r#"{"id":null,"name":"half deleted"}"#.to_owned(), None),
+            (r#"{"name":"half deleted"}"#.to_owned(), None),
+            ("null".to_owned(), None),
+            ("[]".to_owned(), None),
+        ];
+        for (odd, read) in table {
+            let list = format!("[{odd},{SALES}]");
+            let Projects(list) = serde_json::from_str(&list).expect("a list");
+            assert_eq!(resolve(&list, &"Sales".into()).expect("it is there").status, 0, "{odd}");
+            let other = list.iter().find(|project| project.id.as_str() == OTHER);
+            let seen = other.map(|project| (project.name.as_str(), project.status));
+            assert_eq!(seen, read, "{odd}");
+        }
+        assert!(serde_json::from_str::<Projects>("[]").expect("a list").0.is_empty());
+        for none in ["{}", "null", "[1]", r#"[{"error":"no"}]"#, "[", ""] {
+            assert!(serde_json::from_str::<Projects>(none).is_err(), "{none}");
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::credentials::{Credentials, Kind};
 pub(crate) use super::grant::{AUTH_TOKEN, IDENTITY_TOKEN, PROJECT_ID, project_header};
 use super::{
     ApiToken, AuthToken, BaseUrl, CreatedApiToken, Fingerprint, IdentityToken, Locale, LoginMode,
-    Project, WireCredentials,
+    Project, Projects, WireCredentials,
 };
 use crate::contract::TransportInfo;
 use crate::error::{Error, ErrorKind, ServerError, parse_error_body};
@@ -373,7 +373,7 @@ pub(crate) fn is_done(response: &Response<Bytes>) -> bool {
 
 /// The projects of an answer, read before the session's lock is taken: they may be megabytes.
 #[derive(Clone)]
-struct ReadProjects(Arc<Result<Vec<Project>, serde_json::Error>>);
+struct ReadProjects(Arc<Result<Projects, serde_json::Error>>);
 
 /// Reads the projects of an answer ahead. The answer keeps them for [`projects`].
 pub(crate) fn read_projects_ahead(response: &mut Response<Bytes>) {
@@ -387,10 +387,10 @@ pub(crate) fn projects(response: &Response<Bytes>) -> Result<Cow<'_, [Project]>,
         unexpected(response, "list of projects").with_source(error.to_string())
     };
     match response.extensions().get::<ReadProjects>().map(|read| &*read.0) {
-        Some(Ok(projects)) => Ok(Cow::Borrowed(projects)),
+        Some(Ok(Projects(projects))) => Ok(Cow::Borrowed(projects)),
         Some(Err(error)) => Err(failed(error)),
         None => match serde_json::from_slice(response.body()) {
-            Ok(projects) => Ok(Cow::Owned(projects)),
+            Ok(Projects(projects)) => Ok(Cow::Owned(projects)),
             Err(error) => Err(failed(&error)),
         },
     }

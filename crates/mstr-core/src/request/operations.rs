@@ -11,8 +11,8 @@ use crate::contract::Body;
 use crate::error::{Error, ErrorKind, parse_error_body};
 use crate::protocol::wire;
 use crate::protocol::{
-    ApiTokenRequest, CreatedApiToken, IdentityToken, Project, Server, SessionInfo, SessionStatus,
-    User, UserId,
+    ApiTokenRequest, CreatedApiToken, IdentityToken, Project, Projects, Server, SessionInfo,
+    SessionStatus, User, UserId,
 };
 use crate::session::is_session_gone;
 
@@ -88,7 +88,9 @@ pub(crate) fn status_told(told: Result<SessionStatus, Error>) -> Result<SessionS
 }
 
 pub(crate) fn projects() -> Operation<Vec<Project>> {
-    operation("project list", Method::GET, "/api/projects", json)
+    operation("project list", Method::GET, "/api/projects", |answer| {
+        json(answer).map(|Projects(projects)| projects)
+    })
 }
 
 pub(crate) fn create_identity_token() -> Operation<IdentityToken> {

@@ -38,12 +38,16 @@ impl PemSource {
         &self,
         read: &impl Fn(&Path) -> io::Result<Vec<u8>>,
     ) -> Result<Arc<Zeroizing<Vec<u8>>>, TransportError> {
-        match &self.from {
-            From::Bytes(bytes) => Ok(Arc::clone(bytes)),
+        let text = match &self.from {
+            From::Bytes(bytes) => Arc::clone(bytes),
             From::File(path) => match read(path) {
-                Ok(bytes) => Ok(Arc::new(Zeroizing::new(bytes))),
-                Err(error) => Err(self.error("it cannot be read").with_source(error)),
+                Ok(bytes) => Arc::new(Zeroizing::new(bytes)),
+                Err(error) => return Err(self.error("it cannot be read").with_source(error)),
             },
+        };
+        match other_format(&text) {
+            Some(problem) => Err(self.error(problem)),
+            None => Ok(text),
         }
     }
 
@@ -62,6 +66,11 @@ impl PemSource {
         read: &impl Fn(&Path) -> io::Result<Vec<u8>>,
     ) -> Result<Pem, TransportError> {
         let text = self.load(read)?;
+        if is_encrypted(&text) {
+            return Err(self.error(
+                "its private key is encrypted: decrypt it first (`openssl pkey -in FILE -out KEY`)",
+            ));
+        }
         let certificates = self.certificates(&text)?;
         let keys = self.parse::<PrivateKeyDer<'static>>(&text)?;
         let Some(key) = keys.first() else {
@@ -100,6 +109,31 @@ impl PemSource {
     fn error(&self, problem: &str) -> TransportError {
         refuse(format!("{self}: {problem}"))
     }
+}
+
+/// What is given in the place of PEM where it is another format that people have.
+fn other_format(bytes: &[u8]) -> Option<&'static str> {
+    // A certificate and a PKCS#12 store are both a sequence, with a length of two bytes; then comes
+    // the sequence that is signed, or the store's version (RFC 5280, 4.1; RFC 7292, 4).
+    match bytes {
+        [0x30, 0x82, _, _, 0x02, 0x01, 0x03, ..] => {
+            Some("it is PKCS#12, not PEM: convert it (`openssl pkcs12 -in FILE -out PEM -nodes`)")
+        }
+        [0x30, 0x82, _, _, 0x30, ..] | [0x30, 0x82, _, _, 0x02, 0x01, 0x00, ..] => {
+            Some("it is DER, not PEM: convert it (`openssl x509` or `pkey`, with `-inform der`)")
+        }
+        [0xEF, 0xBB, 0xBF, ..] | [0xFE, 0xFF, ..] | [0xFF, 0xFE, ..] => {
+            Some("it begins with a byte order mark: save it as plain ASCII text")
+        }
+        _ => None,
+    }
+}
+
+/// Whether a private key is among PEM sections that needs a password, in either of its forms
+/// (RFC 5958, 3; RFC 1421, 4.6.1.1).
+fn is_encrypted(text: &[u8]) -> bool {
+    let contains = |mark: &[u8]| text.windows(mark.len()).any(|part| part == mark);
+    contains(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || contains(b"Proc-Type: 4,ENCRYPTED")
 }
 
 impl fmt::Display for PemSource {

@@ -280,6 +280,34 @@ mod tests {
     }
 
     #[test]
+    fn other_formats_than_pem_are_named() {
+        const DER: &[u8] = b"\x30\x82\x01\x0a\x30\x82\x00\xb4";
+        const DER_KEY: &[u8] = b"\x30\x82\x01\x0a\x02\x01\x00\x30";
+        const STORE: &[u8] = b"\x30\x82\x0a\x0a\x02\x01\x03\x30";
+        let marked = |mark: &[u8]| [mark, CERTIFICATE.as_bytes()].concat();
+        let encrypted = KEY.replace("BEGIN PRIVATE", "BEGIN ENCRYPTED PRIVATE");
+        let older = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n\
+                     -----END RSA PRIVATE KEY-----\n";
+        for (given, named) in [
+            (DER.to_vec(), "DER"),
+            (DER_KEY.to_vec(), "DER"),
+            (STORE.to_vec(), "PKCS#12"),
+            (marked(b"\xef\xbb\xbf"), "byte order mark"),
+            (marked(b"\xff\xfe"), "byte order mark"),
+            (marked(encrypted.as_bytes()), "encrypted"),
+            (marked(older.as_bytes()), "encrypted"),
+        ] {
+            let config = TlsConfig::new().client_identity_pem(given.clone());
+            let shown = refused(&config).to_string();
+            assert!(shown.contains(named), "{named}: {shown}");
+            if named != "encrypted" {
+                let shown = refused(&TlsConfig::new().add_root_pem(given)).to_string();
+                assert!(shown.contains(named), "{named}: {shown}");
+            }
+        }
+    }
+
+    #[test]
     fn no_key_is_printed() {
         let config = TlsConfig::new().client_identity_pem(format!("{CERTIFICATE}{KEY}"));
         let loaded = config.load(nothing).unwrap();

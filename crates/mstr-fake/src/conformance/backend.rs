@@ -89,6 +89,9 @@ pub enum Capability {
     PromptReuse,
     /// Uses no connection again on which a request was late, over HTTP/2 too.
     RetiresLate,
+    /// Trusts a certificate that says it is an authority (as `openssl req -x509` makes it) where a
+    /// server shows it that was named to be trusted.
+    SelfSigned,
     /// Ends the connection at once when a request is dropped whose server is silent.
     SilentPeerCancel,
     /// Repeats no safe request by itself when a kept connection breaks. (Others never.)
@@ -108,9 +111,10 @@ pub enum Capability {
 }
 
 impl Capability {
-    pub(super) const ALL: [Self; 22] = [
+    pub(super) const ALL: [Self; 23] = [
         Self::Every,
         Self::Tls,
+        Self::SelfSigned,
         Self::ClientIdentity,
         Self::Http2,
         Self::BareRequests,
@@ -153,6 +157,7 @@ impl Capability {
             Self::OpaqueHeaders => "header values beyond ASCII",
             Self::Pings => "asks a silent server whether it is there",
             Self::RetiresLate => "uses no connection again on which a request was late",
+            Self::SelfSigned => "a self-signed certificate that was named",
             Self::SingleReads => "never repeats a GET by itself",
             Self::PromptReuse => "notices a closed connection at once",
             Self::SilentPeerCancel => "ends a silent connection at once when dropped",

@@ -107,6 +107,7 @@ macro_rules! __with_conformance_cases {
             session: a_whole_session_over_tls [Tls],
             tls: a_client_certificate_is_shown_to_servers_that_ask [ClientIdentity],
             tls: a_handshake_that_hangs_is_late_and_has_sent_nothing [Tls],
+            tls: a_self_signed_certificate_that_was_named_is_trusted_for_its_names [SelfSigned],
             tls: a_server_that_cannot_be_trusted_is_refused_before_anything_is_sent [Tls],
             tls: a_trusted_server_is_reached [Tls],
             tls: http_2_is_spoken_with_servers_that_choose_it [Http2],

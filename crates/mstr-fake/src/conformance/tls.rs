@@ -76,6 +76,29 @@ pub(super) async fn a_server_that_cannot_be_trusted_is_refused_before_anything_i
     }
 }
 
+pub(super) async fn a_self_signed_certificate_that_was_named_is_trusted_for_its_names(
+    mut context: Context,
+) {
+    let named = |context: &mut Context, identity: &Identity| {
+        let authority_pem = Some(identity.certificate_pem());
+        context.aim(&Target { authority_pem, ..Target::default() });
+        start(given(ServerTls::new(identity)))
+    };
+    let server = named(&mut context, &given(Identity::self_signed(HOST)));
+    assert_eq!(context.get(&status(&server)).await.status(), 200);
+    for (why, identity) in [
+        ("another name", Identity::self_signed("elsewhere.example")),
+        ("expired", Identity::self_signed_expired(HOST)),
+    ] {
+        let server = named(&mut context, &given(identity));
+        let error = failure(&context, &server).await;
+        assert_eq!((error.kind(), error.sent()), (Kind::Tls, Sent::No), "{why}: {error:?}");
+    }
+    let server = start(given(ServerTls::new(&given(Identity::self_signed(HOST)))));
+    let error = failure(&context, &server).await;
+    assert_eq!(error.kind(), Kind::Tls, "another certificate for the same name: {error:?}");
+}
+
 pub(super) async fn a_client_certificate_is_shown_to_servers_that_ask(mut context: Context) {
     let authority = given(Authority::new());
     let own = given(authority.issue(HOST));

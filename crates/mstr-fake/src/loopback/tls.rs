@@ -13,7 +13,7 @@ use rustls::{RootCertStore, ServerConfig};
 /// A certificate authority that nobody knows yet.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
-/// A certificate that an [`Authority`] has signed, and its key.
+/// A certificate that an [`Authority`] or it itself has signed, and its key.
 pub struct Identity {
     certificate: rcgen::Certificate,
     key: KeyPair,
@@ -49,7 +49,7 @@ impl Authority {
     ///
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if it is neither.
     pub fn issue(&self, name: &str) -> io::Result<Identity> {
-        self.sign(name, |_| {})
+        self.sign(params(name)?)
     }
 
     /// Signs a certificate that has expired long ago.
@@ -58,20 +58,12 @@ impl Authority {
     ///
     /// Those of [`issue`](Self::issue).
     pub fn issue_expired(&self, name: &str) -> io::Result<Identity> {
-        self.sign(name, |params| {
-            params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-            params.not_after = rcgen::date_time_ymd(2021, 1, 1);
-        })
+        let mut params = params(name)?;
+        expire(&mut params);
+        self.sign(params)
     }
 
-    fn sign(
-        &self,
-        name: &str,
-        change: impl FnOnce(&mut CertificateParams),
-    ) -> io::Result<Identity> {
-        let mut params = CertificateParams::new([name.to_owned()])
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        change(&mut params);
+    fn sign(&self, params: CertificateParams) -> io::Result<Identity> {
         let key = KeyPair::generate().map_err(io::Error::other)?;
         let certificate = params.signed_by(&key, &self.0).map_err(io::Error::other)?;
         Ok(Identity { certificate, key })
@@ -79,11 +71,55 @@ impl Authority {
 }
 
 impl Identity {
+    /// Makes a certificate that has signed itself and says that it is an authority, as `openssl req
+    /// -x509` does.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if `name` is neither a host name nor an address.
+    pub fn self_signed(name: &str) -> io::Result<Self> {
+        Self::sign_itself(params(name)?)
+    }
+
+    /// The same, expired long ago.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`self_signed`](Self::self_signed).
+    pub fn self_signed_expired(name: &str) -> io::Result<Self> {
+        let mut params = params(name)?;
+        expire(&mut params);
+        Self::sign_itself(params)
+    }
+
+    fn sign_itself(mut params: CertificateParams) -> io::Result<Self> {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().map_err(io::Error::other)?;
+        let certificate = params.self_signed(&key).map_err(io::Error::other)?;
+        Ok(Self { certificate, key })
+    }
+
+    /// The certificate alone in PEM, for those who are to trust it.
+    #[must_use]
+    pub fn certificate_pem(&self) -> String {
+        self.certificate.pem()
+    }
+
     /// Certificate and key in one PEM text, as clients read it.
     #[must_use]
     pub fn pem(&self) -> String {
         self.certificate.pem() + &self.key.serialize_pem()
     }
+}
+
+fn params(name: &str) -> io::Result<CertificateParams> {
+    CertificateParams::new([name.to_owned()])
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
+}
+
+fn expire(params: &mut CertificateParams) {
+    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2021, 1, 1);
 }
 
 impl ServerTls {

@@ -83,6 +83,9 @@ impl ProxyConfig {
     /// What the environment says now: `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`, or
     /// the same in capitals where those are not set or empty. Further settings beat it.
     ///
+    /// What stands in `no_proxy` and is no host (`10.*`, `<local>`, which other programs read) is
+    /// ignored, with a warning in the log.
+    ///
     /// `HTTP_PROXY` in capitals is left out where `REQUEST_METHOD` is set: in a CGI program it is
     /// what a client has sent as its `Proxy` header.
     #[must_use]
@@ -168,7 +171,23 @@ impl ProxyConfig {
     /// [`Config`](crate::TransportErrorKind::Config), naming the setting, what was given (without
     /// a password) and the problem.
     pub fn resolve(&self) -> Result<Proxies, TransportError> {
-        Ok(Proxies(Arc::new([self.stated.resolve()?, self.environment.resolve()?])))
+        let stated = self.stated.resolve(|setting, entry| {
+            Err(refuse(format!(
+                "{setting}: `{entry}` is neither a host name nor an address nor a network; \
+                 write `host`, `host:port` or `10.0.0.0/8`"
+            )))
+        })?;
+        // The environment is for all programs, and some read other patterns in it.
+        let environment = self.environment.resolve(|setting, entry| {
+            tracing::warn!(
+                target: "mstr::session",
+                setting,
+                ?entry,
+                "ignored: neither a host name nor an address nor a network"
+            );
+            Ok(())
+        })?;
+        Ok(Proxies(Arc::new([stated, environment])))
     }
 }
 
@@ -191,15 +210,16 @@ impl fmt::Debug for ProxyConfig {
 }
 
 impl Layer {
-    fn resolve(&self) -> Result<ResolvedLayer, TransportError> {
+    /// Checks the rules, and tells `odd` of each entry in a list of hosts that is none.
+    fn resolve(
+        &self,
+        mut odd: impl FnMut(&str, &str) -> Result<(), TransportError>,
+    ) -> Result<ResolvedLayer, TransportError> {
         let mut no_proxy = NoProxy::default();
         for (setting, list) in &self.no_proxy {
-            no_proxy.add(list).map_err(|entry| {
-                refuse(format!(
-                    "{setting}: `{entry}` is neither a host name nor an address nor a network; \
-                     write `host`, `host:port` or `10.0.0.0/8`"
-                ))
-            })?;
+            for entry in no_proxy.add(list) {
+                odd(setting, entry)?;
+            }
         }
         let rules = self.rules.iter().map(|rule| {
             let proxy = Proxy::parse(&rule.url).map_err(|problem| {
@@ -368,6 +388,18 @@ mod tests {
     }
 
     #[test]
+    fn entries_of_the_environment_that_are_no_hosts_are_ignored() {
+        let given: &[_] =
+            &[("all_proxy", "http://env:1"), ("no_proxy", "10.*,<local>, direct.test;x, one.test")];
+        let config = environment(given);
+        assert_eq!(through(&config, "http://one.test/"), None);
+        assert_eq!(through(&config, "http://10.1.2.3/").as_deref(), Some("http://env:1"));
+        // The same in code is a mistake, also beside such an environment.
+        let error = config.no_proxy("<local>").resolve().expect_err("it is no host").to_string();
+        assert!(error.contains("ProxyConfig::no_proxy: `<local>`"), "{error}");
+    }
+
+    #[test]
     fn a_header_of_a_client_is_no_setting() {
         let forged: &[_] =
             &[("REQUEST_METHOD", "GET"), ("HTTP_PROXY", "http://evil"), ("ALL_PROXY", "good:1")];
@@ -430,7 +462,6 @@ mod tests {
                 environment(&[("HTTPS_PROXY", "ldap://host")]),
                 "HTTPS_PROXY: `ldap://host` has a scheme",
             ),
-            (environment(&[("no_proxy", "a/b")]), "no_proxy: `a/b` is neither"),
         ];
         for (config, expected) in table {
             let error = config.resolve().expect_err(expected);
