@@ -33,6 +33,8 @@ const API_TOKEN: &str = "API-planted-for-bob-0001";
 const CLIENT_KEY: &str = "planted-private-key-of-a-client";
 const SERVER_TOKEN: &str = "t0k3n-planted-by-hand";
 const SERVER_COOKIE: &str = "c00k1e-planted-by-hand";
+const FRONT_HEADER: &str = "front-header-planted-by-hand";
+const FRONT_COOKIE: &str = "front=cookie-planted-by-hand";
 
 /// What HTTP stacks themselves record is theirs.
 const STACKS: [&str; 6] = ["h2", "hyper", "hyper_util", "mio", "rustls", "tokio"];
@@ -239,6 +241,8 @@ impl Life {
         Connection::builder(&self.world.base_url)
             .credentials(credentials)
             .seed(7)
+            .header("x-front", FRONT_HEADER)
+            .header("cookie", FRONT_COOKIE)
             .transport(self.capture.clone())
     }
 
@@ -387,6 +391,7 @@ impl Life {
             [PASSWORD, WRONG_PASSWORD, API_TOKEN, CLIENT_KEY, SERVER_TOKEN, SERVER_COOKIE]
                 .map(str::to_owned),
         );
+        self.secrets.extend([FRONT_HEADER, FRONT_COOKIE].map(str::to_owned));
     }
 
     /// Collects what has been on the wire.

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::contract::{
     BlockingTransport, SharedBlockingTransport, SharedTransport, Transport, TransportInfo,
@@ -13,7 +13,8 @@ use crate::contract::{
 use crate::error::{Error, ErrorKind};
 use crate::policy::{RetryPolicy, Timeouts};
 use crate::protocol::{
-    ApiToken, BaseUrl, CredentialProvider, Credentials, IdentityToken, Locale, Password, ProjectRef,
+    ApiToken, BaseUrl, CredentialProvider, Credentials, FrontHeaders, HeaderProvider,
+    IdentityToken, Locale, Password, ProjectRef, front,
 };
 use crate::session::{Session, SessionConfig};
 use crate::workstation::{Borrowing, WorkstationData};
@@ -44,6 +45,8 @@ pub struct Builder<T = NoTransport> {
     checks: bool,
     allow_insecure: bool,
     user_agent: Option<String>,
+    headers: Result<HeaderMap, Error>,
+    header_provider: Option<Arc<dyn HeaderProvider>>,
     seed: Option<u64>,
     pub(crate) transport: T,
 }
@@ -71,6 +74,8 @@ impl Builder<NoTransport> {
             checks: true,
             allow_insecure: false,
             user_agent: None,
+            headers: Ok(HeaderMap::new()),
+            header_provider: None,
             seed: None,
             transport: NoTransport,
         }
@@ -110,6 +115,8 @@ impl Builder<NoTransport> {
             checks,
             allow_insecure,
             user_agent,
+            headers,
+            header_provider,
             seed,
             transport: NoTransport,
         } = self;
@@ -127,6 +134,8 @@ impl Builder<NoTransport> {
             checks,
             allow_insecure,
             user_agent,
+            headers,
+            header_provider,
             seed,
             transport,
         }
@@ -254,6 +263,30 @@ impl<T> Builder<T> {
         self
     }
 
+    /// Sends this header with every request to the server, the session's own included: what a gateway
+    /// in front of it wants. It is a secret to this library: it goes to no other server and is shown
+    /// nowhere. A header that a request has already stays as it is; a `Cookie` is added to the
+    /// session's. May be called several times, also for one name.
+    pub fn header<N, V>(mut self, name: N, value: V) -> Self
+    where
+        N: TryInto<HeaderName>,
+        V: TryInto<HeaderValue>,
+    {
+        self.headers = self.headers.and_then(|mut headers| {
+            let (name, value) = front::fixed(name, value)?;
+            headers.append(name, value);
+            Ok(headers)
+        });
+        self
+    }
+
+    /// Asks `provider` for such headers before every request to the server. What it supplies replaces
+    /// what [`header`](Self::header) says.
+    pub fn header_provider(mut self, provider: impl HeaderProvider) -> Self {
+        self.header_provider = Some(Arc::new(provider));
+        self
+    }
+
     /// Fixes what spreads waits and renewals, so that a test is repeatable.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
@@ -281,6 +314,8 @@ impl<T> Builder<T> {
             })?),
         };
         config = config.user_agent(info, application.as_ref());
+        let front = FrontHeaders::new(self.headers?, self.header_provider);
+        config = config.front_headers(front.is_some());
         if let Some(number) = self.application_type {
             config = config.application_type(number);
         }
@@ -315,7 +350,7 @@ impl<T> Builder<T> {
         };
         let session = Session::new(config, credentials)?;
         let Self { transport, timeouts, retry, .. } = self;
-        Ok(Prepared { session, transport, provider, timeouts, retry, seed })
+        Ok(Prepared { session, transport, provider, front, timeouts, retry, seed })
     }
 
     /// Differs between connections and processes, and cannot be predicted: digests of refused
@@ -343,6 +378,7 @@ pub(crate) struct Prepared<T> {
     pub(crate) session: Session,
     pub(crate) transport: T,
     pub(crate) provider: Option<Provider>,
+    pub(crate) front: Option<FrontHeaders>,
     pub(crate) timeouts: Timeouts,
     pub(crate) retry: RetryPolicy,
     pub(crate) seed: u64,

@@ -151,8 +151,9 @@ pub use generation::Generation;
 pub use policy::{RetryPolicy, Timeouts};
 pub use protocol::{
     ApiToken, ApiTokenRequest, BaseUrl, CreatedApiToken, CredentialProvider, Credentials, Grant,
-    IdentityToken, Locale, LoginMode, ParseLoginModeError, ParseVersionError, Password, Project,
-    ProjectId, ProjectRef, Server, SessionInfo, SessionStatus, User, UserId, Version,
+    HeaderProvider, IdentityToken, Locale, LoginMode, ParseLoginModeError, ParseVersionError,
+    Password, Project, ProjectId, ProjectRef, Server, SessionInfo, SessionStatus, User, UserId,
+    Version,
 };
 pub use request::RequestBuilder;
 pub use session::{CloseOutcome, Event, LossReason};

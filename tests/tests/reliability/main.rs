@@ -6,6 +6,7 @@ mod anything;
 mod callbacks;
 mod cookies;
 mod exchanges;
+mod front;
 mod refusals;
 mod rig;
 mod sessions;

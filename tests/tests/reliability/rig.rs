@@ -47,7 +47,11 @@ pub(crate) struct Setting {
     pub(crate) timeouts: Timeouts,
     pub(crate) project: Option<&'static str>,
     pub(crate) way: Way,
+    /// What is said of the connection besides.
+    pub(crate) described: Option<Described>,
 }
+
+pub(crate) type Described = Box<dyn Fn(mstr::Builder) -> mstr::Builder>;
 
 /// What happens to a request on its way to the server, and to the answer on its way back.
 #[derive(Clone)]
@@ -141,7 +145,9 @@ impl BlockingTransport for OnItsWay {
     }
 
     fn send_detached(&self, request: Request<Body>) {
-        self.0.send_detached(request);
+        if (self.1.fails)(&request).is_none() {
+            self.0.send_detached(request);
+        }
     }
 }
 
@@ -215,6 +221,10 @@ impl Driver {
         let time = VirtualTime::new();
         let fake = FakeTransport::new(server.build(), time.clone());
         let builder = mstr::Connection::builder(fake.base_url()).seed(7).timeouts(setting.timeouts);
+        let builder = match setting.described {
+            Some(describe) => describe(builder),
+            None => builder,
+        };
         let transport = OnItsWay(fake.clone(), setting.way);
         let builder = match (provider, setting.credentials) {
             (Some(provider), _) => builder.credential_provider(provider),
@@ -291,6 +301,16 @@ impl Rig {
             path,
             |request| request.header(name, value),
             |request| request.header(name, value),
+        )
+    }
+
+    /// A request without the session.
+    pub(crate) fn unauthenticated(&self, path: &str) -> Result<Answered, Error> {
+        self.send(
+            Method::GET,
+            path,
+            |request| request.without_auth(),
+            |request| request.without_auth(),
         )
     }
 

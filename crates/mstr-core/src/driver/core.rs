@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderValue};
 use tracing::Span;
 
 use super::events::{Events, Subscribers};
-use super::exchange::Work;
+use super::exchange::{self, Work};
 use super::turns::Turns;
 use crate::builder::{Prepared, Provider};
 use crate::call::{self, Call, Spec, Wants};
@@ -25,7 +25,7 @@ use crate::error::{Error, ErrorKind};
 use crate::generation::Generation;
 use crate::policy::{RetryPolicy, Timeouts, later, seed_of};
 use crate::protocol::wire::{Endpoint, project_header};
-use crate::protocol::{Credentials, Grant, Project, User};
+use crate::protocol::{Credentials, FrontHeaders, Grant, Project, User};
 use crate::session::{Access, Command, Event, Exchange, ExchangeId, Output, Session};
 use crate::sync::{Mutex, MutexGuard, lock};
 use crate::trace;
@@ -58,6 +58,7 @@ pub(crate) struct Core<D: Driver> {
     pub(super) timeouts: Timeouts,
     pub(super) retry: RetryPolicy,
     pub(super) provider: Option<Provider>,
+    pub(super) front: Option<FrontHeaders>,
     /// The project the connection was opened for, once it has been found.
     project: OnceLock<Scope>,
     pub(super) turns: Turns,
@@ -112,7 +113,7 @@ impl Scope {
 
 impl<D: Driver> Core<D> {
     pub(super) fn new(prepared: Prepared<D::Transport>) -> Arc<Self> {
-        let Prepared { session, transport, provider, timeouts, retry, seed } = prepared;
+        let Prepared { session, transport, provider, front, timeouts, retry, seed } = prepared;
         let endpoint = Arc::clone(session.config().endpoint());
         let wants = Wants::of(session.config());
         let state = Mutex::new(Locked {
@@ -129,6 +130,7 @@ impl<D: Driver> Core<D> {
             timeouts,
             retry,
             provider,
+            front,
             project: OnceLock::new(),
             turns: Turns::default(),
             wants,
@@ -146,6 +148,7 @@ impl<D: Driver> Core<D> {
             session: Session::new(config.seed(seed), Some(credentials))?,
             transport: self.driver.transport(),
             provider: None,
+            front: self.front.clone(),
             timeouts: self.timeouts,
             retry: self.retry,
             seed,
@@ -198,8 +201,21 @@ impl<D: Driver> Core<D> {
                     locked.later.events.push(event);
                 }
                 Output::FrontHeaders(id) => {
-                    // There is nothing in front of the server that wants any.
-                    locked.session.supply_front_headers(id, Ok(HeaderMap::new()), self.now());
+                    let front = match &self.front {
+                        // There is nothing in front of the server that wants any.
+                        None => Some(HeaderMap::new()),
+                        // No caller waits who could ask.
+                        Some(front) if locked.session.is_in_background(id) => {
+                            Some(front.at_once().unwrap_or_else(|| front.last()))
+                        }
+                        Some(front) => front.at_once(),
+                    };
+                    match front {
+                        Some(front) => {
+                            locked.session.supply_front_headers(id, Ok(front), self.now());
+                        }
+                        None => locked.queue.push_back(Work::FrontHeaders(id)),
+                    }
                 }
                 Output::NeedCredentials(id) => locked.queue.push_back(Work::Credentials(id)),
                 Output::Send(exchange) if exchange.detached => {
@@ -352,6 +368,26 @@ impl<D: Driver> Core<D> {
     /// The flight that asks whether the session lives.
     pub(super) fn verdict(self: &Arc<Self>) -> D::Flight {
         self.flight(&mut self.lock())
+    }
+
+    /// When the headers that a call asks for have to be there.
+    pub(super) fn front_deadline(&self, call: &Call) -> Instant {
+        let own = later(self.now(), self.timeouts.for_exchange());
+        call.deadline().map_or(own, |deadline| deadline.min(own))
+    }
+
+    /// Tells the call which headers it goes with; `None` if they were not there in time.
+    pub(super) fn fronted(
+        &self,
+        call: &mut Call,
+        supplied: Option<Result<HeaderMap, Error>>,
+        now: Instant,
+    ) -> call::Output {
+        match supplied {
+            Some(supplied) => call.handle_front_headers(supplied, now),
+            None if call.deadline().is_some_and(|deadline| now >= deadline) => call.handle_late(),
+            None => call.handle_front_headers(Err(exchange::headers_late(&self.timeouts)), now),
+        }
     }
 
     /// Tells the call that an attempt failed below HTTP.

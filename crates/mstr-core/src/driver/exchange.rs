@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::response::Parts;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 
 use crate::contract::{Body, BoxError, RequestContext, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind};
 use crate::policy::{Limit, Timeouts, later};
-use crate::protocol::Credentials;
 use crate::protocol::encoding;
 use crate::protocol::wire::{self, ERROR_BODY_LIMIT};
+use crate::protocol::{Credentials, FrontHeaders};
 use crate::session::{Exchange, ExchangeId, Purpose, Session};
 use crate::workstation::Borrowing;
 
@@ -30,12 +30,13 @@ const DESCRIPTION_LIMIT: usize = 256 * 1024;
 pub(super) enum Work {
     Credentials(ExchangeId),
     Exchange(Box<Exchange>),
+    FrontHeaders(ExchangeId),
 }
 
 impl Work {
     pub(super) const fn id(&self) -> ExchangeId {
         match self {
-            Self::Credentials(id) => *id,
+            Self::Credentials(id) | Self::FrontHeaders(id) => *id,
             Self::Exchange(exchange) => exchange.id,
         }
     }
@@ -60,6 +61,7 @@ pub(super) struct Asking {
 /// What the machine is told.
 pub(super) enum Answer {
     Credentials(Result<Credentials, Error>),
+    FrontHeaders(Result<HeaderMap, Error>),
     Response(Result<Response<Bytes>, TransportError>),
 }
 
@@ -169,10 +171,19 @@ impl Asked {
 }
 
 impl Answer {
+    /// Asks for the headers of an exchange.
+    pub(super) async fn front(front: Option<FrontHeaders>) -> Self {
+        Self::FrontHeaders(match front {
+            Some(front) => front.ask(no_headers).await,
+            None => Ok(HeaderMap::new()),
+        })
+    }
+
     /// Tells the machine.
     pub(super) fn tell(self, session: &mut Session, id: ExchangeId, now: Instant) {
         match self {
             Self::Credentials(supplied) => session.supply_credentials(id, supplied, now),
+            Self::FrontHeaders(supplied) => session.supply_front_headers(id, supplied, now),
             Self::Response(result) => session.handle_response(id, result, now),
         }
     }
@@ -181,6 +192,20 @@ impl Answer {
 /// The credential provider has failed. What failed below it keeps its kind, which says whether it
 /// may pass.
 pub(super) fn not_provided(error: BoxError) -> Error {
+    failed_to_provide(error, "the credential provider gave no credentials")
+}
+
+/// The header provider has failed.
+pub(super) fn no_headers(error: BoxError) -> Error {
+    failed_to_provide(error, "the header provider gave no headers")
+}
+
+/// The header provider takes too long.
+pub(super) fn headers_late(timeouts: &Timeouts) -> Error {
+    Error::new(ErrorKind::Timeout, timeouts.passed(Limit::Attempt, "the header provider"))
+}
+
+fn failed_to_provide(error: BoxError, what: &'static str) -> Error {
     let kind = if let Some(cause) = error.downcast_ref::<Error>() {
         cause.kind()
     } else if let Some(cause) = error.downcast_ref::<TransportError>() {
@@ -188,7 +213,7 @@ pub(super) fn not_provided(error: BoxError) -> Error {
     } else {
         ErrorKind::Credentials
     };
-    Error::new(kind, "the credential provider gave no credentials").with_source(error)
+    Error::new(kind, what).with_source(error)
 }
 
 /// There is no provider to ask.

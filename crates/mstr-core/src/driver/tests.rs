@@ -132,6 +132,7 @@ fn demanding<D: Driver>(transport: D::Transport) -> Handle<D> {
         session: Session::new(config, Some(Credentials::standard("alice", "secret"))).unwrap(),
         transport,
         provider: None,
+        front: None,
         timeouts: Timeouts::new(),
         retry: RetryPolicy::new(),
         seed: 7,

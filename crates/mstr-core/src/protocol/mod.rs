@@ -6,6 +6,7 @@ mod credentials;
 pub(crate) mod encoding;
 mod exchanging;
 mod fingerprint;
+pub(crate) mod front;
 mod grant;
 #[cfg(feature = "gzip")]
 mod gunzip;
@@ -24,6 +25,8 @@ pub(crate) use cookies::{CookieJar, Stored};
 pub use credentials::{CredentialProvider, Credentials};
 pub(crate) use exchanging::Exchanging;
 pub(crate) use fingerprint::Fingerprint;
+pub(crate) use front::FrontHeaders;
+pub use front::HeaderProvider;
 pub use grant::Grant;
 pub(crate) use grant::WireCredentials;
 pub use locale::Locale;

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, DATE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION,
-    RETRY_AFTER, TRANSFER_ENCODING, USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, DATE, HOST, HeaderMap,
+    HeaderName, HeaderValue, LOCATION, RANGE, RETRY_AFTER, TRANSFER_ENCODING, USER_AGENT,
 };
 use http::{Method, Request, Response, StatusCode};
 use serde::Serialize;
@@ -340,20 +340,49 @@ pub(crate) fn refusal(response: &Response<Bytes>) -> Error {
 
 /// Adds what something in front of the server wants on a request. What the request has already
 /// stays, what belongs to the session or the transport is left out, and nothing of it may be shown.
+/// Cookies are put behind the session's own.
 pub(crate) fn add_front_headers(headers: &mut HeaderMap, front: HeaderMap) {
-    const OWN: [HeaderName; 6] =
-        [AUTH_TOKEN, IDENTITY_TOKEN, PROJECT_ID, CONTENT_LENGTH, HOST, TRANSFER_ENCODING];
     let mut name = None;
     for (next, mut value) in front {
         // Further values of a name come without it.
+        if next == Some(COOKIE) || (next.is_none() && name == Some(COOKIE)) {
+            name = Some(COOKIE);
+            if let Some(both) = headers.get(COOKIE).and_then(|own| joined_cookies(own, &value)) {
+                value = both;
+            }
+            value.set_sensitive(true);
+            headers.insert(COOKIE, value);
+            continue;
+        }
         if next.is_some() {
-            name = next.filter(|name| !headers.contains_key(name) && !OWN.contains(name));
+            name = next.filter(|name| !headers.contains_key(name) && !is_own(name));
         }
         if let Some(name) = &name {
             value.set_sensitive(true);
             headers.append(name, value);
         }
     }
+}
+
+/// Whether a header belongs to the session or the transport, or would change what is read here.
+pub(crate) fn is_own(name: &HeaderName) -> bool {
+    const OWN: [HeaderName; 8] = [
+        AUTH_TOKEN,
+        IDENTITY_TOKEN,
+        PROJECT_ID,
+        ACCEPT_ENCODING,
+        CONTENT_LENGTH,
+        HOST,
+        RANGE,
+        TRANSFER_ENCODING,
+    ];
+    OWN.contains(name)
+}
+
+/// Two values of `Cookie` in one: a request has one line of it (RFC 6265, 5.4).
+fn joined_cookies(own: &HeaderValue, more: &HeaderValue) -> Option<HeaderValue> {
+    let both = Zeroizing::new([own.as_bytes(), b"; ", more.as_bytes()].concat());
+    HeaderValue::from_bytes(&both).ok()
 }
 
 /// A redirect where none may be followed.

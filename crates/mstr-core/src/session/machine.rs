@@ -226,6 +226,13 @@ impl Session {
         }
     }
 
+    /// Whether the headers that were asked for by this name are for an exchange that no caller waits
+    /// for.
+    #[must_use]
+    pub fn is_in_background(&self, id: ExchangeId) -> bool {
+        self.fronting.iter().any(|exchange| exchange.id == id && exchange.detached)
+    }
+
     /// Supplies the headers an [`Output::FrontHeaders`] asked for. They are marked sensitive, and
     /// those that the exchange has already stay as they are. With an error nothing is sent, and
     /// the exchange counts as one that never left.
@@ -235,13 +242,14 @@ impl Session {
         supplied: Result<HeaderMap, Error>,
         now: Instant,
     ) {
+        // They may have been given up while the headers were asked for.
+        let state = &self.state;
+        self.fronting.retain(|exchange| exchange.detached || state.awaits(exchange.id));
         let Some(index) = self.fronting.iter().position(|exchange| exchange.id == id) else {
             return;
         };
         let mut exchange = self.fronting.remove(index);
         match supplied {
-            // It may have been given up while the headers were asked for.
-            Ok(_) if !exchange.detached && !self.awaits(id) => {}
             Ok(front) => {
                 wire::add_front_headers(exchange.request.headers_mut(), front);
                 self.outputs.push_back(Output::Send(Box::new(exchange)));

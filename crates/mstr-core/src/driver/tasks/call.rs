@@ -14,6 +14,7 @@ use super::upload::fed;
 use crate::call::{Call, Output, Spec};
 use crate::contract::{Body, RequestContext};
 use crate::driver::core::{Begun, Core};
+use crate::driver::exchange::no_headers;
 use crate::error::Error;
 use crate::generation::Generation;
 use crate::request::Operation;
@@ -104,7 +105,17 @@ impl Core<Tasks> {
             output = match output {
                 // There is no limit, and nobody shares the session.
                 Output::TakePlace | Output::ConsultStore => call.proceed(now),
-                Output::FrontHeaders => call.handle_front_headers(Ok(HeaderMap::new()), now),
+                Output::FrontHeaders => {
+                    let supplied = match &self.front {
+                        None => Some(Ok(HeaderMap::new())),
+                        Some(front) => {
+                            let until = Some(self.front_deadline(call));
+                            before(until, &**timer, front.ask(no_headers)).await
+                        }
+                    };
+                    now = self.now();
+                    self.fronted(call, supplied, now)
+                }
                 Output::TakeTurn => return Ok(Step::TakeTurn),
                 Output::NeedGrant => match self.access(|session| call.ask(session, now)) {
                     Begun::Done(access) => call.handle_access(access, self.header(), now),

@@ -223,6 +223,11 @@ impl Pump {
                 (opens_session, answer)
             }
             Work::Credentials(_) => (false, driver.supply(core.provider.clone(), timeouts)),
+            Work::FrontHeaders(_) => {
+                let answer: BoxFuture<'static, Answer> =
+                    Box::pin(Answer::front(core.front.clone()));
+                (false, answer)
+            }
         };
         self.under_way.push(UnderWay { id, opens_session, answer });
     }

@@ -11,9 +11,10 @@ use super::response::Response;
 use crate::call::{Output, Spec};
 use crate::contract::Body;
 use crate::driver::core::{Begun, Core};
+use crate::driver::exchange::no_headers;
 use crate::error::Error;
 use crate::generation::Generation;
-use crate::park::block_on_until;
+use crate::park::{block_on_until, block_on_while};
 use crate::request::Operation;
 use crate::request::Received;
 use crate::request::operations::{ANSWER_LIMIT, Answer};
@@ -32,7 +33,23 @@ impl Core<Threads> {
             output = match output {
                 // There is no limit, and nobody shares the session.
                 Output::TakePlace | Output::ConsultStore => call.proceed(now),
-                Output::FrontHeaders => call.handle_front_headers(Ok(HeaderMap::new()), now),
+                Output::FrontHeaders => {
+                    let supplied = match &self.front {
+                        None => Some(Ok(HeaderMap::new())),
+                        Some(front) => {
+                            let until = self.front_deadline(&call);
+                            block_on_while(front.ask(no_headers), || {
+                                let waits = self.now() < until;
+                                if waits {
+                                    transport.park_until(until);
+                                }
+                                waits
+                            })
+                        }
+                    };
+                    now = self.now();
+                    self.fronted(&mut call, supplied, now)
+                }
                 Output::TakeTurn => {
                     turn = block_on_until(self.turns.turn(), call.deadline(), || self.now());
                     now = self.now();

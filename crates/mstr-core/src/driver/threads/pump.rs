@@ -138,6 +138,9 @@ impl Core<Threads> {
     fn take_up(&self, work: Work) -> UnderWay {
         let id = work.id();
         let asking = match work {
+            Work::FrontHeaders(_) => {
+                return UnderWay::supplying(id, Answer::front(self.front.clone()));
+            }
             Work::Exchange(exchange) => Ok(Asking::from(*exchange)),
             Work::Credentials(_) => match self.provider.clone() {
                 Some(Provider::Given(provider)) => {
