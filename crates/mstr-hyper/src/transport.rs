@@ -13,7 +13,7 @@ use mstr_core::{
     TransportInfo,
 };
 
-use crate::connector::hand_over;
+use crate::connector::{hand_over, leave_user_out};
 use crate::error::refused;
 use crate::pool::{Order, Pool, Settings};
 
@@ -47,7 +47,7 @@ impl HyperTransport {
 
 #[async_trait]
 impl Transport for HyperTransport {
-    async fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
+    async fn send(&self, mut request: Request<Body>) -> Result<Response<Body>, TransportError> {
         let Inner { pool, connect_timeout } = &*self.shared;
         let settings = pool.settings();
         let peer = Peer::of(request.uri())?;
@@ -55,6 +55,7 @@ impl Transport for HyperTransport {
         if context.deadline.is_some_and(|deadline| deadline <= settings.timer.now()) {
             return Err(peer.failure(TransportErrorKind::Timeout, Stage::Connecting));
         }
+        leave_user_out(&mut request)?;
         let forwarder = settings.connector.routes().forwarder(request.uri());
         let mut order = Order::new(
             request,
@@ -64,7 +65,7 @@ impl Transport for HyperTransport {
             context.connect_timeout.or(*connect_timeout),
         )?;
         if let Some(proxy) = forwarder {
-            hand_over(order.request_mut(), proxy)?;
+            hand_over(order.request_mut(), proxy);
             order.forward();
         }
         let (head, body) = pool.send(order).await?;
