@@ -87,7 +87,11 @@ pub(crate) fn hand_over<B>(request: &mut Request<B>, proxy: &Proxy) {
 /// `Config` for an address that is none without them.
 pub(crate) fn leave_user_out<B>(request: &mut Request<B>) -> Result<(), TransportError> {
     let authority = request.uri().authority().map_or("", Authority::as_str);
-    let Some((_, place)) = authority.rsplit_once('@') else { return Ok(()) };
+    // Quicker than to look for where it ends, and all for most.
+    if !authority.as_bytes().contains(&b'@') {
+        return Ok(());
+    }
+    let (_, place) = authority.rsplit_once('@').unwrap_or_default();
     let uri = with_authority(request.uri(), place).map_err(|error| {
         TransportError::new(TransportErrorKind::Config)
             .with_sent(Sent::No)

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use http::{HeaderValue, Uri};
 use hyper::client::conn::{http1, http2};
-use mstr_core::toolkit::UploadBody;
+use mstr_core::toolkit::{Peer, UploadBody};
 use tokio::task::coop::unconstrained;
 
 use super::clock::NEVER;
@@ -55,6 +55,7 @@ pub(super) struct Connection {
     pub(super) number: Number,
     pub(super) host: HostId,
     pub(super) lookout: Lookout,
+    peer: Peer,
     address: Uri,
     host_header: HeaderValue,
     pool: Weak<dyn Owner>,
@@ -87,6 +88,7 @@ impl Connection {
     pub(super) fn new(
         number: Number,
         host: HostId,
+        peer: Peer,
         address: Uri,
         host_header: HeaderValue,
         lookout: Lookout,
@@ -96,6 +98,7 @@ impl Connection {
             number,
             host,
             lookout,
+            peer,
             address,
             host_header,
             pool,
@@ -320,6 +323,10 @@ impl Connection {
 impl Carrier for Connection {
     fn address(&self) -> &Uri {
         &self.address
+    }
+
+    fn peer(&self) -> &Peer {
+        &self.peer
     }
 
     fn is_used(&self) -> bool {

@@ -26,7 +26,7 @@ pub(super) enum Speaks {
 }
 
 /// The number of a server in its pool.
-pub(super) type HostId = u64;
+pub(crate) type HostId = u64;
 
 /// The number of a connection in its pool.
 pub(super) type Number = u64;

@@ -47,7 +47,7 @@ type Place = Room<Kept, Arc<Connection>>;
 type First = (Waiter, Place, u64);
 
 /// What became of a request that was to be sent.
-pub(super) enum Begun {
+pub(crate) enum Begun {
     Sent(Arc<Exchange>),
     Waits(HostId, Waiter),
 }
@@ -294,9 +294,11 @@ impl Shared {
             return;
         }
         let Some(server) = state.of(id) else { return };
+        let peer = server.peer.clone();
         let (address, header) = (server.address.clone(), server.header.clone());
         let pool: Weak<dyn Owner> = Arc::<Self>::downgrade(self);
-        let connection = Arc::new(Connection::new(number, id, address, header, lookout, pool));
+        let connection =
+            Arc::new(Connection::new(number, id, peer, address, header, lookout, pool));
         server.connections.push(Arc::clone(&connection));
         let runtime = &self.settings.runtime;
         match protocol {
