@@ -534,8 +534,10 @@ impl Owner for Shared {
     fn ended(self: Arc<Self>, connection: &Arc<Connection>) {
         self.retire(connection);
         self.with(connection.host, |server| {
+            server.host.ended(connection.number);
             server.connections.retain(|other| !Arc::ptr_eq(other, connection));
         });
+        self.go_on(connection.host);
     }
 }
 
