@@ -2,8 +2,8 @@
 
 use std::mem;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -17,13 +17,44 @@ use crate::contract::{Body, Sent, TransportError, TransportErrorKind};
 /// HTTP stacks answer a failing body with an error of their own, and HTTP/2 with a reset that has
 /// forgotten why.
 #[derive(Clone, Debug, Default)]
-pub struct BodyFailure(Option<Arc<OnceLock<TransportError>>>);
+pub struct BodyFailure(Option<Arc<Watch>>);
+
+/// What is seen of a body from outside.
+#[derive(Debug, Default)]
+struct Watch {
+    failure: OnceLock<TransportError>,
+    /// Of the stack that waits for the next piece.
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Watch {
+    fn waker(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl BodyFailure {
     /// Why the body ended before its end, if it has.
     #[must_use]
     pub fn get(&self) -> Option<TransportError> {
-        self.0.as_ref()?.get().cloned()
+        self.0.as_ref()?.failure.get().cloned()
+    }
+
+    /// Whether the body is still in the hands of its HTTP stack. One in memory counts as sent.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.0.as_ref().is_some_and(|watch| Arc::strong_count(watch) > 1)
+    }
+
+    /// Lets the body fail with `error` when its HTTP stack next asks for a piece, and has it ask now
+    /// if it waits for one. A body that has failed already keeps its own failure.
+    pub fn give_up(&self, error: TransportError) {
+        let Some(watch) = &self.0 else { return };
+        drop(watch.failure.set(error));
+        let waker = watch.waker().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 }
 
@@ -49,7 +80,7 @@ struct Held {
     remaining: Option<u64>,
     /// What was found when looking for more after the last declared byte.
     next: Option<Option<Frame<Bytes>>>,
-    failure: Arc<OnceLock<TransportError>>,
+    watch: Arc<Watch>,
 }
 
 impl UploadBody {
@@ -62,7 +93,7 @@ impl UploadBody {
         let upload = match body.as_bytes() {
             Some(bytes) if remaining == known && bytes.is_empty() => return Self(None),
             Some(bytes) if remaining == known => Upload::Whole(bytes.clone()),
-            _ => Upload::Held(Held { body, remaining, next: None, failure: Arc::default() }),
+            _ => Upload::Held(Held { body, remaining, next: None, watch: Arc::default() }),
         };
         Self(Some(Box::new(upload)))
     }
@@ -72,7 +103,7 @@ impl UploadBody {
     pub fn failure(&self) -> BodyFailure {
         match self.0.as_deref() {
             None | Some(Upload::Whole(_)) => BodyFailure(None),
-            Some(Upload::Held(held)) => BodyFailure(Some(Arc::clone(&held.failure))),
+            Some(Upload::Held(held)) => BodyFailure(Some(Arc::clone(&held.watch))),
         }
     }
 
@@ -134,6 +165,11 @@ impl Held {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
+        // Before looking, so that what is given up in between is not missed.
+        *self.watch.waker() = Some(cx.waker().clone());
+        if let Some(failure) = self.watch.failure.get() {
+            return Poll::Ready(Some(Err(failure.clone())));
+        }
         let mut result = ready!(self.poll_checked(cx));
         // HTTP stacks do not ask for more than was declared, so a body that is too long would be
         // cut without a word. What it has at hand beyond the end is enough to tell.
@@ -147,7 +183,7 @@ impl Held {
         }
         if let Err(error) = &result {
             // Only the first failure counts.
-            drop(self.failure.set(error.clone()));
+            drop(self.watch.failure.set(error.clone()));
         }
         Poll::Ready(result.transpose())
     }

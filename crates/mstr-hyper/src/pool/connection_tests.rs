@@ -30,6 +30,12 @@ impl Owner for Counts {
 
     fn release(self: Arc<Self>, _: Arc<Connection>, _: Option<Sender>, _: u64, _: How) {}
 
+    fn upload_until(&self) -> u64 {
+        NEVER
+    }
+
+    fn watch(&self, _: u64) {}
+
     fn closed(self: Arc<Self>, _: &Arc<Connection>) {}
 
     fn ended(self: Arc<Self>, _: &Arc<Connection>) {}

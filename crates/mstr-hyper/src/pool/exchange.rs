@@ -15,7 +15,7 @@ use http::{Request, Response, Uri};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
-use mstr_core::toolkit::{Peer, Stage, UploadBody};
+use mstr_core::toolkit::{BodyFailure, Peer, Stage, UploadBody};
 use mstr_core::{Sent, TransportError, TransportErrorKind as Kind};
 use tokio_util::sync::ReusableBoxFuture;
 
@@ -107,7 +107,7 @@ pub(super) trait Carrier: Send + Sync {
     fn is_stranded(&self) -> bool;
 
     /// An exchange on it has ended. Called when nothing is locked.
-    fn release(self: Arc<Self>, sender: Option<Sender>, number: u64, how: How);
+    fn release(self: Arc<Self>, sender: Option<Sender>, number: u64, how: How, upload: BodyFailure);
 }
 
 /// How an exchange has ended.
@@ -139,11 +139,12 @@ struct Release {
     sender: Option<Sender>,
     number: u64,
     how: How,
+    upload: BodyFailure,
 }
 
 fn release(release: Option<Release>) {
-    if let Some(Release { connection, sender, number, how }) = release {
-        connection.release(sender, number, how);
+    if let Some(Release { connection, sender, number, how, upload }) = release {
+        connection.release(sender, number, how, upload);
     }
 }
 
@@ -343,8 +344,8 @@ impl State {
             self.answer = None;
         }
         self.waker = None;
-        let Active { connection, sender, number, .. } = self.active.take()?;
-        Some(Release { connection, sender, number, how })
+        let Active { connection, sender, terms, number } = self.active.take()?;
+        Some(Release { connection, sender, number, how, upload: terms.failure })
     }
 
     fn advance_head(&mut self, cx: &mut Context<'_>) -> Option<Release> {
@@ -378,6 +379,8 @@ impl State {
                 }
             }
         };
+        // One that is given back may be sent again.
+        let upload = if unsent.is_some() { BodyFailure::default() } else { terms.failure.clone() };
         let no_head = match unsent {
             Some(request) => {
                 let reused = connection.is_used();
@@ -388,7 +391,7 @@ impl State {
         };
         self.phase = Phase::Failed(Box::new(no_head));
         self.waker = None;
-        Some(Release { connection, sender, number, how })
+        Some(Release { connection, sender, number, how, upload })
     }
 
     fn advance_body(&mut self, cx: &mut Context<'_>) -> (Poll<Piece>, Option<Release>) {

@@ -22,7 +22,8 @@ use super::waiter::Waiter;
 use crate::connector::Arrived;
 use crate::sync::lock;
 
-/// How long a connection whose answer is there is kept while its request is still being written.
+/// How long a request may still be written when its answer has ended. Over HTTP/1.1 the connection
+/// ends then, over HTTP/2 the request alone.
 const UPLOAD_AFTER_ANSWER: Duration = Duration::from_secs(15);
 
 /// How often the keeper looks after exchanges whose callers are not polled, while others wait for
@@ -338,7 +339,7 @@ impl Shared {
         if sender.is_ready() {
             Arc::clone(self).ready(connection, sender, false);
         } else if !sender.is_closed() {
-            let until = self.clock.after(UPLOAD_AFTER_ANSWER);
+            let until = self.upload_until();
             connection.leave(sender, false, until);
             self.clock.wake_by(until);
         }
@@ -525,6 +526,14 @@ impl Owner for Shared {
             (None, How::Closed) => self.retire(&connection),
             (None, _) => self.stream_ended(&connection),
         }
+    }
+
+    fn upload_until(&self) -> u64 {
+        self.clock.after(UPLOAD_AFTER_ANSWER)
+    }
+
+    fn watch(&self, until: u64) {
+        self.clock.wake_by(until);
     }
 
     fn closed(self: Arc<Self>, connection: &Arc<Connection>) {
