@@ -88,39 +88,6 @@ async fn a_request_arrives_as_it_is_and_without_further_headers() {
 }
 
 #[tokio::test]
-async fn user_info_of_an_address_is_sent_to_no_server() {
-    let (seen, requests) = mpsc::channel();
-    let server = serve(move |mut stream, _| {
-        seen.send(read_request(&mut stream).unwrap().0).unwrap();
-        stream.write_all(OK.as_bytes()).unwrap();
-    });
-    let answer = transport().send(get(format!("http://ann:hush@{server}/path"))).await.unwrap();
-    assert_eq!(answer.status(), StatusCode::OK);
-    let head = requests.recv().unwrap();
-    assert!(head.contains(&format!("host: {server}\r\n")), "{head}");
-    assert!(!head.contains("hush") && !head.contains("ann"), "{head}");
-
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let server = listener.local_addr().unwrap();
-    tokio::task::spawn(async move {
-        let io = hyper_util::rt::TokioIo::new(listener.accept().await.unwrap().0);
-        let service =
-            hyper::service::service_fn(async |request: Request<hyper::body::Incoming>| {
-                Ok::<_, std::convert::Infallible>(http::Response::new(Body::from(
-                    request.uri().to_string(),
-                )))
-            });
-        let executor = hyper_util::rt::TokioExecutor::new();
-        let builder = hyper::server::conn::http2::Builder::new(executor);
-        drop(builder.serve_connection(io, service).await);
-    });
-    let transport = HyperTransport::builder().http2_only().build().unwrap();
-    let answer = transport.send(get(format!("http://ann:hush@{server}/path"))).await.unwrap();
-    let seen = answer.into_body().collect(100).await.unwrap();
-    assert_eq!(seen, format!("http://{server}/path"));
-}
-
-#[tokio::test]
 async fn duplicate_headers_keep_their_order_and_redirects_and_errors_are_responses() {
     let server = serve_answer(
         "HTTP/1.1 302 Found\r\nset-cookie: a=1\r\nlocation: /there\r\nset-cookie: b=2\r\n\
