@@ -71,7 +71,7 @@ pub struct UploadBody(Option<Box<Upload>>);
 enum Upload {
     /// In memory and as long as declared: it cannot fail.
     Whole(Bytes),
-    Held(Held),
+    Held(Box<Held>),
 }
 
 #[derive(Debug)]
@@ -93,7 +93,10 @@ impl UploadBody {
         let upload = match body.as_bytes() {
             Some(bytes) if remaining == known && bytes.is_empty() => return Self(None),
             Some(bytes) if remaining == known => Upload::Whole(bytes.clone()),
-            _ => Upload::Held(Held { body, remaining, next: None, watch: Arc::default() }),
+            _ => {
+                let held = Held { body, remaining, next: None, watch: Arc::default() };
+                Upload::Held(Box::new(held))
+            }
         };
         Self(Some(Box::new(upload)))
     }
@@ -240,7 +243,7 @@ mod tests {
 
     #[test]
     fn an_upload_is_as_large_as_a_pointer_and_none_needs_no_room() {
-        assert_eq!(mem::size_of::<UploadBody>(), mem::size_of::<usize>());
+        assert_eq!(size_of::<UploadBody>(), size_of::<usize>());
         let none = UploadBody::new(Body::empty(), &HeaderMap::new());
         assert!(none.0.is_none());
         assert_eq!((none.remaining(), none.size_hint().exact()), (Some(0), Some(0)));
