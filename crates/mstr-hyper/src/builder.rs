@@ -121,7 +121,8 @@ impl HyperTransportBuilder {
     /// then says that nothing was sent. Over HTTP/1.1 a connection has one request at a time, and is
     /// held until the body of its answer has been read to its end or is dropped. An answer that its
     /// caller does not read is read ahead for those who wait, up to 256 KiB. Over HTTP/2 there is
-    /// one connection, and one more where an earlier one takes no more requests.
+    /// one connection, and one more where an earlier one takes no more requests. The earlier ones
+    /// count until their answers have ended, but one that takes requests can always be made.
     pub fn max_connections_per_host(mut self, limit: impl Into<Option<usize>>) -> Self {
         self.max_connections_per_host = limit.into();
         self

@@ -7,15 +7,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
+use mstr_core::settings::Proxy;
 use mstr_core::toolkit::{Peer, Stage};
 use mstr_core::{
     Body, BoxFuture, RequestContext, SharedTimer, Transport, TransportError, TransportErrorKind,
     TransportInfo,
 };
 
-use crate::connector::hand_over;
+use crate::connector::{hand_over, leave_user_out};
 use crate::error::refused;
-use crate::pool::{Order, Pool, Settings};
+use crate::pool::{Answer, Begun, Order, Pool, Settings};
 
 /// A [`Transport`] over hyper, with a connection pool of its own.
 ///
@@ -45,36 +46,45 @@ impl HyperTransport {
     }
 }
 
-#[async_trait]
-impl Transport for HyperTransport {
-    async fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
-        let Inner { pool, connect_timeout } = &*self.shared;
+impl Inner {
+    /// Sends a request or lets it wait, and says which proxy passes it on. No async function: it
+    /// would keep room for the request, and move it there.
+    fn begin(&self, mut request: Request<Body>) -> Result<(Begun, Option<&Proxy>), TransportError> {
+        let Self { pool, connect_timeout } = self;
         let settings = pool.settings();
-        let peer = Peer::of(request.uri())?;
         let context = RequestContext::of(&request);
         if context.deadline.is_some_and(|deadline| deadline <= settings.timer.now()) {
+            let peer = Peer::of(request.uri())?;
             return Err(peer.failure(TransportErrorKind::Timeout, Stage::Connecting));
         }
+        leave_user_out(&mut request)?;
         let forwarder = settings.connector.routes().forwarder(request.uri());
         let mut order = Order::new(
             request,
-            peer,
             pool.nanos(context.deadline),
             context.body_idle_timeout,
             context.connect_timeout.or(*connect_timeout),
         )?;
         if let Some(proxy) = forwarder {
-            hand_over(order.request_mut(), proxy)?;
+            hand_over(order.request_mut(), proxy);
             order.forward();
         }
-        let (head, body) = pool.send(order).await?;
+        Ok((pool.begin(order)?, forwarder))
+    }
+}
+
+#[async_trait]
+impl Transport for HyperTransport {
+    async fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
+        let (begun, forwarder) = self.shared.begin(request)?;
+        let Answer { head, whole, rest } = self.shared.pool.answer(begun).await?;
         match forwarder {
             // Only a proxy says so, and it has passed on nothing.
             Some(proxy) if head.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
                 Err(refused(proxy, head.status()))
             }
-            _ if body.is_end_stream() => Ok(head.map(|()| Body::empty())),
-            _ => Ok(head.map(|()| Body::wrap(body))),
+            _ if rest.is_end_stream() => Ok(head.map(|()| Body::from(whole))),
+            _ => Ok(head.map(|()| Body::wrap(rest))),
         }
     }
 

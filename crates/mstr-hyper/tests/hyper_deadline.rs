@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use common::{
-    Http2, begin, drain, get, now, pause, read_request, serve, text, with_context, within,
+    Endless, Http2, begin, drain, get, now, pause, read_request, serve, text, with_context, within,
 };
 use http::Request;
 use mstr_core::{Body, Sent, Transport, TransportErrorKind};
@@ -187,4 +187,57 @@ async fn the_connection_of_a_late_upload_is_closed() {
     assert_eq!((late.kind(), late.sent()), (TransportErrorKind::Timeout, Sent::Maybe));
     let told = tokio::time::timeout(Duration::from_secs(10), told.recv()).await;
     told.expect("stays open").unwrap();
+}
+
+/// A server of HTTP/2 that reads all of a request and tells when that has ended. `/now` is answered
+/// at once, everything else never.
+async fn listener(tell: tokio::sync::mpsc::UnboundedSender<()>) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let accept = async move {
+        loop {
+            let io = hyper_util::rt::TokioIo::new(listener.accept().await.unwrap().0);
+            let tell = tell.clone();
+            let answer = move |request: Request<hyper::body::Incoming>| {
+                let (tell, now) = (tell.clone(), request.uri().path() == "/now");
+                tokio::task::spawn(async move {
+                    let _ended = Body::wrap(request.into_body()).collect(100).await;
+                    let _gone = tell.send(());
+                });
+                async move {
+                    if !now {
+                        std::future::pending::<()>().await;
+                    }
+                    Ok::<_, std::convert::Infallible>(http::Response::new(Body::from("ok")))
+                }
+            };
+            let executor = hyper_util::rt::TokioExecutor::new();
+            let builder = hyper::server::conn::http2::Builder::new(executor);
+            let service = hyper::service::service_fn(answer);
+            tokio::task::spawn(builder.serve_connection(io, service));
+        }
+    };
+    drop(tokio::task::spawn(accept));
+    url
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_over_http2_ends_fifteen_seconds_after_its_answer_and_with_its_caller() {
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let url = listener(tell).await;
+    let transport = build(|it| it.http2_only().http2_ping(None).connect_timeout(None));
+    let upload =
+        |path| Request::put(format!("{url}{path}")).body(Body::wrap(Endless(Some("one")))).unwrap();
+    let start = tokio::time::Instant::now();
+    assert_eq!(text(transport.send(upload("/now")).await).await, "ok");
+    told.recv().await.unwrap();
+    let took = start.elapsed();
+    assert!(took >= Duration::from_secs(15) && took < Duration::from_secs(18), "{took:?}");
+
+    let limit = Duration::from_secs(3);
+    let start = tokio::time::Instant::now();
+    tokio::time::timeout(limit, transport.send(upload("/never"))).await.map(drop).unwrap_err();
+    told.recv().await.unwrap();
+    assert!(start.elapsed() < 2 * limit, "{:?}", start.elapsed());
+    assert_eq!(text(transport.send(upload("/now")).await).await, "ok");
 }

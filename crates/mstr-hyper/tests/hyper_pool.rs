@@ -11,7 +11,7 @@ use std::sync::{Arc, Barrier};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use common::{Http2, drain, get, now, pause, read_request, serve, text, within};
+use common::{Http2, drain, get, now, pause, read_request, serve, serve_answer, text, within};
 use http::{Request, StatusCode};
 use mstr_core::{Body, Sent, Transport, TransportErrorKind};
 use mstr_hyper::{HyperTransport, HyperTransportBuilder};
@@ -344,6 +344,17 @@ async fn a_limit_of_nothing_is_refused() {
         let error = builder.build().unwrap_err();
         assert_eq!(error.kind(), mstr_core::ErrorKind::Config);
     }
+}
+
+#[tokio::test]
+async fn a_short_answer_is_whole_with_its_head_and_holds_no_connection() {
+    let server = serve_answer("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    let transport = build(|builder| builder.max_connections_per_host(1));
+    let url = format!("http://{server}/");
+    let first = transport.send(get(&url)).await.unwrap();
+    assert_eq!(first.body().as_bytes().unwrap(), "ok");
+    // The first one has not been read.
+    assert_eq!(text(transport.send(get(&url)).await).await, "ok");
 }
 
 #[tokio::test]

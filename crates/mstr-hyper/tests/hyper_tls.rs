@@ -217,21 +217,26 @@ async fn the_connect_timeout_covers_a_handshake_that_hangs() {
     let url = format!("https://localhost:{}/", server.port());
     let tls = Authority::new().trusted();
 
-    let check = async |builder: HyperTransportBuilder, request| {
+    let check = async |builder: HyperTransportBuilder, request: fn(&str) -> http::Request<Body>| {
         let transport = builder.tls(tls.clone()).build().unwrap();
+        // Before the request, which may take its deadline from it.
         let start = now();
-        let error = transport.send(request).await.map(drop).unwrap_err();
+        let error = transport.send(request(&url)).await.map(drop).unwrap_err();
         assert_eq!((error.kind(), error.sent()), (TransportErrorKind::Timeout, Sent::No));
         let took = now() - start;
         assert!(took >= LIMIT && took < Duration::from_secs(5), "{took:?}");
         assert!(error.to_string().contains("connecting to localhost:"), "{error}");
     };
     // The transport's limit, the request's, and the request's deadline.
-    check(HyperTransport::builder().connect_timeout(LIMIT), get(&url)).await;
-    let request = with_context(get(&url), |context| context.connect_timeout = Some(LIMIT));
-    check(HyperTransport::builder(), request).await;
-    let request = with_context(get(&url), |context| context.deadline = Some(now() + LIMIT));
-    check(HyperTransport::builder(), request).await;
+    check(HyperTransport::builder().connect_timeout(LIMIT), |url| get(url)).await;
+    check(HyperTransport::builder(), |url| {
+        with_context(get(url), |context| context.connect_timeout = Some(LIMIT))
+    })
+    .await;
+    check(HyperTransport::builder(), |url| {
+        with_context(get(url), |context| context.deadline = Some(now() + LIMIT))
+    })
+    .await;
 }
 
 #[tokio::test]

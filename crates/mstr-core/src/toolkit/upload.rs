@@ -2,8 +2,8 @@
 
 use std::mem;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -17,13 +17,44 @@ use crate::contract::{Body, Sent, TransportError, TransportErrorKind};
 /// HTTP stacks answer a failing body with an error of their own, and HTTP/2 with a reset that has
 /// forgotten why.
 #[derive(Clone, Debug, Default)]
-pub struct BodyFailure(Option<Arc<OnceLock<TransportError>>>);
+pub struct BodyFailure(Option<Arc<Watch>>);
+
+/// What is seen of a body from outside.
+#[derive(Debug, Default)]
+struct Watch {
+    failure: OnceLock<TransportError>,
+    /// Of the stack that waits for the next piece.
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Watch {
+    fn waker(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl BodyFailure {
     /// Why the body ended before its end, if it has.
     #[must_use]
     pub fn get(&self) -> Option<TransportError> {
-        self.0.as_ref()?.get().cloned()
+        self.0.as_ref()?.failure.get().cloned()
+    }
+
+    /// Whether the body is still in the hands of its HTTP stack. One in memory counts as sent.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.0.as_ref().is_some_and(|watch| Arc::strong_count(watch) > 1)
+    }
+
+    /// Lets the body fail with `error` when its HTTP stack next asks for a piece, and has it ask now
+    /// if it waits for one. A body that has failed already keeps its own failure.
+    pub fn give_up(&self, error: TransportError) {
+        let Some(watch) = &self.0 else { return };
+        drop(watch.failure.set(error));
+        let waker = watch.waker().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 }
 
@@ -31,12 +62,14 @@ impl BodyFailure {
 ///
 /// A body that ends too early or goes on for too long fails with
 /// [`Body`](TransportErrorKind::Body) instead of being cut or padded without a word.
+///
+/// It is as large as a pointer, and no body is none: HTTP stacks move a request about a dozen times.
 #[derive(Debug)]
-pub struct UploadBody(Upload);
+pub struct UploadBody(Option<Box<Upload>>);
 
 #[derive(Debug)]
 enum Upload {
-    /// In memory and as long as declared: it cannot fail. Small, because a request is moved often.
+    /// In memory and as long as declared: it cannot fail.
     Whole(Bytes),
     Held(Box<Held>),
 }
@@ -47,7 +80,7 @@ struct Held {
     remaining: Option<u64>,
     /// What was found when looking for more after the last declared byte.
     next: Option<Option<Frame<Bytes>>>,
-    failure: Arc<OnceLock<TransportError>>,
+    watch: Arc<Watch>,
 }
 
 impl UploadBody {
@@ -57,30 +90,33 @@ impl UploadBody {
     pub fn new(body: Body, headers: &HeaderMap) -> Self {
         let known = body.len_hint();
         let remaining = declared_length(headers).or(known);
-        match body.as_bytes() {
-            Some(bytes) if remaining == known => Self(Upload::Whole(bytes.clone())),
+        let upload = match body.as_bytes() {
+            Some(bytes) if remaining == known && bytes.is_empty() => return Self(None),
+            Some(bytes) if remaining == known => Upload::Whole(bytes.clone()),
             _ => {
-                let held = Held { body, remaining, next: None, failure: Arc::default() };
-                Self(Upload::Held(Box::new(held)))
+                let held = Held { body, remaining, next: None, watch: Arc::default() };
+                Upload::Held(Box::new(held))
             }
-        }
+        };
+        Self(Some(Box::new(upload)))
     }
 
     /// Where the reason will be found if this body fails.
     #[must_use]
     pub fn failure(&self) -> BodyFailure {
-        match &self.0 {
-            Upload::Whole(_) => BodyFailure(None),
-            Upload::Held(held) => BodyFailure(Some(Arc::clone(&held.failure))),
+        match self.0.as_deref() {
+            None | Some(Upload::Whole(_)) => BodyFailure(None),
+            Some(Upload::Held(held)) => BodyFailure(Some(Arc::clone(&held.watch))),
         }
     }
 
     /// How many bytes are still to come, if that has been declared or is known.
     #[must_use]
     pub fn remaining(&self) -> Option<u64> {
-        match &self.0 {
-            Upload::Whole(bytes) => Some(bytes.len() as u64),
-            Upload::Held(held) => held.remaining,
+        match self.0.as_deref() {
+            None => Some(0),
+            Some(Upload::Whole(bytes)) => Some(bytes.len() as u64),
+            Some(Upload::Held(held)) => held.remaining,
         }
     }
 }
@@ -132,6 +168,11 @@ impl Held {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
+        // Before looking, so that what is given up in between is not missed.
+        *self.watch.waker() = Some(cx.waker().clone());
+        if let Some(failure) = self.watch.failure.get() {
+            return Poll::Ready(Some(Err(failure.clone())));
+        }
         let mut result = ready!(self.poll_checked(cx));
         // HTTP stacks do not ask for more than was declared, so a body that is too long would be
         // cut without a word. What it has at hand beyond the end is enough to tell.
@@ -145,7 +186,7 @@ impl Held {
         }
         if let Err(error) = &result {
             // Only the first failure counts.
-            drop(self.failure.set(error.clone()));
+            drop(self.watch.failure.set(error.clone()));
         }
         Poll::Ready(result.transpose())
     }
@@ -171,24 +212,41 @@ impl HttpBody for UploadBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
-        match &mut self.0 {
-            Upload::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Upload::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(mem::take(bytes))))),
-            Upload::Held(held) => held.poll_frame(cx),
+        match self.0.as_deref_mut() {
+            None => Poll::Ready(None),
+            Some(Upload::Whole(bytes)) if bytes.is_empty() => Poll::Ready(None),
+            Some(Upload::Whole(bytes)) => Poll::Ready(Some(Ok(Frame::data(mem::take(bytes))))),
+            Some(Upload::Held(held)) => held.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
-            Upload::Whole(bytes) => bytes.is_empty(),
-            Upload::Held(held) => held.is_end_stream(),
+        match self.0.as_deref() {
+            None => true,
+            Some(Upload::Whole(bytes)) => bytes.is_empty(),
+            Some(Upload::Held(held)) => held.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
-            Upload::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Upload::Held(held) => held.body.size_hint(),
+        match self.0.as_deref() {
+            None => SizeHint::with_exact(0),
+            Some(Upload::Whole(bytes)) => SizeHint::with_exact(bytes.len() as u64),
+            Some(Upload::Held(held)) => held.body.size_hint(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upload_is_as_large_as_a_pointer_and_none_needs_no_room() {
+        assert_eq!(size_of::<UploadBody>(), size_of::<usize>());
+        let none = UploadBody::new(Body::empty(), &HeaderMap::new());
+        assert!(none.0.is_none());
+        assert_eq!((none.remaining(), none.size_hint().exact()), (Some(0), Some(0)));
+        assert!(none.is_end_stream() && none.failure().get().is_none());
     }
 }

@@ -21,7 +21,7 @@ use rustls::ClientConfig;
 use tower_service::Service;
 
 use self::route::Way;
-pub(crate) use self::route::{Routes, hand_over};
+pub(crate) use self::route::{Routes, hand_over, leave_user_out};
 pub(crate) use self::socket::Socket;
 pub(crate) use self::socket::{Arrived, Lookout};
 use self::socks::Host;

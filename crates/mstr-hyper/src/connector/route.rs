@@ -73,29 +73,39 @@ impl Routes {
 }
 
 /// Makes a request one for a proxy that passes it on.
-pub(crate) fn hand_over<B>(request: &mut Request<B>, proxy: &Proxy) -> Result<(), TransportError> {
-    // Without a proxy this part of an address goes nowhere; a proxy would be sent all of it.
-    let uri = without_user(request.uri()).map_err(|error| {
-        TransportError::new(TransportErrorKind::Config)
-            .with_sent(Sent::No)
-            .with_detail("the request's URL cannot be given to a proxy")
-            .with_source(error)
-    })?;
-    if let Some(uri) = uri {
-        *request.uri_mut() = uri;
-    }
+pub(crate) fn hand_over<B>(request: &mut Request<B>, proxy: &Proxy) {
     if let Some(value) = authorization(proxy) {
         request.headers_mut().insert(PROXY_AUTHORIZATION, value);
     }
+}
+
+/// Takes user and password out of the address of a request. HTTP/2 and a proxy would be sent all of
+/// it, which the caller has not asked for.
+///
+/// # Errors
+///
+/// `Config` for an address that is none without them.
+pub(crate) fn leave_user_out<B>(request: &mut Request<B>) -> Result<(), TransportError> {
+    let authority = request.uri().authority().map_or("", Authority::as_str);
+    // Quicker than to look for where it ends, and all for most.
+    if !authority.as_bytes().contains(&b'@') {
+        return Ok(());
+    }
+    let (_, place) = authority.rsplit_once('@').unwrap_or_default();
+    let uri = with_authority(request.uri(), place).map_err(|error| {
+        TransportError::new(TransportErrorKind::Config)
+            .with_sent(Sent::No)
+            .with_detail("the request's URL is none without its user")
+            .with_source(error)
+    })?;
+    *request.uri_mut() = uri;
     Ok(())
 }
 
-fn without_user(uri: &Uri) -> Result<Option<Uri>, BoxError> {
-    let user = uri.authority().and_then(|authority| authority.as_str().rsplit_once('@'));
-    let Some((_, place)) = user else { return Ok(None) };
+fn with_authority(uri: &Uri, authority: &str) -> Result<Uri, BoxError> {
     let mut parts = uri.clone().into_parts();
-    parts.authority = Some(place.parse::<Authority>()?);
-    Ok(Some(Uri::from_parts(parts)?))
+    parts.authority = Some(authority.parse::<Authority>()?);
+    Ok(Uri::from_parts(parts)?)
 }
 
 /// The value of the header with user and password, if the proxy is to be shown any.
@@ -143,8 +153,9 @@ mod tests {
         let routes = routes(ProxyConfig::new().all("http://ann:a%3Ab@proxy"), false);
         let mut request = Request::new(());
         *request.uri_mut() = "http://bob:hush@host:81/path?query".parse().unwrap();
+        leave_user_out(&mut request).unwrap();
         let proxy = routes.forwarder(request.uri()).unwrap();
-        hand_over(&mut request, proxy).unwrap();
+        hand_over(&mut request, proxy);
         assert_eq!(request.uri().to_string(), "http://host:81/path?query");
         let value = &request.headers()[PROXY_AUTHORIZATION];
         assert_eq!(value.as_bytes(), b"Basic YW5uOmE6Yg==");

@@ -8,7 +8,8 @@ use std::task::{Context, Poll, Waker};
 
 use http::{HeaderValue, Uri};
 use hyper::client::conn::{http1, http2};
-use mstr_core::toolkit::UploadBody;
+use mstr_core::toolkit::{BodyFailure, Peer, UploadBody};
+use mstr_core::{TransportError, TransportErrorKind};
 use tokio::task::coop::unconstrained;
 
 use super::clock::NEVER;
@@ -43,6 +44,12 @@ pub(super) trait Owner: Send + Sync {
         how: How,
     );
 
+    /// Until when an upload may go on whose answer is there now.
+    fn upload_until(&self) -> u64;
+
+    /// Comes by when the first of its uploads has gone on for long enough.
+    fn watch(&self, until: u64);
+
     /// It takes no more requests. Those over HTTP/2 that are open go on.
     fn closed(self: Arc<Self>, connection: &Arc<Connection>);
 
@@ -55,6 +62,7 @@ pub(super) struct Connection {
     pub(super) number: Number,
     pub(super) host: HostId,
     pub(super) lookout: Lookout,
+    peer: Peer,
     address: Uri,
     host_header: HeaderValue,
     pool: Weak<dyn Owner>,
@@ -62,6 +70,8 @@ pub(super) struct Connection {
     used: AtomicBool,
     exchanges: Mutex<Vec<Arc<Exchange>>>,
     desk: Mutex<Desk>,
+    /// Uploads over HTTP/2 that go on after their answers, and until when they may.
+    uploads: Mutex<Vec<(u64, BodyFailure)>>,
     /// Over HTTP/2, while it takes requests.
     http2: Mutex<Option<http2::SendRequest<UploadBody>>>,
 }
@@ -87,6 +97,7 @@ impl Connection {
     pub(super) fn new(
         number: Number,
         host: HostId,
+        peer: Peer,
         address: Uri,
         host_header: HeaderValue,
         lookout: Lookout,
@@ -96,12 +107,14 @@ impl Connection {
             number,
             host,
             lookout,
+            peer,
             address,
             host_header,
             pool,
             used: AtomicBool::new(false),
             exchanges: Mutex::default(),
             desk: Mutex::new(Desk { driver: None, returned: None, closed: false }),
+            uploads: Mutex::default(),
             http2: Mutex::default(),
         }
     }
@@ -200,15 +213,42 @@ impl Connection {
         }
     }
 
-    /// When the driver has waited for long enough for the end of an upload whose answer is there.
-    pub(super) fn leaves_by(&self) -> u64 {
-        lock(&self.desk).returned.as_ref().map_or(NEVER, |returned| returned.until)
+    /// Bounds an upload over HTTP/2 that goes on although its exchange has ended: the stack would
+    /// go on with it for ever.
+    fn limit(&self, upload: BodyFailure, how: How) {
+        match (how, self.pool.upgrade()) {
+            (How::Whole, Some(pool)) => {
+                let until = pool.upload_until();
+                lock(&self.uploads).push((until, upload));
+                pool.watch(until);
+            }
+            _ => upload.give_up(given_up()),
+        }
     }
 
-    /// Ends the driver, and with it the connection, if that time has come.
+    /// When the driver has waited for long enough for the end of an upload whose answer is there.
+    pub(super) fn leaves_by(&self) -> u64 {
+        let over_http1 = lock(&self.desk).returned.as_ref().map_or(NEVER, |it| it.until);
+        let uploads = lock(&self.uploads);
+        uploads.iter().map(|(until, _)| *until).min().map_or(over_http1, |it| it.min(over_http1))
+    }
+
+    /// Gives up the uploads whose time is over: over HTTP/1.1 with the connection.
     pub(super) fn review(&self, now: u64) {
-        if self.leaves_by() <= now {
+        let over_http1 = lock(&self.desk).returned.as_ref().is_some_and(|it| it.until <= now);
+        if over_http1 {
             self.end();
+        }
+        let mut late = Vec::new();
+        lock(&self.uploads).retain(|(until, upload)| {
+            let goes_on = upload.is_open() && *until > now;
+            if !goes_on {
+                late.push(upload.clone());
+            }
+            goes_on
+        });
+        for upload in late {
+            upload.give_up(given_up());
         }
     }
 
@@ -322,6 +362,10 @@ impl Carrier for Connection {
         &self.address
     }
 
+    fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
     fn is_used(&self) -> bool {
         self.used.load(Ordering::SeqCst)
     }
@@ -330,7 +374,16 @@ impl Carrier for Connection {
         self.pool.upgrade().is_none_or(|pool| pool.is_stranded())
     }
 
-    fn release(self: Arc<Self>, sender: Option<Sender>, number: u64, how: How) {
+    fn release(
+        self: Arc<Self>,
+        sender: Option<Sender>,
+        number: u64,
+        how: How,
+        upload: BodyFailure,
+    ) {
+        if sender.is_none() && upload.is_open() {
+            self.limit(upload, how);
+        }
         let driver = match sender {
             Some(_) => None,
             None => lock(&self.desk).driver.take(),
@@ -342,6 +395,11 @@ impl Carrier for Connection {
             pool.release(self, sender, number, how);
         }
     }
+}
+
+fn given_up() -> TransportError {
+    TransportError::new(TransportErrorKind::Body)
+        .with_detail("the exchange had ended, and the request's body had not")
 }
 
 /// The end of a connection's task, by whatever it ends.

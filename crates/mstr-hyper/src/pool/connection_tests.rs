@@ -30,6 +30,12 @@ impl Owner for Counts {
 
     fn release(self: Arc<Self>, _: Arc<Connection>, _: Option<Sender>, _: u64, _: How) {}
 
+    fn upload_until(&self) -> u64 {
+        NEVER
+    }
+
+    fn watch(&self, _: u64) {}
+
     fn closed(self: Arc<Self>, _: &Arc<Connection>) {}
 
     fn ended(self: Arc<Self>, _: &Arc<Connection>) {}
@@ -44,8 +50,9 @@ async fn what_is_left_for_a_driver_that_has_ended_is_not_waited_for() {
     let pool = Arc::new(Counts::default());
     let owner: Weak<dyn Owner> = Arc::<Counts>::downgrade(&pool);
     let address = Uri::from_static("http://host/");
+    let peer = Peer::of(&address).unwrap();
     let header = HeaderValue::from_static("host");
-    let connection = Arc::new(Connection::new(1, 1, address, header, lookout, owner));
+    let connection = Arc::new(Connection::new(1, 1, peer, address, header, lookout, owner));
     for ends_first in [true, false] {
         let (here, _there) = tokio::io::duplex(64);
         let here = hyper_util::rt::TokioIo::new(here);

@@ -25,7 +25,11 @@ impl Download {
         Self { shared, exchange: Some(exchange), size: SizeHint::with_exact(0) }
     }
 
-    pub(super) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<()>, NoHead>> {
+    /// The head, and what was there with it of a short body if that was all.
+    pub(super) fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(Response<()>, Bytes), NoHead>> {
         let Some(exchange) = &self.exchange else { return Poll::Pending };
         Poll::Ready(match ready!(exchange.poll_head(cx)) {
             Ok(head) => {
@@ -33,7 +37,7 @@ impl Download {
                 if head.last {
                     self.exchange = None;
                 }
-                Ok(head.response)
+                Ok((head.response, head.whole))
             }
             Err(no_head) => {
                 self.exchange = None;

@@ -15,7 +15,7 @@ use http::{Request, Response, Uri};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
-use mstr_core::toolkit::{Stage, UploadBody};
+use mstr_core::toolkit::{BodyFailure, Peer, Stage, UploadBody};
 use mstr_core::{Sent, TransportError, TransportErrorKind as Kind};
 use tokio_util::sync::ReusableBoxFuture;
 
@@ -27,6 +27,9 @@ use crate::sync::lock;
 /// What is read ahead at most, of an answer that nobody reads while others wait for its connection.
 const AHEAD: usize = 256 * 1024;
 
+/// The length in bytes up to which a body is short. Not more than arrives at once.
+const SHORT: u64 = 8 * 1024;
+
 pub(super) type Sender = http1::SendRequest<UploadBody>;
 type Answered = Result<Response<Incoming>, Refused>;
 type Refused = TrySendError<Request<UploadBody>>;
@@ -37,7 +40,9 @@ pub(super) struct Head {
     pub(super) response: Response<()>,
     /// The size of its body, as far as the head tells.
     pub(super) size: SizeHint,
-    /// There is no body, and the exchange is no longer the caller's.
+    /// A short body, if all of it was there with the head.
+    pub(super) whole: Bytes,
+    /// There is nothing more, and the exchange is no longer the caller's.
     pub(super) last: bool,
 }
 
@@ -57,7 +62,7 @@ pub(super) struct Unsent {
 
 /// One request on a connection. That of a connection over HTTP/1.1 is used again for its next one,
 /// so its caller lets go of it as soon as it has ended.
-pub(super) struct Exchange {
+pub(crate) struct Exchange {
     /// When the wait that goes on is over. `NEVER` while none does. Changed while the state is locked.
     until: AtomicU64,
     state: Mutex<State>,
@@ -92,6 +97,9 @@ pub(super) trait Carrier: Send + Sync {
     /// Scheme and authority of its server.
     fn address(&self) -> &Uri;
 
+    /// Its server, for errors.
+    fn peer(&self) -> &Peer;
+
     /// Whether it had given an answer before.
     fn is_used(&self) -> bool;
 
@@ -99,7 +107,7 @@ pub(super) trait Carrier: Send + Sync {
     fn is_stranded(&self) -> bool;
 
     /// An exchange on it has ended. Called when nothing is locked.
-    fn release(self: Arc<Self>, sender: Option<Sender>, number: u64, how: How);
+    fn release(self: Arc<Self>, sender: Option<Sender>, number: u64, how: How, upload: BodyFailure);
 }
 
 /// How an exchange has ended.
@@ -131,11 +139,12 @@ struct Release {
     sender: Option<Sender>,
     number: u64,
     how: How,
+    upload: BodyFailure,
 }
 
 fn release(release: Option<Release>) {
-    if let Some(Release { connection, sender, number, how }) = release {
-        connection.release(sender, number, how);
+    if let Some(Release { connection, sender, number, how, upload }) = release {
+        connection.release(sender, number, how, upload);
     }
 }
 
@@ -191,10 +200,12 @@ impl Exchange {
     pub(super) fn poll_head(&self, cx: &mut Context<'_>) -> Poll<Result<Head, NoHead>> {
         let mut state = lock(&self.state);
         state.polled = true;
-        let release = state.advance_head(cx);
+        let mut release = state.advance_head(cx);
         let answer = if let Some((response, size)) = state.head.take() {
+            let (whole, ended) = state.take_short(size, cx);
+            release = release.or(ended);
             let last = state.is_taken();
-            Ok(Head { response, size, last })
+            Ok(Head { response, size, whole, last })
         } else if let Some(error) = state.take_failure() {
             Err(*error)
         } else {
@@ -333,8 +344,8 @@ impl State {
             self.answer = None;
         }
         self.waker = None;
-        let Active { connection, sender, number, .. } = self.active.take()?;
-        Some(Release { connection, sender, number, how })
+        let Active { connection, sender, terms, number } = self.active.take()?;
+        Some(Release { connection, sender, number, how, upload: terms.failure })
     }
 
     fn advance_head(&mut self, cx: &mut Context<'_>) -> Option<Release> {
@@ -356,17 +367,20 @@ impl State {
         let error = match terms.failure.get() {
             Some(failure) => failure,
             None => {
-                let error = classify(Stage::Sending, failed.into_error().into(), &terms.peer);
+                let error = classify(Stage::Sending, failed.into_error().into(), connection.peer());
                 // hyper says the same of a request that was in its hands when the connection ended.
                 let ended = (error.kind(), error.sent()) == (Kind::Canceled, Sent::Maybe);
                 match ended && !connection.is_stranded() {
                     true => {
-                        terms.peer.failure(Kind::Interrupted, Stage::Sending).with_source(error)
+                        let peer = connection.peer();
+                        peer.failure(Kind::Interrupted, Stage::Sending).with_source(error)
                     }
                     false => error,
                 }
             }
         };
+        // One that is given back may be sent again.
+        let upload = if unsent.is_some() { BodyFailure::default() } else { terms.failure.clone() };
         let no_head = match unsent {
             Some(request) => {
                 let reused = connection.is_used();
@@ -377,7 +391,7 @@ impl State {
         };
         self.phase = Phase::Failed(Box::new(no_head));
         self.waker = None;
-        Some(Release { connection, sender, number, how })
+        Some(Release { connection, sender, number, how, upload })
     }
 
     fn advance_body(&mut self, cx: &mut Context<'_>) -> (Poll<Piece>, Option<Release>) {
@@ -386,7 +400,7 @@ impl State {
             return (Poll::Pending, None);
         };
         let more = matches!(&piece, Some(Ok(_))) && !incoming.is_end_stream();
-        let peer = self.active.as_ref().map(|active| &active.terms.peer);
+        let peer = self.active.as_ref().map(|active| active.connection.peer());
         let piece = piece.map(|frame| {
             frame.map_err(|error| match peer {
                 Some(peer) => classify(Stage::Reading, error.into(), peer),
@@ -399,6 +413,28 @@ impl State {
             _ => self.end(Phase::Ended, How::Whole),
         };
         (Poll::Ready(piece), release)
+    }
+
+    /// A short body has mostly come with its head. It is given with it then, and its connection is
+    /// free: there is nothing for the caller to wait for.
+    fn take_short(&mut self, size: SizeHint, cx: &mut Context<'_>) -> (Bytes, Option<Release>) {
+        let short = size.exact().is_some_and(|length| length <= SHORT);
+        if !(short && self.ahead.is_empty() && matches!(self.phase, Phase::Body(_))) {
+            return (Bytes::new(), None);
+        }
+        let (polled, release) = self.advance_body(cx);
+        match polled {
+            Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                Ok(whole) if release.is_some() => return (whole, release),
+                Ok(piece) => self.ahead.push_back(Frame::data(piece)),
+                Err(other) => self.ahead.push_back(other),
+            },
+            Poll::Ready(Some(Err(error))) => {
+                self.phase = Phase::Failed(Box::new(NoHead::Failed(error)));
+            }
+            Poll::Ready(None) | Poll::Pending => {}
+        }
+        (Bytes::new(), release)
     }
 
     fn read_ahead(&mut self, cx: &mut Context<'_>) -> Option<Release> {
@@ -429,7 +465,7 @@ impl State {
             Phase::Body(_) => Stage::Reading,
             _ => return None,
         };
-        let peer = &self.active.as_ref()?.terms.peer;
+        let peer = self.active.as_ref()?.connection.peer();
         let error = peer.failure(Kind::Timeout, stage);
         self.end(Phase::Failed(Box::new(NoHead::Failed(error))), How::Silent)
     }

@@ -26,7 +26,7 @@ pub(super) enum Speaks {
 }
 
 /// The number of a server in its pool.
-pub(super) type HostId = u64;
+pub(crate) type HostId = u64;
 
 /// The number of a connection in its pool.
 pub(super) type Number = u64;
@@ -37,6 +37,8 @@ pub(super) struct Host<K, M, W> {
     speaks: Speaks,
     /// Connections that take requests, busy or not.
     standing: HashSet<Number>,
+    /// Connections over HTTP/2 that take no more requests and have not ended.
+    retired: HashSet<Number>,
     dials: usize,
     /// Kept connections whose reader looks at what has arrived.
     looking: usize,
@@ -87,6 +89,7 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
             limits,
             speaks,
             standing: HashSet::new(),
+            retired: HashSet::new(),
             dials: 0,
             looking: 0,
             idle: VecDeque::new(),
@@ -155,8 +158,11 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
                 self.dials == 0 && self.shared.is_none() && !self.waiting.is_empty()
             }
         };
-        let all = self.standing.len() + self.dials;
-        if wanted && self.limits.connections.is_none_or(|limit| all < limit) {
+        let useful = self.standing.len() + self.dials;
+        let all = useful + self.retired.len();
+        // What goes on over retired ones may take for ever: one that takes requests can be made.
+        let room = |limit| all < limit || useful == 0;
+        if wanted && self.limits.connections.is_none_or(room) {
             let request = self.waiting.get(self.dials).cloned()?;
             self.dials += 1;
             return Some(Step::Dial(request));
@@ -209,6 +215,7 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
         let shared = Shared { number, connection, open: 0, allowed: 2, since: now };
         let before = self.shared.replace(shared)?;
         self.standing.remove(&before.number);
+        self.retired.insert(before.number);
         Some(before.connection)
     }
 
@@ -278,10 +285,18 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
         if !self.standing.remove(&number) {
             return None;
         }
+        if self.speaks == Speaks::Http2 {
+            self.retired.insert(number);
+        }
         let kept = self.idle.iter().position(|kept| kept.number == number);
         let kept = kept.and_then(|at| self.idle.remove(at)).map(|kept| kept.connection);
         let shared = self.shared.take_if(|shared| shared.number == number);
         Some((kept, shared.map(|shared| shared.connection)))
+    }
+
+    /// A connection has ended with all its requests.
+    pub(super) fn ended(&mut self, number: Number) {
+        self.retired.remove(&number);
     }
 
     /// Nothing was heard in answer to this request until its time was over. What is kept and has
@@ -326,7 +341,11 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
 
     /// Whether there is nothing to remember but what the server speaks.
     pub(super) fn is_unused(&self) -> bool {
-        self.standing.is_empty() && self.dials == 0 && self.looking == 0 && self.waiting.is_empty()
+        self.standing.is_empty()
+            && self.retired.is_empty()
+            && self.dials == 0
+            && self.looking == 0
+            && self.waiting.is_empty()
     }
 }
 

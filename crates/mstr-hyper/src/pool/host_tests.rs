@@ -101,6 +101,37 @@ fn a_dial_that_failed_after_its_request_was_served_is_told_to_nobody() {
 }
 
 #[test]
+fn http2_connections_that_are_retired_count_until_they_end() {
+    let mut host = Bench::new(Speaks::Http2, Limits { idle: 0, ..LIMITS });
+    for number in [7, 8] {
+        waits(&mut host, [1]);
+        assert_eq!(host.next(), Some(Step::Dial(1)));
+        assert_eq!(host.connected_shared(number, "h2", origin()), None);
+        assert!(matches!(host.next(), Some(Step::Send(1, ..))));
+    }
+    host.gone(7);
+    waits(&mut host, [2]);
+    assert_eq!(host.next(), None, "two are open, and one of them will be free");
+    host.ended(7);
+    assert_eq!(host.next(), Some(Step::Dial(2)));
+}
+
+#[test]
+fn http2_connections_that_are_retired_do_not_keep_the_next_one_from_being_made() {
+    let mut host = host(Speaks::Http2);
+    for number in [7, 8, 9] {
+        waits(&mut host, [1]);
+        assert_eq!(host.next(), Some(Step::Dial(1)), "{number}");
+        assert_eq!(host.connected_shared(number, "h2", origin()), None);
+        assert!(matches!(host.next(), Some(Step::Send(1, ..))));
+        host.gone(number);
+    }
+    assert!(!host.is_unused());
+    [7, 8, 9].into_iter().for_each(|number| host.ended(number));
+    assert!(host.is_unused());
+}
+
+#[test]
 fn a_dial_that_nobody_waits_for_is_given_up() {
     let mut host = host(Speaks::Http1);
     waits(&mut host, [1, 2]);

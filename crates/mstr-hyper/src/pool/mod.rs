@@ -23,6 +23,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use http::Response;
 use mstr_core::TransportError;
 
@@ -32,7 +33,17 @@ use self::exchange::NoHead;
 pub(crate) use self::host::Limits;
 pub(crate) use self::order::Order;
 pub(crate) use self::settings::{Pings, Settings, Versions};
-use self::shared::{Begun, Shared, Waiting};
+pub(crate) use self::shared::Begun;
+use self::shared::{Shared, Waiting};
+
+/// The beginning of an answer.
+pub(crate) struct Answer {
+    pub(crate) head: Response<()>,
+    /// A short body that was there with the head.
+    pub(crate) whole: Bytes,
+    /// What is still to come.
+    pub(crate) rest: Download,
+}
 
 /// The connections of a transport. With it those that nobody uses are closed.
 pub(crate) struct Pool(Arc<Shared>);
@@ -54,26 +65,28 @@ impl Pool {
         instant.map_or(NEVER, |instant| self.0.clock().nanos(instant))
     }
 
-    /// Sends a request, when there is a connection for it, and waits for the head of its answer.
-    pub(crate) async fn send(
-        &self,
-        mut order: Order,
-    ) -> Result<(Response<()>, Download), TransportError> {
+    /// Sends a request, or lets it wait for a connection.
+    pub(crate) fn begin(&self, order: Order) -> Result<Begun, TransportError> {
+        self.0.begin(order, false)
+    }
+
+    /// Waits for a connection, if there was none, and for the head of the answer.
+    pub(crate) async fn answer(&self, mut begun: Begun) -> Result<Answer, TransportError> {
         let mut again = false;
         loop {
-            let exchange = match self.0.begin(order, again)? {
+            let exchange = match begun {
                 Begun::Sent(exchange) => exchange,
                 Begun::Waits(host, waiter) => Waiting::new(&self.0, host, waiter).await?,
             };
             let mut download = Download::new(Arc::clone(&self.0), exchange);
             match poll_fn(|cx| download.poll_head(cx)).await {
-                Ok(response) => return Ok((response, download)),
+                Ok((head, whole)) => return Ok(Answer { head, whole, rest: download }),
                 Err(NoHead::Failed(error)) => return Err(error),
                 // The server had closed the connection. A new one that it closes at once tells of
                 // something else.
                 Err(NoHead::Unsent(unsent)) if unsent.reused && !again => {
                     again = true;
-                    order = unsent.order;
+                    begun = self.0.begin(unsent.order, again)?;
                 }
                 Err(NoHead::Unsent(unsent)) => return Err(unsent.error),
             }

@@ -1,10 +1,11 @@
 //! A request on its way to a connection.
 
+use std::mem;
 use std::time::Duration;
 
 use http::header::HOST;
 use http::uri::{PathAndQuery, Scheme};
-use http::{HeaderValue, Method, Request, Uri};
+use http::{Extensions, HeaderValue, Method, Request, Uri, Version};
 use mstr_core::toolkit::{BodyFailure, Peer, Stage, UploadBody};
 use mstr_core::{Body, Sent, TransportError, TransportErrorKind};
 
@@ -16,7 +17,6 @@ pub(crate) struct Order {
 
 /// What an exchange keeps to.
 pub(super) struct Terms {
-    pub(super) peer: Peer,
     pub(super) failure: BodyFailure,
     /// When the response's head has to be there, in nanoseconds of the pool.
     pub(super) until: u64,
@@ -31,24 +31,22 @@ impl Order {
     /// Takes of `request` what goes over the wire: an extension may mean something to hyper, and
     /// the HTTP version is what the connection speaks, whatever the request says.
     pub(crate) fn new(
-        request: Request<Body>,
-        peer: Peer,
+        mut request: Request<Body>,
         until: u64,
         idle: Option<Duration>,
         connect_timeout: Option<Duration>,
     ) -> Result<Self, TransportError> {
-        let (parts, body) = request.into_parts();
-        if parts.method == Method::CONNECT {
+        if *request.method() == Method::CONNECT {
             return Err(TransportError::new(TransportErrorKind::Config)
                 .with_sent(Sent::No)
                 .with_detail("CONNECT is not a request for a server: a proxy setting sends it"));
         }
-        let mut request = Request::new(UploadBody::new(body, &parts.headers));
-        *request.method_mut() = parts.method;
-        *request.uri_mut() = parts.uri;
-        *request.headers_mut() = parts.headers;
-        let failure = request.body().failure();
-        let terms = Terms { peer, failure, until, idle, connect_timeout, forwarded: false };
+        *request.version_mut() = Version::default();
+        *request.extensions_mut() = Extensions::new();
+        let body = UploadBody::new(mem::take(request.body_mut()), request.headers());
+        let failure = body.failure();
+        let request = request.map(|_| body);
+        let terms = Terms { failure, until, idle, connect_timeout, forwarded: false };
         Ok(Self { request, terms })
     }
 
@@ -77,12 +75,29 @@ impl Order {
         self.request.uri().scheme() == Some(&Scheme::HTTPS)
     }
 
+    /// The time was over before there was a connection.
+    pub(super) fn late(&self) -> TransportError {
+        self.unconnected(TransportErrorKind::Timeout)
+    }
+
+    /// The runtime that makes connections has shut down.
+    pub(super) fn stranded(&self) -> TransportError {
+        self.unconnected(TransportErrorKind::Canceled)
+    }
+
+    fn unconnected(&self, kind: TransportErrorKind) -> TransportError {
+        match Peer::of(self.request.uri()) {
+            Ok(peer) => peer.failure(kind, Stage::Connecting),
+            Err(unusable) => unusable,
+        }
+    }
+
     /// The request in the form of HTTP/1.1.
     pub(super) fn for_http1(&mut self, host: &HeaderValue) {
         self.request.headers_mut().entry(HOST).or_insert_with(|| host.clone());
         if !self.terms.forwarded {
-            let path = self.request.uri().path_and_query().cloned();
-            *self.request.uri_mut() = origin_form(path);
+            let whole = mem::take(self.request.uri_mut());
+            *self.request.uri_mut() = origin_form(whole.into_parts().path_and_query);
         }
     }
 }
@@ -99,17 +114,5 @@ pub(super) fn host_header(uri: &Uri) -> Option<HeaderValue> {
     match uri.port_u16().filter(|port| *port != default) {
         Some(port) => HeaderValue::try_from(format!("{host}:{port}")).ok(),
         None => HeaderValue::from_str(host).ok(),
-    }
-}
-
-impl Terms {
-    /// The time was over before there was a connection.
-    pub(super) fn late(&self) -> TransportError {
-        self.peer.failure(TransportErrorKind::Timeout, Stage::Connecting)
-    }
-
-    /// The runtime that makes connections has shut down.
-    pub(super) fn stranded(&self) -> TransportError {
-        self.peer.failure(TransportErrorKind::Canceled, Stage::Connecting)
     }
 }

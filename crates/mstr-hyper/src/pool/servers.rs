@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Uri};
-use mstr_core::toolkit::Stage;
+use mstr_core::toolkit::{Peer, Stage};
 use mstr_core::{TransportError, TransportErrorKind};
 use tokio::task::AbortHandle;
 
@@ -36,6 +36,7 @@ pub(super) struct Server {
     /// Scheme and authority, and `/`.
     pub(super) address: Uri,
     pub(super) header: HeaderValue,
+    pub(super) peer: Peer,
     pub(super) host: Host<Kept, Arc<Connection>, Waiter>,
     /// Those whose tasks go on.
     pub(super) connections: Vec<Arc<Connection>>,
@@ -63,9 +64,7 @@ impl State {
         order: &Order,
     ) -> Result<&mut Server, TransportError> {
         let uri = order.request.uri();
-        let known = self.servers.iter().position(|server| {
-            server.address.scheme() == uri.scheme() && server.address.authority() == uri.authority()
-        });
+        let known = self.servers.iter().position(|server| is_at(&server.address, uri));
         if let Some(known) = known {
             return Ok(&mut self.servers[known]);
         }
@@ -73,7 +72,8 @@ impl State {
             self.servers
                 .retain(|server| !server.host.is_unused() || !server.connections.is_empty());
         }
-        let unusable = || order.terms.peer.failure(TransportErrorKind::Config, Stage::Connecting);
+        let peer = Peer::of(uri)?;
+        let unusable = || peer.failure(TransportErrorKind::Config, Stage::Connecting);
         let mut parts = uri.clone().into_parts();
         parts.path_and_query = Some(PathAndQuery::from_static("/"));
         let address = Uri::from_parts(parts).map_err(|error| unusable().with_source(error))?;
@@ -87,6 +87,7 @@ impl State {
             id: numbers.fetch_add(1, Ordering::Relaxed),
             address,
             header,
+            peer,
             host: Host::new(speaks, settings.limits),
             connections: Vec::new(),
             dials: Vec::new(),
@@ -96,4 +97,11 @@ impl State {
         let last = self.servers.len() - 1;
         Ok(&mut self.servers[last])
     }
+}
+
+/// Whether a request to `uri` goes to the server at `address`.
+fn is_at(address: &Uri, uri: &Uri) -> bool {
+    let (Some(own), Some(other)) = (address.authority(), uri.authority()) else { return false };
+    // Mostly it is spelled alike, which is quicker to see than that it means the same.
+    (own.as_str() == other.as_str() || own == other) && address.scheme() == uri.scheme()
 }

@@ -22,7 +22,8 @@ use super::waiter::Waiter;
 use crate::connector::Arrived;
 use crate::sync::lock;
 
-/// How long a connection whose answer is there is kept while its request is still being written.
+/// How long a request may still be written when its answer has ended. Over HTTP/1.1 the connection
+/// ends then, over HTTP/2 the request alone.
 const UPLOAD_AFTER_ANSWER: Duration = Duration::from_secs(15);
 
 /// How often the keeper looks after exchanges whose callers are not polled, while others wait for
@@ -47,7 +48,7 @@ type Place = Room<Kept, Arc<Connection>>;
 type First = (Waiter, Place, u64);
 
 /// What became of a request that was to be sent.
-pub(super) enum Begun {
+pub(crate) enum Begun {
     Sent(Arc<Exchange>),
     Waits(HostId, Waiter),
 }
@@ -294,9 +295,11 @@ impl Shared {
             return;
         }
         let Some(server) = state.of(id) else { return };
+        let peer = server.peer.clone();
         let (address, header) = (server.address.clone(), server.header.clone());
         let pool: Weak<dyn Owner> = Arc::<Self>::downgrade(self);
-        let connection = Arc::new(Connection::new(number, id, address, header, lookout, pool));
+        let connection =
+            Arc::new(Connection::new(number, id, peer, address, header, lookout, pool));
         server.connections.push(Arc::clone(&connection));
         let runtime = &self.settings.runtime;
         match protocol {
@@ -336,7 +339,7 @@ impl Shared {
         if sender.is_ready() {
             Arc::clone(self).ready(connection, sender, false);
         } else if !sender.is_closed() {
-            let until = self.clock.after(UPLOAD_AFTER_ANSWER);
+            let until = self.upload_until();
             connection.leave(sender, false, until);
             self.clock.wake_by(until);
         }
@@ -525,6 +528,14 @@ impl Owner for Shared {
         }
     }
 
+    fn upload_until(&self) -> u64 {
+        self.clock.after(UPLOAD_AFTER_ANSWER)
+    }
+
+    fn watch(&self, until: u64) {
+        self.clock.wake_by(until);
+    }
+
     fn closed(self: Arc<Self>, connection: &Arc<Connection>) {
         self.retire(connection);
     }
@@ -532,8 +543,10 @@ impl Owner for Shared {
     fn ended(self: Arc<Self>, connection: &Arc<Connection>) {
         self.retire(connection);
         self.with(connection.host, |server| {
+            server.host.ended(connection.number);
             server.connections.retain(|other| !Arc::ptr_eq(other, connection));
         });
+        self.go_on(connection.host);
     }
 }
 

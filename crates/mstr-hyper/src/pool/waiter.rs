@@ -13,7 +13,7 @@ use crate::sync::lock;
 /// A request in the line of its server. It is sent in its turn by those who return or make a
 /// connection, whether or not its caller is polled meanwhile.
 #[derive(Clone)]
-pub(super) struct Waiter(Arc<Mutex<Place>>);
+pub(crate) struct Waiter(Arc<Mutex<Place>>);
 
 struct Place {
     until: u64,
@@ -80,19 +80,19 @@ impl Waiter {
 
     /// Its time is over.
     pub(super) fn lapse(&self) {
-        self.give_up(Terms::late);
+        self.give_up(Order::late);
     }
 
     /// The runtime has shut down.
     pub(super) fn strand(&self) {
-        self.give_up(Terms::stranded);
+        self.give_up(Order::stranded);
     }
 
     /// Fails it while it is in line. One that is being sent meanwhile is not touched.
-    fn give_up(&self, error: impl FnOnce(&Terms) -> TransportError) {
+    fn give_up(&self, error: impl FnOnce(&Order) -> TransportError) {
         let waiting = lock(&self.0);
         let Stage::InLine(order) = &waiting.stage else { return };
-        let error = error(&order.terms);
+        let error = error(order);
         Self::replace(waiting, Stage::Failed(error));
     }
 

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -73,6 +74,13 @@ pub(crate) const CONTESTANTS: &[Contestant] = &[
         build: layer_blocking,
     },
     Contestant { name: "reqwest", tls: true, alone: true, blocks: false, build: reqwest },
+    Contestant {
+        name: "reqwest with middleware",
+        tls: true,
+        alone: true,
+        blocks: false,
+        build: reqwest_stacked,
+    },
     Contestant { name: "isahc", tls: false, alone: false, blocks: false, build: isahc },
     Contestant {
         name: "mstr-isahc",
@@ -303,7 +311,7 @@ fn layer_blocking(target: &Target) -> Call {
     })
 }
 
-fn reqwest(target: &Target) -> Call {
+fn reqwest_builder(target: &Target) -> ::reqwest::ClientBuilder {
     let mut builder = ::reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30));
     if let Some(authority) = &target.authority {
         let authority = ::reqwest::Certificate::from_pem(authority.as_bytes()).unwrap();
@@ -312,12 +320,40 @@ fn reqwest(target: &Target) -> Call {
     if target.http1_only {
         builder = builder.http1_only();
     }
-    let (client, url) = (builder.build().unwrap(), target.url());
+    builder
+}
+
+fn reqwest(target: &Target) -> Call {
+    let (client, url) = (reqwest_builder(target).build().unwrap(), target.url());
     Rc::new(move || {
         let request = client
             .get(&*url)
             .header("x-mstr-authtoken", "a-token-of-the-usual-length")
             .header("cookie", "JSESSIONID=0123456789ABCDEF")
+            .header("accept", "application/json")
+            .header("user-agent", "mstr/0.1")
+            .header("x-mstr-projectid", "B7CA92F04B9FAE8D941C3E9B7E0CD754");
+        Box::pin(async move { request.send().await.unwrap().bytes().await.unwrap().len() })
+    })
+}
+
+/// With what one adds to come near to a session: a store for cookies, and repetitions.
+fn reqwest_stacked(target: &Target) -> Call {
+    use reqwest_retry::RetryTransientMiddleware;
+    use reqwest_retry::policies::ExponentialBackoff;
+
+    let cookies = Arc::new(::reqwest::cookie::Jar::default());
+    let url = target.url();
+    cookies.add_cookie_str("JSESSIONID=0123456789ABCDEF; Path=/", &url.parse().unwrap());
+    let client = reqwest_builder(target).cookie_provider(cookies).build().unwrap();
+    let policy = ExponentialBackoff::builder().build_with_max_retries(2);
+    let client = reqwest_middleware::ClientBuilder::new(client)
+        .with(RetryTransientMiddleware::new_with_policy(policy))
+        .build();
+    Rc::new(move || {
+        let request = client
+            .get(&*url)
+            .header("x-mstr-authtoken", "a-token-of-the-usual-length")
             .header("accept", "application/json")
             .header("user-agent", "mstr/0.1")
             .header("x-mstr-projectid", "B7CA92F04B9FAE8D941C3E9B7E0CD754");
