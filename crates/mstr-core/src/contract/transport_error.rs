@@ -6,6 +6,8 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use crate::shown::{Plain, bounded};
+
 /// Any error, as bodies and sources carry it.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -95,7 +97,7 @@ impl TransportError {
     /// Adds what was being attempted, for example `"connecting to host:443"`. Never a secret.
     #[must_use]
     pub fn with_detail(self, detail: impl Into<Cow<'static, str>>) -> Self {
-        let detail = detail.into();
+        let detail = bounded(detail.into());
         self.map(|inner| inner.detail = Some(detail))
     }
 
@@ -165,7 +167,7 @@ impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.kind.describe())?;
         match &self.0.detail {
-            Some(detail) => write!(f, " ({detail})"),
+            Some(detail) => write!(f, " ({})", Plain(detail)),
             None => Ok(()),
         }
     }

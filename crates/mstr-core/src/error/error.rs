@@ -10,9 +10,9 @@ use http::StatusCode;
 
 use super::kind::ErrorKind;
 use super::server::{ServerError, classify};
-use super::shown::Plain;
 use crate::contract::{BoxError, TransportError, TransportErrorKind};
 use crate::generation::Generation;
+use crate::shown::{Plain, bounded};
 
 /// Why an operation failed.
 ///
@@ -40,7 +40,7 @@ impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self(Arc::new(Inner {
             kind,
-            message: message.into(),
+            message: bounded(message.into()),
             operation: None,
             status: None,
             server: None,
@@ -106,7 +106,7 @@ impl Error {
     }
 
     pub(crate) fn with_message(self, message: impl Into<Cow<'static, str>>) -> Self {
-        self.map(|inner| inner.message = message.into())
+        self.map(|inner| inner.message = bounded(message.into()))
     }
 
     pub(crate) fn with_kind(self, kind: ErrorKind) -> Self {

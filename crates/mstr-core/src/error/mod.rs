@@ -4,10 +4,8 @@
 mod error;
 mod kind;
 mod server;
-mod shown;
 
 pub use error::Error;
 pub use kind::ErrorKind;
 pub(crate) use server::parse_error_body;
 pub use server::{ServerCode, ServerError, TicketId};
-pub(crate) use shown::without_secrets;

@@ -4,6 +4,7 @@ mod address;
 mod masked;
 mod no_proxy;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
@@ -183,7 +184,7 @@ impl fmt::Debug for ProxyConfig {
                 );
             }
             for (setting, list) in &layer.no_proxy {
-                map.entry(&format_args!("{setting}"), list);
+                map.entry(&format_args!("{setting}"), &masked_list(list));
             }
         }
         map.finish()
@@ -196,8 +197,9 @@ impl Layer {
         for (setting, list) in &self.no_proxy {
             no_proxy.add(list).map_err(|entry| {
                 refuse(format!(
-                    "{setting}: `{entry}` is neither a host name nor an address nor a network; \
-                     write `host`, `host:port` or `10.0.0.0/8`"
+                    "{setting}: `{}` is neither a host name nor an address nor a network; write \
+                     `host`, `host:port` or `10.0.0.0/8`",
+                    masked_list(&entry)
                 ))
             })?;
         }
@@ -218,6 +220,11 @@ impl Layer {
         });
         Ok(ResolvedLayer { rules: rules.collect::<Result<_, TransportError>>()?, no_proxy })
     }
+}
+
+/// Hosts that need no proxy, unless a user and password stand among them by mistake.
+fn masked_list(list: &str) -> Cow<'_, str> {
+    if list.contains('@') { Cow::Owned(masked(list)) } else { Cow::Borrowed(list) }
 }
 
 /// Whether this can be the host of a URL. What cannot would be a setting without effect.
@@ -431,6 +438,7 @@ mod tests {
                 "HTTPS_PROXY: `ldap://host` has a scheme",
             ),
             (environment(&[("no_proxy", "a/b")]), "no_proxy: `a/b` is neither"),
+            (ProxyConfig::new().no_proxy("http://ann:hush@x"), "`http://***@x` is neither"),
         ];
         for (config, expected) in table {
             let error = config.resolve().expect_err(expected);
