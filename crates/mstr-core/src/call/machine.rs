@@ -12,7 +12,7 @@ use http::{Request, StatusCode};
 use super::messages::{Output, Wants};
 use super::repeats::Repeats;
 use super::route::{Route, is_redirect};
-use super::spec::{ProjectChoice, Spec};
+use super::spec::{Description, ProjectChoice, Spec};
 use crate::contract::{Body, RequestContext, Sent, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind, parse_error_body};
 use crate::generation::Generation;
@@ -46,6 +46,8 @@ pub struct Call {
     sends: u32,
     /// The body has been handed to the transport and cannot be produced again.
     spent: bool,
+    /// An attempt has failed that the server may have carried out.
+    executed: bool,
 }
 
 /// What is awaited.
@@ -112,6 +114,7 @@ impl Call {
             sent_at: now,
             sends: 0,
             spent: false,
+            executed: false,
             spec,
         }
     }
@@ -144,6 +147,10 @@ impl Call {
 
     pub(crate) const fn timeouts(&self) -> Timeouts {
         self.spec.timeouts
+    }
+
+    pub(crate) fn take_description(&mut self) -> Description {
+        self.spec.take_description(self.sends)
     }
 
     /// How often the request has been sent.
@@ -383,6 +390,7 @@ impl Call {
             return match self.route.follow(head, &mut self.spec, self.spent) {
                 Ok(rewritten) => {
                     if rewritten {
+                        self.executed = true;
                         // There is no body any more that could be sent once only.
                         self.spent = false;
                         self.repeats.set_replayable();
@@ -433,7 +441,12 @@ impl Call {
             }
         };
         match again {
-            Some(at) => self.again(at),
+            Some(at) => {
+                let server = parse_error_body(error_body.unwrap_or_default());
+                let failed = Error::from_response(status, server.as_ref(), None);
+                self.executed |= verdict == Verdict::Sound && failed.may_have_been_executed();
+                self.again(at)
+            }
             None if status.is_success() || self.accepts(status) => {
                 self.ask_for(Stage::Over, Output::Deliver)
             }
@@ -441,6 +454,9 @@ impl Call {
                 let server = parse_error_body(error_body.unwrap_or_default());
                 let retry_after = wire::retry_after(&head.headers);
                 let mut error = Error::from_response(status, server.as_ref(), retry_after);
+                if let Some(hint) = wire::hint(status, error_body.unwrap_or_default()) {
+                    error = error.with_message(hint);
+                }
                 if self.questioned && verdict == Verdict::Outdated {
                     // The server itself has said so, when it was asked.
                     let gone = ErrorKind::SessionLost;
@@ -475,6 +491,7 @@ impl Call {
         let error = &if reading { error.clone().of_an_answer() } else { error.clone() };
         // What has been answered has been sent, whatever became of the answer's body.
         let unsent = self.stage == Stage::Answer && error.sent() == Sent::No;
+        self.executed |= !unsent;
         let unprocessed = unsent && error.is_unprocessed();
         let passing = matches!(
             error.kind(),
@@ -494,7 +511,7 @@ impl Call {
             None => {
                 let failed = Error::from_transport(error.clone());
                 let limit = self.limit(error, now);
-                let message = limit.map(|limit| self.spec.timeouts.passed(limit, "an answer"));
+                let message = limit.map(|limit| self.spec.timeouts.passed(limit, &error.awaited()));
                 self.fail(message.into_iter().fold(failed, Error::with_message))
             }
         }
@@ -502,6 +519,7 @@ impl Call {
 
     /// The [`deadline`](Self::deadline) has passed.
     pub fn handle_late(&mut self) -> Output {
+        self.executed |= matches!(self.stage, Stage::Answer | Stage::Body);
         let message = self.spec.timeouts.passed(Limit::Total, "the call");
         self.fail(Error::new(ErrorKind::Timeout, message))
     }
@@ -535,8 +553,12 @@ impl Call {
     /// failed, after attempts of its own.
     fn fail(&mut self, error: Error) -> Output {
         let error = match error.operation() {
-            Some(_) => error,
-            None => error.with_operation(self.spec.operation).with_attempts(self.sends),
+            // Whether this call was carried out is another question than whether that login was.
+            Some(_) => error.with_executed(self.executed),
+            None => {
+                let executed = self.executed || error.may_have_been_executed();
+                self.take_description().name(error).with_executed(executed)
+            }
         };
         self.ask_for(Stage::Over, Output::Fail(error))
     }

@@ -24,7 +24,7 @@ use super::{
     Project, WireCredentials,
 };
 use crate::contract::TransportInfo;
-use crate::error::{Error, ErrorKind, ServerError, parse_error_body};
+use crate::error::{Error, ErrorKind, ServerError, parse_error_body, read_json};
 use crate::shown::without_secrets;
 
 /// The longest `Retry-After` that is believed. A server that asks for more is down, and the
@@ -37,6 +37,8 @@ pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 const NO_LENGTH: HeaderValue = HeaderValue::from_static("0");
 /// What this library calls itself.
 const OWN_NAME: &str = concat!("mstr/", env!("CARGO_PKG_VERSION"));
+/// How much of an error's page is searched for a reason.
+const HINT_LIMIT: usize = 4 * 1024;
 /// How much of an error's body is read to understand it.
 pub(crate) const ERROR_BODY_LIMIT: usize = 64 * 1024;
 
@@ -347,6 +349,9 @@ pub(crate) fn refusal(response: &Response<Bytes>) -> Error {
     }
     let body: Option<ServerError> = parse_error_body(response.body());
     let error = Error::from_response(status, body.as_ref(), retry_after(response.headers()));
+    if let Some(hint) = hint(status, response.body()) {
+        return error.with_message(hint);
+    }
     if body.is_none() && status.is_client_error() && looks_like_html(response.body()) {
         return error.with_message(
             "the answer is a web page, not the REST API's: check the base URL, and whether a \
@@ -354,6 +359,23 @@ pub(crate) fn refusal(response: &Response<Bytes>) -> Error {
         );
     }
     error
+}
+
+/// What is wrong with the base URL, if the server says so in a way of its own.
+pub(crate) fn hint(status: StatusCode, body: &[u8]) -> Option<&'static str> {
+    // Of nginx, of Apache httpd, of Tomcat.
+    const PLAIN: [&str; 3] = [
+        "plain http request was sent to https port",
+        "speaking plain http to an ssl",
+        "requires tls",
+    ];
+    if status != StatusCode::BAD_REQUEST {
+        return None;
+    }
+    let words = String::from_utf8_lossy(&body[..body.len().min(HINT_LIMIT)]).to_ascii_lowercase();
+    PLAIN.iter().any(|said| words.contains(said)).then_some(
+        "plain http was sent to a port that speaks https: write https:// in the base URL",
+    )
 }
 
 /// Adds what something in front of the server wants on a request. What the request has already
@@ -390,25 +412,24 @@ pub(crate) fn is_done(response: &Response<Bytes>) -> bool {
 
 /// The projects of an answer, read before the session's lock is taken: they may be megabytes.
 #[derive(Clone)]
-struct ReadProjects(Arc<Result<Vec<Project>, serde_json::Error>>);
+struct ReadProjects(Arc<Result<Vec<Project>, String>>);
 
 /// Reads the projects of an answer ahead. The answer keeps them for [`projects`].
 pub(crate) fn read_projects_ahead(response: &mut Response<Bytes>) {
-    let read = serde_json::from_slice(response.body());
+    let read = read_json(response.body());
     response.extensions_mut().insert(ReadProjects(Arc::new(read)));
 }
 
 /// The projects of an answer, read ahead or now.
 pub(crate) fn projects(response: &Response<Bytes>) -> Result<Cow<'_, [Project]>, Error> {
-    let failed = |error: &serde_json::Error| {
-        unexpected(response, "list of projects").with_source(error.to_string())
-    };
+    let failed =
+        |problem: &String| unexpected(response, "list of projects").with_source(problem.clone());
     match response.extensions().get::<ReadProjects>().map(|read| &*read.0) {
         Some(Ok(projects)) => Ok(Cow::Borrowed(projects)),
-        Some(Err(error)) => Err(failed(error)),
-        None => match serde_json::from_slice(response.body()) {
+        Some(Err(problem)) => Err(failed(problem)),
+        None => match read_json(response.body()) {
             Ok(projects) => Ok(Cow::Owned(projects)),
-            Err(error) => Err(failed(&error)),
+            Err(problem) => Err(failed(&problem)),
         },
     }
 }
