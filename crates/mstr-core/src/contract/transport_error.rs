@@ -259,21 +259,21 @@ impl fmt::Display for TransportError {
 fn said_by_the_system(source: &(dyn StdError + 'static)) -> Option<String> {
     use io::ErrorKind as Io;
 
-    let kind = TransportError::find_source::<io::Error>(source)?.kind();
-    let tells = matches!(
-        kind,
-        Io::AddrNotAvailable
-            | Io::BrokenPipe
-            | Io::ConnectionAborted
-            | Io::ConnectionRefused
-            | Io::ConnectionReset
-            | Io::HostUnreachable
-            | Io::NetworkDown
-            | Io::NetworkUnreachable
-            | Io::PermissionDenied
-            | Io::TimedOut
-    );
-    tells.then(|| kind.to_string())
+    let error = TransportError::find_source::<io::Error>(source)?;
+    match error.kind() {
+        kind @ (Io::AddrNotAvailable
+        | Io::BrokenPipe
+        | Io::ConnectionAborted
+        | Io::ConnectionRefused
+        | Io::ConnectionReset
+        | Io::HostUnreachable
+        | Io::NetworkDown
+        | Io::NetworkUnreachable
+        | Io::PermissionDenied
+        | Io::TimedOut) => Some(kind.to_string()),
+        // One that wraps another, as HTTP stacks do.
+        _ => said_by_the_system(error.get_ref()?),
+    }
 }
 
 /// How far an exchange had come when it failed.

@@ -360,6 +360,30 @@ mod tests {
     }
 
     #[test]
+    fn report_has_every_cause_once_escaped_and_bounded() {
+        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        let place = "env.example.com:443";
+        let below = TransportError::new(TransportErrorKind::Connect)
+            .with_sent(Sent::No)
+            .with_place(crate::contract::Stage::Connecting, place)
+            .with_source(std::io::Error::other(TransportError::from_io(refused)));
+        let error = Error::from(below).with_operation("login");
+        assert_eq!(
+            error.report(),
+            "login: no connection to env.example.com:443: connection refused: no connection could be \
+             made"
+        );
+        assert!(!error.may_have_been_executed());
+
+        let odd = Error::new(ErrorKind::Decode, "odd").with_source("a\nb\u{202e}c".repeat(9_000));
+        let report = odd.report();
+        assert!(report.starts_with(r"odd: a\nb\u{202e}c") && report.len() < 10_000, "{report}");
+        assert!(!report.contains(char::is_control), "{report}");
+        let long = Error::new(ErrorKind::Usage, "x".repeat(50_000));
+        assert!(long.to_string().len() < 3_000 && format!("{long:?}").len() < 3_000);
+    }
+
+    #[test]
     fn an_error_is_one_pointer_and_can_be_shared() {
         fn shared<T: Clone + Send + Sync + 'static>() {}
         shared::<Error>();
