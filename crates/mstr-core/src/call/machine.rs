@@ -10,13 +10,13 @@ use http::response::Parts;
 use http::{Request, StatusCode};
 
 use super::messages::{Output, Wants};
-use super::repeats::Repeats;
+use super::repeats::{Repeats, is_passing};
 use super::route::{Route, is_redirect};
 use super::spec::{Description, ProjectChoice, Spec};
 use crate::contract::{Body, RequestContext, Sent, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind, parse_error_body};
 use crate::generation::Generation;
-use crate::policy::{Limit, Timeouts, is_passing_status, later};
+use crate::policy::{Limit, Timeouts, later};
 use crate::protocol::Grant;
 use crate::protocol::wire::{self, ERROR_BODY_LIMIT, Endpoint};
 use crate::session::{Access, Session, SessionConfig, Verdict, is_bare_refusal};
@@ -579,15 +579,6 @@ impl Call {
         self.stage = Stage::Over;
         Error::new(ErrorKind::Usage, message)
     }
-}
-
-/// A 500 of the server says why in its own format, and stays, unless that is that a part of it is
-/// away. Without a reason it is a gateway's, and passes like its others.
-fn is_passing(status: StatusCode, error_body: Option<&[u8]>) -> bool {
-    is_passing_status(status)
-        || (status == StatusCode::INTERNAL_SERVER_ERROR
-            && parse_error_body(error_body.unwrap_or_default())
-                .is_none_or(|error| error.code.is_passing()))
 }
 
 /// What cannot be told is no word about the session.

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::policy::{Backoff, RetryPolicy, later};
+use http::StatusCode;
+
+use crate::error::parse_error_body;
+use crate::policy::{Backoff, RetryPolicy, is_passing_status, later};
 
 /// How often a request is sent again because the cookies it carried had been replaced while it
 /// was under way. The server has not processed it, so repeating costs nothing but time.
@@ -118,4 +121,13 @@ impl Repeats {
         self.attempt += 1;
         Some(at)
     }
+}
+
+/// A 500 of the server says why in its own format, and stays, unless that is that a part of it is
+/// away. Without a reason it is a gateway's, and passes like its others.
+pub(super) fn is_passing(status: StatusCode, error_body: Option<&[u8]>) -> bool {
+    is_passing_status(status)
+        || (status == StatusCode::INTERNAL_SERVER_ERROR
+            && parse_error_body(error_body.unwrap_or_default())
+                .is_none_or(|error| error.code.is_passing()))
 }
