@@ -42,6 +42,9 @@ pub(crate) fn bounded(text: Cow<'static, str>) -> Cow<'static, str> {
 
 /// The first characters of a text, and a sign if it is longer.
 pub(crate) fn beginning(text: &str, characters: usize) -> Cow<'_, str> {
+    if text.len() <= characters {
+        return Cow::Borrowed(text);
+    }
     match text.char_indices().nth(characters) {
         Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
         None => Cow::Borrowed(text),
@@ -52,6 +55,11 @@ pub(crate) fn beginning(text: &str, characters: usize) -> Cow<'_, str> {
 /// segments (`;jsessionid=…`), query and fragment. Of one in which a password may stand at an
 /// unlikely place nothing is shown but the scheme.
 pub(crate) fn without_secrets(address: &str) -> String {
+    // Most are a path of plain letters, and the event of every request passes here.
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte);
+    if address.starts_with('/') && address.len() <= ADDRESS_LIMIT && address.bytes().all(plain) {
+        return address.to_owned();
+    }
     let (scheme, rest) = match address.split_once("://") {
         Some((scheme, rest)) if is_scheme(scheme) => (format!("{scheme}://"), rest),
         _ => (String::new(), address),
