@@ -275,6 +275,32 @@ async fn answer(fake: &FakeTransport, request: Request<Body>) -> (u16, Option<St
 }
 
 #[test]
+fn answer_that_cannot_be_read_is_told_by_call_type_and_place_and_without_values() {
+    Lab::in_memory(async |lab| {
+        let world = lab.start(server());
+        let connection = connect(&world).await;
+        let body = r#"{"rows":[{"id":1},{"id":"hush"}]}"#;
+        let fault = Fault::answer("/api/echo", 200, "application/json", body);
+        world.server(|server| server.add_fault(fault));
+        type Rows = std::collections::BTreeMap<String, Vec<std::collections::BTreeMap<String, u8>>>;
+        let response = connection.post("/api/echo?a=b").send().await.unwrap();
+        let error = response.json::<Rows>().await.unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.starts_with("POST /api/echo: the response cannot be read as alloc::"),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("at rows[1].id, line 1, column 30: found string, expected u8"),
+            "{text}"
+        );
+        assert!(!format!("{error:?} {}", error.report()).contains("hush"));
+        assert!(error.may_have_been_executed());
+        connection.close().await;
+    });
+}
+
+#[test]
 fn answers_of_the_sessions_own_endpoints_are_bounded() {
     Lab::in_memory(async |lab| {
         let world = lab.start(server());

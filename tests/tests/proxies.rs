@@ -360,7 +360,7 @@ fn a_proxy_that_says_nothing_is_left_in_time() {
             let error = transport.send(request).await.unwrap_err();
             assert_eq!(error.kind(), TransportErrorKind::Timeout);
             let expected = format!(
-                "connecting to env.example.test:443 through the proxy {scheme}://{place} for 100ms"
+                "connecting to env.example.test:443 through the proxy {scheme}://{place}; for 100ms"
             );
             assert!(error.to_string().contains(&expected), "{error}");
         }

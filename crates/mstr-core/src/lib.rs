@@ -123,6 +123,7 @@ mod protocol;
 mod request;
 pub mod session;
 pub mod settings;
+mod shown;
 mod sync;
 pub mod toolkit;
 mod trace;

@@ -6,8 +6,9 @@ use tracing::{Span, debug, field, info, warn};
 
 use crate::call::Call;
 use crate::contract::{Body, TransportError};
-use crate::error::{Error, without_secrets};
+use crate::error::Error;
 use crate::session::{CloseOutcome, Event, LossReason};
+use crate::shown::without_secrets;
 
 const TARGET: &str = "mstr::session";
 

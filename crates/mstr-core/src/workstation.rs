@@ -132,6 +132,10 @@ impl WorkstationData {
             let message = format!("the environment variable {VARIABLE} cannot be read");
             Error::new(ErrorKind::Config, message).with_source(error)
         })?;
+        if json.trim().is_empty() {
+            let message = format!("the environment variable {VARIABLE} is set but empty");
+            return Err(Error::new(ErrorKind::Config, message));
+        }
         Self::from_json(&json)
     }
 

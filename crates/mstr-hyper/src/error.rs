@@ -15,20 +15,24 @@ pub(crate) fn classify(stage: Stage, error: BoxError, peer: &Peer) -> TransportE
         return ours.clone();
     }
     let (kind, sent) = diagnose(stage, &*error);
-    TransportError::new(kind).with_sent(sent).with_detail(peer.doing(stage)).with_source(error)
+    peer.locate(reasoned(kind, error).with_sent(sent), stage)
 }
 
-/// The same for a failure while connecting, with another way to say what was being done.
-pub(crate) fn explain(error: BoxError, doing: impl FnOnce() -> String) -> TransportError {
+/// The same for a failure while connecting to what `place` names.
+pub(crate) fn explain(error: BoxError, place: impl FnOnce() -> String) -> TransportError {
     if let Some(ours) = TransportError::find_source::<TransportError>(&*error) {
         return ours.clone();
     }
     let (kind, sent) = diagnose(Stage::Connecting, &*error);
-    TransportError::new(kind).with_sent(sent).with_detail(doing()).with_source(error)
+    reasoned(kind, error).with_sent(sent).with_place(Stage::Connecting, place())
 }
 
 /// A failure of speaking with a proxy before it had connected to the server.
-pub(crate) fn proxy_failed(proxy: &Proxy, doing: &str, error: BoxError) -> TransportError {
+pub(crate) fn proxy_failed(
+    proxy: &Proxy,
+    doing: Option<&'static str>,
+    error: BoxError,
+) -> TransportError {
     use TransportErrorKind as Kind;
 
     if let Some(ours) = TransportError::find_source::<TransportError>(&*error) {
@@ -39,8 +43,13 @@ pub(crate) fn proxy_failed(proxy: &Proxy, doing: &str, error: BoxError) -> Trans
         // Whatever a proxy says or leaves out: there is no connection.
         _ => Kind::Connect,
     };
-    let detail = format!("{doing} the proxy {proxy}");
-    TransportError::new(kind).with_sent(Sent::No).with_detail(detail).with_source(error)
+    let failed = reasoned(kind, error)
+        .with_sent(Sent::No)
+        .with_place(Stage::Connecting, format!("the proxy {proxy}"));
+    match doing {
+        None => failed,
+        Some(doing) => failed.with_detail(doing),
+    }
 }
 
 /// A proxy has answered with this status instead of passing on. The server has seen nothing.
@@ -48,9 +57,75 @@ pub(crate) fn refused(proxy: &Proxy, status: StatusCode) -> TransportError {
     // What a client is told to do later, or may do again.
     let passes = matches!(status.as_u16(), 408 | 421 | 425 | 429);
     match status.is_client_error() && !passes {
+        true if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            proxy.refused_for_good(format!("{status} (check its user and password)"))
+        }
         true => proxy.refused_for_good(status),
         false => proxy.refused(status),
     }
+}
+
+/// An error with the reason that its cause tells, where it tells one that the system does not.
+fn reasoned(kind: TransportErrorKind, error: BoxError) -> TransportError {
+    let reason = match TransportError::find_source::<rustls::Error>(&*error) {
+        Some(tls) => why_not_secure(tls),
+        None if is_unknown_name(&*error) => Some("its name is not known: check its spelling"),
+        None => None,
+    };
+    let failed = TransportError::new(kind);
+    match reason {
+        Some(reason) => failed.with_reason(reason),
+        None => failed,
+    }
+    .with_source(error)
+}
+
+fn why_not_secure(error: &rustls::Error) -> Option<&'static str> {
+    use rustls::{AlertDescription as Alert, CertificateError as Certificate, Error};
+
+    Some(match error {
+        Error::InvalidCertificate(wrong) => match wrong {
+            Certificate::UnknownIssuer => {
+                "its certificate comes from an authority that is not trusted: name it by \
+                 TlsConfig::add_root_pem_file"
+            }
+            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
+                "its certificate is for another name"
+            }
+            Certificate::Expired | Certificate::ExpiredContext { .. } => {
+                "its certificate has expired"
+            }
+            Certificate::NotValidYet | Certificate::NotValidYetContext { .. } => {
+                "its certificate is not valid yet: check the clocks"
+            }
+            _ => "its certificate is not accepted",
+        },
+        Error::AlertReceived(Alert::CertificateRequired) => {
+            "it asks for a client certificate: give one by TlsConfig::client_identity_pem_file"
+        }
+        Error::AlertReceived(Alert::ProtocolVersion) | Error::PeerIncompatible(_) => {
+            "both sides have no version of TLS in common"
+        }
+        Error::AlertReceived(Alert::HandshakeFailure) => {
+            "both sides have no way of encryption in common"
+        }
+        Error::InvalidMessage(_) => {
+            "it does not speak TLS: if the port speaks plain http, write http://"
+        }
+        _ => return None,
+    })
+}
+
+/// Whether a name could not be resolved. hyper-util says so in words only.
+fn is_unknown_name(error: &(dyn StdError + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.to_string() == "dns error" {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 fn diagnose(stage: Stage, error: &(dyn StdError + 'static)) -> (TransportErrorKind, Sent) {

@@ -50,19 +50,42 @@ pub(crate) fn classify(
     // Cut off before a connection stood: during the handshake, say.
     let kind =
         if (kind, stage) == (Kind::Interrupted, Stage::Connecting) { Kind::Connect } else { kind };
-    let mut doing = peer.doing(stage);
+    let mut failed = peer.locate(TransportError::new(kind).with_sent(stage.sent()), stage);
     if let Some(Hop { proxy, .. }) = hop {
-        doing.push_str(&format!(" through the proxy {proxy}"));
+        failed = failed.with_place(stage, format!("{peer} through the proxy {proxy}"));
+    }
+    if let Some(reason) = reason(kind, &*error) {
+        failed = failed.with_reason(reason);
     }
     let curl = TransportError::find_source::<curl::Error>(&*error).map(curl::Error::code);
     if curl == Some(number::SEND_FAIL_REWIND) {
         // It does so where nothing has come back, which does not mean that nothing has arrived.
-        doing.push_str(
-            "; the connection was lost before an answer, and libcurl cannot begin the body anew to \
+        failed = failed.with_detail(
+            "the connection was lost before an answer, and libcurl cannot begin the body anew to \
              send the request once more",
         );
     }
-    TransportError::new(kind).with_sent(stage.sent()).with_detail(doing).with_source(error)
+    failed.with_source(error)
+}
+
+/// Why it failed, as far as libcurl's number tells: isahc leaves its words out.
+fn reason(kind: Kind, error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    let numbered = TransportError::find_source::<curl::Error>(error)?;
+    if numbered.is_couldnt_resolve_host() || numbered.is_couldnt_resolve_proxy() {
+        Some("its name is not known: check its spelling")
+    } else if numbered.is_couldnt_connect() {
+        Some("its port is closed, or it cannot be reached")
+    } else if numbered.is_peer_failed_verification() || numbered.is_ssl_cacert() {
+        Some(
+            "its certificate comes from an authority that is not trusted (name it by \
+             TlsConfig::add_root_pem_file), is for another name or has expired; libcurl does not \
+             tell which",
+        )
+    } else if kind == Kind::Tls && numbered.is_ssl_connect_error() {
+        Some("both sides do not agree on TLS; if the port speaks plain http, write http://")
+    } else {
+        None
+    }
 }
 
 /// How far the exchange had come.

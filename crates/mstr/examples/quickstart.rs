@@ -12,7 +12,6 @@
 //! - `MSTR_CA_FILE`, a PEM file with the certificate authority to trust
 #![expect(clippy::print_stderr, reason = "printing is what it is for")]
 
-use std::error::Error as _;
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -42,14 +41,14 @@ async fn main() -> ExitCode {
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", one_line(&error));
+            eprintln!("error: {}", error.report());
             ExitCode::FAILURE
         }
     }
 }
 
 async fn run() -> Result<(), Error> {
-    if let Some(base_url) = variable("MSTR_BASE_URL") {
+    if let Some(base_url) = variable("MSTR_BASE_URL")? {
         return tour(&Settings::from_env(base_url)?, None).await;
     }
     let model = Server::builder().user("alice", "secret").build();
@@ -144,31 +143,25 @@ async fn describe(project: &ProjectScope, id: &str) -> Result<(), Error> {
 
 impl Settings {
     fn from_env(base_url: String) -> Result<Self, Error> {
-        let id = variable("MSTR_PROJECT_ID").map(mstr::ProjectId::new).transpose()?;
-        let name = variable("MSTR_PROJECT_NAME");
+        let id = variable("MSTR_PROJECT_ID")?.map(mstr::ProjectId::new).transpose()?;
+        let name = variable("MSTR_PROJECT_NAME")?;
         Ok(Self {
             base_url,
             credentials: Credentials::from_env()?,
             project: id.map(mstr::ProjectRef::Id).or_else(|| name.map(mstr::ProjectRef::Name)),
-            ca_file: variable("MSTR_CA_FILE"),
+            ca_file: variable("MSTR_CA_FILE")?,
         })
     }
 }
 
-fn variable(name: &str) -> Option<String> {
-    std::env::var_os(name)
-        .map(|value| value.to_string_lossy().into_owned())
-        .filter(|value| !value.is_empty())
-}
-
-/// The error and its causes on one line.
-fn one_line(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
+/// A variable that is set but empty was meant to say something.
+fn variable(name: &str) -> Result<Option<String>, Error> {
+    let value = std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    if value.as_ref().is_some_and(String::is_empty) {
+        let message = format!("the environment variable {name} is set but empty");
+        return Err(TransportError::new(mstr::TransportErrorKind::Config)
+            .with_reason(message)
+            .into());
     }
-    text
+    Ok(value)
 }

@@ -24,7 +24,7 @@ struct Layer {
 const LAYERS: [Layer; 16] = [
     Layer {
         name: "ground",
-        places: &["generation.rs", "park.rs", "policy.rs", "sync.rs"],
+        places: &["generation.rs", "park.rs", "policy.rs", "shown.rs", "sync.rs"],
         may_import: &[],
     },
     Layer { name: "contract", places: &["contract/"], may_import: &["ground"] },
@@ -53,7 +53,7 @@ const LAYERS: [Layer; 16] = [
     Layer {
         name: "trace",
         places: &["trace.rs"],
-        may_import: &["contract", "error", "session", "call"],
+        may_import: &["ground", "contract", "error", "session", "call"],
     },
     Layer {
         name: "workstation",

@@ -7,4 +7,5 @@ mod isahc;
 mod memory;
 mod parity;
 mod relay;
+mod texts;
 mod trust;

@@ -154,7 +154,7 @@ fn explain(diagnose: &Diagnose, peer: &Peer, stage: Stage, error: BoxError) -> T
         Stage::Sending => sent,
         Stage::Reading => Sent::Maybe,
     };
-    TransportError::new(kind).with_sent(sent).with_detail(peer.doing(stage)).with_source(error)
+    peer.locate(TransportError::new(kind).with_sent(sent).with_source(error), stage)
 }
 
 /// The body of a service's answer, with errors that say what they mean.

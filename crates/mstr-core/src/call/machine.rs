@@ -12,7 +12,7 @@ use http::{Request, Response, StatusCode};
 use super::messages::{Output, Wants};
 use super::repeats::{Repeats, is_passing};
 use super::route::{Route, is_redirect};
-use super::spec::{ProjectChoice, Spec};
+use super::spec::{Description, ProjectChoice, Spec};
 use crate::contract::{Body, RequestContext, Sent, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind, parse_error_body};
 use crate::generation::Generation;
@@ -49,6 +49,8 @@ pub struct Call {
     spent: bool,
     /// gzip has been asked for, and is to be undone.
     compressed: bool,
+    /// An attempt has failed that the server may have carried out.
+    executed: bool,
 }
 
 /// What is awaited.
@@ -116,6 +118,7 @@ impl Call {
             sends: 0,
             spent: false,
             compressed: false,
+            executed: false,
             spec,
         }
     }
@@ -148,6 +151,10 @@ impl Call {
 
     pub(crate) const fn timeouts(&self) -> Timeouts {
         self.spec.timeouts
+    }
+
+    pub(crate) fn take_description(&mut self) -> Description {
+        self.spec.take_description(self.sends)
     }
 
     /// How often the request has been sent.
@@ -400,6 +407,7 @@ impl Call {
             return match self.route.follow(head, &mut self.spec, self.spent) {
                 Ok(rewritten) => {
                     if rewritten {
+                        self.executed = true;
                         // There is no body any more that could be sent once only.
                         self.spent = false;
                         self.repeats.set_replayable();
@@ -450,7 +458,12 @@ impl Call {
             }
         };
         match again {
-            Some(at) => self.again(at),
+            Some(at) => {
+                let server = parse_error_body(error_body.unwrap_or_default());
+                let failed = Error::from_response(status, server.as_ref(), None);
+                self.executed |= verdict == Verdict::Sound && failed.may_have_been_executed();
+                self.again(at)
+            }
             None if status.is_success() || self.accepts(status) => {
                 self.ask_for(Stage::Over, Output::Deliver)
             }
@@ -458,6 +471,9 @@ impl Call {
                 let server = parse_error_body(error_body.unwrap_or_default());
                 let retry_after = wire::retry_after(&head.headers);
                 let mut error = Error::from_response(status, server.as_ref(), retry_after);
+                if let Some(hint) = wire::hint(status, error_body.unwrap_or_default()) {
+                    error = error.with_message(hint);
+                }
                 if self.questioned && verdict == Verdict::Outdated {
                     // The server itself has said so, when it was asked.
                     let gone = ErrorKind::SessionLost;
@@ -492,6 +508,7 @@ impl Call {
         let error = &if reading { error.clone().of_an_answer() } else { error.clone() };
         // What has been answered has been sent, whatever became of the answer's body.
         let unsent = self.stage == Stage::Answer && error.sent() == Sent::No;
+        self.executed |= !unsent;
         let unprocessed = unsent && error.is_unprocessed();
         let passing = matches!(
             error.kind(),
@@ -511,7 +528,7 @@ impl Call {
             None => {
                 let failed = Error::from_transport(error.clone());
                 let limit = self.limit(error, now);
-                let message = limit.map(|limit| self.spec.timeouts.passed(limit, "an answer"));
+                let message = limit.map(|limit| self.spec.timeouts.passed(limit, &error.awaited()));
                 self.fail(message.into_iter().fold(failed, Error::with_message))
             }
         }
@@ -519,6 +536,7 @@ impl Call {
 
     /// The [`deadline`](Self::deadline) has passed.
     pub fn handle_late(&mut self) -> Output {
+        self.executed |= matches!(self.stage, Stage::Answer | Stage::Body);
         let message = self.spec.timeouts.passed(Limit::Total, "the call");
         self.fail(Error::new(ErrorKind::Timeout, message))
     }
@@ -552,8 +570,12 @@ impl Call {
     /// failed, after attempts of its own.
     fn fail(&mut self, error: Error) -> Output {
         let error = match error.operation() {
-            Some(_) => error,
-            None => error.with_operation(self.spec.operation).with_attempts(self.sends),
+            // Whether this call was carried out is another question than whether that login was.
+            Some(_) => error.with_executed(self.executed),
+            None => {
+                let executed = self.executed || error.may_have_been_executed();
+                self.take_description().name(error).with_executed(executed)
+            }
         };
         self.ask_for(Stage::Over, Output::Fail(error))
     }

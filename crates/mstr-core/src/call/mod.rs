@@ -109,5 +109,5 @@ mod tests;
 
 pub use machine::Call;
 pub use messages::{Output, Wants};
-pub(crate) use spec::ProjectChoice;
 pub use spec::Spec;
+pub(crate) use spec::{Description, ProjectChoice};

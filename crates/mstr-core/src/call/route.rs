@@ -9,9 +9,10 @@ use http::{Method, StatusCode, Uri};
 
 use super::spec::Spec;
 use crate::contract::Body;
-use crate::error::{Error, ErrorKind, without_secrets};
+use crate::error::{Error, ErrorKind};
 use crate::protocol::Target;
 use crate::protocol::wire::{self, Endpoint};
+use crate::shown::without_secrets;
 
 /// How many redirects are followed.
 const REDIRECT_LIMIT: u32 = 10;
@@ -52,7 +53,7 @@ impl Route {
             let message = format!(
                 "\"{}\" is not on {}: the session's token is not sent there; call \
                  without_auth() to send the request without it",
-                spec.path.split('?').next().unwrap_or_default(),
+                without_secrets(&spec.path),
                 endpoint.base.origin()
             );
             spec.note_mistake(Error::new(ErrorKind::Usage, message));

@@ -6,12 +6,16 @@ use http::header::{HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, StatusCode};
 
 use crate::contract::Body;
-use crate::error::{Error, ErrorKind, without_secrets};
+use crate::error::{Error, ErrorKind};
 use crate::policy::{RetryPolicy, Timeouts};
 use crate::protocol::wire;
+use crate::shown::without_secrets;
 
 /// The headers that belong to the session, and are never taken from a caller.
 const RESERVED: [HeaderName; 3] = [wire::AUTH_TOKEN, http::header::COOKIE, http::header::HOST];
+
+/// What a request of the application's is called in log events. Errors name its method and path.
+pub(crate) const CALL: &str = "call";
 
 /// The header that belongs to the transport.
 const FRAMING: HeaderName = TRANSFER_ENCODING;
@@ -64,7 +68,7 @@ impl Spec {
             idempotent: None,
             timeouts: Timeouts::new(),
             retry: RetryPolicy::new(),
-            operation: "call",
+            operation: CALL,
             accepts: |_| false,
             content_type_given: false,
             mistake: None,
@@ -73,6 +77,12 @@ impl Spec {
 
     pub(crate) fn note_mistake(&mut self, error: Error) {
         self.mistake.get_or_insert(error);
+    }
+
+    /// What an error says of the call, once nothing is sent any more.
+    pub(crate) fn take_description(&mut self, sends: u32) -> Description {
+        let (method, path) = (self.method.clone(), std::mem::take(&mut self.path));
+        Description { operation: self.operation, method, path, sends }
     }
 
     pub(crate) fn header(&mut self, name: HeaderName, value: HeaderValue) {
@@ -87,6 +97,23 @@ impl Spec {
             ));
         }
         self.headers.append(name, value);
+    }
+}
+
+/// What an error says of a call.
+pub(crate) struct Description {
+    operation: &'static str,
+    method: Method,
+    path: String,
+    sends: u32,
+}
+
+impl Description {
+    /// Says which call an error belongs to. The server has answered it.
+    pub(crate) fn name(&self, error: Error) -> Error {
+        let Self { operation, method, path, sends } = self;
+        let error = error.with_operation(operation).with_attempts(*sends).with_executed(true);
+        if *operation == CALL { error.with_request(method, path) } else { error }
     }
 }
 

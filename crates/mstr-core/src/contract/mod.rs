@@ -66,4 +66,4 @@ pub use transport::{
     BlockingTransport, BoxFuture, Pending, SharedBlockingTransport, SharedTransport, Transport,
     TransportInfo,
 };
-pub use transport_error::{BoxError, Sent, TransportError, TransportErrorKind};
+pub use transport_error::{BoxError, Sent, Stage, TransportError, TransportErrorKind};

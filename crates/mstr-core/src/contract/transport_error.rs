@@ -6,6 +6,8 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use crate::shown::{Plain, bounded};
+
 /// Any error, as bodies and sources carry it.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -20,7 +22,9 @@ pub struct TransportError(Arc<Inner>);
 struct Inner {
     kind: TransportErrorKind,
     sent: Sent,
+    place: Option<(Stage, String)>,
     detail: Option<Cow<'static, str>>,
+    reason: Option<Cow<'static, str>>,
     source: Option<BoxError>,
 }
 
@@ -31,7 +35,14 @@ impl TransportError {
     /// reached the server: a request that is not idempotent is then repeated.
     #[must_use]
     pub fn new(kind: TransportErrorKind) -> Self {
-        Self(Arc::new(Inner { kind, sent: Sent::Maybe, detail: None, source: None }))
+        Self(Arc::new(Inner {
+            kind,
+            sent: Sent::Maybe,
+            place: None,
+            detail: None,
+            reason: None,
+            source: None,
+        }))
     }
 
     /// Classifies an I/O error by its kind: refused and unreachable are
@@ -92,10 +103,26 @@ impl TransportError {
         self.map(|inner| inner.sent = sent)
     }
 
-    /// Adds what was being attempted, for example `"connecting to host:443"`. Never a secret.
+    /// Adds how far the exchange had come and with whom it was, for example `"host:443"`; for
+    /// transports, which ask [`Peer::locate`](crate::toolkit::Peer::locate) for it.
+    #[must_use]
+    pub fn with_place(self, stage: Stage, with: impl Into<String>) -> Self {
+        let with = with.into();
+        self.map(|inner| inner.place = Some((stage, with)))
+    }
+
+    /// Adds why it failed, in a few words, and what to do about it. Never a secret. Without it, what
+    /// the system says of a socket is the reason.
+    #[must_use]
+    pub fn with_reason(self, reason: impl Into<Cow<'static, str>>) -> Self {
+        let reason = bounded(reason.into());
+        self.map(|inner| inner.reason = Some(reason))
+    }
+
+    /// Adds further details, for example what a body's stream complains of. Never a secret.
     #[must_use]
     pub fn with_detail(self, detail: impl Into<Cow<'static, str>>) -> Self {
-        let detail = detail.into();
+        let detail = bounded(detail.into());
         self.map(|inner| inner.detail = Some(detail))
     }
 
@@ -120,7 +147,9 @@ impl TransportError {
                 let mut inner = Inner {
                     kind: shared.kind,
                     sent: shared.sent,
+                    place: shared.place.clone(),
                     detail: shared.detail.clone(),
+                    reason: shared.reason.clone(),
                     source: shared.source.is_some().then(|| Box::new(Self(shared)) as BoxError),
                 };
                 change(&mut inner);
@@ -139,6 +168,54 @@ impl TransportError {
     #[must_use]
     pub fn sent(&self) -> Sent {
         self.0.sent
+    }
+
+    pub(crate) fn has_reason(&self) -> bool {
+        self.0.reason.is_some()
+    }
+
+    /// What failed, where and why, for the first line of an error.
+    pub(crate) fn brief(&self) -> String {
+        use TransportErrorKind as Kind;
+
+        let mut text = match &self.0.place {
+            None => self.kind().describe().to_owned(),
+            Some((stage, with)) => match (self.kind(), stage) {
+                (Kind::Connect, _) => format!("no connection to {with}"),
+                (Kind::Tls, _) => format!("no secure connection to {with}"),
+                (Kind::Timeout, Stage::Connecting) => format!("no connection to {with} in time"),
+                (Kind::Timeout, Stage::Sending) => format!("no answer from {with} in time"),
+                (Kind::Timeout, Stage::Reading) => {
+                    format!("the answer from {with} came to a halt")
+                }
+                (Kind::Interrupted | Kind::Canceled, Stage::Sending) => {
+                    format!("the connection to {with} was cut off before an answer")
+                }
+                (Kind::Interrupted, Stage::Reading) => {
+                    format!("the answer from {with} was cut off")
+                }
+                (Kind::Protocol, _) => {
+                    format!("the answer from {with} is not HTTP as it should be")
+                }
+                (kind, stage) => format!("{} ({})", kind.describe(), stage.doing(with)),
+            },
+        };
+        let system = || self.source().and_then(said_by_the_system).map(Cow::Owned);
+        let why = self.0.reason.clone().or_else(system).or_else(|| self.0.detail.clone());
+        if let Some(why) = why {
+            text.push_str(": ");
+            text.push_str(&why);
+        }
+        text
+    }
+
+    /// What took too long: connecting, an answer.
+    pub(crate) fn awaited(&self) -> String {
+        match &self.0.place {
+            Some((Stage::Connecting, with)) => format!("connecting to {with}"),
+            Some((_, with)) => format!("an answer from {with}"),
+            None => "an answer".to_owned(),
+        }
     }
 
     /// The same failure, of an answer that was being read: [`Body::wrap`](super::Body::wrap) cannot
@@ -164,9 +241,68 @@ impl TransportError {
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.kind.describe())?;
-        match &self.0.detail {
-            Some(detail) => write!(f, " ({detail})"),
+        let doing = self.0.place.as_ref().map(|(stage, with)| stage.doing(with));
+        match (doing, &self.0.detail) {
+            (Some(doing), Some(detail)) => write!(f, " ({}; {})", Plain(&doing), Plain(detail))?,
+            (Some(doing), None) => write!(f, " ({})", Plain(&doing))?,
+            (None, Some(detail)) => write!(f, " ({})", Plain(detail))?,
+            (None, None) => {}
+        }
+        match &self.0.reason {
+            Some(reason) => write!(f, ": {}", Plain(reason)),
             None => Ok(()),
+        }
+    }
+}
+
+/// What became of a socket, in the words of the standard library.
+fn said_by_the_system(source: &(dyn StdError + 'static)) -> Option<String> {
+    use io::ErrorKind as Io;
+
+    let error = TransportError::find_source::<io::Error>(source)?;
+    match error.kind() {
+        kind @ (Io::AddrNotAvailable
+        | Io::BrokenPipe
+        | Io::ConnectionAborted
+        | Io::ConnectionRefused
+        | Io::ConnectionReset
+        | Io::HostUnreachable
+        | Io::NetworkDown
+        | Io::NetworkUnreachable
+        | Io::PermissionDenied
+        | Io::TimedOut) => Some(kind.to_string()),
+        // One that wraps another, as HTTP stacks do.
+        _ => said_by_the_system(error.get_ref()?),
+    }
+}
+
+/// How far an exchange had come when it failed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "an exchange has no fourth stage")]
+pub enum Stage {
+    /// No connection had been assigned to the request: the server has seen nothing of it.
+    Connecting,
+    /// A connection had the request, and there was no response yet.
+    Sending,
+    /// The response's body was being read.
+    Reading,
+}
+
+impl Stage {
+    /// Whether the request can have reached the server by now.
+    #[must_use]
+    pub const fn sent(self) -> Sent {
+        match self {
+            Self::Connecting => Sent::No,
+            Self::Sending | Self::Reading => Sent::Maybe,
+        }
+    }
+
+    fn doing(self, with: &str) -> String {
+        match self {
+            Self::Connecting => format!("connecting to {with}"),
+            Self::Sending => format!("waiting for an answer from {with}"),
+            Self::Reading => format!("reading an answer from {with}"),
         }
     }
 }
@@ -176,7 +312,9 @@ impl fmt::Debug for TransportError {
         f.debug_struct("TransportError")
             .field("kind", &self.0.kind)
             .field("sent", &self.0.sent)
+            .field("place", &self.0.place)
             .field("detail", &self.0.detail)
+            .field("reason", &self.0.reason)
             .field("source", &self.0.source)
             .finish()
     }

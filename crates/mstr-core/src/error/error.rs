@@ -6,20 +6,25 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 
 use super::kind::ErrorKind;
 use super::server::{ServerError, classify};
-use super::shown::Plain;
-use crate::contract::{BoxError, TransportError, TransportErrorKind};
+use crate::contract::{BoxError, Sent, TransportError, TransportErrorKind};
 use crate::generation::Generation;
+use crate::shown::{Plain, beginning, bounded, without_secrets};
+
+/// How many causes a report has at most, and how long each may be, in characters.
+const CAUSES: usize = 8;
+const CAUSE_LIMIT: usize = 500;
 
 /// Why an operation failed.
 ///
 /// One pointer in size and cheap to clone: every caller waiting for one login receives the same
 /// failure. [`kind`](Self::kind) is what to branch on; [`server`](Self::server) is what the
-/// server said, with the ticket id its support asks for; [`source`](StdError::source) leads to
-/// the causes, whose text is never repeated here. No error holds a secret.
+/// server said, with the ticket id its support asks for. [`Display`](fmt::Display) says in one line
+/// what failed, where and why; [`source`](StdError::source) leads to the causes, and
+/// [`report`](Self::report) has all of them. No error holds a secret.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -28,6 +33,9 @@ struct Inner {
     kind: ErrorKind,
     message: Cow<'static, str>,
     operation: Option<&'static str>,
+    /// Method and path of a call.
+    request: Option<String>,
+    may_have_been_executed: bool,
     status: Option<StatusCode>,
     server: Option<ServerError>,
     attempts: u32,
@@ -40,8 +48,10 @@ impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self(Arc::new(Inner {
             kind,
-            message: message.into(),
+            message: bounded(message.into()),
             operation: None,
+            request: None,
+            may_have_been_executed: false,
             status: None,
             server: None,
             attempts: 0,
@@ -53,12 +63,9 @@ impl Error {
 
     pub(crate) fn from_transport(error: TransportError) -> Self {
         let kind = ErrorKind::from(error.kind());
-        let message = match error.kind() {
-            // Nothing has been exchanged yet.
-            TransportErrorKind::Config => "the transport cannot be used",
-            _ => "the exchange with the server failed",
-        };
-        Self::new(kind, message).with_source(error)
+        Self::new(kind, error.brief())
+            .with_executed(error.sent() == Sent::Maybe && kind != ErrorKind::Config)
+            .with_source(error)
     }
 
     /// What the server refused, classified by its codes first and the status second.
@@ -71,6 +78,10 @@ impl Error {
         let mut error = Self::new(kind, kind.refusal());
         error.update(|inner| {
             inner.status = Some(status);
+            // The server's refusal of a request is its word that it did nothing; a failure, also of
+            // what stands in front of it, is none, and so is a way to the result.
+            inner.may_have_been_executed =
+                matches!(kind, ErrorKind::Redirect | ErrorKind::Server | ErrorKind::Timeout);
             inner.server = body.cloned();
             inner.retry_after = retry_after;
         });
@@ -93,6 +104,15 @@ impl Error {
         self.map(|inner| inner.operation = Some(operation))
     }
 
+    pub(crate) fn with_request(self, method: &Method, path: &str) -> Self {
+        let request = format!("{method} {}", without_secrets(path));
+        self.map(|inner| inner.request = Some(request))
+    }
+
+    pub(crate) fn with_executed(self, may_be: bool) -> Self {
+        self.map(|inner| inner.may_have_been_executed = may_be)
+    }
+
     pub(crate) fn with_attempts(self, attempts: u32) -> Self {
         self.map(|inner| inner.attempts = attempts)
     }
@@ -106,7 +126,7 @@ impl Error {
     }
 
     pub(crate) fn with_message(self, message: impl Into<Cow<'static, str>>) -> Self {
-        self.map(|inner| inner.message = message.into())
+        self.map(|inner| inner.message = bounded(message.into()))
     }
 
     pub(crate) fn with_kind(self, kind: ErrorKind) -> Self {
@@ -123,10 +143,58 @@ impl Error {
         self.0.kind
     }
 
-    /// Whether the same call can succeed later without anything being changed.
+    /// Whether the same call can succeed later without anything being changed. It says nothing of
+    /// what repeating does: see [`may_have_been_executed`](Self::may_have_been_executed).
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.0.kind.is_retryable()
+    }
+
+    /// Whether the server may have done what the call asks for, at one of its attempts, although no
+    /// success was reported. Repeating a call that is not idempotent then may do it twice.
+    ///
+    /// It may have been where a gateway has answered in the server's place after the request was
+    /// passed on (502, 504), where the answer was lost or came late or could not be read, and where
+    /// the server itself failed. It certainly was not where nothing of the request can have left,
+    /// or the server has refused it, for example because the session had ended.
+    ///
+    /// ```
+    /// use mstr_core::Error;
+    ///
+    /// /// What becomes of an order whose request has failed.
+    /// fn next_step(error: &Error) -> &'static str {
+    ///     if error.may_have_been_executed() {
+    ///         "look whether it is there, before it is sent again"
+    ///     } else if error.is_retryable() {
+    ///         "send it again later"
+    ///     } else {
+    ///         "correct it"
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn may_have_been_executed(&self) -> bool {
+        self.0.may_have_been_executed
+    }
+
+    /// The error and all its causes in one line, for a log: escaped, without secrets, and no longer
+    /// than a page.
+    #[must_use]
+    pub fn report(&self) -> String {
+        let mut texts = vec![self.to_string()];
+        let mut cause = self.source();
+        while let Some(error) = cause.filter(|_| texts.len() < CAUSES) {
+            let text = Plain(&beginning(&error.to_string(), CAUSE_LIMIT)).to_string();
+            // A wrapper often says what it wraps, and the first line what failed below HTTP.
+            let said = error
+                .downcast_ref::<TransportError>()
+                .is_some_and(|error| self.0.message == error.brief());
+            if !said && !texts.iter().any(|earlier| earlier.contains(&text)) {
+                texts.push(text);
+            }
+            cause = error.source();
+        }
+        texts.join(": ")
     }
 
     /// Whether the credentials or the session are at fault.
@@ -187,8 +255,10 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(operation) = self.0.operation {
-            write!(f, "{operation}: ")?;
+        match (&self.0.request, self.0.operation) {
+            (Some(request), _) => write!(f, "{request}: ")?,
+            (None, Some(operation)) => write!(f, "{operation}: ")?,
+            (None, None) => {}
         }
         write!(f, "{}", Plain(&self.0.message))?;
         if let Some(status) = self.0.status {
@@ -287,6 +357,30 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn report_has_every_cause_once_escaped_and_bounded() {
+        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        let place = "env.example.com:443";
+        let below = TransportError::new(TransportErrorKind::Connect)
+            .with_sent(Sent::No)
+            .with_place(crate::contract::Stage::Connecting, place)
+            .with_source(std::io::Error::other(TransportError::from_io(refused)));
+        let error = Error::from(below).with_operation("login");
+        assert_eq!(
+            error.report(),
+            "login: no connection to env.example.com:443: connection refused: no connection could be \
+             made"
+        );
+        assert!(!error.may_have_been_executed());
+
+        let odd = Error::new(ErrorKind::Decode, "odd").with_source("a\nb\u{202e}c".repeat(9_000));
+        let report = odd.report();
+        assert!(report.starts_with(r"odd: a\nb\u{202e}c") && report.len() < 10_000, "{report}");
+        assert!(!report.contains(char::is_control), "{report}");
+        let long = Error::new(ErrorKind::Usage, "x".repeat(50_000));
+        assert!(long.to_string().len() < 3_000 && format!("{long:?}").len() < 3_000);
     }
 
     #[test]

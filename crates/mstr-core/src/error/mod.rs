@@ -2,12 +2,12 @@
 
 #[expect(clippy::module_inception, reason = "it is the error itself, beside its parts")]
 mod error;
+mod json;
 mod kind;
 mod server;
-mod shown;
 
 pub use error::Error;
+pub(crate) use json::read_json;
 pub use kind::ErrorKind;
 pub(crate) use server::parse_error_body;
 pub use server::{ServerCode, ServerError, TicketId};
-pub(crate) use shown::without_secrets;

@@ -10,11 +10,14 @@ use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::kind::ErrorKind;
-use super::shown::Plain;
+use crate::shown::Plain;
 
 /// The longest message kept from an error body, in bytes: enough to understand it, not enough
 /// for a page of HTML.
 const MESSAGE_LIMIT: usize = 2_000;
+
+/// How many further errors of one answer are kept.
+const FURTHER_LIMIT: usize = 20;
 
 /// The longest code or ticket that is kept, in bytes. The server's have 32 at most.
 const NAME_LIMIT: usize = 100;
@@ -185,7 +188,7 @@ pub(crate) fn parse_error_body(body: &[u8]) -> Option<ServerError> {
     let mut all = errors.into_iter().flatten().filter_map(Value::as_object).map(parse_one);
     match all.next() {
         Some(mut first) => {
-            first.further = all.collect();
+            first.further = all.take(FURTHER_LIMIT).collect();
             Some(first)
         }
         None if errors.is_some() && !object.contains_key("code") => None,

@@ -10,7 +10,9 @@ use http::Uri;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
+use super::segments::{has_dot_segment, resolved};
 use crate::error::{Error, ErrorKind};
+use crate::shown::{is_scheme, without_parameters, without_secrets};
 
 /// What may not stand in a request target as it is. `%` stays: the caller may have encoded.
 const NOT_IN_A_TARGET: &AsciiSet = &CONTROLS
@@ -35,8 +37,8 @@ const LONGEST_BASE: usize = 8_000;
 /// `https://env.example.com/MicroStrategyLibrary`.
 ///
 /// Accepts what people copy from a browser or the API explorer: a trailing `/`, `/api`,
-/// `/api/…`, `/app`, `/app/…`, `#/home`, `?…`, an upper-case scheme. A host called `api.…` or a
-/// path like `/apiary` is left alone.
+/// `/api/…`, `/app`, `/app/…`, `;jsessionid=…`, `#/home`, `?…`, an upper-case scheme. A host called
+/// `api.…` or a path like `/apiary` is left alone.
 #[derive(Clone, Eq, PartialEq)]
 pub struct BaseUrl {
     /// Scheme, authority and path without a trailing slash.
@@ -60,21 +62,21 @@ impl BaseUrl {
     ///
     /// # Errors
     ///
-    /// [`Config`](ErrorKind::Config) if it is not an `http` or `https` URL with a host, or
-    /// carries a user or password.
+    /// [`Config`](ErrorKind::Config) if it is not an `http` or `https` URL with a host, has a segment
+    /// `.` or `..`, or has an `@` anywhere, before which a password may stand.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let given = text.trim();
-        // The user info is checked first and the text not shown: it may hold a password.
-        let after_scheme = given.split_once("://").map_or(given, |(_, rest)| rest);
-        let authority = after_scheme.split(['/', '?', '#']).next().unwrap_or_default();
-        if authority.contains('@') {
+        // Wherever it stands: a password may hold what would end the part of users and hosts. The
+        // text is not shown.
+        if given.contains('@') {
             return Err(config(
                 "the base URL carries user information before \"@\": give the credentials to \
-                 the builder instead"
+                 the builder instead, and write %40 for an \"@\" of the path"
                     .into(),
             ));
         }
-        let refuse = |why: &str| config(format!("\"{given}\" is no base URL: {why}"));
+        let refuse =
+            |why: &str| config(format!("\"{}\" is no base URL: {why}", without_secrets(given)));
         let Some((scheme, rest)) = given.split_once("://") else {
             return Err(refuse("it must start with https:// or http://"));
         };
@@ -82,11 +84,15 @@ impl BaseUrl {
         if scheme != "https" && scheme != "http" {
             return Err(refuse("only https and http are supported"));
         }
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         if authority.is_empty() {
             return Err(refuse("the host is missing"));
         }
         let path = rest[authority.len()..].split(['?', '#']).next().unwrap_or_default();
-        let authority = authority.to_ascii_lowercase();
+        if has_dot_segment(path) {
+            return Err(refuse("write the path that \".\" and \"..\" stand for"));
+        }
+        let authority = without_parameters(authority).to_ascii_lowercase();
         let mut prefix = format!("{scheme}://{authority}");
         let origin = prefix.len();
         for segment in library_path(path) {
@@ -106,10 +112,7 @@ impl BaseUrl {
         if host.is_empty() {
             return Err(refuse("the host is missing"));
         }
-        let port = uri.authority().map_or("", |authority| authority.as_str());
-        if port.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'))
-            && uri.port_u16().is_none()
-        {
+        if has_odd_port(&uri) {
             return Err(refuse("the port is no number from 0 to 65535"));
         }
         let parts = uri.into_parts();
@@ -137,7 +140,8 @@ impl BaseUrl {
         self.prefix.starts_with("https:")
     }
 
-    /// Whether requests stay on this machine.
+    /// Whether requests stay on this machine: its host is `localhost` or a loopback address. A name
+    /// below `localhost` is one that a server of names may resolve to any machine.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         let authority = self.origin().split_once("://").map_or("", |(_, authority)| authority);
@@ -145,9 +149,7 @@ impl BaseUrl {
             Some(rest) => rest.split(']').next().unwrap_or_default(),
             None => authority.split(':').next().unwrap_or_default(),
         };
-        host == "localhost"
-            || host.ends_with(".localhost")
-            || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 
     /// Whether both are the same server: the port may be left out where it is the usual one.
@@ -175,16 +177,20 @@ impl BaseUrl {
         }
         if path.starts_with("//") {
             return Err(usage(format!(
-                "\"{path}\" names a host without a scheme: give a path that starts with one \
-                 slash, or a complete URL"
+                "\"{}\" names a host without a scheme: give a path that starts with one slash, or \
+                 a complete URL",
+                without_secrets(path)
+            )));
+        }
+        if is_broken_url(path) {
+            return Err(usage(format!(
+                "\"{}\" begins like a URL and is none: write https:// or http:// before the host",
+                without_secrets(path)
             )));
         }
         let path = without_fragment(path);
         if has_dot_segment(path) {
-            return Err(usage(format!(
-                "\"{path}\" has a segment \".\" or \"..\", which could lead out of the base URL: \
-                 write the path it stands for"
-            )));
+            return Err(dot_segment(path));
         }
         let encoded: Cow<'_, str> = utf8_percent_encode(path, NOT_IN_A_TARGET).into();
         let folder = &self.prefix[self.origin..];
@@ -208,7 +214,7 @@ impl BaseUrl {
             )));
         }
         let invalid = || {
-            let shown = path.split('?').next().unwrap_or_default();
+            let shown = without_secrets(path);
             usage(format!("\"{shown}\" makes no valid address below {self}"))
         };
         let path_and_query = PathAndQuery::from_maybe_shared(Bytes::from(text))
@@ -225,10 +231,20 @@ impl BaseUrl {
         let mut text = utf8_percent_encode(without_fragment(url), NOT_IN_A_TARGET).to_string();
         push_query(&mut text, query);
         let uri = parse_uri(text)?;
-        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        let same_origin = self.is_same_origin(&uri);
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        // What stands before it elsewhere may be a user, and a password that has a "/" in it.
+        let elsewhere = !same_origin && url.contains('@');
+        if authority.contains('@') || elsewhere {
             return Err(usage("the URL carries user information before \"@\"".into()));
         }
-        let same_origin = self.is_same_origin(&uri);
+        if has_odd_port(&uri) {
+            let shown = without_secrets(url);
+            return Err(usage(format!("\"{shown}\" has a port that is no number up to 65535")));
+        }
+        if has_dot_segment(uri.path()) {
+            return Err(dot_segment(url));
+        }
         Ok(Target { uri, same_origin })
     }
 
@@ -240,15 +256,18 @@ impl BaseUrl {
             && other.port_u16().unwrap_or(default_port) == port
     }
 
-    /// The address a `Location` header points to, seen from `from`.
+    /// The address a `Location` header points to, seen from `from`. Its segments `.` and `..` are
+    /// resolved (RFC 3986, section 5.2): HTTP stacks differ in whether they do that.
     pub(crate) fn redirect(&self, from: &Uri, location: &str) -> Result<Target, Error> {
-        let location = location.trim();
-        if has_http_scheme(location) {
-            return self.absolute(location, "");
-        }
+        let location = without_fragment(location.trim());
         let scheme = from.scheme_str().unwrap_or("https");
-        if let Some(rest) = location.strip_prefix("//") {
-            return self.absolute(&format!("{scheme}://{rest}"), "");
+        let complete = has_http_scheme(location).then(|| location.to_owned());
+        let beside = || location.strip_prefix("//").map(|rest| format!("{scheme}://{rest}"));
+        if let Some(url) = complete.or_else(beside) {
+            let host = url.find("://").map_or(0, |end| end + 3);
+            let end = url[host..].find(['/', '?']).map_or(url.len(), |end| host + end);
+            let (origin, path) = url.split_at(end);
+            return self.absolute(&format!("{origin}{}", resolved(path)), "");
         }
         let authority = from.authority().map_or("", |authority| authority.as_str());
         let path = if location.starts_with('/') {
@@ -259,13 +278,14 @@ impl BaseUrl {
             let folder = from.path().rfind('/').map_or("", |end| &from.path()[..end]);
             format!("{folder}/{location}")
         };
-        self.absolute(&format!("{scheme}://{authority}{path}"), "")
+        self.absolute(&format!("{scheme}://{authority}{}", resolved(&path)), "")
     }
 }
 
 /// The segments of a Library's own path, cut where its API or its web application begins.
 fn library_path(path: &str) -> Vec<&str> {
-    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    let segments = path.split('/').map(without_parameters);
+    let segments: Vec<&str> = segments.filter(|segment| !segment.is_empty()).collect();
     // A gateway may itself live under `/api/…`, so the product's usual name comes first.
     let known = segments.iter().rposition(|name| name.eq_ignore_ascii_case("MicroStrategyLibrary"));
     let start = known.map_or(0, |position| position + 1);
@@ -277,22 +297,30 @@ fn library_path(path: &str) -> Vec<&str> {
 }
 
 fn has_http_scheme(text: &str) -> bool {
-    text.split_once("://").is_some_and(|(scheme, _)| {
-        !scheme.is_empty() && scheme.bytes().all(|letter| letter.is_ascii_alphanumeric())
-    })
+    text.split_once("://").is_some_and(|(scheme, _)| is_scheme(scheme))
 }
 
-/// Whether a path goes up or stays, in clear or encoded.
-fn has_dot_segment(path: &str) -> bool {
-    let path = path.split('?').next().unwrap_or_default();
-    // Most paths have neither, and every request passes here.
-    if !path.contains(['.', '%']) {
-        return false;
-    }
-    path.split(['/', '\\']).any(|segment| {
-        let segment = segment.to_ascii_lowercase().replace("%2e", ".");
-        segment == "." || segment == ".."
-    })
+/// Whether something stands in the place of the port that is none.
+fn has_odd_port(uri: &Uri) -> bool {
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let port = authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));
+    port.is_some() && uri.port_u16().is_none()
+}
+
+/// Whether a path is a URL that is misspelled: `https:/host`, `https//host`.
+fn is_broken_url(path: &str) -> bool {
+    let (first, rest) = path.split_once('/').unwrap_or((path, ""));
+    let (name, colon) = first.split_once(':').map_or((first, false), |(name, _)| (name, true));
+    let is_http = name.eq_ignore_ascii_case("http") || name.eq_ignore_ascii_case("https");
+    is_http && (colon || rest.starts_with('/'))
+}
+
+fn dot_segment(path: &str) -> Error {
+    usage(format!(
+        "\"{}\" has a segment \".\" or \"..\", which could lead out of the base URL: write the \
+         path it stands for",
+        without_secrets(path)
+    ))
 }
 
 fn without_fragment(text: &str) -> &str {
@@ -307,7 +335,7 @@ fn push_query(text: &mut String, query: &str) {
 }
 
 fn parse_uri(text: String) -> Result<Uri, Error> {
-    let shown = text.split('?').next().unwrap_or_default().to_owned();
+    let shown = without_secrets(&text);
     let uri = Uri::try_from(text)
         .map_err(|error| usage(format!("\"{shown}\" is no valid address")).with_source(error))?;
     match uri.scheme_str() {
@@ -364,6 +392,8 @@ mod tests {
             "https://env.example.com/MicroStrategyLibrary/app/B7CA92F0/K53",
             "https://env.example.com/MicroStrategyLibrary#/home",
             "https://env.example.com/MicroStrategyLibrary?a=1",
+            "https://env.example.com/MicroStrategyLibrary;jsessionid=0A1B",
+            "https://env.example.com/MicroStrategyLibrary;jsessionid=0A1B/app",
             "HTTPS://ENV.example.com/MicroStrategyLibrary",
         ] {
             assert_eq!(BaseUrl::parse(given).expect(given).as_str(), library, "{given}");
@@ -401,8 +431,96 @@ mod tests {
         }
         let long = BaseUrl::parse(&format!("https://x.com/{}", "a".repeat(9_000)));
         assert!(long.expect_err("too long").to_string().contains("9014 characters"));
-        let error = BaseUrl::parse("https://alice:hunter2@x.com/Lib").expect_err("user info");
-        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn base_url_with_a_password_anywhere_is_refused_and_not_shown() {
+        for given in [
+            "https://alice:hush@x.com/Lib",
+            "https:/alice:hush@x.com",
+            "https:///alice:hush@x.com",
+            "https//alice:hush@x.com",
+            "alice:hush@x.com",
+            "https://alice:hush/x@x.com",
+            "https://alice:12/hush@x.com",
+            "https://alice:12#hush@x.com",
+            "https://alice:12?hush@x.com",
+            "https://alice:hush#x@x.com",
+            "https://alice:hush?x@x.com",
+            "https://alice:x@hush@x.com",
+            "https://alice:hush",
+            "https://alice:hush%40x.com",
+            "https://alice:12%2Fhush%40x.com",
+        ] {
+            let error = BaseUrl::parse(given).expect_err(given);
+            assert_eq!(error.kind(), ErrorKind::Config, "{given}");
+            let mut shown = format!("{error} {error:?}");
+            if let Some(source) = std::error::Error::source(&error) {
+                shown += &format!("{source} {source:?}");
+            }
+            assert!(!shown.contains("hush"), "{given}: {shown}");
+        }
+    }
+
+    #[test]
+    fn path_with_a_password_in_it_is_refused_or_not_shown() {
+        let base = BaseUrl::parse("https://x.com/Lib").expect("a URL");
+        for path in [
+            "https:/alice:hush@host",
+            "HTTPS:/alice:hush@host",
+            "https:///alice:hush@host",
+            "https//alice:hush@host",
+            "https://alice:hush@host",
+            "https://alice:12/hush@host",
+            "https://alice:hush",
+            "//alice:hush@host",
+            "http:alice:hush@host",
+            "/a/..;jsessionid=hush/b?c=hush",
+        ] {
+            let error = base.target(path, "").expect_err(path);
+            assert_eq!(error.kind(), ErrorKind::Usage, "{path}");
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("hush"), "{path}: {shown}");
+        }
+        // An object's name may have one.
+        for path in ["/api/users/ann@example.com", "https://x.com:443/api/users/ann@example.com"] {
+            assert!(base.target(path, "").expect(path).same_origin);
+        }
+    }
+
+    #[test]
+    fn path_that_leads_up_is_refused_in_every_spelling() {
+        let base = BaseUrl::parse("https://x.com/Lib").expect("a URL");
+        let origins = ["", "https://x.com/Lib", "https://elsewhere.example"];
+        for segment in [
+            "..",
+            ".",
+            "%2e%2E",
+            ".%2e",
+            "%2e.",
+            "%2E",
+            "..;",
+            "..;x=1",
+            "%2e%2e;x",
+            "..%3Bx",
+            "a%2f..",
+            "a%2F%2e%2e%2Fb",
+            "a%5c..%5Cb",
+            "a\\..\\b",
+            "%252e%252E",
+            "%25252e.",
+            "..%252f",
+        ] {
+            for origin in origins {
+                for path in [format!("{origin}/a/{segment}/b"), format!("{origin}/{segment}")] {
+                    let error = base.target(&path, "").expect_err(&path);
+                    assert_eq!(error.kind(), ErrorKind::Usage, "{path}");
+                    assert!(error.to_string().contains("\"..\""), "{path}: {error}");
+                }
+            }
+            let url = format!("https://x.com/a/{segment}/Lib");
+            assert_eq!(BaseUrl::parse(&url).expect_err(&url).kind(), ErrorKind::Config);
+        }
     }
 
     #[test]
@@ -410,9 +528,11 @@ mod tests {
         for local in ["http://localhost:1/L", "http://127.0.0.9/L", "http://[::1]:5/L"] {
             BaseUrl::parse(local).expect(local).check_secure(false).expect(local);
         }
-        let remote = BaseUrl::parse("http://127.0.0.1.example.com/L").expect("a URL");
-        assert_eq!(remote.check_secure(false).expect_err("clear").kind(), ErrorKind::Config);
-        remote.check_secure(true).expect("allowed explicitly");
+        for remote in ["http://127.0.0.1.example.com/L", "http://env.localhost/L"] {
+            let remote = BaseUrl::parse(remote).expect("a URL");
+            assert_eq!(remote.check_secure(false).expect_err("clear").kind(), ErrorKind::Config);
+            remote.check_secure(true).expect("allowed explicitly");
+        }
     }
 
     #[test]
@@ -446,6 +566,14 @@ mod tests {
         assert_eq!(to("/Lib/api/c").uri, "https://x.com/Lib/api/c");
         assert_eq!(to("c").uri, "https://x.com/Lib/api/a/c");
         assert_eq!(to("?q=2").uri, "https://x.com/Lib/api/a/b?q=2");
+        assert_eq!(to("../c?q=../d").uri, "https://x.com/Lib/api/c?q=../d");
+        assert_eq!(to("./c/.").uri, "https://x.com/Lib/api/a/c/");
+        assert_eq!(to("../../../../../c/..").uri, "https://x.com/");
+        assert_eq!(to("https://x.com/Lib/../c#d").uri, "https://x.com/c");
+        assert_eq!(to("//x.com/Lib/./c").uri, "https://x.com/Lib/c");
+        for encoded in ["%2e%2e/c", "/Lib/..;/c", "https://x.com/a%2f..%2fb", "//u:p@x.com/"] {
+            base.redirect(&from, encoded).expect_err(encoded);
+        }
         assert!(!to("//evil.example/x").same_origin);
         assert!(!to("http://x.com/Lib/api/c").same_origin);
     }

@@ -82,13 +82,19 @@ impl Credentials {
     }
 
     fn from_variables(read: impl Fn(&str) -> Result<Option<String>, Error>) -> Result<Self, Error> {
+        let empty =
+            |name| read(name).is_ok_and(|value| value.is_some_and(|value| value.is_empty()));
+        // Most often a secret that was not filled in.
+        let all = ["MSTR_IDENTITY_TOKEN", "MSTR_API_TOKEN", "MSTR_USERNAME", "MSTR_LOGIN_MODE"];
+        let unfilled = all.into_iter().find(|name| empty(name));
         let read = |name| Ok::<_, Error>(read(name)?.filter(|value| !value.is_empty()));
         let mode = read("MSTR_LOGIN_MODE")?;
         let mode = mode.map(|mode| mode.parse::<LoginMode>()).transpose().map_err(|error| {
             config("the environment variable MSTR_LOGIN_MODE is wrong").with_source(error)
         })?;
         let needs = |name: &'static str, mode: &str| {
-            config(format!("{mode} login needs the environment variable {name}"))
+            let hint = if empty(name) { ", which is set but empty" } else { "" };
+            config(format!("{mode} login needs the environment variable {name}{hint}"))
         };
         if let Some(token) = read("MSTR_IDENTITY_TOKEN")? {
             return match mode {
@@ -111,6 +117,11 @@ impl Credentials {
             (None, Some(_), None) => LoginMode::ApiToken,
             (None, None, Some(_)) => LoginMode::Standard,
             (None, None, None) => {
+                if let Some(name) = unfilled {
+                    let message =
+                        format!("no credentials in the environment: {name} is set but empty");
+                    return Err(config(message));
+                }
                 return Err(config(
                     "no credentials in the environment: set MSTR_USERNAME and MSTR_PASSWORD, or \
                      MSTR_API_TOKEN, or MSTR_IDENTITY_TOKEN, or MSTR_LOGIN_MODE=anonymous",
@@ -284,7 +295,12 @@ mod tests {
         let table: &[(&[(&str, &str)], &str)] = &[
             (&[], "MSTR_USERNAME"),
             (&[("MSTR_USERNAME", "alice")], "MSTR_PASSWORD"),
-            (&[("MSTR_USERNAME", "alice"), ("MSTR_PASSWORD", "")], "MSTR_PASSWORD"),
+            (
+                &[("MSTR_USERNAME", "alice"), ("MSTR_PASSWORD", "")],
+                "MSTR_PASSWORD, which is set but empty",
+            ),
+            (&[("MSTR_API_TOKEN", "")], "MSTR_API_TOKEN is set but empty"),
+            (&[("MSTR_USERNAME", "")], "MSTR_USERNAME is set but empty"),
             (&[("MSTR_USERNAME", "alice"), ("MSTR_API_TOKEN", "t")], "MSTR_LOGIN_MODE"),
             (&[("MSTR_LOGIN_MODE", "sso")], "MSTR_LOGIN_MODE"),
             (&[("MSTR_LOGIN_MODE", "api-token")], "MSTR_API_TOKEN"),

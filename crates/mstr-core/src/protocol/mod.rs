@@ -16,6 +16,7 @@ mod models;
 mod project;
 mod record;
 mod secret;
+mod segments;
 mod version;
 pub(crate) mod wire;
 

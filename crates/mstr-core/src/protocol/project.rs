@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind};
+use crate::shown::beginning;
 
 /// The id of a project: 32 hexadecimal digits, upper case whatever was given.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -94,7 +95,7 @@ impl fmt::Display for ProjectRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Id(id) => write!(f, "id {id}"),
-            Self::Name(name) => write!(f, "\"{name}\""),
+            Self::Name(name) => write!(f, "\"{}\"", shortened(name)),
         }
     }
 }
@@ -178,6 +179,8 @@ fn null_as_default<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String,
 
 /// How many near names an error lists.
 const SUGGESTIONS: usize = 3;
+/// How long a part of a name is that makes it near, in characters.
+const SHORTEST_PART: usize = 3;
 /// How many projects are compared for that, and how many characters of each: enough for people's
 /// lists, and done in milliseconds with any list that a server sends.
 const CONSIDERED: usize = 1_000;
@@ -225,14 +228,22 @@ fn nearest(projects: &[Project], wanted: &ProjectRef) -> String {
     };
     let compared = |name: &str| lowercase(name).take(COMPARED).collect::<String>();
     let name = compared(name);
-    let mut near: Vec<(usize, &str)> = projects
+    let mut near: Vec<(bool, usize, &str)> = projects
         .iter()
         .take(CONSIDERED)
-        .map(|project| (distance(&name, &compared(&project.name)), project.name.as_str()))
+        .filter_map(|project| {
+            let other = compared(&project.name);
+            let short = name.chars().count().min(other.chars().count());
+            let part = short >= SHORTEST_PART && (other.contains(&name) || name.contains(&other));
+            let distance = distance(&name, &other);
+            let is_near = part || distance <= (name.chars().count() / 3).max(1);
+            is_near.then_some((!part, distance, project.name.as_str()))
+        })
         .collect();
     near.sort_unstable();
+    near.dedup();
     let near = near.into_iter().take(SUGGESTIONS);
-    let names: Vec<String> = near.map(|(_, name)| format!("\"{}\"", shortened(name))).collect();
+    let names: Vec<String> = near.map(|(_, _, name)| format!("\"{}\"", shortened(name))).collect();
     if names.is_empty() { String::new() } else { format!("; nearest: {}", names.join(", ")) }
 }
 
@@ -242,10 +253,7 @@ fn lowercase(name: &str) -> impl Iterator<Item = char> {
 
 /// The beginning of a name, where it is longer than people's names are.
 fn shortened(name: &str) -> Cow<'_, str> {
-    match name.char_indices().nth(COMPARED) {
-        Some((end, _)) => Cow::Owned(format!("{}…", &name[..end])),
-        None => Cow::Borrowed(name),
-    }
+    beginning(name, COMPARED)
 }
 
 /// The edit distance, where a shared beginning is what people mistype least.
@@ -354,6 +362,32 @@ mod tests {
         assert!(serde_json::from_str::<Projects>("[]").expect("a list").0.is_empty());
         for none in ["{}", "null", "[1]", r#"[{"error":"no"}]"#, "[", ""] {
             assert!(serde_json::from_str::<Projects>(none).is_err(), "{none}");
+        }
+    }
+
+    #[test]
+    fn nearest_names_of_a_project_are_few_distinct_and_near() {
+        let named = |names: &[&str]| -> Vec<Project> {
+            let project = |(number, name): (usize, &&str)| Project {
+                id: ProjectId(format!("{number:032X}")),
+                name: (*name).to_owned(),
+                alias: String::new(),
+                description: String::new(),
+                status: 0,
+            };
+            names.iter().enumerate().map(project).collect()
+        };
+        let list = ["Sales EMEA", "Sales", "Sales", "Seals", "Finance", "Pre-Sales 2025", "HR"];
+        for (wanted, nearest) in [
+            ("sale", "; nearest: \"Sales\", \"Sales EMEA\", \"Pre-Sales 2025\""),
+            ("Finanec", "; nearest: \"Finance\""),
+            ("Marketing", ""),
+            ("H", "; nearest: \"HR\""),
+            ("", ""),
+        ] {
+            let error = resolve(&named(&list), &wanted.into()).expect_err(wanted).to_string();
+            let end = error.split("can see").nth(1).expect("its words");
+            assert_eq!(end, nearest, "{wanted}");
         }
     }
 

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
 
 macro_rules! secrets {
     ($($(#[doc = $doc:literal])+ $visibility:vis $name:ident;)+) => {$(
@@ -16,7 +17,10 @@ macro_rules! secrets {
         impl $name {
             /// Wraps the secret.
             $visibility fn new(secret: impl Into<String>) -> Self {
-                Self(SecretString::from(secret.into()))
+                // Copied and wiped: a text with room to spare would be moved when it is made to fit,
+                // which leaves a copy behind.
+                let given = Zeroizing::new(secret.into());
+                Self(SecretString::from(given.as_str()))
             }
 
             /// Whether there is nothing to keep secret. Not every secret is asked.

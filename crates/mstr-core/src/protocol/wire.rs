@@ -4,6 +4,7 @@
 //! one are built in a buffer that is wiped when the transport drops its last reference.
 
 use std::borrow::Cow;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,12 +24,9 @@ use super::{
     Project, Projects, WireCredentials,
 };
 use crate::contract::TransportInfo;
-use crate::error::{Error, ErrorKind, ServerError, parse_error_body};
+use crate::error::{Error, ErrorKind, ServerError, parse_error_body, read_json};
+use crate::shown::without_secrets;
 
-/// Room for the fixed parts of a login body: names, numbers, locales.
-const LOGIN_BODY_OVERHEAD: usize = 512;
-/// A control character takes six bytes in JSON.
-const WORST_ESCAPE: usize = 6;
 /// The longest `Retry-After` that is believed. A server that asks for more is down, and the
 /// caller should know.
 const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(300);
@@ -39,6 +37,8 @@ pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 const NO_LENGTH: HeaderValue = HeaderValue::from_static("0");
 /// What this library calls itself.
 const OWN_NAME: &str = concat!("mstr/", env!("CARGO_PKG_VERSION"));
+/// How much of an error's page is searched for a reason.
+const HINT_LIMIT: usize = 4 * 1024;
 /// How much of an error's body is read to understand it.
 pub(crate) const ERROR_BODY_LIMIT: usize = 64 * 1024;
 
@@ -129,25 +129,24 @@ impl Endpoint {
         let (path, body) = match &credentials.0 {
             Kind::IdentityToken(token) => {
                 let body = DelegateBody { login_mode: -1, identity_token: token.expose() };
-                ("/api/auth/delegate", secret_json(&body, token.expose().len()))
+                ("/api/auth/delegate", secret_json(&body))
             }
             Kind::Anonymous => {
                 let body = login_body(LoginMode::Anonymous, application_type, options, None, None);
-                ("/api/auth/login", secret_json(&body, 0))
+                ("/api/auth/login", secret_json(&body))
             }
             Kind::ApiToken(token) => {
                 // The token travels as the user name; there is no password.
                 let token = token.expose();
                 let body =
                     login_body(LoginMode::ApiToken, application_type, options, Some(token), None);
-                ("/api/auth/login", secret_json(&body, token.len()))
+                ("/api/auth/login", secret_json(&body))
             }
             Kind::User { mode, username, password } => {
                 let password = password.expose();
-                let length = username.len() + password.len();
                 let body =
                     login_body(*mode, application_type, options, Some(username), Some(password));
-                ("/api/auth/login", secret_json(&body, length))
+                ("/api/auth/login", secret_json(&body))
             }
         };
         let mut request = self.request(Method::POST, path, None);
@@ -238,13 +237,34 @@ fn login_body<'a>(
     }
 }
 
-/// Serialises into a buffer that never grows (growing leaves copies behind) and is wiped.
-fn secret_json(body: &impl Serialize, secret_length: usize) -> Bytes {
-    let capacity = LOGIN_BODY_OVERHEAD + WORST_ESCAPE * secret_length;
-    let mut buffer = Zeroizing::new(Vec::with_capacity(capacity));
-    // Texts and numbers in memory: there is nothing that could fail.
+/// Serialises into a buffer that is wiped.
+fn secret_json(body: &impl Serialize) -> Bytes {
+    Bytes::from_owner(secret_buffer(body))
+}
+
+/// JSON in a buffer of its length, which is known before the first secret is written: one that
+/// grows leaves copies behind.
+fn secret_buffer(body: &impl Serialize) -> Zeroizing<Vec<u8>> {
+    let mut length = Length(0);
+    // Texts and numbers in memory: there is nothing that could fail, here or below.
+    drop(serde_json::to_writer(&mut length, body));
+    let mut buffer = Zeroizing::new(Vec::with_capacity(length.0));
     drop(serde_json::to_writer(&mut *buffer, body));
-    Bytes::from_owner(buffer)
+    buffer
+}
+
+/// Counts what is written.
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The token of a session that an answer opens.
@@ -329,6 +349,9 @@ pub(crate) fn refusal(response: &Response<Bytes>) -> Error {
     }
     let body: Option<ServerError> = parse_error_body(response.body());
     let error = Error::from_response(status, body.as_ref(), retry_after(response.headers()));
+    if let Some(hint) = hint(status, response.body()) {
+        return error.with_message(hint);
+    }
     if body.is_none() && status.is_client_error() && looks_like_html(response.body()) {
         return error.with_message(
             "the answer is a web page, not the REST API's: check the base URL, and whether a \
@@ -336,6 +359,23 @@ pub(crate) fn refusal(response: &Response<Bytes>) -> Error {
         );
     }
     error
+}
+
+/// What is wrong with the base URL, if the server says so in a way of its own.
+pub(crate) fn hint(status: StatusCode, body: &[u8]) -> Option<&'static str> {
+    // Of nginx, of Apache httpd, of Tomcat.
+    const PLAIN: [&str; 3] = [
+        "plain http request was sent to https port",
+        "speaking plain http to an ssl",
+        "requires tls",
+    ];
+    if status != StatusCode::BAD_REQUEST {
+        return None;
+    }
+    let words = String::from_utf8_lossy(&body[..body.len().min(HINT_LIMIT)]).to_ascii_lowercase();
+    PLAIN.iter().any(|said| words.contains(said)).then_some(
+        "plain http was sent to a port that speaks https: write https:// in the base URL",
+    )
 }
 
 /// Adds what something in front of the server wants on a request. What the request has already
@@ -388,8 +428,7 @@ fn joined_cookies(own: &HeaderValue, more: &HeaderValue) -> Option<HeaderValue> 
 /// A redirect where none may be followed.
 pub(crate) fn redirected(status: StatusCode, headers: &HeaderMap) -> Error {
     let location = headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("nowhere");
-    // The query may hold anything, a session id included.
-    let shown = location.split(['?', '#']).next().unwrap_or_default();
+    let shown = without_secrets(location);
     Error::from_response(status, None, None)
         .with_message(format!("redirected to {shown}, which is not followed: check the base URL"))
 }
@@ -402,25 +441,24 @@ pub(crate) fn is_done(response: &Response<Bytes>) -> bool {
 
 /// The projects of an answer, read before the session's lock is taken: they may be megabytes.
 #[derive(Clone)]
-struct ReadProjects(Arc<Result<Projects, serde_json::Error>>);
+struct ReadProjects(Arc<Result<Projects, String>>);
 
 /// Reads the projects of an answer ahead. The answer keeps them for [`projects`].
 pub(crate) fn read_projects_ahead(response: &mut Response<Bytes>) {
-    let read = serde_json::from_slice(response.body());
+    let read = read_json(response.body());
     response.extensions_mut().insert(ReadProjects(Arc::new(read)));
 }
 
 /// The projects of an answer, read ahead or now.
 pub(crate) fn projects(response: &Response<Bytes>) -> Result<Cow<'_, [Project]>, Error> {
-    let failed = |error: &serde_json::Error| {
-        unexpected(response, "list of projects").with_source(error.to_string())
-    };
+    let failed =
+        |problem: &String| unexpected(response, "list of projects").with_source(problem.clone());
     match response.extensions().get::<ReadProjects>().map(|read| &*read.0) {
         Some(Ok(Projects(projects))) => Ok(Cow::Borrowed(projects)),
-        Some(Err(error)) => Err(failed(error)),
-        None => match serde_json::from_slice(response.body()) {
+        Some(Err(problem)) => Err(failed(problem)),
+        None => match read_json(response.body()) {
             Ok(Projects(projects)) => Ok(Cow::Owned(projects)),
-            Err(error) => Err(failed(&error)),
+            Err(problem) => Err(failed(&problem)),
         },
     }
 }
@@ -469,6 +507,37 @@ fn looks_like_html(body: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn buffer_of_a_login_is_as_long_as_the_login_whatever_stands_in_it() {
+        let long = "\u{1}\"ä".repeat(400);
+        let locale = Locale { display: Some(long.clone()), ..Locale::default() };
+        let options =
+            LoginOptions { application_id: Some(long.clone()), locale, ..LoginOptions::default() };
+        for (name, password) in [("alice", "hush"), ("", ""), (&*long, &*long)] {
+            let body = login_body(LoginMode::Standard, 76, &options, Some(name), Some(password));
+            let buffer = secret_buffer(&body);
+            assert_eq!(buffer.capacity(), buffer.len(), "it has grown");
+            let read: serde_json::Value = serde_json::from_slice(&buffer).expect("JSON");
+            assert_eq!(read["password"], password);
+        }
+    }
+
+    #[test]
+    fn redirect_that_is_refused_is_shown_without_secrets() {
+        for location in [
+            "https://ann:hush@x.com/a",
+            "https:///ann:hush@x.com",
+            "/a;jsessionid=hush/b?c=hush#hush",
+            "https://ann:12/hush@x.com",
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(LOCATION, HeaderValue::from_str(location).expect("a value"));
+            let error = redirected(StatusCode::FOUND, &headers);
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("hush") && shown.contains("redirected to"), "{shown}");
+        }
+    }
 
     #[test]
     fn retry_after_comes_in_seconds_or_as_a_date_beside_the_answers_own() {

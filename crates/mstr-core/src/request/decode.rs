@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap};
 use serde::de::DeserializeOwned;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, read_json};
 use crate::protocol::encoding;
 
 /// Reads a body as JSON.
@@ -12,7 +12,7 @@ pub(crate) fn decode_json<T: DeserializeOwned>(
     headers: &HeaderMap,
     body: &Bytes,
 ) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|error| {
+    read_json(body).map_err(|problem| {
         let message = if body.is_empty() {
             "the response has no body to read as JSON".to_owned()
         } else if let Some(encoded) = still_encoded(headers) {
@@ -22,11 +22,9 @@ pub(crate) fn decode_json<T: DeserializeOwned>(
              server?"
                 .to_owned()
         } else {
-            let name = std::any::type_name::<T>();
-            let name = name.rsplit("::").next().unwrap_or(name);
-            format!("the response cannot be read as {name}")
+            format!("the response cannot be read as {}: {problem}", std::any::type_name::<T>())
         };
-        Error::new(ErrorKind::Decode, message).with_source(error)
+        Error::new(ErrorKind::Decode, message)
     })
 }
 

@@ -8,7 +8,7 @@ use http::response::Parts;
 use serde::de::DeserializeOwned;
 
 use super::decode::{decode_json, decode_text};
-use crate::call::Call;
+use crate::call::{Call, Description};
 use crate::contract::{Body, Collected, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind};
 use crate::generation::Generation;
@@ -19,19 +19,17 @@ pub(crate) struct Received {
     pub(crate) parts: Parts,
     pub(crate) body: Body,
     pub(crate) deadline: Option<Instant>,
-    operation: &'static str,
-    /// How often the request was sent.
-    sends: u32,
+    call: Description,
     timeouts: Timeouts,
     pub(crate) generation: Option<Generation>,
 }
 
 impl Received {
     /// The response that `call` has delivered.
-    pub(crate) const fn new(parts: Parts, body: Body, call: &Call) -> Self {
-        let (deadline, operation, timeouts) = (call.deadline(), call.operation(), call.timeouts());
-        let (sends, generation) = (call.sends(), call.generation());
-        Self { parts, body, deadline, operation, sends, timeouts, generation }
+    pub(crate) fn new(parts: Parts, body: Body, mut call: Call) -> Self {
+        let (deadline, timeouts) = (call.deadline(), call.timeouts());
+        let (generation, call) = (call.generation(), call.take_description());
+        Self { parts, body, deadline, call, timeouts, generation }
     }
 
     /// Reads the body to its end, after `first`.
@@ -84,7 +82,7 @@ impl Received {
 
     /// Says which call the body belongs to.
     fn describe(&self, error: Error) -> Error {
-        error.with_operation(self.operation).with_attempts(self.sends)
+        self.call.name(error)
     }
 }
 

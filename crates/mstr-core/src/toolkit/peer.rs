@@ -6,36 +6,15 @@ use std::fmt;
 use http::Uri;
 use http::uri::{Authority, Scheme};
 
+pub use crate::contract::Stage;
 use crate::contract::{Sent, TransportError, TransportErrorKind};
-
-/// How far an exchange had come when it failed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "an exchange has no fourth stage")]
-pub enum Stage {
-    /// No connection had been assigned to the request: the server has seen nothing of it.
-    Connecting,
-    /// A connection had the request, and there was no response yet.
-    Sending,
-    /// The response's body was being read.
-    Reading,
-}
-
-impl Stage {
-    /// Whether the request can have reached the server by now.
-    #[must_use]
-    pub const fn sent(self) -> Sent {
-        match self {
-            Self::Connecting => Sent::No,
-            Self::Sending | Self::Reading => Sent::Maybe,
-        }
-    }
-}
 
 /// The server an exchange is with, for error messages: host and port, never a path or a user.
 #[derive(Clone, Debug)]
 pub struct Peer {
     authority: Authority,
     port: u16,
+    is_https: bool,
 }
 
 impl Peer {
@@ -55,6 +34,7 @@ impl Peer {
         };
         match uri.authority() {
             Some(authority) => Ok(Self {
+                is_https: uri.scheme() == Some(&Scheme::HTTPS),
                 authority: authority.clone(),
                 port: authority.port_u16().unwrap_or(default_port),
             }),
@@ -62,20 +42,21 @@ impl Peer {
         }
     }
 
-    /// What was being done at `stage`, as a detail for an error.
-    #[must_use]
-    pub fn doing(&self, stage: Stage) -> String {
-        match stage {
-            Stage::Connecting => format!("connecting to {self}"),
-            Stage::Sending => format!("waiting for an answer from {self}"),
-            Stage::Reading => format!("reading an answer from {self}"),
-        }
-    }
-
     /// The error of an exchange that ended at `stage`.
     #[must_use]
     pub fn failure(&self, kind: TransportErrorKind, stage: Stage) -> TransportError {
-        TransportError::new(kind).with_sent(stage.sent()).with_detail(self.doing(stage))
+        self.locate(TransportError::new(kind).with_sent(stage.sent()), stage)
+    }
+
+    /// Says in an error with whom the exchange was and how far it had come.
+    #[must_use]
+    pub fn locate(&self, error: TransportError, stage: Stage) -> TransportError {
+        let odd = error.kind() == TransportErrorKind::Protocol && stage == Stage::Sending;
+        let error = error.with_place(stage, self.to_string());
+        if odd && !self.is_https && !error.has_reason() {
+            return error.with_reason("if the port speaks https, write https://");
+        }
+        error
     }
 }
 
@@ -97,8 +78,9 @@ mod tests {
     fn a_peer_is_named_by_host_and_port_only() {
         let peer = |uri| Peer::of(&Uri::from_static(uri)).unwrap();
         assert_eq!(peer("https://user:pw@host/path?query").to_string(), "host:443");
-        assert_eq!(peer("http://[::1]/").doing(Stage::Connecting), "connecting to [::1]:80");
-        assert_eq!(peer("http://host:81/").doing(Stage::Reading), "reading an answer from host:81");
+        assert_eq!(peer("http://[::1]/").to_string(), "[::1]:80");
+        let failed = peer("http://host:81/").failure(TransportErrorKind::Timeout, Stage::Reading);
+        assert_eq!(failed.to_string(), "a deadline passed (reading an answer from host:81)");
     }
 
     #[test]

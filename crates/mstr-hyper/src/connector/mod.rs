@@ -71,16 +71,17 @@ impl Connector {
                     let proxy = self.routes.of(to).map(|(proxy, _)| proxy);
                     let through = proxy.map(|proxy| format!(" through the proxy {proxy}"));
                     let through = through.unwrap_or_default();
-                    let doing = Peer::of(to)?.doing(Stage::Connecting);
+                    let peer = Peer::of(to)?;
                     return Err(TransportError::new(TransportErrorKind::Timeout)
                         .with_sent(Sent::No)
-                        .with_detail(format!("{doing}{through} for {limit:?}"))
+                        .with_place(Stage::Connecting, format!("{peer}{through}"))
+                        .with_detail(format!("for {limit:?}"))
                         .with_source(elapsed));
                 }
             },
         };
         connected.map_err(|error| match Peer::of(to) {
-            Ok(peer) => explain(error, || peer.doing(Stage::Connecting)),
+            Ok(peer) => explain(error, || peer.to_string()),
             Err(unusable) => unusable,
         })
     }
@@ -91,11 +92,7 @@ impl Connector {
             return Ok(Connected { stream: Stream(MaybeHttpsStream::Http(hop)), lookout });
         };
         let peer = Peer::of(to)?;
-        let failed = |error| {
-            explain(error, || {
-                format!("{} through the proxy {proxy}", peer.doing(Stage::Connecting))
-            })
-        };
+        let failed = |error| explain(error, || format!("{peer} through the proxy {proxy}"));
         let (hop, lookout) = match way {
             Way::Forward => {
                 let (hop, lookout) = self.reach_proxy(proxy).await?;
@@ -144,7 +141,7 @@ impl Connector {
             ProxyScheme::Https => Scheme::HTTPS,
             _ => Scheme::HTTP,
         };
-        let failed = |error| proxy_failed(proxy, "connecting to", error);
+        let failed = |error| proxy_failed(proxy, None, error);
         let address = Uri::builder()
             .scheme(scheme)
             .authority(format!("{}:{}", proxy.host(), proxy.port()))

@@ -47,7 +47,7 @@ where
         Err(Failure::Refused(why)) => Err(proxy.refused(why)),
         Err(Failure::RefusedCredentials(why)) => Err(proxy.refused_for_good(why)),
         Err(Failure::Io(error)) => {
-            Err(proxy_failed(proxy, "asking for a connection through", error.into()))
+            Err(proxy_failed(proxy, Some("asking for a connection through it"), error.into()))
         }
     }
 }
@@ -254,13 +254,13 @@ mod tests {
         let table: [(&str, &[u8], &str); 9] = [
             (url, &[5, 0xff], "more than a user and a password"),
             ("socks5h://proxy:1", &[5, 0xff], "refused: it asks for a user and a password"),
-            ("socks5h://proxy:1", &[5, 2], "asking for a connection through the proxy"),
+            ("socks5h://proxy:1", &[5, 2], "asking for a connection through it"),
             (url, &[5, 2, 1, 1], "refused: wrong user or password"),
             (url, &[5, 0, 5, 2, 0, 1, 0, 0, 0, 0, 0, 0], "refused: its rules do not allow it"),
             (url, &[5, 0, 5, 5, 0, 1, 0, 0, 0, 0, 0, 0], "refused: the server refused"),
             (url, &[5, 0, 5, 99, 0, 1, 0, 0, 0, 0, 0, 0], "refused: it does not say why"),
-            (url, b"HTTP/1.1 400 Bad Request\r\n\r\n", "through the proxy socks5h://proxy:1"),
-            (url, &[5, 0, 5, 0, 0, 7], "through the proxy socks5h://proxy:1"),
+            (url, b"HTTP/1.1 400 Bad Request\r\n\r\n", "the proxy socks5h://proxy:1"),
+            (url, &[5, 0, 5, 0, 0, 7], "the proxy socks5h://proxy:1"),
         ];
         for (url, answers, expected) in table {
             let (_, outcome) = played(url, Host::Name("env.test".to_owned()), answers).await;

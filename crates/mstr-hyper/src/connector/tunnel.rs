@@ -19,7 +19,7 @@ use crate::error::{proxy_failed, refused};
 
 /// Asks the proxy at the other end of `hop` for a connection to `peer`.
 pub(super) async fn open(hop: Hop, proxy: &Proxy, peer: &Peer) -> Result<Hop, TransportError> {
-    let failed = |error| proxy_failed(proxy, "asking for a tunnel through", error);
+    let failed = |error| proxy_failed(proxy, Some("asking for a tunnel through it"), error);
     let request = request(proxy, peer).map_err(failed)?;
     let (mut sender, connection) =
         http1::handshake(hop).await.map_err(|error| failed(error.into()))?;

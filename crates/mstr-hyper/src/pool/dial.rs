@@ -82,7 +82,7 @@ async fn make(
 ) -> Result<Made, TransportError> {
     let Connected { stream, lookout } = settings.connector.connect(address, limit).await?;
     let peer = Peer::of(address)?;
-    let failed = |error: hyper::Error| explain(error.into(), || peer.doing(Stage::Connecting));
+    let failed = |error: hyper::Error| explain(error.into(), || peer.to_string());
     let protocol = if settings.versions == Versions::Http2 || stream.is_http2() {
         let mut builder = http2::Builder::new(settings.runtime.clone());
         builder

@@ -1,6 +1,7 @@
 //! The machine of one request against a session in virtual time.
 
 mod cookies;
+mod texts;
 
 use std::time::{Duration, Instant};
 

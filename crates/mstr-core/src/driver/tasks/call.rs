@@ -66,7 +66,7 @@ impl Core<Tasks> {
                 }
                 Step::Deliver => {
                     let Underway { call, head, body, .. } = underway;
-                    return Ok(Response::new(Received::new(head, body, &call), timer.clone()));
+                    return Ok(Response::new(Received::new(head, body, call), timer.clone()));
                 }
             }
         }
@@ -187,6 +187,6 @@ impl Core<Tasks> {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes_limited(ANSWER_LIMIT).await?;
         let value = decode(&Answer { status, headers, body });
-        Ok((value.map_err(|error| error.with_operation(name))?, generation))
+        Ok((value.map_err(|error| error.with_operation(name).with_executed(true))?, generation))
     }
 }

@@ -105,7 +105,7 @@ impl Core<Threads> {
                     call.proceed(now)
                 }
                 Output::Deliver => {
-                    let received = Received::new(head, body, &call);
+                    let received = Received::new(head, body, call);
                     return Ok(Response::new(received, transport.clone()));
                 }
                 Output::Fail(error) => return Err(error),
@@ -130,6 +130,6 @@ impl Core<Threads> {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes_limited(ANSWER_LIMIT)?;
         let value = decode(&Answer { status, headers, body });
-        Ok((value.map_err(|error| error.with_operation(name))?, generation))
+        Ok((value.map_err(|error| error.with_operation(name).with_executed(true))?, generation))
     }
 }

@@ -6,7 +6,6 @@ use http::uri::Authority;
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
-use super::refuse;
 use crate::contract::{Sent, TransportError, TransportErrorKind};
 
 /// How to speak with a proxy.
@@ -123,14 +122,16 @@ impl Proxy {
     pub fn refused(&self, why: impl fmt::Display) -> TransportError {
         TransportError::new(TransportErrorKind::Connect)
             .with_sent(Sent::No)
-            .with_detail(format!("the proxy {self} refused: {why}"))
+            .with_reason(format!("the proxy {self} refused: {why}"))
     }
 
     /// The same for a refusal that will be the same the next time: because of user and password,
     /// which locks accounts when it is repeated, or because the proxy does not allow it.
     #[must_use]
     pub fn refused_for_good(&self, why: impl fmt::Display) -> TransportError {
-        refuse(format!("the proxy {self} refused: {why}"))
+        TransportError::new(TransportErrorKind::Config)
+            .with_sent(Sent::No)
+            .with_reason(format!("the proxy {self} refused: {why}"))
     }
 
     /// User and password, decoded. A secret: never to be logged, nor put into a URL.

@@ -4,6 +4,7 @@ mod address;
 mod masked;
 mod no_proxy;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
@@ -173,8 +174,9 @@ impl ProxyConfig {
     pub fn resolve(&self) -> Result<Proxies, TransportError> {
         let stated = self.stated.resolve(|setting, entry| {
             Err(refuse(format!(
-                "{setting}: `{entry}` is neither a host name nor an address nor a network; \
-                 write `host`, `host:port` or `10.0.0.0/8`"
+                "{setting}: `{}` is neither a host name nor an address nor a network; write `host`, \
+                 `host:port` or `10.0.0.0/8`",
+                masked_list(entry)
             )))
         })?;
         // The environment is for all programs, and some read other patterns in it.
@@ -182,7 +184,7 @@ impl ProxyConfig {
             tracing::warn!(
                 target: "mstr::session",
                 setting,
-                ?entry,
+                entry = ?masked_list(entry),
                 "ignored: neither a host name nor an address nor a network"
             );
             Ok(())
@@ -202,7 +204,7 @@ impl fmt::Debug for ProxyConfig {
                 );
             }
             for (setting, list) in &layer.no_proxy {
-                map.entry(&format_args!("{setting}"), list);
+                map.entry(&format_args!("{setting}"), &masked_list(list));
             }
         }
         map.finish()
@@ -238,6 +240,11 @@ impl Layer {
         });
         Ok(ResolvedLayer { rules: rules.collect::<Result<_, TransportError>>()?, no_proxy })
     }
+}
+
+/// Hosts that need no proxy, unless a user and password stand among them by mistake.
+fn masked_list(list: &str) -> Cow<'_, str> {
+    if list.contains('@') { Cow::Owned(masked(list)) } else { Cow::Borrowed(list) }
 }
 
 /// Whether this can be the host of a URL. What cannot would be a setting without effect.
@@ -462,6 +469,7 @@ mod tests {
                 environment(&[("HTTPS_PROXY", "ldap://host")]),
                 "HTTPS_PROXY: `ldap://host` has a scheme",
             ),
+            (ProxyConfig::new().no_proxy("http://ann:hush@x"), "`http://***@x` is neither"),
         ];
         for (config, expected) in table {
             let error = config.resolve().expect_err(expected);

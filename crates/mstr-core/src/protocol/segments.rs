@@ -1,0 +1,95 @@
+//! The segments of a path that go up or stay.
+
+use crate::shown::without_parameters;
+
+/// Whether a path goes up or stays: in clear, encoded, encoded twice, with parameters.
+pub(super) fn has_dot_segment(path: &str) -> bool {
+    let path = path.split('?').next().unwrap_or_default();
+    // Most paths have neither, and every request passes here.
+    if !path.contains(['.', '%']) {
+        return false;
+    }
+    decoded(path).split(['/', '\\']).any(|segment| {
+        let segment = without_parameters(segment);
+        segment == "." || segment == ".."
+    })
+}
+
+/// A path in which everything is in clear that makes a segment go up, as servers and gateways
+/// decode it one after another.
+fn decoded(path: &str) -> String {
+    let mut clear = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(at) = rest.find('%') {
+        clear.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        // The sign itself, encoded.
+        let digits = rest.trim_start_matches("25");
+        let letter = match digits.get(..2).map(str::to_ascii_lowercase).as_deref() {
+            Some("2e") => '.',
+            Some("2f") => '/',
+            Some("3b") => ';',
+            Some("5c") => '\\',
+            _ => {
+                clear.push('%');
+                continue;
+            }
+        };
+        clear.push(letter);
+        rest = &digits[2..];
+    }
+    clear.push_str(rest);
+    clear
+}
+
+/// A path, with its query, without the segments `.` and `..` in clear (RFC 3986, 5.2.4).
+pub(super) fn resolved(path_and_query: &str) -> String {
+    let end = path_and_query.find('?').unwrap_or(path_and_query.len());
+    let (path, query) = path_and_query.split_at(end);
+    let mut kept: Vec<&str> = Vec::new();
+    let mut folder = false;
+    for segment in path.split('/').skip(1) {
+        folder = matches!(segment, "." | "..");
+        match segment {
+            "." => {}
+            ".." => drop(kept.pop()),
+            segment => kept.push(segment),
+        }
+    }
+    if folder {
+        kept.push("");
+    }
+    let path: String = kept.iter().flat_map(|segment| ["/", segment]).collect();
+    format!("{path}{query}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_that_go_up_are_known_in_every_spelling() {
+        for path in ["/a/..", "%2e", "/.%2E;x", "a%5C%252e.%25252fb", "..%3bx"] {
+            assert!(has_dot_segment(path), "{path}");
+        }
+        for path in ["/a/...", "/a/.b", "/v2.0/a%2Fb", "/a?b=../c", "/100%", "/%25", "/%", "/%ä."]
+        {
+            assert!(!has_dot_segment(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn segments_are_resolved_as_the_standard_says() {
+        for (path, expected) in [
+            ("/a/b/c/./../../g", "/a/g"),
+            ("/..", "/"),
+            ("/a/b/.", "/a/b/"),
+            ("/a//b", "/a//b"),
+            ("/a/../b?c=/../d", "/b?c=/../d"),
+            ("", ""),
+            ("?a", "?a"),
+        ] {
+            assert_eq!(resolved(path), expected, "{path}");
+        }
+    }
+}
