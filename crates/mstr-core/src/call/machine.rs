@@ -10,16 +10,16 @@ use http::response::Parts;
 use http::{Request, StatusCode};
 
 use super::messages::{Output, Wants};
-use super::repeats::Repeats;
+use super::repeats::{Repeats, undecided};
 use super::route::{Route, is_redirect};
 use super::spec::{ProjectChoice, Spec};
 use crate::contract::{Body, RequestContext, Sent, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind, parse_error_body};
 use crate::generation::Generation;
 use crate::policy::{Limit, Timeouts, is_passing_status, later};
-use crate::protocol::Grant;
 use crate::protocol::wire::{self, ERROR_BODY_LIMIT, Endpoint};
-use crate::session::{Access, Session, SessionConfig, Verdict, is_bare_refusal};
+use crate::protocol::{Grant, SetCookies};
+use crate::session::{Access, Observed, Session, SessionConfig, Verdict, is_bare_refusal};
 
 /// One application request: what it needs, its attempts, its redirects, its deadline. The
 /// [module documentation](crate::call) has an example.
@@ -210,6 +210,7 @@ impl Call {
     /// Asks the session for access, in the way of this call: one about the session in use opens
     /// none.
     pub fn ask(&self, session: &mut Session, now: Instant) -> Access {
+        session.expire_cookies(now);
         let grant = session.current_grant();
         // First the turn: a session that is extended now would cross the call that has it.
         let waits = grant.as_ref().is_some_and(|grant| grant.takes_turns() && !self.has_turn);
@@ -356,6 +357,20 @@ impl Call {
         session: &mut Session,
         now: Instant,
     ) -> Output {
+        let cookies = SetCookies::read(&head.headers);
+        self.handle_read_head(head, &cookies, error_body, session, now)
+    }
+
+    /// The same, with the cookies that the head sets: a driver reads them before it takes the
+    /// session's lock.
+    pub(crate) fn handle_read_head(
+        &mut self,
+        head: &Parts,
+        cookies: &SetCookies<'_>,
+        error_body: Option<&[u8]>,
+        session: &mut Session,
+        now: Instant,
+    ) -> Output {
         let status = head.status;
         let read = matches!(self.stage, Stage::Body | Stage::Verdict);
         if self.stage != Stage::Answer && (!read || error_body.is_none()) {
@@ -367,7 +382,10 @@ impl Call {
         let grant = self.grant.take();
         self.generation = grant.as_ref().map(Grant::generation);
         let verdict = match &grant {
-            Some(grant) => session.observe(grant, head, error_body, self.sent_at, now),
+            Some(grant) => {
+                let observed = Observed { status, error_body, cookies, path: &self.spec.path };
+                session.observe_answer(grant, &observed, self.sent_at, now)
+            }
             None => Verdict::Sound,
         };
         if verdict == Verdict::Suspected
@@ -566,13 +584,6 @@ fn is_passing(status: StatusCode, error_body: Option<&[u8]>) -> bool {
         || (status == StatusCode::INTERNAL_SERVER_ERROR
             && parse_error_body(error_body.unwrap_or_default())
                 .is_none_or(|error| error.code.is_passing()))
-}
-
-/// What cannot be told is no word about the session.
-fn undecided() -> Error {
-    let message = "the server refuses the session's cookie, which another answer may have replaced: \
-                   whether the session has ended cannot be told";
-    Error::new(ErrorKind::Server, message)
 }
 
 impl fmt::Debug for Call {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::error::{Error, ErrorKind};
 use crate::policy::{Backoff, RetryPolicy, later};
 
 /// How often a request is sent again because the cookies it carried had been replaced while it
@@ -118,4 +119,11 @@ impl Repeats {
         self.attempt += 1;
         Some(at)
     }
+}
+
+/// What cannot be told is no word about the session.
+pub(super) fn undecided() -> Error {
+    let message = "the server refuses the session's cookie, which another answer may have replaced: \
+                   whether the session has ended cannot be told";
+    Error::new(ErrorKind::Server, message)
 }

@@ -10,4 +10,4 @@ pub use error::Error;
 pub use kind::ErrorKind;
 pub(crate) use server::parse_error_body;
 pub use server::{ServerCode, ServerError, TicketId};
-pub(crate) use shown::without_secrets;
+pub(crate) use shown::{Plain, without_secrets};

@@ -117,6 +117,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Refuses requests whose head has more bytes than this, whatever they ask for, as Tomcat does
+    /// with 8192. Default: no limit.
+    pub fn max_head_size(mut self, bytes: usize) -> Self {
+        self.model.longest_head = bytes;
+        self
+    }
+
     /// Refuses logins as this type of application, with this message.
     pub fn reject_application_type(mut self, number: i64, message: &str) -> Self {
         self.model.rejected_type = Some((number, message.to_owned()));

@@ -95,7 +95,9 @@ impl Server {
             let response = answers::empty(http::StatusCode::SERVICE_UNAVAILABLE);
             return Reply { after, response, fault: Some(fault), ordinal };
         }
-        let answer = effects.iter().find_map(Effect::answer);
+        let too_long =
+            (incoming.head_size() > self.model.longest_head).then(answers::head_too_long);
+        let answer = too_long.or_else(|| effects.iter().find_map(Effect::answer));
         let own = answer.is_none();
         let mut response = match answer {
             Some(response) => response,
