@@ -75,6 +75,7 @@ impl Server {
     /// [`Endpoint`] does.
     pub fn handle(&mut self, request: Request<Bytes>, now: Instant) -> Reply {
         self.model.pass_time(now);
+        self.model.balance();
         let incoming = Incoming::new(request, &self.model);
         if let Some(path) = &incoming.path {
             self.model.endpoints.arrive(&incoming.method, path);

@@ -109,6 +109,7 @@ impl Model {
             cookie,
             group,
             alive: true,
+            node: self.node,
             last_used: now,
             projects: std::collections::BTreeSet::new(),
             working_set: 10,
@@ -123,6 +124,9 @@ impl Model {
         let index = incoming.token().and_then(|token| self.by_token.get(token));
         let index = *index.ok_or(NoSession::Gone)?;
         let session = &self.sessions[index];
+        if session.node != self.node {
+            return Err(NoSession::Gone);
+        }
         // Some clients keep no `iSession`: the vendor's tutorial for curl sends token and JSESSIONID.
         if incoming.cookies("iSession").any(|token| token != session.token.as_bytes()) {
             return Err(NoSession::Mixed);
