@@ -63,6 +63,9 @@ pub(crate) fn event(event: &Event) {
             warn!(target: TARGET, %error, "closed, but the server did not confirm");
         }
         Event::Closed(outcome) => info!(target: TARGET, ?outcome, "closed"),
+        Event::CookieIgnored { name } => {
+            warn!(target: TARGET, name, "a cookie is ignored: there is no room for it");
+        }
         Event::Lost { generation, reason } => {
             let reason = match reason {
                 LossReason::Expired => "expired",

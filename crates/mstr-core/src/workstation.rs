@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use crate::error::{Error, ErrorKind};
 use crate::protocol::wire::{self, Endpoint};
-use crate::protocol::{CookieJar, Credentials};
+use crate::protocol::{Cookie, CookieJar, Credentials};
 
 /// The environment variable in which a program started from Workstation finds its document. It
 /// is a convention of this library: Workstation itself only knows scripts.
@@ -159,7 +159,7 @@ impl WorkstationData {
         }
         let mut jar = CookieJar::default();
         for cookie in &self.environment.cookies {
-            jar.insert(&cookie.name, &cookie.value);
+            jar.insert(Cookie::new(cookie.name.as_bytes(), cookie.value.as_bytes()));
         }
         if let Some(cookies) = jar.header() {
             headers.insert(COOKIE, cookies);

@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use http::header::{
-    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
-    USER_AGENT,
+    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue,
+    TRANSFER_ENCODING, USER_AGENT,
 };
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use isahc::auth::{Authentication, Credentials};
@@ -95,6 +95,10 @@ pub(crate) fn outgoing(
         if name == CONTENT_LENGTH && !empty {
             continue;
         }
+        if name == COOKIE && value.to_str().is_err() {
+            builder = builder.header(name.as_str(), cookies_in_ascii(value));
+            continue;
+        }
         builder = builder.header(name.as_str(), in_ascii(name, value)?);
     }
     for (name, value) in instead_of_theirs(&parts.method, &parts.headers, empty) {
@@ -159,6 +163,13 @@ fn in_ascii<'a>(name: &HeaderName, value: &'a HeaderValue) -> Result<&'a str, Tr
         refused(format!("isahc sends only visible ASCII, and the header `{name}` has more"))
             .with_source(error)
     })
+}
+
+/// Those of the cookies that isahc can send: without the others a session still works.
+fn cookies_in_ascii(value: &HeaderValue) -> String {
+    let pairs = value.as_bytes().split(|byte| *byte == b';').filter(|pair| pair.is_ascii());
+    let pairs: Vec<_> = pairs.map(|pair| String::from_utf8_lossy(pair.trim_ascii())).collect();
+    pairs.join("; ")
 }
 
 fn in_whole_seconds(limit: Duration) -> Duration {

@@ -7,7 +7,7 @@ use futures_util::{StreamExt, poll, stream};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use mstr::{Body, CloseOutcome, Error, ErrorKind, SessionStatus};
-use mstr_fake::Purpose;
+use mstr_fake::{Fault, Purpose};
 
 use crate::rig::{Driver, Rig, on_both, server};
 
@@ -190,4 +190,46 @@ fn renewal_that_crosses_a_call_ends_no_living_session() {
         assert!(matches!(rig.close(), CloseOutcome::LoggedOut));
         assert_eq!(rig.left(), 0);
     }
+}
+
+#[test]
+fn cookies_that_are_huge_or_many_leave_room_for_the_session_and_its_logout() {
+    on_both(|driver| {
+        let huge = format!("huge={}; Path=/", "x".repeat(300_000));
+        let mut server =
+            server().max_head_size(8_192).fault(Fault::set_cookie(Purpose::Call, huge.as_bytes()));
+        for number in 0..20 {
+            let line = format!("c{number}={}; Path=/", "y".repeat(1_000));
+            server = server.fault(Fault::set_cookie(Purpose::Login, line.as_bytes()));
+        }
+        let rig = driver.open(server);
+        for _ in 0..3 {
+            rig.get("/api/echo").unwrap();
+        }
+        assert_eq!(rig.logins(), 1);
+        assert!(matches!(rig.close(), CloseOutcome::LoggedOut));
+        assert_eq!(rig.left(), 0);
+    });
+}
+
+#[test]
+fn cookie_that_is_deleted_by_a_date_of_yesterday_is_sent_no_more() {
+    on_both(|driver| {
+        let kept = "sticky=a; Path=/";
+        let server = server()
+            .endpoint(http::Method::GET, "/api/v2/cookies", |request| {
+                request.header("cookie").unwrap_or_default().to_owned()
+            })
+            .endpoint(http::Method::GET, "/api/v2/deletes", |_| {
+                mstr_fake::Answer::new(204).with_header("date", "Fri, 27 Nov 2026 04:00:00 GMT")
+            })
+            .fault(Fault::set_cookie(Purpose::Login, kept.as_bytes()));
+        let rig = driver.open(server);
+        assert!(rig.get("/api/v2/cookies").unwrap().body.contains("sticky=a"));
+        let deletion = b"sticky=; Path=/; Expires=Thu, 26 Nov 2026 04:00:00 GMT";
+        rig.server(|server| server.add_fault(Fault::set_cookie(Purpose::Call, deletion)));
+        rig.get("/api/v2/deletes").unwrap();
+        assert!(!rig.get("/api/v2/cookies").unwrap().body.contains("sticky"));
+        rig.close();
+    });
 }

@@ -1,5 +1,7 @@
 //! The machine: its inputs and outputs.
 
+mod failing;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,17 +12,17 @@ use http::response::Parts;
 use http::{Request, Response, StatusCode};
 
 use super::messages::{Output, Wants};
-use super::repeats::{Repeats, is_passing};
+use super::repeats::{Repeats, is_passing, undecided};
 use super::route::{Route, is_redirect};
 use super::spec::{Description, ProjectChoice, Spec};
-use crate::contract::{Body, RequestContext, Sent, TransportError, TransportErrorKind};
+use crate::contract::{Body, RequestContext};
 use crate::error::{Error, ErrorKind, parse_error_body};
 use crate::generation::Generation;
-use crate::policy::{Limit, Timeouts, later};
-use crate::protocol::Grant;
+use crate::policy::{Timeouts, later};
 use crate::protocol::encoding;
 use crate::protocol::wire::{self, ERROR_BODY_LIMIT, Endpoint};
-use crate::session::{Access, Session, SessionConfig, Verdict, is_bare_refusal};
+use crate::protocol::{Grant, SetCookies};
+use crate::session::{Access, Observed, Session, SessionConfig, Verdict, is_bare_refusal};
 
 /// One application request: what it needs, its attempts, its redirects, its deadline. The
 /// [module documentation](crate::call) has an example.
@@ -221,6 +223,7 @@ impl Call {
     /// Asks the session for access, in the way of this call: one about the session in use opens
     /// none.
     pub fn ask(&self, session: &mut Session, now: Instant) -> Access {
+        session.expire_cookies(now);
         let grant = session.current_grant();
         // First the turn: a session that is extended now would cross the call that has it.
         let waits = grant.as_ref().is_some_and(|grant| grant.takes_turns() && !self.has_turn);
@@ -380,6 +383,20 @@ impl Call {
         session: &mut Session,
         now: Instant,
     ) -> Output {
+        let cookies = SetCookies::read(&head.headers);
+        self.handle_read_head(head, &cookies, error_body, session, now)
+    }
+
+    /// The same, with the cookies that the head sets: a driver reads them before it takes the
+    /// session's lock.
+    pub(crate) fn handle_read_head(
+        &mut self,
+        head: &Parts,
+        cookies: &SetCookies<'_>,
+        error_body: Option<&[u8]>,
+        session: &mut Session,
+        now: Instant,
+    ) -> Output {
         let status = head.status;
         let read = matches!(self.stage, Stage::Body | Stage::Verdict);
         if self.stage != Stage::Answer && (!read || error_body.is_none()) {
@@ -391,7 +408,10 @@ impl Call {
         let grant = self.grant.take();
         self.generation = grant.as_ref().map(Grant::generation);
         let verdict = match &grant {
-            Some(grant) => session.observe(grant, head, error_body, self.sent_at, now),
+            Some(grant) => {
+                let observed = Observed { status, error_body, cookies, path: &self.spec.path };
+                session.observe_answer(grant, &observed, self.sent_at, now)
+            }
             None => Verdict::Sound,
         };
         if verdict == Verdict::Suspected
@@ -499,66 +519,6 @@ impl Call {
         (self.spec.accepts)(status) || (status == StatusCode::NOT_MODIFIED && asked_for_changes)
     }
 
-    /// The attempt failed below HTTP, before its head or in an error's body.
-    pub fn handle_failure(&mut self, error: &TransportError, now: Instant) -> Output {
-        if !matches!(self.stage, Stage::Answer | Stage::Body) {
-            return self.unexpected();
-        }
-        let reading = self.stage == Stage::Body;
-        let error = &if reading { error.clone().of_an_answer() } else { error.clone() };
-        // What has been answered has been sent, whatever became of the answer's body.
-        let unsent = self.stage == Stage::Answer && error.sent() == Sent::No;
-        self.executed |= !unsent;
-        let unprocessed = unsent && error.is_unprocessed();
-        let passing = matches!(
-            error.kind(),
-            TransportErrorKind::Connect
-                | TransportErrorKind::Interrupted
-                | TransportErrorKind::Timeout
-        ) || unprocessed;
-        let at_once = if unprocessed { self.repeats.unprocessed(now) } else { None };
-        let again = match at_once {
-            None if passing && (self.idempotent || unsent) => {
-                self.repeats.after_failure(None, self.deadline, now)
-            }
-            at_once => at_once,
-        };
-        match again {
-            Some(at) => self.again(at),
-            None => {
-                let failed = Error::from_transport(error.clone());
-                let limit = self.limit(error, now);
-                let message = limit.map(|limit| self.spec.timeouts.passed(limit, &error.awaited()));
-                self.fail(message.into_iter().fold(failed, Error::with_message))
-            }
-        }
-    }
-
-    /// The [`deadline`](Self::deadline) has passed.
-    pub fn handle_late(&mut self) -> Output {
-        self.executed |= matches!(self.stage, Stage::Answer | Stage::Body);
-        let message = self.spec.timeouts.passed(Limit::Total, "the call");
-        self.fail(Error::new(ErrorKind::Timeout, message))
-    }
-
-    /// Which limit an attempt has reached that the transport has given up.
-    fn limit(&self, error: &TransportError, now: Instant) -> Option<Limit> {
-        let timeouts = &self.spec.timeouts;
-        let took = now.saturating_duration_since(self.sent_at);
-        let late = self.deadline.is_some_and(|deadline| now >= deadline);
-        match error.kind() {
-            TransportErrorKind::Timeout if late => Some(Limit::Total),
-            TransportErrorKind::Timeout if self.stage == Stage::Body => Some(Limit::IdleBody),
-            TransportErrorKind::Timeout if took >= timeouts.for_attempt() => Some(Limit::Attempt),
-            TransportErrorKind::Timeout
-                if error.sent() == Sent::No && took >= timeouts.for_connecting() =>
-            {
-                Some(Limit::Connect)
-            }
-            _ => None,
-        }
-    }
-
     fn again(&mut self, at: Instant) -> Output {
         // Others need not wait while this one does.
         self.has_turn = false;
@@ -596,13 +556,6 @@ impl Call {
         self.stage = Stage::Over;
         Error::new(ErrorKind::Usage, message)
     }
-}
-
-/// What cannot be told is no word about the session.
-fn undecided() -> Error {
-    let message = "the server refuses the session's cookie, which another answer may have replaced: \
-                   whether the session has ended cannot be told";
-    Error::new(ErrorKind::Server, message)
 }
 
 impl fmt::Debug for Call {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
-use crate::error::parse_error_body;
+use crate::error::{Error, ErrorKind, parse_error_body};
 use crate::policy::{Backoff, RetryPolicy, is_passing_status, later};
 
 /// How often a request is sent again because the cookies it carried had been replaced while it
@@ -130,4 +130,11 @@ pub(super) fn is_passing(status: StatusCode, error_body: Option<&[u8]>) -> bool 
         || (status == StatusCode::INTERNAL_SERVER_ERROR
             && parse_error_body(error_body.unwrap_or_default())
                 .is_none_or(|error| error.code.is_passing()))
+}
+
+/// What cannot be told is no word about the session.
+pub(super) fn undecided() -> Error {
+    let message = "the server refuses the session's cookie, which another answer may have replaced: \
+                   whether the session has ended cannot be told";
+    Error::new(ErrorKind::Server, message)
 }

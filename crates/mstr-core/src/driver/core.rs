@@ -25,7 +25,7 @@ use crate::error::{Error, ErrorKind};
 use crate::generation::Generation;
 use crate::policy::{RetryPolicy, Timeouts, later, seed_of};
 use crate::protocol::wire::{Endpoint, project_header};
-use crate::protocol::{Credentials, FrontHeaders, Grant, Project, User};
+use crate::protocol::{Credentials, FrontHeaders, Grant, Project, SetCookies, User};
 use crate::session::{Access, Command, Event, Exchange, ExchangeId, Output, Session};
 use crate::sync::{Mutex, MutexGuard, lock};
 use crate::trace;
@@ -362,7 +362,8 @@ impl<D: Driver> Core<D> {
         head: &Parts,
         error_body: Option<&[u8]>,
     ) -> call::Output {
-        self.session(|session, now| call.handle_head(head, error_body, session, now))
+        let cookies = SetCookies::read(&head.headers);
+        self.session(|session, now| call.handle_read_head(head, &cookies, error_body, session, now))
     }
 
     /// The flight that asks whether the session lives.

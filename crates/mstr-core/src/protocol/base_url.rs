@@ -134,6 +134,16 @@ impl BaseUrl {
         &self.prefix[..self.origin]
     }
 
+    /// The path, without a trailing slash.
+    pub(crate) fn folder(&self) -> &str {
+        &self.prefix[self.origin..]
+    }
+
+    /// The host, with the brackets of an IPv6 address.
+    pub(crate) fn host(&self) -> &str {
+        self.authority.host()
+    }
+
     /// Whether the address is `https`.
     #[must_use]
     pub fn is_https(&self) -> bool {

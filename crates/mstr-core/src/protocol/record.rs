@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::base_url::BaseUrl;
-use super::cookies::CookieJar;
+use super::cookies::{Cookie, CookieJar};
 use super::project::Project;
 use super::secret::AuthToken;
 use super::wire;
@@ -16,11 +16,15 @@ use crate::error::{Error, ErrorKind};
 use crate::generation::Generation;
 
 /// The form that [`SessionRecord::expose_bytes`] writes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The form whose cookies have a name and a value only.
+const WITHOUT_PATHS: u32 = 1;
 /// There is always a next one.
 const LAST_GENERATION: u64 = u64::MAX / 2;
 /// Room for names, numbers and a project without its texts.
 const OVERHEAD: usize = 512;
+/// And for the names of a cookie's parts.
+const COOKIE_OVERHEAD: usize = 16;
 /// A control character takes six bytes in JSON.
 const WORST_ESCAPE: usize = 6;
 
@@ -54,11 +58,34 @@ struct Written<'a> {
     base: &'a str,
     generation: u64,
     token: &'a str,
-    cookies: Vec<(&'a str, &'a str)>,
+    cookies: Vec<WrittenCookie>,
     idle_seconds: u64,
     borrowed: bool,
     exchanges: bool,
     project: Option<&'a Project>,
+}
+
+/// A cookie's bytes as letters: each byte is the letter of that number.
+#[derive(Serialize)]
+struct WrittenCookie {
+    name: String,
+    value: Zeroizing<String>,
+    path: String,
+    has_own_path: bool,
+    domain: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ReadCookie {
+    Pair(String, Zeroizing<String>),
+    Whole {
+        name: String,
+        value: Zeroizing<String>,
+        path: String,
+        has_own_path: bool,
+        domain: Option<String>,
+    },
 }
 
 #[derive(Deserialize)]
@@ -67,7 +94,7 @@ struct Read {
     base: String,
     generation: u64,
     token: Zeroizing<String>,
-    cookies: Vec<(String, Zeroizing<String>)>,
+    cookies: Vec<ReadCookie>,
     idle_seconds: u64,
     borrowed: bool,
     exchanges: bool,
@@ -88,8 +115,11 @@ impl SessionRecord {
         let read: Read = serde_json::from_slice(bytes).map_err(|error| {
             refuse(format!("wrong in line {}, column {}", error.line(), error.column()))
         })?;
-        if read.version != VERSION {
-            let known = format!("its version is {}, and {VERSION} is known here", read.version);
+        if !(WITHOUT_PATHS..=VERSION).contains(&read.version) {
+            let known = format!(
+                "its version is {}, and {WITHOUT_PATHS} to {VERSION} are known here",
+                read.version
+            );
             return Err(refuse(known));
         }
         let token = AuthToken::new(read.token.as_str());
@@ -103,12 +133,11 @@ impl SessionRecord {
         let base = BaseUrl::parse(&read.base)
             .map_err(|error| refuse("its server has no address".into()).with_source(error))?;
         let mut jar = CookieJar::default();
-        for (name, value) in &read.cookies {
-            jar.insert(name, value);
-        }
-        if jar.iter().count() != read.cookies.len()
-            || jar.header().is_some() == read.cookies.is_empty()
-        {
+        let pairs = read.version == WITHOUT_PATHS;
+        let kept = read.cookies.iter().all(|cookie| {
+            cookie.is_pair() == pairs && cookie.cookie().is_some_and(|cookie| jar.insert(cookie))
+        });
+        if !kept || jar.header().is_some() == read.cookies.is_empty() {
             return Err(refuse("its cookies cannot be sent".into()));
         }
         Ok(Self {
@@ -123,11 +152,15 @@ impl SessionRecord {
         })
     }
 
-    /// The session in clear, for a place that keeps secrets. The bytes are wiped on drop.
+    /// The session in clear, for a place that keeps secrets. The bytes are wiped on drop. How long a
+    /// cookie lives is not written: elsewhere it lives as long as the session.
     #[must_use]
     pub fn expose_bytes(&self) -> ExposedRecord {
-        let cookies: Vec<(&str, &str)> = self.jar.iter().collect();
-        let text = |(name, value): &(&str, &str)| name.len() + value.len() + 8;
+        let cookies: Vec<WrittenCookie> = self.jar.iter().map(WrittenCookie::of).collect();
+        let text = |cookie: &WrittenCookie| {
+            let domain = cookie.domain.as_ref().map_or(0, String::len);
+            cookie.name.len() + cookie.value.len() + cookie.path.len() + domain + COOKIE_OVERHEAD
+        };
         let project = self.project.as_ref();
         let described = project.map_or(0, |project| {
             project.name.len() + project.alias.len() + project.description.len()
@@ -185,6 +218,54 @@ impl SessionRecord {
     }
 }
 
+impl WrittenCookie {
+    fn of(cookie: &Cookie) -> Self {
+        Self {
+            name: letters(&cookie.name),
+            value: Zeroizing::new(letters(&cookie.value)),
+            path: letters(&cookie.path),
+            has_own_path: cookie.has_own_path,
+            domain: cookie.domain.as_deref().map(letters),
+        }
+    }
+}
+
+impl ReadCookie {
+    const fn is_pair(&self) -> bool {
+        matches!(self, Self::Pair(..))
+    }
+
+    /// `None` if it has letters that are no bytes, or no name.
+    fn cookie(&self) -> Option<Cookie> {
+        let (Self::Pair(name, value) | Self::Whole { name, value, .. }) = self;
+        let mut cookie = Cookie::new(&bytes(name)?, &Zeroizing::new(bytes(value)?));
+        if let Self::Whole { path, has_own_path, domain, .. } = self {
+            cookie.path = bytes(path)?;
+            cookie.has_own_path = *has_own_path;
+            cookie.domain = match domain {
+                Some(domain) => Some(bytes(domain)?),
+                None => None,
+            };
+        }
+        (!cookie.name.is_empty()).then_some(cookie)
+    }
+}
+
+/// In a buffer that does not grow: growing leaves copies behind.
+fn letters(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    text.extend(bytes.iter().map(|byte| char::from(*byte)));
+    text
+}
+
+fn bytes(letters: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(letters.len());
+    for letter in letters.chars() {
+        bytes.push(u8::try_from(letter).ok()?);
+    }
+    Some(bytes)
+}
+
 impl fmt::Debug for SessionRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionRecord")
@@ -217,8 +298,19 @@ mod tests {
 
     fn record() -> SessionRecord {
         let mut jar = CookieJar::default();
-        jar.insert("JSESSIONID", "one\"quoted\"");
-        jar.insert("AWSALB", "a==");
+        for (name, value, path) in [
+            ("JSESSIONID", &b"one\"quoted\""[..], "/L"),
+            ("AWSALB", b"a==", "/"),
+            ("name", b"\xe9", ""),
+        ] {
+            let cookie = Cookie {
+                path: path.into(),
+                has_own_path: path.len() > 1,
+                domain: (path == "/").then(|| b"example.com".to_vec()),
+                ..Cookie::new(name.as_bytes(), value)
+            };
+            assert!(jar.insert(cookie));
+        }
         SessionRecord {
             base: BaseUrl::parse("https://env.example.com/L").expect("a URL"),
             generation: Generation::from_number(7),
@@ -245,6 +337,17 @@ mod tests {
     }
 
     #[test]
+    fn record_of_the_form_without_paths_is_read() {
+        let old = r#"{"version":1,"base":"https://env.example.com/L","generation":7,
+            "token":"hunter2","cookies":[["JSESSIONID","one"],["AWSALB","a"]],"idle_seconds":600,
+            "borrowed":false,"exchanges":false,"project":null}"#;
+        let read = SessionRecord::from_bytes(old.as_bytes()).expect("the old form");
+        assert_eq!(read.jar.header().expect("cookies"), "JSESSIONID=one; AWSALB=a");
+        let mixed = old.replace("\"version\":1", "\"version\":2");
+        assert!(SessionRecord::from_bytes(mixed.as_bytes()).is_err());
+    }
+
+    #[test]
     fn record_s_buffer_never_grows() {
         let mut long = record();
         long.token = AuthToken::new("\u{1}".repeat(1_000));
@@ -258,7 +361,7 @@ mod tests {
         let text = std::str::from_utf8(good.as_ref()).expect("JSON");
         for (bad, said) in [
             ("{\"token\":\"hunter2\"}".to_owned(), "line 1"),
-            (text.replace("\"version\":1", "\"version\":9"), "version is 9"),
+            (text.replace("\"version\":2", "\"version\":9"), "version is 9"),
             (text.replace("hunter2", ""), "token is none"),
             (text.replace("hunter2", "hunter2\\n"), "token is none"),
             (text.replace("a==", "hunter2\\n"), "cookies cannot be sent"),

@@ -49,12 +49,15 @@ impl Session {
         let same = self.state.held_mut().filter(|held| held.token.is_same_as(&record.token));
         if let Some(held) = same {
             held.jar = record.jar;
+            held.jar.expire(now);
             held.cookie += 1;
             held.refresh();
             held.set_idle_timeout(record.idle_timeout, now);
             return Ok(());
         }
-        let Some(mut held) = Held::new(record.token, record.jar, now) else {
+        let mut jar = record.jar;
+        jar.expire(now);
+        let Some(mut held) = Held::new(record.token, jar, now) else {
             let message = "the session's token has characters no header can carry";
             return Err(Error::new(ErrorKind::Usage, message));
         };

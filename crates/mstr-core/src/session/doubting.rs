@@ -41,6 +41,7 @@ impl Session {
     /// such questions, with no success in between, a session of one's own is replaced by a login, at
     /// most once in 30 seconds; if that is refused, it is kept. One that is borrowed is never given up for a suspicion.
     pub fn question(&mut self, generation: Generation, sent_at: Instant, now: Instant) -> bool {
+        self.expire_cookies(now);
         let State::Open { held, renewing, .. } = &self.state else { return false };
         if held.generation != generation || held.is_vouched_for(sent_at) {
             return false;

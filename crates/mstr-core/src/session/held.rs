@@ -21,6 +21,8 @@ pub(super) struct Held {
     pub(super) cookie: u64,
     pub(super) token: AuthToken,
     pub(super) jar: CookieJar,
+    /// That a cookie was ignored has been told.
+    pub(super) told_ignored: bool,
     pub(super) wire: Arc<WireCredentials>,
     pub(super) exchanging: Exchanging,
     /// Borrowed with an identity token: not ours to log out, and not replaceable.
@@ -50,6 +52,7 @@ impl Held {
             cookie: 0,
             token,
             jar,
+            told_ignored: false,
             wire: Arc::new(wire),
             exchanging: Exchanging::default(),
             borrowed: false,
@@ -105,6 +108,13 @@ impl Held {
         self.idle_timeout = timeout;
         self.idle_deadline = at;
         self.touch(at);
+    }
+
+    /// Drops the cookies whose time is over.
+    pub(super) fn expire_cookies(&mut self, now: Instant) {
+        if self.jar.expire(now) {
+            self.refresh();
+        }
     }
 
     /// Rebuilds the headers after the cookies have changed.

@@ -87,7 +87,7 @@ impl Session {
             return self.on_renewal_refused(now);
         }
         let own = is_servers_answer(response.status(), response.body());
-        self.merge_cookies(response.headers(), own);
+        self.merge_cookies(response.headers(), Purpose::Renew, own, now);
         let State::Open { held, renewing: Some(beside), .. } = &mut self.state else { return };
         let renewal = beside.what == Beside::Renewal;
         // Who is forbidden to ask is known to the server.

@@ -192,6 +192,7 @@ impl Session {
 
     /// Carries out a command.
     pub fn handle(&mut self, command: Command, now: Instant) {
+        self.expire_cookies(now);
         match command {
             Command::Logout { even_if_borrowed } => self.on_logout(even_if_borrowed, now),
             Command::Renew => self.on_renew(now),
@@ -320,6 +321,7 @@ impl Session {
 
     /// Reports that time has passed. Always legal, also early.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.expire_cookies(now);
         match &self.state {
             State::AwaitingCredentials(awaited) if now >= awaited.deadline => {
                 self.fail(timed_out("asking for credentials"), 0);

@@ -122,6 +122,18 @@ impl Purpose {
         }
     }
 
+    /// Where such an exchange goes, below the base URL.
+    pub(super) const fn path(self) -> &'static str {
+        match self {
+            Self::Delegate => "/api/auth/delegate",
+            Self::Inspect | Self::Renew => "/api/sessions",
+            Self::ListProjects => "/api/projects",
+            Self::Login => "/api/auth/login",
+            Self::Logout => "/api/auth/logout",
+            Self::Status => "/api/status",
+        }
+    }
+
     /// Whether a success opens a session on the server.
     #[must_use]
     pub const fn opens_session(self) -> bool {
@@ -137,6 +149,13 @@ pub enum Event {
     ApplicationIdDropped,
     /// The connection has been closed.
     Closed(CloseOutcome),
+    /// The server, or what stands in front of it, has set a cookie for which there is no room: one
+    /// may have 4 KiB, all together may have 7 KiB and be 64. It is not sent. The first one of each
+    /// session is told.
+    CookieIgnored {
+        /// Its name, of which the beginning is shown.
+        name: String,
+    },
     /// A session has ended and will be replaced if it can be.
     Lost {
         /// Which.

@@ -75,4 +75,4 @@ pub use messages::{
     Access, CloseOutcome, Command, Event, Exchange, ExchangeId, LossReason, Output, Purpose,
 };
 pub use observe::Verdict;
-pub(crate) use observe::{is_bare_refusal, is_session_gone};
+pub(crate) use observe::{Observed, is_bare_refusal, is_session_gone};

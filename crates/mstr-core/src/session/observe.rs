@@ -2,15 +2,29 @@
 
 use std::time::Instant;
 
-use http::header::SET_COOKIE;
 use http::response::Parts;
 use http::{HeaderMap, StatusCode};
 
+use super::held::Held;
 use super::machine::Session;
-use super::messages::LossReason;
+use super::messages::{Event, LossReason, Purpose};
 use super::state::State;
 use crate::error::parse_error_body;
-use crate::protocol::{Grant, Stored};
+use crate::protocol::{Grant, Place, SetCookies, Stored};
+use crate::shown::Plain;
+
+/// How much of the name of an ignored cookie is shown.
+const LONGEST_NAME: usize = 64;
+
+/// What a response says, read before the session's lock is taken.
+pub(crate) struct Observed<'a> {
+    pub(crate) status: StatusCode,
+    /// The beginning of the body, if the status is an error.
+    pub(crate) error_body: Option<&'a [u8]>,
+    pub(crate) cookies: &'a SetCookies<'a>,
+    /// Of the request, below the base URL, or its complete address.
+    pub(crate) path: &'a str,
+}
 
 /// What a response says about the grant its request carried.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -45,14 +59,29 @@ impl Session {
         sent_at: Instant,
         now: Instant,
     ) -> Verdict {
+        let cookies = SetCookies::read(&head.headers);
+        let observed = Observed { status: head.status, error_body, cookies: &cookies, path: "/" };
+        self.observe_answer(grant, &observed, sent_at, now)
+    }
+
+    /// The same, of an answer whose cookies have been read already.
+    pub(crate) fn observe_answer(
+        &mut self,
+        grant: &Grant,
+        observed: &Observed<'_>,
+        sent_at: Instant,
+        now: Instant,
+    ) -> Verdict {
+        let &Observed { status, error_body, cookies, path } = observed;
         let error_body = error_body.unwrap_or_default();
-        let gone = is_session_gone(head.status, error_body);
-        let own = gone || is_servers_answer(head.status, error_body);
-        let suspected = head.status == StatusCode::UNAUTHORIZED && !own;
+        let gone = is_session_gone(status, error_body);
+        let own = gone || is_servers_answer(status, error_body);
+        let suspected = status == StatusCode::UNAUTHORIZED && !own;
+        let place = Place::new(&self.config.endpoint.base, path);
         if let State::Leaving { held, .. } = &mut self.state
             && held.generation == grant.generation
             && !gone
-            && held.jar.store_from(&head.headers, own) != Stored::Nothing
+            && held.jar.store(cookies, &place, own, now) != Stored::Nothing
         {
             // The logout may have to be repeated, with what is valid by then.
             held.refresh();
@@ -79,26 +108,35 @@ impl Session {
             };
         }
         if own {
-            if head.status != StatusCode::UNAUTHORIZED && !head.status.is_server_error() {
+            if status != StatusCode::UNAUTHORIZED && !status.is_server_error() {
                 held.confirm();
                 held.touch(sent_at);
                 self.cooling.fruitless = 0;
             }
-            if head.status.is_success() {
+            if status.is_success() {
                 self.doubt.relieve(sent_at);
             }
         }
-        self.merge_cookies(&head.headers, own);
+        self.store_cookies(cookies, path, own, now);
         Verdict::Sound
     }
 
-    /// Keeps the cookies of an answer, which is the server's [own](is_servers_answer), or not.
-    pub(super) fn merge_cookies(&mut self, headers: &HeaderMap, own: bool) {
+    /// Keeps the cookies of an answer to an exchange for `purpose`, which is the server's
+    /// [own](is_servers_answer), or not.
+    pub(super) fn merge_cookies(
+        &mut self,
+        headers: &HeaderMap,
+        purpose: Purpose,
+        own: bool,
+        now: Instant,
+    ) {
+        self.store_cookies(&SetCookies::read(headers), purpose.path(), own, now);
+    }
+
+    fn store_cookies(&mut self, set: &SetCookies<'_>, path: &str, own: bool, now: Instant) {
         let Some(held) = self.state.held_mut() else { return };
-        let stored = match headers.contains_key(SET_COOKIE) {
-            true => held.jar.store_from(headers, own),
-            false => Stored::Nothing,
-        };
+        let place = Place::new(&self.config.endpoint.base, path);
+        let stored = held.jar.store(set, &place, own, now);
         if own {
             let replaced = stored == Stored::SessionCookie;
             held.exchanging.note(replaced);
@@ -108,7 +146,41 @@ impl Session {
             held.refresh();
             self.store_record();
         }
+        if let Some(held) = self.state.held_mut()
+            && let Some(ignored) = ignored(held)
+        {
+            self.event(ignored);
+        }
     }
+
+    /// Drops the cookies whose time is over.
+    pub(crate) fn expire_cookies(&mut self, now: Instant) {
+        if let Some(held) = self.state.any_held_mut() {
+            held.expire_cookies(now);
+        }
+    }
+
+    /// Where an exchange for this purpose goes.
+    pub(super) fn place(&self, purpose: Purpose) -> Place<'_> {
+        Place::new(&self.config.endpoint.base, purpose.path())
+    }
+
+    /// Tells that a cookie of a new session has been ignored.
+    pub(super) fn note_ignored(&mut self, held: &mut Held) {
+        if let Some(ignored) = ignored(held) {
+            self.event(ignored);
+        }
+    }
+}
+
+/// What is told of an ignored cookie: the first one of each session.
+fn ignored(held: &mut Held) -> Option<Event> {
+    let name = held.jar.take_ignored()?;
+    if std::mem::replace(&mut held.told_ignored, true) {
+        return None;
+    }
+    let shown = name.get(..LONGEST_NAME).unwrap_or(&name);
+    Some(Event::CookieIgnored { name: Plain(&String::from_utf8_lossy(shown)).to_string() })
 }
 
 /// A session that is gone says so by the server's code, whatever the status of the refusal.

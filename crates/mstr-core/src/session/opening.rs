@@ -14,7 +14,7 @@ use super::submissions::Objection;
 use crate::contract::{Sent, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind, parse_error_body};
 use crate::policy::{is_passing_status, later};
-use crate::protocol::{CookieJar, Credentials, Fingerprint, wire};
+use crate::protocol::{Credentials, Fingerprint, Place, first_cookies, wire};
 
 impl Session {
     /// Begins a flight: the first attempt to open a session.
@@ -110,7 +110,7 @@ impl Session {
             }
         };
         if response.status().is_success() {
-            if let Some(opened) = read_opened(&response, now) {
+            if let Some(opened) = read_opened(&response, &self.place(Purpose::Login), now) {
                 if let Some(submitted) = submitted {
                     self.submissions.answered(&submitted);
                 }
@@ -224,6 +224,7 @@ impl Session {
         let known = self.known.info.as_ref().and_then(|info| info.timeout);
         held.set_idle_timeout(known.unwrap_or(self.config.assumed_idle_timeout), now);
         self.event(Event::Opened { generation: self.generation });
+        self.note_ignored(&mut held);
         if self.known.verified {
             self.open(held);
         } else {
@@ -247,7 +248,10 @@ impl Session {
         now: Instant,
     ) {
         let opened = result.ok().filter(|response| response.status().is_success());
-        match opened.as_ref().and_then(|response| read_opened(response, now)) {
+        match opened
+            .as_ref()
+            .and_then(|response| read_opened(response, &self.place(Purpose::Login), now))
+        {
             None => self.finish_close(CloseOutcome::NotOpen),
             Some(_) if borrowed => self.finish_close(CloseOutcome::Kept),
             Some(held) => self.log_out(held, After::Close, now),
@@ -264,7 +268,8 @@ impl Session {
         now: Instant,
     ) {
         // That it is not the server's was counted when it was given up.
-        let opened = response.status().is_success() && read_opened(&response, now).is_some();
+        let opened = response.status().is_success()
+            && read_opened(&response, &self.place(Purpose::Login), now).is_some();
         if !opened && !wire::is_servers_word(&response) {
             return;
         }
@@ -334,9 +339,7 @@ fn has_left(error: &TransportError) -> bool {
 }
 
 /// The session that an answer to a login opens.
-fn read_opened(response: &Response<Bytes>, now: Instant) -> Option<Box<Held>> {
+fn read_opened(response: &Response<Bytes>, place: &Place<'_>, now: Instant) -> Option<Box<Held>> {
     let token = wire::auth_token(response)?;
-    let mut jar = CookieJar::default();
-    jar.store(response.headers());
-    Held::new(token, jar, now)
+    Held::new(token, first_cookies(response.headers(), place, now), now)
 }

@@ -69,7 +69,7 @@ impl Session {
                     return self.finish_settling(now);
                 }
                 let own = is_servers_answer(response.status(), response.body());
-                self.merge_cookies(response.headers(), own);
+                self.merge_cookies(response.headers(), purpose, own, now);
                 let status = response.status();
                 // The session is usable without its server's version, and by who may not ask about it.
                 let needed = match purpose {

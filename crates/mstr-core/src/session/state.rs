@@ -260,6 +260,16 @@ impl State {
         }
     }
 
+    /// The same, or the one that is being logged out.
+    pub(super) const fn any_held_mut(&mut self) -> Option<&mut Held> {
+        match self {
+            Self::Leaving { held, .. } | Self::Open { held, .. } | Self::Settling { held, .. } => {
+                Some(held)
+            }
+            _ => None,
+        }
+    }
+
     /// Takes the session that there is; without one the state stays.
     pub(super) fn take_held(&mut self) -> Option<Box<Held>> {
         match std::mem::replace(self, Self::idle()) {

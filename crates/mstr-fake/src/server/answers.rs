@@ -116,3 +116,9 @@ pub(super) fn no_login_mode(model: &mut Model) -> Response<ReplyBody> {
 pub(super) fn not_found(model: &mut Model) -> Response<ReplyBody> {
     refuse(model, 404, "ERR004", "HTTP 404 Not Found", None)
 }
+
+/// What Tomcat says of a request whose head is too long, before it has looked at it.
+pub(super) fn head_too_long() -> Response<ReplyBody> {
+    let page = "<!doctype html><html><body><h1>HTTP Status 400 – Bad Request</h1></body></html>";
+    with_body(StatusCode::BAD_REQUEST, "text/html;charset=utf-8", page)
+}

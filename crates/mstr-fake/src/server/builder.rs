@@ -117,6 +117,20 @@ impl ServerBuilder {
         self
     }
 
+    /// Refuses requests whose head has more bytes than this, whatever they ask for, as Tomcat does
+    /// with 8192. Default: no limit.
+    pub fn max_head_size(mut self, bytes: usize) -> Self {
+        self.model.longest_head = bytes;
+        self
+    }
+
+    /// Puts a load balancer that does not stick in front of so many servers: it chooses one for each
+    /// request, and a server knows only the sessions that it has opened itself. Default 1.
+    pub fn nodes_without_stickiness(mut self, nodes: u64) -> Self {
+        self.model.nodes = nodes;
+        self
+    }
+
     /// Refuses logins as this type of application, with this message.
     pub fn reject_application_type(mut self, number: i64, message: &str) -> Self {
         self.model.rejected_type = Some((number, message.to_owned()));

@@ -107,6 +107,7 @@ pub enum SocketFault {
 #[derive(Clone, Debug)]
 pub(super) enum Effect {
     Answer { status: StatusCode, content_type: String, body: Bytes },
+    Cookie(HeaderValue),
     Expire,
     Gzip,
     NoCookies,
@@ -167,6 +168,23 @@ impl Fault {
     #[must_use]
     pub fn page(purpose: Purpose, status: u16, html: &str) -> Self {
         Self::always(What::Purpose(purpose), answer(status, "text/html;charset=utf-8", html))
+    }
+
+    /// Adds a `Set-Cookie` with these bytes to every answer to a request for `purpose`, as the server
+    /// and what stands in front of it do: several of one name for several paths, long ones, some that
+    /// are not ASCII, deletions. Its place in the order of faults is that of `drop-cookies`, which it
+    /// outlives.
+    ///
+    /// # Panics
+    ///
+    /// If no header can carry the bytes.
+    #[must_use]
+    #[track_caller]
+    pub fn set_cookie(purpose: Purpose, line: &[u8]) -> Self {
+        match HeaderValue::from_bytes(line) {
+            Ok(line) => Self::always(What::Purpose(purpose), Effect::Cookie(line)),
+            Err(_) => panic!("no header can carry this cookie"),
+        }
     }
 
     /// Limits a fault to the first request that matches.
@@ -242,6 +260,7 @@ impl Effect {
     pub(super) const fn name(&self) -> &'static str {
         match self {
             Self::Answer { .. } => "answer",
+            Self::Cookie(_) => "set-cookie",
             Self::Expire => "expire",
             Self::Gzip => "gzip",
             Self::NoCookies => "drop-cookies",
@@ -273,7 +292,7 @@ impl Effect {
             Self::Expire | Self::Gzip | Self::Slow(_) => Step::Beside,
             Self::Refuse | Self::ResetBefore | Self::Stall => Step::Instead,
             Self::Answer { .. } | Self::Status { .. } => Step::Answer,
-            Self::NoCookies => Step::Cookies,
+            Self::Cookie(_) | Self::NoCookies => Step::Cookies,
             Self::ResetAfter | Self::ResetMidBody | Self::StallAfter | Self::StallMidBody => {
                 Step::Afterwards
             }

@@ -49,13 +49,21 @@ impl Incoming {
         self.header("x-mstr-projectid")
     }
 
-    pub(super) fn cookie(&self, name: &str) -> Option<&str> {
-        self.headers
-            .get_all(COOKIE)
-            .iter()
-            .filter_map(|line| line.to_str().ok())
-            .flat_map(|line| line.split(';'))
-            .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
+    /// The values of all cookies of this name, in the order they came.
+    pub(super) fn cookies<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        let lines = self.headers.get_all(COOKIE).iter();
+        let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+        pairs.filter_map(move |pair| {
+            pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=")
+        })
+    }
+
+    /// How many bytes its head has, by HTTP/1.1.
+    pub(super) fn head_size(&self) -> usize {
+        let line = self.method.as_str().len() + self.full_path.len() + self.query.len() + 13;
+        let headers =
+            self.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+        line + headers.sum::<usize>() + 2
     }
 
     pub(super) fn parameter(&self, name: &str) -> Option<String> {

@@ -75,6 +75,7 @@ impl Server {
     /// [`Endpoint`] does.
     pub fn handle(&mut self, request: Request<Bytes>, now: Instant) -> Reply {
         self.model.pass_time(now);
+        self.model.balance();
         let incoming = Incoming::new(request, &self.model);
         if let Some(path) = &incoming.path {
             self.model.endpoints.arrive(&incoming.method, path);
@@ -95,7 +96,9 @@ impl Server {
             let response = answers::empty(http::StatusCode::SERVICE_UNAVAILABLE);
             return Reply { after, response, fault: Some(fault), ordinal };
         }
-        let answer = effects.iter().find_map(Effect::answer);
+        let too_long =
+            (incoming.head_size() > self.model.longest_head).then(answers::head_too_long);
+        let answer = too_long.or_else(|| effects.iter().find_map(Effect::answer));
         let own = answer.is_none();
         let mut response = match answer {
             Some(response) => response,

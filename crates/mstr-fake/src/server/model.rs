@@ -24,6 +24,10 @@ pub(crate) struct Model {
     pub(super) projects: Vec<serde_json::Value>,
     pub(super) project_access: BTreeMap<String, BTreeSet<String>>,
     pub(super) rotate: bool,
+    pub(super) longest_head: usize,
+    /// How many servers a balancer chooses from, and which it has chosen.
+    pub(super) nodes: u64,
+    pub(super) node: u64,
     pub(super) rejected_type: Option<(i64, String)>,
     pub(super) base_path: String,
     pub(super) seed: u64,
@@ -61,6 +65,8 @@ pub(super) struct Session {
     /// Sessions that share one session of the Intelligence Server end together.
     pub(super) group: usize,
     pub(super) alive: bool,
+    /// Of the server that knows it.
+    pub(super) node: u64,
     pub(super) last_used: Instant,
     pub(super) projects: BTreeSet<String>,
     pub(super) working_set: i64,
@@ -98,6 +104,9 @@ impl Model {
             projects: serde_json::from_str(PROJECTS).unwrap_or_default(),
             project_access: BTreeMap::new(),
             rotate: false,
+            longest_head: usize::MAX,
+            nodes: 1,
+            node: 0,
             rejected_type: None,
             base_path: "/MicroStrategyLibrary".to_owned(),
             seed: 0,
@@ -119,6 +128,13 @@ impl Model {
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         mixed ^ (mixed >> 31)
+    }
+
+    /// A balancer that does not stick chooses a server for a request.
+    pub(super) fn balance(&mut self) {
+        if self.nodes > 1 {
+            self.node = self.draw() % self.nodes;
+        }
     }
 
     /// A token of the shape real ones have: 26 characters from 0-9 and a-v.

@@ -109,6 +109,7 @@ impl Model {
             cookie,
             group,
             alive: true,
+            node: self.node,
             last_used: now,
             projects: std::collections::BTreeSet::new(),
             working_set: 10,
@@ -123,13 +124,21 @@ impl Model {
         let index = incoming.token().and_then(|token| self.by_token.get(token));
         let index = *index.ok_or(NoSession::Gone)?;
         let session = &self.sessions[index];
+        if session.node != self.node {
+            return Err(NoSession::Gone);
+        }
         // Some clients keep no `iSession`: the vendor's tutorial for curl sends token and JSESSIONID.
-        if incoming.cookie("iSession").is_some_and(|token| token != session.token) {
+        if incoming.cookies("iSession").any(|token| token != session.token.as_bytes()) {
             return Err(NoSession::Mixed);
         }
-        let cookie = incoming.cookie("JSESSIONID").ok_or(NoSession::NoCookies)?;
-        if cookie != session.cookie {
-            let strange = self.sessions.iter().any(|other| other.cookie == cookie);
+        // As Tomcat does: of several, which may be those of other applications, a valid one counts.
+        let mut cookies = incoming.cookies("JSESSIONID").peekable();
+        if cookies.peek().is_none() {
+            return Err(NoSession::NoCookies);
+        }
+        if !incoming.cookies("JSESSIONID").any(|cookie| cookie == session.cookie.as_bytes()) {
+            let strange = cookies
+                .any(|cookie| self.sessions.iter().any(|other| other.cookie.as_bytes() == cookie));
             // Or it is the right session's, but has been replaced since.
             return Err(if strange { NoSession::Mixed } else { NoSession::Gone });
         }
@@ -179,8 +188,17 @@ impl Model {
     ) {
         if effects.iter().any(|effect| matches!(effect, Effect::NoCookies)) {
             response.headers_mut().remove(SET_COOKIE);
-            return;
+        } else {
+            self.set_cookies(incoming, response, own);
         }
+        for effect in effects {
+            if let Effect::Cookie(line) = effect {
+                response.headers_mut().append(SET_COOKIE, line.clone());
+            }
+        }
+    }
+
+    fn set_cookies(&mut self, incoming: &Incoming, response: &mut Response<ReplyBody>, own: bool) {
         // What stands in front of the server knows no session.
         if self.rotate
             && own

@@ -496,3 +496,25 @@ fn the_journal_counts_what_waited_for_what() {
     let line = journal.entries()[0].to_json(client.now);
     assert!(line.contains("\"purpose\":\"login\"") && !line.contains("secret"), "{line}");
 }
+
+#[test]
+fn nodes_without_stickiness_know_their_own_sessions_only() {
+    let mut client = Client::new(alice().nodes_without_stickiness(2));
+    client.as_alice();
+    let statuses: Vec<u16> = (0..100).map(|_| client.status("/api/sessions")).collect();
+    let known = statuses.iter().filter(|status| **status == 200).count();
+    let unknown = statuses.iter().filter(|status| **status == 401).count();
+    assert_eq!(known + unknown, 100);
+    assert!(known > 20 && unknown > 20, "{known} and {unknown}");
+    assert_eq!(client.server.open_sessions(), 1);
+}
+
+#[test]
+fn cookie_faults_are_in_the_answer_and_a_head_that_is_too_long_is_refused() {
+    let portal = Fault::set_cookie(Purpose::Login, b"JSESSIONID=portal; Path=/");
+    let mut client = Client::new(alice().fault(portal).max_head_size(8_192));
+    client.as_alice();
+    assert_eq!(client.status("/api/sessions"), 200, "of two by one name, one is valid");
+    client.headers.insert("x-long", "x".repeat(8_192).parse().unwrap());
+    assert_eq!(client.status("/api/sessions"), 400);
+}

@@ -64,6 +64,7 @@ macro_rules! __with_suite_cases {
             recovery: a_lost_loan_is_reported_as_what_it_is,
             recovery: a_server_in_trouble_is_an_error_not_expired,
             recovery: an_endpoint_of_one_s_own_survives_a_lost_session,
+            recovery: cookies_of_one_name_and_those_that_are_not_ascii_travel_as_they_came,
             recovery: events_tell_the_story,
             recovery: rotating_cookies_cost_no_login,
             recovery: the_status_of_a_session_is_told_without_opening_one,

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use mstr::{Credentials, ErrorKind, Event};
 use mstr_core::SessionStatus;
-use mstr_fake::{Fault, Method, Purpose};
+use mstr_fake::{EndpointRequest, Fault, Method, Purpose};
 
 use crate::{Lab, server};
 
@@ -117,6 +117,27 @@ pub async fn rotating_cookies_cost_no_login(lab: Lab) {
             response.unwrap();
         }
     }
+    connection.close().await;
+    assert_eq!(world.open_sessions(), 0);
+}
+
+pub async fn cookies_of_one_name_and_those_that_are_not_ascii_travel_as_they_came(lab: Lab) {
+    let shown = |request: &EndpointRequest| request.headers()["cookie"].as_bytes().to_vec();
+    let server = server()
+        .endpoint(Method::GET, "/api/v2/cookies", shown)
+        .fault(Fault::set_cookie(Purpose::Login, b"JSESSIONID=portal; Path=/"))
+        .fault(Fault::set_cookie(Purpose::Login, b"name=\xe9; Path=/"));
+    let world = lab.start(server);
+    let connection = world.connect().await;
+    let response = connection.get("/api/v2/cookies").send().await.unwrap();
+    let cookies = response.bytes().await.unwrap();
+    let all: Vec<&[u8]> = cookies.split(|byte| *byte == b';').map(<[u8]>::trim_ascii).collect();
+    let sessions = all.iter().filter(|pair| pair.starts_with(b"JSESSIONID=")).count();
+    assert_eq!(sessions, 2, "the library's and the portal's");
+    assert!(all[0].starts_with(b"JSESSIONID=") && all.contains(&&b"JSESSIONID=portal"[..]));
+    // isahc can send none that is not ASCII, and leaves it out.
+    assert!(all.iter().all(|pair| !pair.starts_with(b"name=") || *pair == b"name=\xe9"));
+    assert_eq!(world.logins(), 1);
     connection.close().await;
     assert_eq!(world.open_sessions(), 0);
 }

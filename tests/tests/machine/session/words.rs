@@ -22,6 +22,7 @@ pub(crate) fn name(event: &Event) -> String {
         Event::Rejected(_) => "credentials rejected".into(),
         Event::Renewed { .. } => "renewed".into(),
         Event::Replaced { .. } => "given up for another".into(),
+        Event::CookieIgnored { .. } => "cookie ignored".into(),
         Event::VersionUnknown => "server's version unknown".into(),
         Event::TimeoutAssumed(_) => "idle timeout assumed".into(),
         other => panic!("{other:?} is new: give it a name"),

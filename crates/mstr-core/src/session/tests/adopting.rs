@@ -175,7 +175,7 @@ fn adopting_the_session_in_use_takes_its_cookies_over_and_logs_nothing_out() {
     let mut rig = Rig::open();
     let grant = rig.granted();
     let mut record = rig.session.record().expect("open");
-    record.jar.insert("AWSALB", "new");
+    record.jar.insert(crate::protocol::Cookie::new(b"AWSALB", b"new"));
     rig.adopt(record).expect("its own");
     rig.nothing_sent();
     let newer = rig.granted();

@@ -2,6 +2,7 @@
 
 mod adopting;
 mod closing;
+mod cookies;
 mod doubting;
 mod front;
 mod generations;
@@ -217,6 +218,7 @@ fn name(event: &Event) -> String {
     match event {
         Event::ApplicationIdDropped => "application-id-dropped".into(),
         Event::Closed(outcome) => format!("closed:{outcome:?}"),
+        Event::CookieIgnored { name } => format!("ignored:{name}"),
         Event::Lost { generation, reason } => format!("lost{generation}:{reason:?}"),
         Event::Opened { generation } => format!("opened{generation}"),
         Event::Rejected(_) => "rejected".into(),
