@@ -119,6 +119,7 @@ EFFECT is one of
   slow=250                    so many milliseconds later
   expire                      the request's session has just ended
   drop-cookies                the answer sets no cookies
+  gzip                        the answer is compressed, if the request accepts that
   refuse, reset-before        the connection breaks, the request is not processed
   reset-after                 the request is processed, the connection breaks before the answer
   reset-mid-body              the connection breaks in the middle of the answer
