@@ -3,7 +3,6 @@
 use std::error::Error as StdError;
 use std::io;
 
-use http::StatusCode;
 use mstr_core::settings::Proxy;
 use mstr_core::toolkit::{Peer, Stage};
 use mstr_core::{BoxError, Sent, TransportError, TransportErrorKind};
@@ -49,19 +48,6 @@ pub(crate) fn proxy_failed(
     match doing {
         None => failed,
         Some(doing) => failed.with_detail(doing),
-    }
-}
-
-/// A proxy has answered with this status instead of passing on. The server has seen nothing.
-pub(crate) fn refused(proxy: &Proxy, status: StatusCode) -> TransportError {
-    // What a client is told to do later, or may do again.
-    let passes = matches!(status.as_u16(), 408 | 421 | 425 | 429);
-    match status.is_client_error() && !passes {
-        true if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-            proxy.refused_for_good(format!("{status} (check its user and password)"))
-        }
-        true => proxy.refused_for_good(status),
-        false => proxy.refused(status),
     }
 }
 

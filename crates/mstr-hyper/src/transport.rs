@@ -15,7 +15,6 @@ use mstr_core::{
 };
 
 use crate::connector::{hand_over, leave_user_out};
-use crate::error::refused;
 use crate::pool::{Answer, Begun, Order, Pool, Settings};
 
 /// A [`Transport`] over hyper, with a connection pool of its own.
@@ -81,7 +80,7 @@ impl Transport for HyperTransport {
         match forwarder {
             // Only a proxy says so, and it has passed on nothing.
             Some(proxy) if head.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-                Err(refused(proxy, head.status()))
+                Err(proxy.answered(head.status(), head.headers()))
             }
             _ if rest.is_end_stream() => Ok(head.map(|()| Body::from(whole))),
             _ => Ok(head.map(|()| Body::wrap(rest))),

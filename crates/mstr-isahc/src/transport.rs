@@ -119,7 +119,7 @@ impl Transport for IsahcTransport {
             (head.status(), hop)
         {
             // Only a proxy says so, and it has passed on nothing.
-            return Err(proxy.refused_for_good(head.status()));
+            return Err(proxy.answered(head.status(), head.headers()));
         }
         let bare =
             head_only || matches!(head.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);

@@ -10,7 +10,7 @@ use http::Uri;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use super::segments::{has_dot_segment, resolved};
+use super::segments::{has_dot_segment, library_path, resolved};
 use crate::error::{Error, ErrorKind};
 use crate::shown::{is_scheme, without_parameters, without_secrets};
 
@@ -32,6 +32,9 @@ const LONGEST_ADDRESS: usize = u16::MAX as usize - 1;
 /// The longest base URL: servers and gateways accept no longer request lines, and it leaves room
 /// for every path below it.
 const LONGEST_BASE: usize = 8_000;
+
+/// Names beyond ASCII travel in another form (RFC 5891), which browsers show when it is copied.
+const PUNYCODE: &str = "its host is not ASCII: write it in punycode, as xn--…";
 
 /// The address of a Strategy Library, for example
 /// `https://env.example.com/MicroStrategyLibrary`.
@@ -91,6 +94,9 @@ impl BaseUrl {
         let path = rest[authority.len()..].split(['?', '#']).next().unwrap_or_default();
         if has_dot_segment(path) {
             return Err(refuse("write the path that \".\" and \"..\" stand for"));
+        }
+        if !authority.is_ascii() {
+            return Err(refuse(PUNYCODE));
         }
         let authority = without_parameters(authority).to_ascii_lowercase();
         let mut prefix = format!("{scheme}://{authority}");
@@ -238,6 +244,11 @@ impl BaseUrl {
     }
 
     fn absolute(&self, url: &str, query: &str) -> Result<Target, Error> {
+        let host = url.split_once("://").map_or("", |(_, rest)| rest).split(['/', '?', '#']).next();
+        if host.is_some_and(|host| !host.is_ascii()) {
+            let shown = without_secrets(url);
+            return Err(usage(format!("\"{shown}\" is no valid address: {PUNYCODE}")));
+        }
         let mut text = utf8_percent_encode(without_fragment(url), NOT_IN_A_TARGET).to_string();
         push_query(&mut text, query);
         let uri = parse_uri(text)?;
@@ -290,20 +301,6 @@ impl BaseUrl {
         };
         self.absolute(&format!("{scheme}://{authority}{}", resolved(&path)), "")
     }
-}
-
-/// The segments of a Library's own path, cut where its API or its web application begins.
-fn library_path(path: &str) -> Vec<&str> {
-    let segments = path.split('/').map(without_parameters);
-    let segments: Vec<&str> = segments.filter(|segment| !segment.is_empty()).collect();
-    // A gateway may itself live under `/api/…`, so the product's usual name comes first.
-    let known = segments.iter().rposition(|name| name.eq_ignore_ascii_case("MicroStrategyLibrary"));
-    let start = known.map_or(0, |position| position + 1);
-    let cut = segments.iter().enumerate().skip(start).find(|(_, segment)| {
-        ["api", "api-docs", "app"].iter().any(|page| segment.eq_ignore_ascii_case(page))
-    });
-    let end = cut.map_or(segments.len(), |(index, _)| index);
-    segments[..end].to_vec()
 }
 
 fn has_http_scheme(text: &str) -> bool {
@@ -400,6 +397,9 @@ mod tests {
             "https://env.example.com/MicroStrategyLibrary/api-docs/index.html",
             "https://env.example.com/MicroStrategyLibrary/app",
             "https://env.example.com/MicroStrategyLibrary/app/B7CA92F0/K53",
+            "https://env.example.com/MicroStrategyLibrary/auth/ui/loginPage",
+            "https://env.example.com/MicroStrategyLibrary/auth/ui/loginPage?loginMode=1#x",
+            "https://env.example.com/MicroStrategyLibrary/static/dossier/index.html",
             "https://env.example.com/MicroStrategyLibrary#/home",
             "https://env.example.com/MicroStrategyLibrary?a=1",
             "https://env.example.com/MicroStrategyLibrary;jsessionid=0A1B",
@@ -418,6 +418,10 @@ mod tests {
                 "https://x.com/api/MicroStrategyLibrary/api/v2",
                 "https://x.com/api/MicroStrategyLibrary",
             ),
+            ("https://x.com/api/StrategyLibrary/api", "https://x.com/api/StrategyLibrary"),
+            ("https://x.com/auth/ui/loginPage", "https://x.com"),
+            ("https://x.com/auth/Lib/auth/ui", "https://x.com/auth/Lib"),
+            ("https://x.com/static/Lib", "https://x.com/static/Lib"),
             ("http://[::1]:8080/Lib", "http://[::1]:8080/Lib"),
         ] {
             assert_eq!(BaseUrl::parse(given).expect(given).as_str(), expected, "{given}");
@@ -434,6 +438,7 @@ mod tests {
             ("https:///MicroStrategyLibrary", "host is missing"),
             ("https://x y.com/", "malformed"),
             ("https://x.com:99999/Lib", "port"),
+            ("https://bücher.example/Lib", "punycode"),
         ] {
             let error = BaseUrl::parse(given).expect_err(given);
             assert_eq!(error.kind(), ErrorKind::Config);

@@ -189,6 +189,17 @@ impl Credentials {
 
     /// Refuses what the server would take for another login mode.
     pub(crate) fn check(&self) -> Result<(), Error> {
+        let odd = match &self.0 {
+            Kind::ApiToken(token) if token.has_control() => Some("API token"),
+            Kind::IdentityToken(token) if token.has_control() => Some("identity token"),
+            _ => None,
+        };
+        if let Some(odd) = odd {
+            return Err(config(format!(
+                "the {odd} has a control character, as a line break at the end of a file: trim what \
+                 is read"
+            )));
+        }
         let missing = match &self.0 {
             Kind::ApiToken(token) if token.is_empty() => "API token",
             Kind::IdentityToken(token) if token.is_empty() => "identity token",
@@ -324,6 +335,19 @@ mod tests {
         }
         Credentials::anonymous().check().expect("nothing to give");
         Credentials::standard("alice", "").check().expect("a password of no letters");
+    }
+
+    #[test]
+    fn token_with_a_control_character_is_refused_and_not_shown() {
+        for credentials in
+            [Credentials::api_token("hunter2\n"), Credentials::identity_token("\u{feff}\rhunter2")]
+        {
+            let error = credentials.check().expect_err("no header carries it");
+            assert_eq!(error.kind(), ErrorKind::Config);
+            let text = error.to_string();
+            assert!(text.contains("trim") && !text.contains("hunter2"), "{text}");
+        }
+        Credentials::standard("alice", "two\nlines").check().expect("a password may have any");
     }
 
     #[test]

@@ -29,6 +29,12 @@ macro_rules! secrets {
                 self.0.expose_secret().is_empty()
             }
 
+            /// Whether a control character is in it, which no header carries.
+            #[allow(dead_code, reason = "a password may have any")]
+            pub(crate) fn has_control(&self) -> bool {
+                self.0.expose_secret().chars().any(char::is_control)
+            }
+
             /// The secret itself. Only the wire codec and the functions that say so in their
             /// name may call this; `cargo xtask tidy` checks.
             pub(crate) fn expose(&self) -> &str {

@@ -1,4 +1,4 @@
-//! The segments of a path that go up or stay.
+//! The segments of paths.
 
 use crate::shown::without_parameters;
 
@@ -13,6 +13,30 @@ pub(super) fn has_dot_segment(path: &str) -> bool {
         let segment = without_parameters(segment);
         segment == "." || segment == ".."
     })
+}
+
+/// The segments of a Library's own path, cut where its API or its web application begins.
+pub(super) fn library_path(path: &str) -> Vec<&str> {
+    // What the product has been called when it is installed by its documentation.
+    const USUAL: [&str; 2] = ["MicroStrategyLibrary", "StrategyLibrary"];
+    let among = |names: &[&str], name: &str| names.iter().any(|one| name.eq_ignore_ascii_case(one));
+    let segments = path.split('/').map(without_parameters);
+    let mut segments: Vec<&str> = segments.filter(|segment| !segment.is_empty()).collect();
+    // A gateway may itself live under `/api/…`, so the product's usual name comes first.
+    let known = segments.iter().rposition(|name| among(&USUAL, name));
+    let start = known.map_or(0, |position| position + 1);
+    let begins = |at: usize| {
+        let next = segments.get(at + 1).copied().unwrap_or_default();
+        match segments[at] {
+            page if among(&["api", "api-docs", "app"], page) => true,
+            page if among(&["auth"], page) => among(&["ui"], next),
+            page => at == start && known.is_some() && among(&["static"], page),
+        }
+    };
+    if let Some(end) = (start..segments.len()).find(|at| begins(*at)) {
+        segments.truncate(end);
+    }
+    segments
 }
 
 /// A path in which everything is in clear that makes a segment go up, as servers and gateways

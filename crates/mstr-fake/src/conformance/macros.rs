@@ -99,6 +99,7 @@ macro_rules! __with_conformance_cases {
             proxy: a_socks_proxy_gets_its_password [Socks5],
             proxy: a_tunnel_shows_the_proxy_host_and_port_only [HttpProxy],
             proxy: a_whole_session_goes_through_a_tunnel [HttpProxy],
+            proxy: a_proxy_that_wants_another_authentication_says_which [HttpProxy],
             proxy: a_wrong_password_is_a_refusal_and_nothing_was_sent [HttpProxy],
             proxy: hosts_that_are_excepted_are_reached_directly [HttpProxy],
             proxy: names_are_looked_up_by_a_socks5h_proxy_and_here_for_a_socks5_one [Socks5],

@@ -226,6 +226,17 @@ pub(super) async fn a_wrong_password_is_a_refusal_and_nothing_was_sent(mut conte
     assert_eq!(secure.server(|server| server.journal().len()), 0);
 }
 
+pub(super) async fn a_proxy_that_wants_another_authentication_says_which(mut context: Context) {
+    let head = "407 Proxy Authentication Required\r\nproxy-authenticate: NTLM\r\n\
+                proxy-authenticate: Negotiate";
+    let proxy = context.answer(head, "no");
+    aim(&mut context, through(format!("http://ann:hush@{}", proxy.address())), None);
+    let error = not_sent(&context, "http://nowhere.example.test/").await;
+    assert_eq!(error.kind(), Kind::Config, "{error:?}");
+    let shown = error.to_string();
+    assert!(shown.contains("NTLM, Negotiate") && !shown.contains("hush"), "{shown}");
+}
+
 pub(super) async fn a_proxy_that_is_not_there_is_no_connection(mut context: Context) {
     let server = context.answer("200 OK", "");
     let proxy = nobody();

@@ -15,7 +15,7 @@ use mstr_core::{Body, BoxError, TransportError};
 
 use super::route::authorization;
 use super::stream::Hop;
-use crate::error::{proxy_failed, refused};
+use crate::error::proxy_failed;
 
 /// Asks the proxy at the other end of `hop` for a connection to `peer`.
 pub(super) async fn open(hop: Hop, proxy: &Proxy, peer: &Peer) -> Result<Hop, TransportError> {
@@ -37,7 +37,7 @@ pub(super) async fn open(hop: Hop, proxy: &Proxy, peer: &Peer) -> Result<Hop, Tr
     });
     let answer = answer.await.map_err(|error| failed(error.into()))?;
     if !answer.status().is_success() {
-        return Err(refused(proxy, answer.status()));
+        return Err(proxy.answered(answer.status(), answer.headers()));
     }
     let parts = match ended {
         Some(outcome) => outcome,

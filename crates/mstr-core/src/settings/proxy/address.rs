@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use http::StatusCode;
+use http::header::{HeaderMap, PROXY_AUTHENTICATE};
 use http::uri::Authority;
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
@@ -134,11 +136,47 @@ impl Proxy {
             .with_reason(format!("the proxy {self} refused: {why}"))
     }
 
+    /// The error of a request that this proxy has answered itself instead of passing it on. With 407
+    /// it says which kind of authentication the proxy wants, if that is not `Basic`.
+    #[must_use]
+    pub fn answered(&self, status: StatusCode, headers: &HeaderMap) -> TransportError {
+        // What a client is told to do later, or may do again.
+        let passes = matches!(status.as_u16(), 408 | 421 | 425 | 429);
+        if !status.is_client_error() || passes {
+            return self.refused(status);
+        }
+        if status != StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+            return self.refused_for_good(status);
+        }
+        self.refused_for_good(match unspoken(headers) {
+            Some(schemes) => {
+                format!("{status} (it wants {schemes}, and only Basic is spoken here)")
+            }
+            None => format!("{status} (check its user and password)"),
+        })
+    }
+
     /// User and password, decoded. A secret: never to be logged, nor put into a URL.
     #[must_use]
     pub fn credentials(&self) -> Option<(&str, &str)> {
         self.credentials.as_ref().map(|found| (found.username.as_str(), found.password.as_str()))
     }
+}
+
+/// The schemes of authentication that a 407 names, if `Basic` is none of them.
+fn unspoken(headers: &HeaderMap) -> Option<String> {
+    const MOST: usize = 4;
+    let lines = headers.get_all(PROXY_AUTHENTICATE).into_iter();
+    let challenges = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
+    // A further parameter of the same challenge stands behind a comma, too.
+    let schemes = challenges.filter_map(|challenge| {
+        let word = challenge.split_whitespace().next()?;
+        word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-').then_some(word)
+    });
+    let schemes: Vec<&str> = schemes.collect();
+    let basic = schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("basic"));
+    let named = schemes.len().min(MOST);
+    (named > 0 && !basic).then(|| schemes[..named].join(", "))
 }
 
 impl fmt::Display for Proxy {
@@ -174,6 +212,8 @@ impl Credentials {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[test]
@@ -194,5 +234,33 @@ mod tests {
             assert_eq!(proxy(url).to_string(), shown, "{url}");
             assert_eq!(proxy(url).credentials(), credentials, "{url}");
         }
+    }
+
+    #[test]
+    fn proxy_that_wants_another_authentication_is_named_by_it() {
+        let proxy = Proxy::parse("http://ann:secret@host:1").unwrap();
+        let said = |lines: &[&'static str]| {
+            let lines = lines.iter().map(|line| HeaderValue::from_static(line));
+            let headers = lines.map(|line| (PROXY_AUTHENTICATE, line)).collect();
+            proxy.answered(StatusCode::PROXY_AUTHENTICATION_REQUIRED, &headers).to_string()
+        };
+        for (lines, named) in [
+            (&["NTLM", "Negotiate"][..], "it wants NTLM, Negotiate, and only Basic"),
+            (&["Negotiate TlRMTVNTUA=="], "it wants Negotiate, and"),
+            (&["Digest realm=\"a\", nonce=\"b\", qop=auth"], "it wants Digest, and"),
+            (&["NTLM", "basic realm=\"a\""], "check its user and password"),
+            (&["NTLM, Basic"], "check its user and password"),
+            (&[], "check its user and password"),
+        ] {
+            let shown = said(lines);
+            assert!(shown.contains(named) && !shown.contains("secret"), "{shown}");
+        }
+        let kind = |status: u16| {
+            let status = StatusCode::from_u16(status).unwrap();
+            proxy.answered(status, &HeaderMap::new()).kind()
+        };
+        // What passes by itself is tried again.
+        assert_eq!([kind(403), kind(407)], [TransportErrorKind::Config; 2]);
+        assert_eq!([kind(429), kind(503)], [TransportErrorKind::Connect; 2]);
     }
 }
