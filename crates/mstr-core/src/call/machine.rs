@@ -20,6 +20,7 @@ use crate::error::{Error, ErrorKind, parse_error_body};
 use crate::generation::Generation;
 use crate::policy::{Timeouts, later};
 use crate::protocol::encoding;
+use crate::protocol::page;
 use crate::protocol::wire::{self, ERROR_BODY_LIMIT, Endpoint};
 use crate::protocol::{Grant, SetCookies};
 use crate::session::{Access, Observed, Session, SessionConfig, Verdict, is_bare_refusal};
@@ -491,7 +492,7 @@ impl Call {
                 let server = parse_error_body(error_body.unwrap_or_default());
                 let retry_after = wire::retry_after(&head.headers);
                 let mut error = Error::from_response(status, server.as_ref(), retry_after);
-                if let Some(hint) = wire::hint(status, error_body.unwrap_or_default()) {
+                if let Some(hint) = page::hint(status, error_body.unwrap_or_default()) {
                     error = error.with_message(hint);
                 }
                 if self.questioned && verdict == Verdict::Outdated {

@@ -13,6 +13,7 @@ mod gunzip;
 mod locale;
 mod login_mode;
 mod models;
+pub(crate) mod page;
 mod project;
 mod record;
 mod secret;

@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 
 use super::credentials::{Credentials, Kind};
 pub(crate) use super::grant::{AUTH_TOKEN, IDENTITY_TOKEN, PROJECT_ID, project_header};
+use super::page;
 use super::{
     ApiToken, AuthToken, BaseUrl, CreatedApiToken, Fingerprint, IdentityToken, Locale, LoginMode,
     Project, Projects, WireCredentials,
@@ -37,8 +38,6 @@ pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 const NO_LENGTH: HeaderValue = HeaderValue::from_static("0");
 /// What this library calls itself.
 const OWN_NAME: &str = concat!("mstr/", env!("CARGO_PKG_VERSION"));
-/// How much of an error's page is searched for a reason.
-const HINT_LIMIT: usize = 4 * 1024;
 /// How much of an error's body is read to understand it.
 pub(crate) const ERROR_BODY_LIMIT: usize = 64 * 1024;
 
@@ -349,33 +348,10 @@ pub(crate) fn refusal(response: &Response<Bytes>) -> Error {
     }
     let body: Option<ServerError> = parse_error_body(response.body());
     let error = Error::from_response(status, body.as_ref(), retry_after(response.headers()));
-    if let Some(hint) = hint(status, response.body()) {
-        return error.with_message(hint);
+    match page::hint(status, response.body()) {
+        Some(hint) => error.with_message(hint),
+        None => error,
     }
-    if body.is_none() && status.is_client_error() && looks_like_html(response.body()) {
-        return error.with_message(
-            "the answer is a web page, not the REST API's: check the base URL, and whether a \
-             sign-in page stands in front of the server",
-        );
-    }
-    error
-}
-
-/// What is wrong with the base URL, if the server says so in a way of its own.
-pub(crate) fn hint(status: StatusCode, body: &[u8]) -> Option<&'static str> {
-    // Of nginx, of Apache httpd, of Tomcat.
-    const PLAIN: [&str; 3] = [
-        "plain http request was sent to https port",
-        "speaking plain http to an ssl",
-        "requires tls",
-    ];
-    if status != StatusCode::BAD_REQUEST {
-        return None;
-    }
-    let words = String::from_utf8_lossy(&body[..body.len().min(HINT_LIMIT)]).to_ascii_lowercase();
-    PLAIN.iter().any(|said| words.contains(said)).then_some(
-        "plain http was sent to a port that speaks https: write https:// in the base URL",
-    )
 }
 
 /// Adds what something in front of the server wants on a request. What the request has already
@@ -436,7 +412,7 @@ pub(crate) fn redirected(status: StatusCode, headers: &HeaderMap) -> Error {
 /// Whether the server itself has done what was asked of it. A sign-in page in front of it comes
 /// with a status of success as well.
 pub(crate) fn is_done(response: &Response<Bytes>) -> bool {
-    response.status().is_success() && !looks_like_html(response.body())
+    response.status().is_success() && !page::is_html(response.body())
 }
 
 /// The projects of an answer, read before the session's lock is taken: they may be megabytes.
@@ -465,7 +441,7 @@ pub(crate) fn projects(response: &Response<Bytes>) -> Result<Cow<'_, [Project]>,
 
 /// A successful answer that is not what the API promises.
 pub(crate) fn unexpected(response: &Response<Bytes>, missing: &str) -> Error {
-    let hint = if looks_like_html(response.body()) {
+    let hint = if page::is_html(response.body()) {
         ": the answer is a web page, so check the base URL and whether a sign-in page stands in \
          front of the server"
     } else {
@@ -498,10 +474,6 @@ pub(crate) fn is_gone(response: &Response<Bytes>) -> bool {
         error.is_session_gone()
             || (response.status() == StatusCode::UNAUTHORIZED && error.is_servers_own())
     })
-}
-
-fn looks_like_html(body: &[u8]) -> bool {
-    body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<')
 }
 
 #[cfg(test)]

@@ -64,7 +64,10 @@ fn texts_of_failed_calls_name_method_and_path_and_say_what_failed_where_and_why(
             "GET /api/x: the transport's settings cannot work: the proxy http://p:1 refused: 407",
         ),
         (Fails(TransportError::new(Kind::Interrupted)), "GET /api/x: the connection ended early"),
-        (Answer(502, "<html>"), "GET /api/x: the server failed (HTTP 502)"),
+        (
+            Answer(502, "<html>"),
+            "GET /api/x: a gateway in front of the server answers with a page: it cannot reach the server (HTTP 502)",
+        ),
         (
             Answer(404, r#"{"code":"ERR004","message":"No such\nreport."}"#),
             "GET /api/x: the server knows no such object or endpoint (HTTP 404): ERR004 \
