@@ -466,7 +466,7 @@ impl Shown {
     }
 
     fn error(&mut self, error: &mstr::Error) {
-        let mut text = format!("{error}\n{error:?}\n{error:#?}");
+        let mut text = format!("{error}\n{error:?}\n{error:#?}\n{}", error.report());
         let mut source = error.source();
         while let Some(cause) = source {
             write!(text, "\n{cause}\n{cause:?}").unwrap();
