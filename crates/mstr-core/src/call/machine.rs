@@ -315,11 +315,10 @@ impl Call {
         }
         self.stage = Stage::Answer;
         self.sends += 1;
-        // Two of every request, three of the session, the encoding, and perhaps the length of no
-        // body.
-        let length = usize::from(!self.spec.method.is_safe());
+        // Two of every request, three of the session, the encoding, the length of no body, and the
+        // host that a transport adds: with one more than there is room for, the table grows.
         let own = self.spec.headers.keys_len().min(64);
-        let mut headers = HeaderMap::with_capacity(6 + length + own);
+        let mut headers = HeaderMap::with_capacity(8 + own);
         self.route.endpoint().apply(&mut headers);
         for name in self.spec.headers.keys() {
             // The caller's own choice replaces a default, and may have several values.

@@ -188,7 +188,9 @@ impl BaseUrl {
 
     /// The address of `path`, which is relative to the base, or an absolute URL.
     pub(crate) fn target(&self, path: &str, query: &str) -> Result<Target, Error> {
-        if has_http_scheme(path) {
+        // Most paths begin with a slash: what does so begins no other address.
+        let rooted = path.starts_with('/');
+        if !rooted && has_http_scheme(path) {
             return self.absolute(path, query);
         }
         if path.starts_with("//") {
@@ -198,7 +200,7 @@ impl BaseUrl {
                 without_secrets(path)
             )));
         }
-        if is_broken_url(path) {
+        if !rooted && is_broken_url(path) {
             return Err(usage(format!(
                 "\"{}\" begins like a URL and is none: write https:// or http:// before the host",
                 without_secrets(path)

@@ -41,10 +41,8 @@ pub(crate) struct SetCookies<'a> {
 /// Where a request went: what a cookie is for that names no path or no domain of its own.
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'a> {
-    host: &'a str,
-    /// The default path, in two parts: that of the base URL, and what is below it.
-    folder: &'a str,
-    below: &'a str,
+    base: &'a BaseUrl,
+    path: &'a str,
 }
 
 impl<'a> SetCookies<'a> {
@@ -70,27 +68,34 @@ impl<'a> SetCookies<'a> {
 
 impl<'a> Place<'a> {
     /// Of a request to `path`, which is below the base URL, or a complete address.
-    pub(crate) fn new(base: &'a BaseUrl, path: &'a str) -> Self {
-        let path = path.split(['?', '#']).next().unwrap_or_default();
+    pub(crate) const fn new(base: &'a BaseUrl, path: &'a str) -> Self {
+        Self { base, path }
+    }
+
+    /// The folders of the base URL and of the path below it. They are looked for when a cookie is
+    /// there: most answers set none.
+    fn folders(&self) -> (&'a str, &'a str) {
+        let path = self.path.split(['?', '#']).next().unwrap_or_default();
         let (folder, path) = match path.split_once("://") {
             Some((_, rest)) => ("", rest.find('/').map_or("", |slash| &rest[slash..])),
-            None => (base.folder(), path),
+            None => (self.base.folder(), path),
         };
-        let below = path.rfind('/').map_or("", |slash| &path[..slash]);
-        Self { host: base.host(), folder, below }
+        (folder, path.rfind('/').map_or("", |slash| &path[..slash]))
     }
 
     /// Whether this is the default path of the request.
     pub(crate) fn is(&self, path: &[u8]) -> bool {
-        if self.folder.is_empty() && self.below.is_empty() {
-            return path == b"/";
+        match self.folders() {
+            ("", "") => path == b"/",
+            (folder, below) => {
+                path.strip_prefix(folder.as_bytes()).is_some_and(|rest| rest == below.as_bytes())
+            }
         }
-        path.strip_prefix(self.folder.as_bytes()).is_some_and(|rest| rest == self.below.as_bytes())
     }
 
     /// The default path of the request.
     pub(crate) fn path(&self) -> Vec<u8> {
-        match (self.folder, self.below) {
+        match self.folders() {
             ("", "") => b"/".to_vec(),
             (folder, below) => [folder, below].concat().into_bytes(),
         }
@@ -98,7 +103,7 @@ impl<'a> Place<'a> {
 
     /// The domain that a cookie names, unless it is the host itself.
     pub(crate) fn domain<'d>(&self, cookie: &SetCookie<'d>) -> Option<&'d [u8]> {
-        cookie.domain.filter(|domain| !domain.eq_ignore_ascii_case(self.host.as_bytes()))
+        cookie.domain.filter(|domain| !domain.eq_ignore_ascii_case(self.base.host().as_bytes()))
     }
 }
 
