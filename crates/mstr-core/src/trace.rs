@@ -76,6 +76,9 @@ pub(crate) fn event(event: &Event) {
         Event::Opened { generation } => {
             info!(target: TARGET, generation = generation.number(), "session opened");
         }
+        Event::NotSticky => {
+            warn!(target: TARGET, "sessions end at once: a load balancer keeps to no server");
+        }
         Event::Rejected(error) => rejected(error),
         Event::Renewed { generation } => {
             debug!(target: TARGET, generation = generation.number(), "session renewed");

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mstr::{
-    BaseUrl, BoxError, CredentialProvider, Credentials, ErrorKind, Event, SessionStatus,
-    TransportError, TransportErrorKind,
+    BaseUrl, BoxError, CloseOutcome, CredentialProvider, Credentials, ErrorKind, Event,
+    SessionStatus, TransportError, TransportErrorKind,
 };
 use mstr_fake::Purpose;
 
@@ -19,6 +19,7 @@ fn upload_that_is_refused_gives_the_session_up_for_the_next_one() {
         let rig = driver.open(server());
         for round in 0..60 {
             rig.open().unwrap();
+            rig.pass(Duration::from_secs(10));
             rig.server(|server| server.expire_all_sessions());
             let error = rig.upload("/api/echo").unwrap_err();
             assert_eq!(error.kind(), ErrorKind::SessionLost, "{round}");
@@ -160,5 +161,53 @@ fn late_logins_are_logged_out_however_many_there_are() {
         rig.time.run_until_idle();
         rig.close();
         assert_eq!((rig.logins(), rig.left()), (61, 0));
+    });
+}
+
+#[test]
+fn balancer_that_does_not_stick_costs_few_logins_and_is_named() {
+    on_both(|driver| {
+        for (nodes, seed) in [(2, 0), (2, 1), (3, 0), (3, 1), (4, 0), (4, 1)] {
+            let rig = driver.open(server().nodes_without_stickiness(nodes).seed(seed));
+            let mut events = rig.events();
+            let mut named = 0;
+            for _ in 0..400 {
+                if let Err(error) = rig.get("/api/echo") {
+                    named += usize::from(error.to_string().contains("sticky sessions"));
+                }
+                rig.pass(Duration::from_secs(1));
+            }
+            assert!(named > 350, "{nodes} servers: {named}");
+            // Five, and then one in 30 seconds.
+            assert!(rig.logins() <= 5 + 400 / 30, "{nodes} servers: {}", rig.logins());
+            let mut told = 0;
+            while let Some(event) = events.try_next() {
+                told += usize::from(matches!(event, Event::NotSticky));
+            }
+            assert_eq!(told, 1, "{nodes} servers");
+        }
+    });
+}
+
+#[test]
+fn balancer_that_does_not_stick_leaves_no_logout_that_says_the_session_had_ended() {
+    on_both(|driver| {
+        let outcomes = (0..16).map(|seed| {
+            let rig = driver.open(server().nodes_without_stickiness(2).seed(seed));
+            for _ in 0..150 {
+                drop(rig.get("/api/echo"));
+                rig.pass(Duration::from_secs(1));
+            }
+            rig.pass(Duration::from_secs(30));
+            while rig.open().is_err() {
+                rig.pass(Duration::from_secs(30));
+            }
+            rig.close()
+        });
+        let outcomes: Vec<CloseOutcome> = outcomes.collect();
+        let count = |is: fn(&CloseOutcome) -> bool| outcomes.iter().filter(|it| is(it)).count();
+        assert_eq!(count(|it| matches!(it, CloseOutcome::AlreadyEnded)), 0);
+        let done = count(|it| matches!(it, CloseOutcome::LoggedOut));
+        assert!(done > 10, "three tries each: {outcomes:?}");
     });
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::Response;
 
 use super::held::Held;
-use super::machine::{Session, Source, may_pass, timed_out};
+use super::machine::{NOT_STICKY, Session, Source, may_pass, timed_out};
 use super::messages::{CloseOutcome, Event, Purpose};
 use super::state::{After, Slot, State};
 use crate::contract::TransportError;
@@ -66,6 +66,12 @@ impl Session {
     ) {
         let outcome = match result {
             Ok(response) if wire::is_done(&response) => CloseOutcome::LoggedOut,
+            Ok(response) if wire::is_gone(&response) && self.cooling.is_scattered() => {
+                // The next one may reach the server that knows it.
+                let error = wire::refusal(&response).with_kind(ErrorKind::SessionLost);
+                let error = error.with_message(NOT_STICKY);
+                return self.log_out_again(error, now);
+            }
             Ok(response) if wire::is_gone(&response) => CloseOutcome::AlreadyEnded,
             Ok(response) => {
                 let status = response.status();
@@ -93,7 +99,7 @@ impl Session {
         };
         // One that hangs is not repeated: closing has taken long enough.
         let again = attempts < self.config.retry.max_attempts
-            && may_pass(&error)
+            && (may_pass(&error) || error.kind() == ErrorKind::SessionLost)
             && error.kind() != ErrorKind::Timeout
             && wait <= self.config.logout_timeout;
         if again {

@@ -12,6 +12,9 @@ use crate::protocol::{AuthToken, CookieJar, Exchanging, Grant, WireCredentials, 
 /// The share of the idle timeout that is kept in reserve when renewing, and its bounds.
 const RENEWAL_MARGIN_SHARE: u32 = 5;
 const LONGEST_RENEWAL_MARGIN: Duration = Duration::from_secs(60);
+/// A session that the server does not know any more so soon after it was opened has not ended: it is
+/// probably known to another server.
+const BRIEF: Duration = Duration::from_secs(10);
 
 /// A live session: its token and cookies, swapped together, and how long it lasts.
 pub(super) struct Held {
@@ -31,6 +34,8 @@ pub(super) struct Held {
     pub(super) adopted: bool,
     /// What is told when it ends: the credentials had been refused before it was adopted.
     pub(super) refusal: Option<Error>,
+    /// When it was opened, or adopted.
+    since: Instant,
     /// Something has succeeded in it.
     pub(super) confirmed: bool,
     /// When the server last said that it lives, having been asked.
@@ -58,6 +63,7 @@ impl Held {
             borrowed: false,
             adopted: false,
             refusal: None,
+            since: now,
             confirmed: false,
             vouched: None,
             idle_timeout: Duration::ZERO,
@@ -85,6 +91,11 @@ impl Held {
     /// Whether the server has said that it lives, after a request was sent at `sent_at`.
     pub(super) fn is_vouched_for(&self, sent_at: Instant) -> bool {
         self.vouched.is_some_and(|at| sent_at <= at)
+    }
+
+    /// Whether it was opened only a moment ago.
+    pub(super) fn is_brief(&self, now: Instant) -> bool {
+        now < later(self.since, BRIEF)
     }
 
     /// Something has succeeded in it.

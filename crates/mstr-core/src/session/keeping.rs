@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::Response;
 
-use super::machine::{Cooling, Session, Source};
+use super::held::Held;
+use super::machine::{BRIEF_LIMIT, Cooling, NOT_STICKY, Session, Source};
 use super::messages::{Event, LossReason, Purpose};
 use super::observe::is_servers_answer;
 use super::state::{After, Beside, Doubt, Renewing, State};
@@ -98,7 +99,7 @@ impl Session {
         held.touch(now);
         held.confirm();
         held.vouched = Some(now);
-        self.cooling.fruitless = 0;
+        self.note_success(now);
         self.doubt.dispel();
         self.end_beside();
         if renewal {
@@ -220,31 +221,55 @@ impl Session {
             // Others may use it, whatever became of it here.
             return;
         }
-        if held.confirmed {
-            self.cooling.fruitless = 0;
+        self.count_brief(&held, now);
+        self.cooling.fruitless = if held.confirmed { 0 } else { self.cooling.fruitless + 1 };
+        // Nothing ever worked in it, its cookie has been replaced, or it is not the first to end so
+        // soon: perhaps it lives and our requests do not reach it.
+        if !held.confirmed || held.exchanging.is_suspected() || self.cooling.brief > 1 {
+            self.log_out_in_background(&held.wire, now);
         }
-        if held.confirmed && !held.exchanging.is_suspected() {
-            return;
-        }
-        // Nothing ever worked in it, or its cookie has been replaced: perhaps it lives and only
-        // our cookies do not reach it.
-        self.log_out_in_background(&held.wire, now);
-        if held.confirmed {
-            return;
-        }
-        self.cooling.fruitless += 1;
         if self.cooling.fruitless >= FRUITLESS_LIMIT {
-            let error = Error::new(
-                ErrorKind::SessionLost,
-                format!(
-                    "the server opened {} sessions in a row and refused the first request in \
-                     each: does a load balancer need cookies that a gateway removes?",
-                    self.cooling.fruitless
-                ),
-            );
-            let error = error.with_generation(held.generation);
-            self.cooling.until = Some((now + COOLING, error));
             self.cooling.fruitless = 0;
+            if self.cooling.is_scattered() {
+                // That says more.
+                return;
+            }
+            let message = format!(
+                "the server opened {FRUITLESS_LIMIT} sessions in a row and refused the first \
+                 request in each: does a load balancer lack sticky sessions, or need cookies \
+                 that a gateway removes?"
+            );
+            let error = Error::new(ErrorKind::SessionLost, message);
+            self.cool(error.with_generation(held.generation), now);
+        }
+    }
+
+    /// Counts the sessions in a row that ended right after they had been opened.
+    pub(super) fn count_brief(&mut self, held: &Held, now: Instant) {
+        if !held.is_brief(now) {
+            self.cooling.brief = 0;
+            return;
+        }
+        let known = self.cooling.is_scattered();
+        self.cooling.brief = BRIEF_LIMIT.min(self.cooling.brief + 1);
+        if self.cooling.is_scattered() {
+            if !known {
+                self.event(Event::NotSticky);
+            }
+            self.cool(Error::new(ErrorKind::SessionLost, NOT_STICKY), now);
+        }
+    }
+
+    /// Opens no session for a while; callers are told this meanwhile.
+    fn cool(&mut self, error: Error, now: Instant) {
+        self.cooling.until = Some((now + COOLING, error));
+    }
+
+    /// Something has succeeded in the session.
+    pub(super) fn note_success(&mut self, now: Instant) {
+        self.cooling.fruitless = 0;
+        if self.cooling.brief > 0 && self.state.held().is_some_and(|held| !held.is_brief(now)) {
+            self.cooling.brief = 0;
         }
     }
 

@@ -75,8 +75,25 @@ pub(super) struct Known {
 pub(super) struct Cooling {
     /// Generations in a row that were lost before anything succeeded in them.
     pub(super) fruitless: u32,
+    /// Sessions in a row that the server did not know any more right after it had opened them,
+    /// whether something had succeeded in them or not. Counted up to [`BRIEF_LIMIT`].
+    pub(super) brief: u32,
     /// Until when no further one is opened, and what callers are told.
     pub(super) until: Option<(Instant, Error)>,
+}
+
+/// So many in a row mean that a load balancer does not keep to one server.
+pub(super) const BRIEF_LIMIT: u32 = 5;
+/// What is told then.
+pub(super) const NOT_STICKY: &str = "the server opens sessions and does not know them a moment \
+     later, again and again, as behind a load balancer that sends the requests of one session to \
+     several servers: enable sticky sessions there";
+
+impl Cooling {
+    /// Whether a load balancer does not keep to one server.
+    pub(super) const fn is_scattered(&self) -> bool {
+        self.brief >= BRIEF_LIMIT
+    }
 }
 
 impl Session {

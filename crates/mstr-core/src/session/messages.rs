@@ -175,6 +175,10 @@ pub enum Event {
         /// Which.
         generation: Generation,
     },
+    /// The server did not know several sessions in a row right after it had opened them, as behind
+    /// a load balancer that does not keep to one server: it needs sticky sessions. Until a session
+    /// lasts, one is opened in 30 seconds. Told once until then.
+    NotSticky,
     /// A session has been given up for another one.
     Replaced {
         /// The one given up.
@@ -193,7 +197,8 @@ pub enum Event {
 pub enum CloseOutcome {
     /// The session had already ended on the server.
     AlreadyEnded,
-    /// The server did not confirm; the session ends with its idle timeout.
+    /// The server did not confirm; the session ends with its idle timeout. After
+    /// [`NotSticky`](Event::NotSticky) this is also said where the server does not know the session.
     Failed(Error),
     /// The session is borrowed and has been left to its owner.
     Kept,

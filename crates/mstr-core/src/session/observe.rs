@@ -111,7 +111,7 @@ impl Session {
             if status != StatusCode::UNAUTHORIZED && !status.is_server_error() {
                 held.confirm();
                 held.touch(sent_at);
-                self.cooling.fruitless = 0;
+                self.note_success(now);
             }
             if status.is_success() {
                 self.doubt.relieve(sent_at);

@@ -170,8 +170,8 @@ impl Session {
         let status = response.status();
         if status == StatusCode::UNAUTHORIZED {
             return Err(wire::refusal(response).with_kind(ErrorKind::SessionLost).with_message(
-                "the server refuses the session it has just opened: does a load balancer need \
-                 cookies that a gateway removes?",
+                "the server refuses the session it has just opened: does a load balancer lack \
+                 sticky sessions, or need cookies that a gateway removes?",
             ));
         }
         if status.is_server_error() || status.is_redirection() {
@@ -277,6 +277,9 @@ impl Session {
     /// A check has failed for good: the session is logged out before anyone hears of it.
     pub(super) fn fail_check(&mut self, error: Error, now: Instant) {
         if let Some(held) = self.state.take_held() {
+            if error.kind() == ErrorKind::SessionLost && !held.borrowed {
+                self.count_brief(&held, now);
+            }
             self.leave(held, After::Fail(Some(error)), now);
         }
     }

@@ -28,6 +28,8 @@ pub(crate) const UNCERTAIN: u32 = 3;
 pub(crate) const NOT_ASKED_FOR: &str = "not asked for";
 /// Longer than any wait but the one that a server asks for.
 const TOTAL: Duration = Duration::from_secs(20);
+/// Sessions that end sooner are counted.
+const BRIEF: Duration = Duration::from_secs(10);
 /// Shorter than any wait.
 const NEARLY: Duration = Duration::from_millis(5);
 
@@ -396,7 +398,9 @@ impl Driver {
 
     /// Opens a session in which something works.
     fn log_in(&mut self) {
-        self.session.request_access(self.now);
+        // A while ago: what several lead to that end at once, the session's own tests show.
+        let then = self.now.checked_sub(BRIEF).unwrap_or(self.now);
+        self.session.request_access(then);
         loop {
             match self.session.poll_output() {
                 SessionOutput::Send(exchange) if exchange.purpose == Purpose::Login => {
@@ -407,7 +411,7 @@ impl Driver {
                         .header("X-MSTR-AuthToken", &token)
                         .header("Set-Cookie", format!("JSESSIONID=j-{token}"));
                     let answer = answer.body(Bytes::new()).unwrap();
-                    self.session.handle_response(exchange.id, Ok(answer), self.now);
+                    self.session.handle_response(exchange.id, Ok(answer), then);
                 }
                 SessionOutput::Wait(_) => break,
                 _ => {}

@@ -19,6 +19,8 @@ const BESIDE: [&str; 3] = ["renewing", "asking about the session", "replacing th
 const FRUITLESS_LIMIT: u32 = 3;
 /// For so long.
 const PAUSE: Duration = Duration::from_secs(30);
+/// So often a check is asked before its refusal is believed, where it may have crossed another one.
+const CROSSED_LIMIT: u32 = 3;
 
 /// The state, and what else decides.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -178,6 +180,12 @@ impl Track {
                 _ => Check::Done,
             };
         }
+    }
+
+    /// Whether the check is not asked again if it is refused.
+    pub(crate) fn is_last_word(&self, exchange: Exchanged) -> bool {
+        let sends = self.checks.get(&exchange).map_or(0, |(sends, _)| *sends);
+        self.checks.len() < 2 || sends >= CROSSED_LIMIT
     }
 
     /// Those checks whose deadline passed are put off.

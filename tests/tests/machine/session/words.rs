@@ -23,6 +23,7 @@ pub(crate) fn name(event: &Event) -> String {
         Event::Renewed { .. } => "renewed".into(),
         Event::Replaced { .. } => "given up for another".into(),
         Event::CookieIgnored { .. } => "cookie ignored".into(),
+        Event::NotSticky => "balancer not sticky".into(),
         Event::VersionUnknown => "server's version unknown".into(),
         Event::TimeoutAssumed(_) => "idle timeout assumed".into(),
         other => panic!("{other:?} is new: give it a name"),

@@ -206,3 +206,34 @@ fn exchanges_that_are_given_up_are_not_kept() {
     rig.wait();
     assert_eq!(rig.session.kept_copies(), 0, "nothing of a session that is closed");
 }
+
+#[test]
+fn balancer_that_does_not_stick_leaves_the_logout_to_be_tried_again_and_told_as_it_ended() {
+    for known in [true, false] {
+        let mut rig = Rig::open();
+        for _ in 0..5 {
+            let grant = rig.granted();
+            rig.observe(&grant, 200, &[], "");
+            rig.observe(&grant, 401, &[], EXPIRED);
+            rig.sent.clear();
+            rig.seconds(30);
+            rig.pending();
+            rig.answer(Purpose::Login, opened("t"));
+        }
+        rig.log_out();
+        let mut tries = 1;
+        rig.answer(Purpose::Logout, ok(401, EXPIRED));
+        while rig.session.close_outcome().is_none() {
+            rig.wait();
+            tries += 1;
+            rig.answer(Purpose::Logout, if known { ok(204, "") } else { ok(401, EXPIRED) });
+        }
+        match rig.session.close_outcome() {
+            Some(CloseOutcome::LoggedOut) if known => assert_eq!(tries, 2),
+            Some(CloseOutcome::Failed(error)) if !known => {
+                assert!(error.to_string().contains("sticky sessions"), "{error}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -132,6 +132,7 @@ fn a_session_in_which_something_worked_ends_the_count_of_fruitless_ones() {
         let grant = rig.granted();
         if round % 2 == 0 {
             rig.observe(&grant, 200, &[], "");
+            rig.seconds(10);
         }
         rig.session.revoke(grant.generation(), rig.now);
         rig.pending();
@@ -192,4 +193,45 @@ fn good_credentials_lift_the_refusal_of_bad_ones_while_a_session_is_left() {
         rig.pending();
         rig.take(Purpose::Login);
     }
+}
+
+#[test]
+fn balancer_that_does_not_stick_is_named_and_costs_five_logins_and_then_one_in_30_seconds() {
+    let mut rig = Rig::open();
+    rig.events();
+    for session in 1..=5 {
+        let grant = rig.granted();
+        // Some reach the server that knows it.
+        rig.observe(&grant, 200, &[], "");
+        rig.seconds(1);
+        assert_eq!(rig.observe(&grant, 401, &[], EXPIRED), Verdict::Gone);
+        if session > 1 {
+            rig.answer(Purpose::Logout, ok(204, ""));
+        }
+        if session < 5 {
+            rig.pending();
+            rig.answer(Purpose::Login, opened("t"));
+        }
+    }
+    assert!(rig.events().contains("not-sticky"));
+    let error = rig.denied();
+    assert_eq!(error.kind(), ErrorKind::SessionLost);
+    assert!(error.to_string().contains("sticky sessions"), "{error}");
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(30)));
+    rig.seconds(30);
+    rig.pending();
+    rig.answer(Purpose::Login, opened("t"));
+    let grant = rig.granted();
+    assert_eq!(rig.observe(&grant, 401, &[], EXPIRED), Verdict::Gone);
+    rig.answer(Purpose::Logout, ok(204, ""));
+    assert_eq!(rig.denied().retry_after(), Some(Duration::from_secs(30)));
+    // One that lasts shows that it is over.
+    rig.seconds(30);
+    rig.pending();
+    rig.answer(Purpose::Login, opened("t"));
+    rig.seconds(10);
+    let grant = rig.granted();
+    rig.observe(&grant, 200, &[], "");
+    assert_eq!(rig.observe(&grant, 401, &[], EXPIRED), Verdict::Gone);
+    rig.pending();
 }

@@ -221,6 +221,7 @@ fn name(event: &Event) -> String {
         Event::CookieIgnored { name } => format!("ignored:{name}"),
         Event::Lost { generation, reason } => format!("lost{generation}:{reason:?}"),
         Event::Opened { generation } => format!("opened{generation}"),
+        Event::NotSticky => "not-sticky".into(),
         Event::Rejected(_) => "rejected".into(),
         Event::Renewed { generation } => format!("renewed{generation}"),
         Event::Replaced { generation } => format!("replaced{generation}"),

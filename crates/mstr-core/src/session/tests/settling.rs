@@ -211,3 +211,29 @@ fn a_refused_delegation_is_not_repeated_as_another_application() {
     rig.nothing_sent();
     assert_eq!(rig.failure().kind(), ErrorKind::Request);
 }
+
+#[test]
+fn balancer_that_does_not_stick_is_named_also_where_the_first_checks_show_it() {
+    let mut rig = Rig::new(config().checks(true), Some(alice()));
+    for session in 1..=5 {
+        rig.pending();
+        rig.answer(Purpose::Login, opened("t"));
+        if session == 1 {
+            rig.answer(Purpose::Status, ok(200, NEW_SERVER));
+        }
+        while rig.sent.iter().any(|sent| sent.purpose == Purpose::Inspect) {
+            rig.answer(Purpose::Inspect, ok(401, EXPIRED));
+        }
+        assert_eq!(rig.events().contains("not-sticky"), session == 5);
+        rig.answer(Purpose::Logout, ok(401, EXPIRED));
+        if session == 5 {
+            // The next try may reach the server that knows it.
+            rig.wait();
+            rig.answer(Purpose::Logout, ok(204, ""));
+        }
+        assert_eq!(rig.failure().kind(), ErrorKind::SessionLost);
+    }
+    let error = rig.denied();
+    assert!(error.to_string().contains("sticky sessions"), "{error}");
+    assert_eq!(error.kind(), ErrorKind::SessionLost);
+}
