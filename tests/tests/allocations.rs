@@ -4,6 +4,7 @@
 //! printed by `cargo xtask bench` and asserted nowhere.
 
 use allocation_counter::measure;
+use http::header::{ETAG, SET_COOKIE};
 use mstr_suite::at_once::calls::{self, Bare, at_once};
 use mstr_suite::at_once::{AtOnce, PROJECT};
 
@@ -46,6 +47,21 @@ fn a_call_from_a_thread_makes_so_many_allocations() {
     let send = each(|| calls::blocking_send(&connection));
     let bytes = each(|| calls::blocking_bytes(&connection));
     assert_eq!((send, bytes), (BLOCKING_SEND, BLOCKING_BYTES));
+}
+
+#[test]
+fn cookie_that_stays_the_same_makes_no_allocation() {
+    let cookie =
+        "JSESSIONID=00000000000000000000000000000001; Path=/MicroStrategyLibrary; HttpOnly";
+    // The table of the answer's headers is the transport's, whatever is in it.
+    let [none, same] = [ETAG, SET_COOKIE].map(|name| {
+        let server = || AtOnce::new().with_header(name.clone(), cookie);
+        let tasks = calls::connection(&server());
+        let tasks = each(|| at_once(calls::send(&tasks)));
+        let threads = calls::blocking(&server());
+        (tasks, each(|| calls::blocking_send(&threads)))
+    });
+    assert_eq!(none, same);
 }
 
 #[test]

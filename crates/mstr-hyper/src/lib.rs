@@ -56,6 +56,11 @@
 //! | on which nothing was heard until a request's deadline | that deadline | takes no more requests, nor do those that have been as silent; over HTTP/2 the others on it go on |
 //! | whose other side is gone | [`http2_ping`](HyperTransportBuilder::http2_ping), [`tcp_keepalive`](HyperTransportBuilder::tcp_keepalive), [`tcp_user_timeout`](HyperTransportBuilder::tcp_user_timeout) | ends with all its requests |
 //!
+//! A request's body may go on for 15 seconds after its answer has ended. Over HTTP/1.1 its connection
+//! ends then. Over HTTP/2 the body fails when hyper next asks for a piece, which resets the stream.
+//! hyper does not ask while the server gives the stream no room (flow control): such a body and its
+//! stream stay until the server gives room or resets the stream, or the connection ends.
+//!
 //! # Proxies
 //!
 //! None are used, and no variable is read, unless [`proxy`](HyperTransportBuilder::proxy) says so.

@@ -62,6 +62,7 @@
 //! | a request without `Accept` or `User-Agent`, a `POST` with a body and without `Content-Type` | is sent with `*/*`, with this crate's name, with `application/octet-stream`: what their absence means. The calls of `mstr` have all of them. |
 //! | `..` or `.` in a path | an error: libcurl would resolve it. `%2f` is sent as `%2F`. |
 //! | a header value that is not ASCII | an error |
+//! | an answer whose head has more than 300 KiB | is `Interrupted`: libcurl's number for it is that of a lost connection |
 //! | the head of an answer | comes with the first byte of its body; until then the deadline counts |
 //! | a request that is dropped while its server is silent | its connection ends when the longer of the request's deadline and idle limit has passed, in whole seconds; at once if anything arrives |
 //! | a kept connection that breaks before an answer | libcurl repeats a `GET`, `HEAD` or `OPTIONS` by itself. It cannot repeat anything else: bodies cannot be begun anew, and writes without a body get a connection of their own, also with HTTP/2. |

@@ -14,17 +14,13 @@ use crate::policy::{Limit, Timeouts, later};
 use crate::protocol::encoding;
 use crate::protocol::wire::{self, ERROR_BODY_LIMIT};
 use crate::protocol::{Credentials, FrontHeaders};
+use crate::request::operations::{DESCRIPTION_LIMIT, PROJECTS_LIMIT};
 use crate::session::{Exchange, ExchangeId, Purpose, Session};
 use crate::workstation::Borrowing;
 
 /// How much longer than the machine a login is awaited in the background, so that a session it
 /// still opens can be logged out.
 pub(super) const LATE_LOGIN_GRACE: Duration = Duration::from_secs(60);
-/// The list of projects is data, not an error message, and read before the lock is taken.
-const PROJECTS_LIMIT: usize = 16 * 1024 * 1024;
-/// The descriptions of a session and of a server have a few kilobytes. They are read under the lock,
-/// for a millisecond at most.
-const DESCRIPTION_LIMIT: usize = 256 * 1024;
 
 /// What the machine has asked for and no caller has begun.
 pub(super) enum Work {
@@ -112,7 +108,9 @@ impl Asked {
     /// How much of the answer is read.
     pub(super) const fn limit(self) -> usize {
         match self {
+            // Read before the lock is taken.
             Self::Exchange(Purpose::ListProjects) => PROJECTS_LIMIT,
+            // Read under the lock, for a millisecond at most.
             Self::Exchange(Purpose::Inspect | Purpose::Status) => DESCRIPTION_LIMIT,
             _ => ERROR_BODY_LIMIT,
         }

@@ -21,6 +21,11 @@ const UNWATCHED: u64 = 1024 * 1024;
 /// Beyond, no honest answer shrinks to a hundredth: it is made to fill memory.
 const LARGEST_RATIO: u64 = 100;
 
+/// Each byte may take so many, which those of the shortest members do (RFC 1952, 2.2).
+const SMALLEST_RATIO: u64 = 32;
+/// What more is taken in says nothing: it is made to keep its reader busy.
+const UNPRODUCTIVE: u64 = 64 * 1024;
+
 /// What is left of a gzip body, decompressed. Ends with
 /// [`Interrupted`](TransportErrorKind::Interrupted) if the body does before its compressed stream
 /// does, with [`Protocol`](TransportErrorKind::Protocol) if it is not gzip, and with
@@ -80,7 +85,10 @@ impl Gunzip {
                 self.ended = length == 0;
                 Ok(Some(piece.freeze()))
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let said = self.put_out.saturating_mul(SMALLEST_RATIO).saturating_add(UNPRODUCTIVE);
+                if decoder.get_ref().taken > said { Err(says_nothing()) } else { Ok(None) }
+            }
             Err(error) => Err(explain(error)),
         }
     }
@@ -158,6 +166,11 @@ fn bomb() -> TransportError {
     let detail =
         format!("a gzip body of more than {UNWATCHED} bytes and more than {LARGEST_RATIO} to 1");
     TransportError::new(TransportErrorKind::TooLarge).with_detail(detail)
+}
+
+fn says_nothing() -> TransportError {
+    TransportError::new(TransportErrorKind::Protocol)
+        .with_detail("the gzip body goes on and has next to nothing in it")
 }
 
 #[cfg(test)]
@@ -263,5 +276,20 @@ mod tests {
         // A megabyte of the same is a short body.
         let short = vec![b' '; 1024 * 1024];
         assert!(self::read(compressed(&short), 1_000).unwrap() == short);
+    }
+    #[test]
+    fn gzip_that_says_nothing_breaks_the_protocol() {
+        // Of one byte each, as a server may write what it has at once.
+        let short = compressed(b"x").repeat(10_000);
+        assert_eq!(read(short, 1_000).unwrap().len(), 10_000);
+        let empty = compressed(b"").repeat(4_000);
+        assert!(read(empty[..empty.len() / 2].to_vec(), 1_000).unwrap().is_empty());
+        // A member of nothing but empty blocks (RFC 1951, 3.2.4).
+        let mut blocks = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
+        blocks.extend([0, 0, 0, 0xff, 0xff].repeat(20_000));
+        for endless in [empty, blocks] {
+            let error = read(endless, 1_000).unwrap_err();
+            assert_eq!(error.kind(), TransportErrorKind::Protocol, "{error}");
+        }
     }
 }

@@ -4,9 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::de::{SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
 
 use crate::error::{Error, ErrorKind};
 use crate::shown::beginning;
@@ -23,14 +22,17 @@ impl ProjectId {
     /// [`Usage`](ErrorKind::Usage) unless the text has 32 hexadecimal digits.
     pub fn new(text: impl AsRef<str>) -> Result<Self, Error> {
         let text = text.as_ref().trim();
-        if text.len() == 32 && text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            Ok(Self(text.to_ascii_uppercase()))
-        } else {
-            Err(Error::new(
+        Self::read(text).ok_or_else(|| {
+            Error::new(
                 ErrorKind::Usage,
                 format!("\"{text}\" is no project id: 32 hexadecimal digits are expected"),
-            ))
-        }
+            )
+        })
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let is_one = text.len() == 32 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+        is_one.then(|| Self(text.to_ascii_uppercase()))
     }
 
     /// The 32 upper-case digits.
@@ -136,10 +138,15 @@ impl<'de> Deserialize<'de> for Projects {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Projects, A::Error> {
                 let (mut projects, mut odd) = (Vec::new(), None);
-                while let Some(entry) = list.next_element::<Value>()? {
-                    match Project::read(&entry) {
-                        Ok(project) => projects.push(project),
-                        Err(error) => odd = Some(error),
+                loop {
+                    let mut entry = Entry::default();
+                    if list.next_element_seed(Reading(Some(&mut entry)))?.is_none() {
+                        break;
+                    }
+                    match ProjectId::read(entry.id.text().trim()) {
+                        Some(id) => projects.push(entry.into_project(id)),
+                        // Once: a list may have millions of them.
+                        None => odd = odd.or_else(|| ProjectId::new(entry.id.text()).err()),
                     }
                 }
                 match odd {
@@ -153,23 +160,124 @@ impl<'de> Deserialize<'de> for Projects {
     }
 }
 
-impl Project {
-    /// Reads an entry of a list by its id; of a key that comes twice, the last counts. What else
-    /// cannot be read is taken for missing.
-    fn read(entry: &Value) -> Result<Self, Error> {
-        let text = |key| entry.get(key).and_then(Value::as_str).unwrap_or_default();
-        let status = match entry.get("status") {
-            Some(Value::String(text)) => text.trim().parse().ok(),
-            Some(status) => status.as_i64(),
-            None => None,
+/// What is kept of an entry of a list; of a key that comes twice, the last counts. What else cannot be
+/// read is taken for missing, and takes no memory, however large it is.
+#[derive(Default)]
+struct Entry {
+    id: Scalar,
+    name: Scalar,
+    alias: Scalar,
+    description: Scalar,
+    status: Scalar,
+}
+
+impl Entry {
+    fn into_project(self, id: ProjectId) -> Project {
+        let status = match &self.status {
+            Scalar::Text(text) => text.trim().parse().ok(),
+            Scalar::Number(number) => Some(*number),
+            Scalar::Other => None,
         };
-        Ok(Self {
-            id: ProjectId::new(text("id"))?,
-            name: text("name").to_owned(),
-            alias: text("alias").to_owned(),
-            description: text("description").to_owned(),
+        Project {
+            id,
+            name: self.name.into_text(),
+            alias: self.alias.into_text(),
+            description: self.description.into_text(),
             status: status.unwrap_or_default(),
-        })
+        }
+    }
+}
+
+/// A value that a project can have.
+#[derive(Default)]
+enum Scalar {
+    Text(String),
+    Number(i64),
+    #[default]
+    Other,
+}
+
+impl Scalar {
+    fn text(&self) -> &str {
+        match self {
+            Self::Text(text) => text,
+            Self::Number(_) | Self::Other => "",
+        }
+    }
+
+    fn into_text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Number(_) | Self::Other => String::new(),
+        }
+    }
+}
+
+/// Reads any value. Of one with keys, an entry keeps what it has room for.
+struct Reading<'a>(Option<&'a mut Entry>);
+
+impl<'de> DeserializeSeed<'de> for Reading<'_> {
+    type Value = Scalar;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Scalar, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Reading<'_> {
+    type Value = Scalar;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
+        Ok(Scalar::Text(text.to_owned()))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Scalar, E> {
+        Ok(Scalar::Number(number))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Scalar, E> {
+        Ok(i64::try_from(number).map_or(Scalar::Other, Scalar::Number))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Scalar, E> {
+        Ok(Scalar::Other)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Scalar, E> {
+        Ok(Scalar::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<Scalar, E> {
+        Ok(Scalar::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Scalar, A::Error> {
+        IgnoredAny.visit_seq(seq).map(|_| Scalar::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar, A::Error> {
+        let Some(entry) = self.0 else {
+            return IgnoredAny.visit_map(map).map(|_| Scalar::Other);
+        };
+        while let Some(key) = map.next_key::<String>()? {
+            let field = match &*key {
+                "id" => &mut entry.id,
+                "name" => &mut entry.name,
+                "alias" => &mut entry.alias,
+                "description" => &mut entry.description,
+                "status" => &mut entry.status,
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            *field = map.next_value_seed(Reading(None))?;
+        }
+        Ok(Scalar::Other)
     }
 }
 

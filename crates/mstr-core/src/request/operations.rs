@@ -20,11 +20,16 @@ use crate::session::is_session_gone;
 pub(crate) struct Operation<T> {
     pub(crate) spec: Spec,
     pub(crate) decode: fn(&Answer) -> Result<T, Error>,
+    /// The longest answer that is read, in bytes.
+    pub(crate) limit: usize,
 }
 
-/// The longest answer to a request of ours that is read, in bytes: some ten thousand projects, each
-/// with a description of a page.
-pub(crate) const ANSWER_LIMIT: usize = 16 * 1024 * 1024;
+/// The longest list of projects that is read, in bytes: some ten thousand of them, each with a
+/// description of a page.
+pub(crate) const PROJECTS_LIMIT: usize = 16 * 1024 * 1024;
+/// The same of what describes a session, a server or a user, which has a few kilobytes. What JSON
+/// becomes in memory may be some forty times as large.
+pub(crate) const DESCRIPTION_LIMIT: usize = 256 * 1024;
 
 /// An answer read whole.
 pub(crate) struct Answer {
@@ -41,7 +46,7 @@ fn operation<T>(
 ) -> Operation<T> {
     let mut spec = Spec::new(method, path);
     spec.operation = name;
-    Operation { spec, decode }
+    Operation { spec, decode, limit: DESCRIPTION_LIMIT }
 }
 
 pub(crate) fn user() -> Operation<User> {
@@ -88,9 +93,10 @@ pub(crate) fn status_told(told: Result<SessionStatus, Error>) -> Result<SessionS
 }
 
 pub(crate) fn projects() -> Operation<Vec<Project>> {
-    operation("project list", Method::GET, "/api/projects", |answer| {
+    let list = operation("project list", Method::GET, "/api/projects", |answer| {
         json(answer).map(|Projects(projects)| projects)
-    })
+    });
+    Operation { limit: PROJECTS_LIMIT, ..list }
 }
 
 pub(crate) fn create_identity_token() -> Operation<IdentityToken> {

@@ -7,6 +7,7 @@ use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Request, Uri};
 use mstr_core::settings::{Proxies, Proxy};
 use mstr_core::{BoxError, ProxyConfig, Sent, TransportError, TransportErrorKind};
+use zeroize::Zeroizing;
 
 /// Longer texts do not fit before the byte that holds their length.
 const SOCKS_LIMIT: usize = 255;
@@ -111,9 +112,16 @@ fn with_authority(uri: &Uri, authority: &str) -> Result<Uri, BoxError> {
 /// The value of the header with user and password, if the proxy is to be shown any.
 pub(crate) fn authorization(proxy: &Proxy) -> Option<HeaderValue> {
     let (user, password) = proxy.credentials()?;
-    let encoded = STANDARD.encode(format!("{user}:{password}"));
-    // Letters, digits and `+/=`: always a value.
-    let mut value = HeaderValue::try_from(format!("Basic {encoded}")).ok()?;
+    // Each with room for all of it, so that no copy is left behind where one has grown.
+    let mut plain = Zeroizing::new(String::with_capacity(user.len() + 1 + password.len()));
+    plain.extend([user, ":", password]);
+    let length = base64::encoded_len(plain.len(), true)?;
+    let mut text = Zeroizing::new(String::with_capacity("Basic ".len() + length));
+    text.push_str("Basic ");
+    STANDARD.encode_string(plain.as_bytes(), &mut text);
+    // Letters, digits and `+/=`: always a value. It copies the text, and is not wiped: hyper copies
+    // it again.
+    let mut value = HeaderValue::from_str(&text).ok()?;
     value.set_sensitive(true);
     Some(value)
 }

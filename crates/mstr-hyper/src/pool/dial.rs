@@ -16,7 +16,8 @@ use crate::connector::{Connected, Lookout, Stream};
 use crate::error::explain;
 use crate::runtime::Runtime;
 
-/// The largest head of an answer over HTTP/2. Over HTTP/1.1 hyper takes some 400 KiB.
+/// The largest head of an answer. Over HTTP/1.1 it is also what hyper reads at once: of interim answers
+/// without end it reads a hundred times as much before anyone else has a turn.
 const LARGEST_HEAD: u32 = 256 * 1024;
 
 /// A connection that has just been made, in its version of HTTP.
@@ -100,7 +101,8 @@ async fn make(
         builder
             .allow_obsolete_multiline_headers_in_responses(true)
             .allow_spaces_after_header_name_in_responses(true)
-            .ignore_invalid_headers_in_responses(true);
+            .ignore_invalid_headers_in_responses(true)
+            .max_buf_size(LARGEST_HEAD as usize);
         let (sender, connection) = builder.handshake(stream).await.map_err(failed)?;
         Protocol::Http1(sender, Box::new(connection))
     };

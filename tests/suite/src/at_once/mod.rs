@@ -8,13 +8,13 @@ pub mod calls;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{HeaderMap, HeaderName, SET_COOKIE};
+use http::header::{HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 use http::{Request, Response, StatusCode};
 use mstr::{
     BlockingTransport, Body, BoxFuture, SharedTimer, Sleep, Timer, Transport, TransportError,
@@ -43,6 +43,7 @@ struct Server {
     refused: AtomicU64,
     hesitates: AtomicBool,
     watched: AtomicBool,
+    extra: OnceLock<(HeaderName, HeaderValue)>,
     seen: Mutex<Vec<HeaderMap>>,
 }
 
@@ -57,6 +58,13 @@ impl AtOnce {
     #[must_use]
     pub fn hesitating(self) -> Self {
         self.0.hesitates.store(true, Ordering::Relaxed);
+        self
+    }
+
+    /// From now on each answer to a call has this header.
+    #[must_use]
+    pub fn with_header(self, name: HeaderName, value: &'static str) -> Self {
+        self.0.extra.get_or_init(|| (name, HeaderValue::from_static(value)));
         self
     }
 
@@ -102,7 +110,11 @@ impl AtOnce {
         if path.ends_with("/api/projects") {
             return reply(StatusCode::OK, PROJECTS);
         }
-        reply(StatusCode::OK, &ANSWER)
+        let mut answer = reply(StatusCode::OK, &ANSWER);
+        if let Some((name, value)) = server.extra.get() {
+            answer.headers_mut().insert(name, value.clone());
+        }
+        answer
     }
 }
 

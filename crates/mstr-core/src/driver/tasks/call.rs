@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::generation::Generation;
 use crate::request::Operation;
 use crate::request::Received;
-use crate::request::operations::{ANSWER_LIMIT, Answer};
+use crate::request::operations::Answer;
 use crate::toolkit::before;
 use crate::trace;
 
@@ -180,12 +180,12 @@ impl Core<Tasks> {
         self: &Arc<Self>,
         operation: Operation<T>,
     ) -> Result<(T, Option<Generation>), Error> {
-        let Operation { spec, decode } = operation;
+        let Operation { spec, decode, limit } = operation;
         let name = spec.operation;
         let response = self.call(self.with_defaults(spec)).await?;
         let generation = response.generation();
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = response.bytes_limited(ANSWER_LIMIT).await?;
+        let body = response.bytes_limited(limit).await?;
         let value = decode(&Answer { status, headers, body });
         Ok((value.map_err(|error| error.with_operation(name).with_executed(true))?, generation))
     }

@@ -17,7 +17,7 @@ use crate::generation::Generation;
 use crate::park::{block_on_until, block_on_while};
 use crate::request::Operation;
 use crate::request::Received;
-use crate::request::operations::{ANSWER_LIMIT, Answer};
+use crate::request::operations::Answer;
 use crate::trace;
 
 impl Core<Threads> {
@@ -123,12 +123,12 @@ impl Core<Threads> {
         self: &Arc<Self>,
         operation: Operation<T>,
     ) -> Result<(T, Option<Generation>), Error> {
-        let Operation { spec, decode } = operation;
+        let Operation { spec, decode, limit } = operation;
         let name = spec.operation;
         let response = self.call(self.with_defaults(spec))?;
         let generation = response.generation();
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = response.bytes_limited(ANSWER_LIMIT)?;
+        let body = response.bytes_limited(limit)?;
         let value = decode(&Answer { status, headers, body });
         Ok((value.map_err(|error| error.with_operation(name).with_executed(true))?, generation))
     }
