@@ -281,7 +281,7 @@ mod tests {
     fn the_table_has_a_row_for_each_layer() {
         let table = table();
         assert_eq!(table.lines().count(), LAYERS.len() + 2);
-        assert!(table.contains("`park.rs`, `policy.rs`, `sync.rs` | nothing |\n"), "{table}");
+        assert!(table.contains("`policy.rs`, `shown.rs`, `sync.rs` | nothing |\n"), "{table}");
         assert!(table.contains("| contract | `contract/` | ground |\n"), "{table}");
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
+use serde_path_to_error::Segment;
 
 /// What `serde` calls the things that can be found.
 const FOUND: [&str; 12] = [
@@ -29,10 +30,31 @@ pub(crate) fn read_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, String> {
         // Once more, which costs something only where it fails: now each step is noted.
         let mut reader = serde_json::Deserializer::from_slice(json);
         let noted = serde_path_to_error::deserialize::<_, T>(&mut reader);
-        let path = noted.err().map(|error| error.path().to_string()).unwrap_or_default();
+        let path = noted.err().map(|error| shown(error.path())).unwrap_or_default();
         let place = if path.is_empty() || path == "." { String::new() } else { path + ", " };
         format!("at {place}line {}, column {}: {}", error.line(), error.column(), problem(&error))
     })
+}
+
+/// The way to the place. The keys of a map are data, unless they look like the names of fields.
+fn shown(path: &serde_path_to_error::Path) -> String {
+    const LONGEST_NAME: usize = 40;
+    let named = |key: &str| {
+        key.len() <= LONGEST_NAME
+            && key.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+    };
+    let mut shown = String::new();
+    for segment in path {
+        match segment {
+            Segment::Map { key } if !named(key) => shown.push_str(".*"),
+            Segment::Seq { index } => shown.push_str(&format!("[{index}]")),
+            Segment::Map { key: name } | Segment::Enum { variant: name } => {
+                shown.push_str(&format!(".{name}"));
+            }
+            Segment::Unknown => shown.push_str(".?"),
+        }
+    }
+    shown.trim_start_matches('.').to_owned()
 }
 
 fn problem(error: &serde_json::Error) -> String {
@@ -133,5 +155,14 @@ mod tests {
         let custom = serde::de::Error::custom("hush");
         let error: serde_json::Error = custom;
         assert_eq!(problem(&error), "found a value that does not fit");
+    }
+
+    #[test]
+    fn keys_of_a_map_are_not_shown_unless_they_look_like_names() {
+        type Rows = std::collections::HashMap<String, u8>;
+        let problem = read_json::<Rows>(br#"{"hush-4711@x":null}"#).expect_err("no number");
+        assert_eq!(problem, "at *, line 1, column 19: found null, expected u8");
+        let problem = read_json::<Rows>(br#"{"count":null}"#).expect_err("no number");
+        assert!(problem.starts_with("at count, line 1"), "{problem}");
     }
 }

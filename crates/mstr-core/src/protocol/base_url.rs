@@ -256,10 +256,12 @@ impl BaseUrl {
         let uri = parse_uri(text)?;
         let same_origin = self.is_same_origin(&uri);
         let authority = uri.authority().map_or("", |authority| authority.as_str());
-        // What stands before it elsewhere may be a user, and a password that has a "/" in it.
-        let elsewhere = !same_origin && url.contains('@');
+        // What stands before it elsewhere may be a user, and a password that has a "/" in it: then a
+        // colon stands where a port would.
+        let elsewhere = !same_origin && authority.contains(':') && url.contains('@');
         if authority.contains('@') || elsewhere {
-            return Err(usage("the URL carries user information before \"@\"".into()));
+            return Err(usage("the URL carries user information before \"@\": write %40 for an \"@\" that is not it"
+                    .into(),));
         }
         if has_odd_port(&uri) {
             let shown = without_secrets(url);

@@ -102,7 +102,8 @@ impl Cookie {
         };
         domain
             && match set.path {
-                Some(path) => self.path == path,
+                // One that had no path of its own is the same, now said in full.
+                Some(path) => self.path == path || !self.has_own_path,
                 None => !self.has_own_path || place.is(&self.path),
             }
     }
@@ -180,7 +181,8 @@ impl CookieJar {
             Cookie { path, has_own_path, domain, expires, ..Cookie::new(set.name, set.value) };
         match (self.put(index, new), held, index) {
             (false, Some(held), Some(index)) => {
-                self.cookies.insert(index, held);
+                // Where nothing is kept, nothing has made room either.
+                self.cookies.insert(index.min(self.cookies.len()), held);
                 false
             }
             (kept, ..) => kept,
@@ -196,6 +198,9 @@ impl CookieJar {
         }
         let end = self.cookies.partition_point(|it| it.path.len() >= cookie.path.len());
         let same = |index: &usize| {
+            if *index > self.cookies.len() {
+                return false;
+            }
             let before = index.checked_sub(1).and_then(|index| self.cookies.get(index));
             before.is_none_or(|it| it.path.len() >= cookie.path.len())
                 && self.cookies.get(*index).is_none_or(|it| it.path.len() <= cookie.path.len())
@@ -212,6 +217,13 @@ impl CookieJar {
         };
         if !new.is_servers_own() {
             return fits(&self.cookies);
+        }
+        // The others go only if that is enough.
+        let own = self.cookies.iter().filter(|it| it.is_servers_own());
+        let (count, length) =
+            own.fold((0, 0), |(count, length), it| (count + 1, length + it.length()));
+        if count >= LIMIT || length + new.length() > LONGEST_HEADER {
+            return false;
         }
         while !fits(&self.cookies) {
             let Some(last) = self.cookies.iter().rposition(|it| !it.is_servers_own()) else {
@@ -434,5 +446,20 @@ mod tests {
         let mut jar = CookieJar::default();
         assert!(jar.insert(Cookie::new(b"a", b"b")));
         assert!(jar.header().expect("a cookie").is_sensitive());
+    }
+
+    #[test]
+    fn cookies_of_the_server_that_do_not_fit_together_take_the_room_of_no_other() {
+        let mut rig = Rig::new();
+        let long = "x".repeat(3_900);
+        rig.set_at(
+            "/api/auth/login",
+            &["lb=1", &format!("JSESSIONID={long}; Path=/L"), "iSession=a; Path=/L"],
+        );
+        let before = rig.sent();
+        assert_eq!(before.split("; ").count(), 3);
+        // Nor does what was removed for it come back at a place that is there no more.
+        rig.set_at("/api/auth/login", &[&format!("iSession={long}; Path=/L")]);
+        assert!(rig.sent() == before);
     }
 }

@@ -87,7 +87,8 @@ pub(super) const BRIEF_LIMIT: u32 = 5;
 /// What is told then.
 pub(super) const NOT_STICKY: &str = "the server opens sessions and does not know them a moment \
      later, again and again, as behind a load balancer that sends the requests of one session to \
-     several servers: enable sticky sessions there";
+     several servers (enable sticky sessions there), or where another login ends this user's \
+     sessions";
 
 impl Cooling {
     /// Whether a load balancer does not keep to one server.
@@ -261,8 +262,15 @@ impl Session {
         now: Instant,
     ) {
         // They may have been given up while the headers were asked for.
-        let state = &self.state;
-        self.fronting.retain(|exchange| exchange.detached || state.awaits(exchange.id));
+        let Self { state, fronting, retired_logins, .. } = self;
+        fronting.retain(|exchange| {
+            let wanted = exchange.detached || state.awaits(exchange.id);
+            if !wanted {
+                // It has never left, so it cannot open a session late.
+                retired_logins.retain(|(late, _)| late.id != exchange.id);
+            }
+            wanted
+        });
         let Some(index) = self.fronting.iter().position(|exchange| exchange.id == id) else {
             return;
         };

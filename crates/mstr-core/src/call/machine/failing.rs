@@ -18,7 +18,7 @@ impl Call {
         let error = &if reading { error.clone().of_an_answer() } else { error.clone() };
         // What has been answered has been sent, whatever became of the answer's body.
         let unsent = self.stage == Stage::Answer && error.sent() == Sent::No;
-        self.executed |= !unsent;
+        self.executed |= !unsent && error.kind() != TransportErrorKind::Config;
         let unprocessed = unsent && error.is_unprocessed();
         let passing = matches!(
             error.kind(),

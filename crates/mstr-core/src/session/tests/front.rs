@@ -80,3 +80,22 @@ fn front_headers_are_asked_for_logouts_in_the_background_too() {
     let logout = rig.take(Purpose::Logout);
     assert_eq!((logout.detached, header(&logout, "cf-access-token")), (true, Some("hunter2")));
 }
+
+#[test]
+fn front_headers_that_come_after_a_login_was_given_up_leave_nothing_to_wait_for() {
+    for supplied in [Ok(front()), Err(Error::new(ErrorKind::Credentials, "away"))] {
+        let mut rig = rig();
+        rig.pending();
+        rig.wait();
+        rig.supply_front(supplied);
+        while !rig.fronting.is_empty() {
+            rig.supply_front(Err(Error::new(ErrorKind::Credentials, "away")));
+            rig.drain();
+            if rig.fronting.is_empty() && rig.session.describe().contains("log") {
+                rig.wait();
+            }
+        }
+        rig.nothing_sent();
+        assert!(!rig.session.has_retired_logins(), "it never left");
+    }
+}
