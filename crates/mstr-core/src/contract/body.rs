@@ -192,9 +192,15 @@ impl Body {
             if length >= limit {
                 break false;
             }
-            match self.chunk().await? {
-                None => break true,
-                Some(chunk) => {
+            match self.chunk().await {
+                // What cannot be decoded says nothing more, and its reader learns why.
+                Err(error) if error.is_of_content() => {
+                    *self = Self::wrap(Failing(Some(error)));
+                    break false;
+                }
+                Err(error) => return Err(error),
+                Ok(None) => break true,
+                Ok(Some(chunk)) => {
                     length += chunk.len();
                     chunks.push_back(chunk);
                 }
@@ -355,6 +361,21 @@ impl HttpBody for Body {
             Inner::Replayable { make, current: None } => make().size_hint(),
             Inner::Stream { hint, .. } => *hint,
         }
+    }
+}
+
+/// The end of a body that could not be read further.
+struct Failing(Option<TransportError>);
+
+impl HttpBody for Failing {
+    type Data = Bytes;
+    type Error = TransportError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
+        Poll::Ready(self.0.take().map(Err))
     }
 }
 

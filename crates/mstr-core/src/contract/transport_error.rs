@@ -229,6 +229,11 @@ impl TransportError {
         }
     }
 
+    /// Whether a body arrived and is not what it was said to be, or too large.
+    pub(crate) fn is_of_content(&self) -> bool {
+        matches!(self.0.kind, TransportErrorKind::Protocol | TransportErrorKind::TooLarge)
+    }
+
     /// Whether a connection that stood was lost before the server took the request: one that was
     /// kept and has been closed meanwhile, or a stream that HTTP/2 declares unprocessed. On another
     /// connection the request may go at once.

@@ -373,7 +373,7 @@ impl<D: Driver> Core<D> {
 
     /// When the headers that a call asks for have to be there.
     pub(super) fn front_deadline(&self, call: &Call) -> Instant {
-        let own = later(self.now(), self.timeouts.for_exchange());
+        let own = later(self.now(), call.timeouts().for_exchange());
         call.deadline().map_or(own, |deadline| deadline.min(own))
     }
 
@@ -387,7 +387,7 @@ impl<D: Driver> Core<D> {
         match supplied {
             Some(supplied) => call.handle_front_headers(supplied, now),
             None if call.deadline().is_some_and(|deadline| now >= deadline) => call.handle_late(),
-            None => call.handle_front_headers(Err(exchange::headers_late(&self.timeouts)), now),
+            None => call.handle_front_headers(Err(exchange::headers_late(&call.timeouts())), now),
         }
     }
 

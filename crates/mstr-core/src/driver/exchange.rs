@@ -151,6 +151,8 @@ impl Asked {
         let late = || Err(TransportError::new(TransportErrorKind::Timeout));
         let body = match body.unwrap_or_else(late) {
             Err(_) if self.opens_session() && parts.status.is_success() => Bytes::new(),
+            // Where its body cannot be read, the status of an error says enough.
+            Err(error) if error.is_of_content() && !parts.status.is_success() => Bytes::new(),
             Err(error) => return self.failed(error.of_an_answer()),
             Ok(body) => body,
         };

@@ -19,8 +19,9 @@ use crate::sync::{Mutex, lock};
 /// they are, and those of the session and the transport cannot be supplied. A `Cookie` is added to
 /// the session's own.
 ///
-/// A logout in the background (of a session that was replaced, or whose last handle was dropped)
-/// carries those of the request before it.
+/// A logout in the background, of a session that was replaced, carries those of the request before
+/// it; so does, of a blocking connection, that of the last handle. A provider must not wait for a call
+/// of the connection that asks it.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue};
@@ -45,9 +46,10 @@ pub trait HeaderProvider: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Any error fails the request, before anything is sent: with the kind
+    /// Any error fails a call, before anything is sent: with the kind
     /// [`Credentials`](ErrorKind::Credentials), or its own if it is an [`Error`] or a
-    /// [`TransportError`](crate::TransportError).
+    /// [`TransportError`](crate::TransportError). A login, a renewal or a logout is tried again as after
+    /// a failure that passes, and then fails as [`Canceled`](ErrorKind::Canceled), with it as the cause.
     ///
     /// # Cancel safety
     ///

@@ -83,7 +83,9 @@ impl Gunzip {
                     return Err(bomb());
                 }
                 self.ended = length == 0;
-                Ok(Some(piece.freeze()))
+                // A piece that is kept keeps its whole room: members of one byte would fill memory.
+                let full = piece.len() >= size / 2;
+                Ok(Some(if full { piece.freeze() } else { Bytes::copy_from_slice(&piece) }))
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let said = self.put_out.saturating_mul(SMALLEST_RATIO).saturating_add(UNPRODUCTIVE);

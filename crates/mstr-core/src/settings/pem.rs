@@ -66,13 +66,15 @@ impl PemSource {
         read: &impl Fn(&Path) -> io::Result<Vec<u8>>,
     ) -> Result<Pem, TransportError> {
         let text = self.load(read)?;
-        if is_encrypted(&text) {
+        let certificates = self.certificates(&text);
+        let keys = self.parse::<PrivateKeyDer<'static>>(&text);
+        // Another key beside it may be encrypted.
+        if !keys.as_ref().is_ok_and(|keys| !keys.is_empty()) && is_encrypted(&text) {
             return Err(self.error(
                 "its private key is encrypted: decrypt it first (`openssl pkey -in FILE -out KEY`)",
             ));
         }
-        let certificates = self.certificates(&text)?;
-        let keys = self.parse::<PrivateKeyDer<'static>>(&text)?;
+        let (certificates, keys) = (certificates?, keys?);
         let Some(key) = keys.first() else {
             return Err(self.error("there is no unencrypted private key in it"));
         };

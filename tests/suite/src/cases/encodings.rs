@@ -94,6 +94,25 @@ pub async fn an_encoding_that_was_not_asked_for_is_named(lab: Lab) {
     connection.close().await;
 }
 
+pub async fn an_error_whose_body_cannot_be_decompressed_is_told_by_its_status(lab: Lab) {
+    let page = |_: &EndpointRequest| {
+        Answer::from("<html>busy</html>".to_owned())
+            .with_status(404)
+            .with_header("content-encoding", "gzip")
+    };
+    let world = lab.start(server().endpoint(Method::GET, "/api/busy", page));
+    let connection = world.connect().await;
+    let error = connection.get("/api/busy").send().await.unwrap_err();
+    assert_eq!((error.kind(), error.status().unwrap().as_u16()), (ErrorKind::NotFound, 404));
+    let raw = connection.get("/api/busy").send_raw().await.unwrap();
+    assert_eq!(
+        raw.bytes().await.unwrap_err().kind(),
+        ErrorKind::Decode,
+        "it is not cut in silence"
+    );
+    connection.close().await;
+}
+
 pub async fn a_compressed_answer_that_is_cut_is_interrupted(lab: Lab) {
     let cut = "path=/api/echo:*:reset-mid-body".parse().unwrap();
     let world = lab.start(server().fault(compressing()).fault(cut));

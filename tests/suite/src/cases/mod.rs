@@ -47,6 +47,7 @@ macro_rules! __with_suite_cases {
             encodings: a_compressed_answer_that_is_cut_is_interrupted,
             encodings: an_encoding_that_the_caller_chose_is_left_to_the_caller,
             encodings: an_encoding_that_was_not_asked_for_is_named,
+            encodings: an_error_whose_body_cannot_be_decompressed_is_told_by_its_status,
             opening: a_web_page_instead_of_the_api_is_recognised,
             opening: a_wrong_base_url_is_recognised,
             opening: an_identity_token_borrows_a_session,

@@ -176,7 +176,7 @@ impl ProxyConfig {
             Err(refuse(format!(
                 "{setting}: `{}` is neither a host name nor an address nor a network; write `host`, \
                  `host:port` or `10.0.0.0/8`",
-                masked_list(entry)
+                entry
             )))
         })?;
         // The environment is for all programs, and some read other patterns in it.
@@ -184,7 +184,7 @@ impl ProxyConfig {
             tracing::warn!(
                 target: "mstr::session",
                 setting,
-                entry = ?masked_list(entry),
+                ?entry,
                 "ignored: neither a host name nor an address nor a network"
             );
             Ok(())
@@ -220,7 +220,9 @@ impl Layer {
         let mut no_proxy = NoProxy::default();
         for (setting, list) in &self.no_proxy {
             for entry in no_proxy.add(list) {
-                odd(setting, entry)?;
+                // A password may have what separates entries in it.
+                let shown = if list.contains('@') { masked(list) } else { entry.to_owned() };
+                odd(setting, &shown)?;
             }
         }
         let rules = self.rules.iter().map(|rule| {
