@@ -237,7 +237,7 @@ struct Life {
 }
 
 impl Life {
-    fn builder(&self, credentials: Credentials) -> mstr::Builder<SharedTransport> {
+    fn builder(&self, credentials: Credentials) -> mstr::ConnectionBuilder<SharedTransport> {
         Connection::builder(&self.world.base_url)
             .credentials(credentials)
             .seed(7)
@@ -246,14 +246,14 @@ impl Life {
             .transport(self.capture.clone())
     }
 
-    fn alice(&self) -> mstr::Builder<SharedTransport> {
+    fn alice(&self) -> mstr::ConnectionBuilder<SharedTransport> {
         self.builder(Credentials::standard("alice", PASSWORD))
     }
 
     /// What succeeds.
     async fn well(&mut self) {
         let builder = self.alice().project_name("MicroStrategy Tutorial");
-        self.shown.debug("Builder", &builder);
+        self.shown.debug("ConnectionBuilder", &builder);
         let connection = builder.connect().await.unwrap();
         let mut events = connection.events();
         self.shown.debug("Connection", &connection);
@@ -371,7 +371,7 @@ impl Life {
         let document = document.to_string();
         let data = WorkstationData::from_json(&document).unwrap();
         shown.debug("WorkstationData", &data);
-        shown.debug("Builder, from Workstation", &Connection::from_workstation(&data));
+        shown.debug("ConnectionBuilder, from Workstation", &Connection::from_workstation(&data));
         shown.error(&WorkstationData::from_json(&document[..document.len() - 3]).unwrap_err());
         let tls = mstr_hyper::TlsConfig::new()
             .client_identity_pem(format!("-----BEGIN PRIVATE KEY-----\n{CLIENT_KEY}\n"));

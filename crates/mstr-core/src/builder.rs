@@ -22,7 +22,7 @@ use crate::workstation::{Borrowing, WorkstationData};
 /// The longest that closing waits for the server.
 const LONGEST_LOGOUT: Duration = Duration::from_secs(10);
 
-/// The state of a [`Builder`] that has no transport yet and can therefore not connect.
+/// The state of a [`ConnectionBuilder`] that has no transport yet and can therefore not connect.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct NoTransport;
@@ -31,7 +31,7 @@ pub struct NoTransport;
 ///
 /// Mistakes are reported when the connection is built, by name, before anything is sent.
 #[must_use = "a connection is not opened until `connect` is called"]
-pub struct Builder<T = NoTransport> {
+pub struct ConnectionBuilder<T = NoTransport> {
     base: String,
     source: Source,
     application_type: Option<u32>,
@@ -58,7 +58,7 @@ enum Source {
     Workstation(WorkstationData),
 }
 
-impl Builder<NoTransport> {
+impl ConnectionBuilder<NoTransport> {
     pub(crate) fn new(base_url: &str) -> Self {
         Self {
             base: base_url.to_owned(),
@@ -88,7 +88,7 @@ impl Builder<NoTransport> {
     }
 
     /// Sends requests with `transport`, asynchronously.
-    pub fn transport(self, transport: impl Transport) -> Builder<SharedTransport> {
+    pub fn transport(self, transport: impl Transport) -> ConnectionBuilder<SharedTransport> {
         self.with(SharedTransport::new(transport))
     }
 
@@ -96,11 +96,11 @@ impl Builder<NoTransport> {
     pub fn blocking_transport(
         self,
         transport: impl BlockingTransport,
-    ) -> Builder<SharedBlockingTransport> {
+    ) -> ConnectionBuilder<SharedBlockingTransport> {
         self.with(SharedBlockingTransport::new(transport))
     }
 
-    fn with<T>(self, transport: T) -> Builder<T> {
+    fn with<T>(self, transport: T) -> ConnectionBuilder<T> {
         let Self {
             base,
             source,
@@ -120,7 +120,7 @@ impl Builder<NoTransport> {
             seed,
             transport: NoTransport,
         } = self;
-        Builder {
+        ConnectionBuilder {
             base,
             source,
             application_type,
@@ -142,7 +142,7 @@ impl Builder<NoTransport> {
     }
 }
 
-impl<T> Builder<T> {
+impl<T> ConnectionBuilder<T> {
     /// Logs in as a user the server itself knows.
     pub fn standard(self, username: impl Into<String>, password: impl Into<Password>) -> Self {
         self.credentials(Credentials::standard(username, password))
@@ -388,8 +388,8 @@ fn config_error(message: &'static str) -> Error {
     Error::new(ErrorKind::Config, message)
 }
 
-impl<T> fmt::Debug for Builder<T> {
+impl<T> fmt::Debug for ConnectionBuilder<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("project", &self.project).finish_non_exhaustive()
+        f.debug_struct("ConnectionBuilder").field("project", &self.project).finish_non_exhaustive()
     }
 }

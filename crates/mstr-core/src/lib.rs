@@ -139,7 +139,7 @@ pub mod blocking {
     pub use crate::driver::threads::{Connection, Response};
 }
 
-pub use builder::{Builder, NoTransport};
+pub use builder::{ConnectionBuilder, NoTransport};
 pub use contract::{
     BlockingTransport, Body, BoxError, BoxFuture, Pending, RequestContext, Sent,
     SharedBlockingTransport, SharedTimer, SharedTransport, Sleep, Timer, Transport, TransportError,

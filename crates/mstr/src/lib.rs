@@ -34,7 +34,7 @@
 //! # The life of a connection
 //!
 //! - **Opening.** [`Connection::builder`] describes it; every mistake in the description is an
-//!   error before anything is sent. [`Builder::connect`] logs in and, side by side, learns the
+//!   error before anything is sent. [`ConnectionBuilder::connect`] logs in and, side by side, learns the
 //!   idle timeout, checks the server's version and finds the project. If one of these fails, the
 //!   session is logged out again.
 //! - **Calling.** [`get`](Connection::get), [`post`](Connection::post) and the others begin a

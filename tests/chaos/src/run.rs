@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mstr_core::blocking::BlockOn;
 use mstr_core::{
-    Builder, CloseOutcome, Connection, Credentials, NoTransport, SharedBlockingTransport,
+    CloseOutcome, Connection, ConnectionBuilder, Credentials, NoTransport, SharedBlockingTransport,
     SharedTransport,
 };
 use mstr_fake::loopback::Cut;
@@ -147,7 +147,7 @@ fn credentials(session: usize) -> Credentials {
     }
 }
 
-fn builder(world: &World, session: usize) -> Builder<NoTransport> {
+fn builder(world: &World, session: usize) -> ConnectionBuilder<NoTransport> {
     Connection::builder(world.base_url())
         .credentials(credentials(session))
         .timeouts(timeouts())

@@ -8,8 +8,8 @@ use mstr::hyper::{HyperTransport, HyperTransportBuilder};
 use mstr::isahc::blocking::IsahcBlocking;
 use mstr::isahc::{IsahcTransport, IsahcTransportBuilder};
 use mstr::{
-    Builder, Connection, NoTransport, ProxyConfig, SharedBlockingTransport, SharedTransport,
-    Timeouts, TlsConfig, blocking,
+    Connection, ConnectionBuilder, NoTransport, ProxyConfig, SharedBlockingTransport,
+    SharedTransport, Timeouts, TlsConfig, blocking,
 };
 
 use crate::outcome::{Outcome, Told};
@@ -117,7 +117,7 @@ impl Settings {
 }
 
 /// With limits that tell what hangs from what is slow.
-fn described(builder: Builder<NoTransport>) -> Builder<NoTransport> {
+fn described(builder: ConnectionBuilder<NoTransport>) -> ConnectionBuilder<NoTransport> {
     let limits = Timeouts::new().attempt(Duration::from_secs(10)).total(Some(TOTAL));
     builder.standard(USER.0, USER.1).timeouts(limits)
 }

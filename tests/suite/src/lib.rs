@@ -20,7 +20,7 @@ pub mod stack;
 use std::future::Future;
 use std::sync::Arc;
 
-use mstr::{Builder, Connection, Credentials, LoginMode, SharedTransport};
+use mstr::{Connection, ConnectionBuilder, Credentials, LoginMode, SharedTransport};
 use mstr_fake::loopback::HttpServer;
 use mstr_fake::{Clock, FakeTransport, Server, ServerBuilder, TokioTime, VirtualTime};
 pub use stack::Stack;
@@ -113,11 +113,11 @@ impl World {
     }
 
     /// A connection as alice, to be described further.
-    pub fn builder(&self) -> Builder<SharedTransport> {
+    pub fn builder(&self) -> ConnectionBuilder<SharedTransport> {
         self.builder_for(Credentials::standard("alice", "secret"))
     }
 
-    pub fn builder_for(&self, credentials: Credentials) -> Builder<SharedTransport> {
+    pub fn builder_for(&self, credentials: Credentials) -> ConnectionBuilder<SharedTransport> {
         Connection::builder(&self.base_url)
             .credentials(credentials)
             .seed(7)

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use http::{Request, Response};
 use mstr::blocking::{BlockOn, Connection};
 use mstr::{
-    BlockingTransport, Body, Builder, CloseOutcome, Credentials, ErrorKind,
+    BlockingTransport, Body, CloseOutcome, ConnectionBuilder, Credentials, ErrorKind,
     SharedBlockingTransport, TransportError, TransportInfo,
 };
 use mstr_fake::loopback::HttpServer;
@@ -68,11 +68,11 @@ impl World {
         }
     }
 
-    fn builder(&self) -> Builder<SharedBlockingTransport> {
+    fn builder(&self) -> ConnectionBuilder<SharedBlockingTransport> {
         self.builder_for(Credentials::standard("alice", "secret"))
     }
 
-    fn builder_for(&self, credentials: Credentials) -> Builder<SharedBlockingTransport> {
+    fn builder_for(&self, credentials: Credentials) -> ConnectionBuilder<SharedBlockingTransport> {
         Connection::builder(&self.base_url)
             .credentials(credentials)
             .seed(7)

@@ -5,8 +5,8 @@ use std::time::Duration;
 use mstr::hyper::HyperTransport;
 use mstr::hyper::blocking::HyperBlocking;
 use mstr::{
-    BlockingTransport, Builder, Connection, Error, NoTransport, RetryPolicy, Timeouts, Transport,
-    blocking,
+    BlockingTransport, Connection, ConnectionBuilder, Error, NoTransport, RetryPolicy, Timeouts,
+    Transport, blocking,
 };
 use mstr_isahc::IsahcTransport;
 use mstr_isahc::blocking::IsahcBlocking;
@@ -76,7 +76,7 @@ impl Client {
     }
 }
 
-fn described(builder: Builder<NoTransport>, act: Act) -> Builder<NoTransport> {
+fn described(builder: ConnectionBuilder<NoTransport>, act: Act) -> ConnectionBuilder<NoTransport> {
     let limit = Duration::from_millis(500);
     let timeouts = Timeouts::new().attempt(limit).idle_body(limit).total(Some(limit));
     let builder = match act {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use futures_util::future::{LocalBoxFuture, join_all};
 use mstr::{
-    ApiTokenRequest, Builder, Connection, Credentials, IdentityToken, Locale, SharedTransport,
-    WorkstationData,
+    ApiTokenRequest, Connection, ConnectionBuilder, Credentials, IdentityToken, Locale,
+    SharedTransport, WorkstationData,
 };
 use mstr_fake::{CaptureTransport, Fault, Server, ServerBuilder, VirtualTime};
 use mstr_suite::{Lab, World, server};
@@ -30,14 +30,14 @@ impl Rig {
         Self { world, capture, time: time.clone() }
     }
 
-    fn with(&self, credentials: Credentials) -> Builder<SharedTransport> {
+    fn with(&self, credentials: Credentials) -> ConnectionBuilder<SharedTransport> {
         Connection::builder(&self.world.base_url)
             .credentials(credentials)
             .seed(7)
             .transport(self.capture.clone())
     }
 
-    fn alice(&self) -> Builder<SharedTransport> {
+    fn alice(&self) -> ConnectionBuilder<SharedTransport> {
         self.with(Credentials::standard("alice", "secret"))
     }
 

@@ -82,7 +82,7 @@ fn provided(driver: Driver, timeouts: Timeouts) -> (Rig, Record, Tokens) {
     let tokens = Tokens::default();
     let provider = tokens.clone();
     let described =
-        Box::new(move |builder: mstr::Builder| builder.header_provider(provider.clone()));
+        Box::new(move |builder: mstr::ConnectionBuilder| builder.header_provider(provider.clone()));
     let (rig, record) = recorded(driver, timeouts, described);
     (rig, record, tokens)
 }
@@ -90,7 +90,7 @@ fn provided(driver: Driver, timeouts: Timeouts) -> (Rig, Record, Tokens) {
 #[test]
 fn headers_of_the_connection_are_on_every_request_the_session_s_own_included() {
     on_both(|driver| {
-        let described = |builder: mstr::Builder| {
+        let described = |builder: mstr::ConnectionBuilder| {
             let builder = builder.header("cf-access-client-id", "planted-id").header("x-two", "1");
             builder.header("x-two", "2").header("cookie", "gate=open").header("accept", "text/html")
         };

@@ -51,7 +51,7 @@ pub(crate) struct Setting {
     pub(crate) described: Option<Described>,
 }
 
-pub(crate) type Described = Box<dyn Fn(mstr::Builder) -> mstr::Builder>;
+pub(crate) type Described = Box<dyn Fn(mstr::ConnectionBuilder) -> mstr::ConnectionBuilder>;
 
 /// What happens to a request on its way to the server, and to the answer on its way back.
 #[derive(Clone)]

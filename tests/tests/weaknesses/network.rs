@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Uri};
 use mstr::{
-    Body, BoxFuture, Builder, Connection, RequestContext, SharedTimer, SharedTransport, Transport,
-    TransportError, TransportErrorKind,
+    Body, BoxFuture, Connection, ConnectionBuilder, RequestContext, SharedTimer, SharedTransport,
+    Transport, TransportError, TransportErrorKind,
 };
 use mstr_core::Sent;
 use mstr_suite::World;
@@ -62,7 +62,7 @@ impl Network {
     }
 
     /// A connection over this network as alice, to be described further.
-    pub(crate) fn builder(&self, base_url: &str) -> Builder<SharedTransport> {
+    pub(crate) fn builder(&self, base_url: &str) -> ConnectionBuilder<SharedTransport> {
         Connection::builder(base_url).standard("alice", "secret").seed(7).transport(self.clone())
     }
 

@@ -13,7 +13,7 @@ use http::{Request, Response};
 use super::core::{Core, Driver, locks};
 use super::handle::Handle;
 use super::{tasks, threads};
-use crate::builder::{Builder, Prepared};
+use crate::builder::{ConnectionBuilder, Prepared};
 use crate::contract::{
     BlockingTransport, Body, SharedBlockingTransport, SharedTimer, SharedTransport, Sleep, Timer,
     Transport, TransportError,
@@ -93,8 +93,8 @@ fn ready<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-fn builder() -> Builder {
-    Builder::new("https://env.example.com/L").standard("alice", "secret").checks(false)
+fn builder() -> ConnectionBuilder {
+    ConnectionBuilder::new("https://env.example.com/L").standard("alice", "secret").checks(false)
 }
 
 /// Two locks: to be granted access, and to tell what the response says. Two looks at the clock:

@@ -5,7 +5,9 @@ use std::future::Future;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{HeaderMap, Request};
-use mstr::{Body, Builder, Connection, NoTransport, SharedBlockingTransport, SharedTransport};
+use mstr::{
+    Body, Connection, ConnectionBuilder, NoTransport, SharedBlockingTransport, SharedTransport,
+};
 use mstr::{Response, blocking};
 
 use super::{AtOnce, BASE_URL, PROJECT};
@@ -37,7 +39,7 @@ pub fn blocking(transport: &AtOnce) -> blocking::Connection {
     builder.blocking_transport(transport.clone()).connect().unwrap()
 }
 
-fn described(builder: Builder<NoTransport>) -> Builder<NoTransport> {
+fn described(builder: ConnectionBuilder<NoTransport>) -> ConnectionBuilder<NoTransport> {
     builder.standard("alice", "secret").project_id(PROJECT).checks(false).seed(7)
 }
 

@@ -8,7 +8,7 @@ use http::Method;
 use super::keepalive::keepalive;
 use super::pump::Tasks;
 use super::response::Response;
-use crate::builder::{Builder, NoTransport};
+use crate::builder::{ConnectionBuilder, NoTransport};
 use crate::contract::SharedTransport;
 use crate::driver::core::Core;
 use crate::driver::events::Events;
@@ -50,14 +50,14 @@ impl Connection {
     /// builder.standard("user", "password").connect().await;
     /// # };
     /// ```
-    pub fn builder(base_url: impl AsRef<str>) -> Builder<NoTransport> {
-        Builder::new(base_url.as_ref())
+    pub fn builder(base_url: impl AsRef<str>) -> ConnectionBuilder<NoTransport> {
+        ConnectionBuilder::new(base_url.as_ref())
     }
 
     /// Begins to describe a connection that borrows Workstation's session. Certificates are
     /// verified like for any other connection, and closing it does not log Workstation out.
-    pub fn from_workstation(data: &WorkstationData) -> Builder<NoTransport> {
-        Builder::from_workstation(data)
+    pub fn from_workstation(data: &WorkstationData) -> ConnectionBuilder<NoTransport> {
+        ConnectionBuilder::from_workstation(data)
     }
 
     /// Makes sure that a session is open, logging in if there is none. Waits for no longer than
@@ -339,7 +339,7 @@ impl RequestBuilder<Connection> {
     }
 }
 
-impl Builder<SharedTransport> {
+impl ConnectionBuilder<SharedTransport> {
     /// Opens the connection: logs in, and finds the project if one is given. Everything is asked
     /// side by side after the login, so this takes two round trips.
     ///

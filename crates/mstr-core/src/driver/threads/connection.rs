@@ -6,7 +6,7 @@ use http::Method;
 
 use super::pump::Threads;
 use super::response::Response;
-use crate::builder::{Builder, NoTransport};
+use crate::builder::{ConnectionBuilder, NoTransport};
 use crate::contract::SharedBlockingTransport;
 use crate::driver::core::Core;
 use crate::driver::events::Events;
@@ -33,14 +33,14 @@ common_methods!(Connection);
 
 impl Connection {
     /// Begins to describe a connection; give it a
-    /// [`blocking_transport`](Builder::blocking_transport).
-    pub fn builder(base_url: impl AsRef<str>) -> Builder<NoTransport> {
-        Builder::new(base_url.as_ref())
+    /// [`blocking_transport`](ConnectionBuilder::blocking_transport).
+    pub fn builder(base_url: impl AsRef<str>) -> ConnectionBuilder<NoTransport> {
+        ConnectionBuilder::new(base_url.as_ref())
     }
 
     /// Begins to describe a connection that borrows Workstation's session.
-    pub fn from_workstation(data: &WorkstationData) -> Builder<NoTransport> {
-        Builder::from_workstation(data)
+    pub fn from_workstation(data: &WorkstationData) -> ConnectionBuilder<NoTransport> {
+        ConnectionBuilder::from_workstation(data)
     }
 
     /// Makes sure that a session is open, logging in if there is none. Waits for no longer than
@@ -261,7 +261,7 @@ impl RequestBuilder<Connection> {
     }
 }
 
-impl Builder<SharedBlockingTransport> {
+impl ConnectionBuilder<SharedBlockingTransport> {
     /// Opens the connection: logs in, and finds the project if one is given.
     ///
     /// If anything fails, the session is logged out before the error is returned.
