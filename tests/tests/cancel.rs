@@ -132,12 +132,12 @@ fn every_operation_of_an_open_connection() {
         connection.get("/api/blob?size=200000").send().await?.bytes().await
     });
     sweep_open(async |connection| connection.renew().await);
-    sweep_open(async |connection| connection.user().await);
-    sweep_open(async |connection| connection.server().await);
-    sweep_open(async |connection| connection.session_info().await);
-    sweep_open(async |connection| connection.status().await);
-    sweep_open(async |connection| connection.projects().await);
-    sweep_open(async |connection| connection.project_by_name("MicroStrategy Tutorial").await);
+    sweep_open(async |connection| connection.fetch_user().await);
+    sweep_open(async |connection| connection.fetch_server().await);
+    sweep_open(async |connection| connection.fetch_session().await);
+    sweep_open(async |connection| connection.fetch_status().await);
+    sweep_open(async |connection| connection.fetch_projects().await);
+    sweep_open(async |connection| connection.select_project("MicroStrategy Tutorial").await);
     sweep_open(async |connection| connection.create_identity_token().await);
     sweep_open(async |connection| connection.create_api_token(ApiTokenRequest::new()).await);
     sweep_open(async |connection| {

@@ -308,7 +308,7 @@ fn answers_of_the_sessions_own_endpoints_are_bounded() {
         let huge = format!(r#"{{"fullName":"{}"}}"#, "x".repeat(17 * 1024 * 1024));
         let fault = Fault::answer("/api/sessions/userInfo", 200, "application/json", &huge);
         world.server(|server| server.add_fault(fault));
-        let error = connection.user().await.unwrap_err();
+        let error = connection.fetch_user().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Decode, "{error}");
         connection.close().await;
     });

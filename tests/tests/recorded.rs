@@ -51,7 +51,7 @@ fn the_status_of_every_version_is_understood() {
         Lab::in_memory(async move |lab| {
             let world = answering(&lab, "/api/status", body);
             let connection = connect(&world).await;
-            let told = connection.server().await.unwrap();
+            let told = connection.fetch_server().await.unwrap();
             let version = |text: Option<&str>| text.map(|text| text.parse::<Version>().unwrap());
             assert_eq!(told.iserver_version, version(iserver), "{body}");
             assert_eq!(told.web_version, version(web), "{body}");
@@ -77,13 +77,13 @@ fn recorded_projects_are_read_with_everything_in_them() {
         let world = answering(&lab, "/api/projects", PROJECTS_11_3);
         let connection = connect(&world).await;
         let recorded: Vec<Value> = serde_json::from_str(PROJECTS_11_3).unwrap();
-        let projects = connection.projects().await.unwrap();
+        let projects = connection.fetch_projects().await.unwrap();
         assert_eq!(projects.len(), recorded.len());
         for (project, recorded) in projects.iter().zip(&recorded) {
             assert_eq!(project.id.as_str(), recorded["id"]);
             assert_eq!(project.name, recorded["name"].as_str().unwrap());
         }
-        let scope = connection.project_by_name("consolidated education project").await.unwrap();
+        let scope = connection.select_project("consolidated education project").await.unwrap();
         assert_eq!(scope.project().unwrap().id.as_str(), "CE52831411E696C8BD2F0080EFD5AF44");
         connection.close().await;
     });
@@ -102,7 +102,7 @@ fn projects_of_other_shapes_are_read_as_far_as_they_go() {
         Lab::in_memory(async move |lab| {
             let world = answering(&lab, "/api/projects", &body);
             let connection = connect(&world).await;
-            let scope = connection.project_by_name("Tutorial").await.unwrap();
+            let scope = connection.select_project("Tutorial").await.unwrap();
             assert_eq!(scope.project().unwrap().id.as_str(), id, "{body}");
             connection.close().await;
         });
@@ -133,7 +133,7 @@ fn recorded_headers_do_no_harm() {
         });
         let builder = mstr::Connection::builder(&world.base_url).standard("alice", "secret");
         let connection = builder.checks(false).transport(with_headers).connect().await.unwrap();
-        let projects = connection.projects().await.unwrap();
+        let projects = connection.fetch_projects().await.unwrap();
         assert_eq!(
             projects.len(),
             serde_json::from_str::<Vec<Value>>(PROJECTS_11_3).unwrap().len()
@@ -162,7 +162,7 @@ fn users_of_every_version_are_read() {
         Lab::in_memory(async move |lab| {
             let world = answering(&lab, "/api/sessions/userInfo", body);
             let connection = connect(&world).await;
-            let user = connection.user().await.unwrap();
+            let user = connection.fetch_user().await.unwrap();
             assert_eq!(user.id.as_ref().map(mstr::UserId::as_str), id, "{body}");
             assert_eq!(user.full_name.as_deref(), Some("MSTR User"));
             assert_eq!(user.initials.as_deref(), Some("MU"));
@@ -186,7 +186,7 @@ fn what_a_session_tells_is_read_as_far_as_it_goes() {
         Lab::in_memory(async move |lab| {
             let world = answering(&lab, "/api/sessions", body);
             let connection = connect(&world).await;
-            let SessionStatus::Active(info) = connection.status().await.unwrap() else {
+            let SessionStatus::Active(info) = connection.fetch_status().await.unwrap() else {
                 panic!("it is alive");
             };
             assert_eq!(info.timeout, timeout.map(Duration::from_secs), "{body}");

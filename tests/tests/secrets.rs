@@ -257,12 +257,12 @@ impl Life {
         let connection = builder.connect().await.unwrap();
         let mut events = connection.events();
         self.shown.debug("Connection", &connection);
-        self.shown.debug("User", &connection.user().await.unwrap());
-        self.shown.debug("Server", &connection.server().await.unwrap());
-        self.shown.debug("SessionInfo", &connection.session_info().await.unwrap());
-        self.shown.debug("status", &connection.status().await.unwrap());
-        let scope = connection.project_by_name("Platform Analytics").await.unwrap();
-        self.shown.debug("ProjectScope", &scope);
+        self.shown.debug("User", &connection.fetch_user().await.unwrap());
+        self.shown.debug("Server", &connection.fetch_server().await.unwrap());
+        self.shown.debug("SessionInfo", &connection.fetch_session().await.unwrap());
+        self.shown.debug("status", &connection.fetch_status().await.unwrap());
+        let scope = connection.select_project("Platform Analytics").await.unwrap();
+        self.shown.debug("Connection with a project", &scope);
         let request = connection.post("/api/echo").json(&"x");
         self.shown.debug("RequestBuilder", &request);
         let response = request.send().await.unwrap();

@@ -136,7 +136,7 @@ pub mod workstation;
 /// used inside asynchronous code, although it blocks the thread there.
 pub mod blocking {
     pub use crate::adapter::BlockOn;
-    pub use crate::driver::threads::{Connection, Response};
+    pub use crate::driver::threads::{Connection, RequestBuilder, Response};
 }
 
 pub use builder::{ConnectionBuilder, NoTransport};
@@ -146,7 +146,7 @@ pub use contract::{
     TransportErrorKind, TransportInfo,
 };
 pub use driver::Events;
-pub use driver::tasks::{Connection, ProjectScope, Response};
+pub use driver::tasks::{Connection, RequestBuilder, Response};
 pub use error::{Error, ErrorKind, ServerCode, ServerError, TicketId};
 pub use generation::Generation;
 pub use policy::{RetryPolicy, Timeouts};
@@ -156,7 +156,6 @@ pub use protocol::{
     Password, Project, ProjectId, ProjectRef, Server, SessionInfo, SessionStatus, User, UserId,
     Version,
 };
-pub use request::RequestBuilder;
 pub use session::{CloseOutcome, Event, LossReason};
 pub use settings::{ProxyConfig, TlsConfig, TlsVersion};
 pub use workstation::WorkstationData;

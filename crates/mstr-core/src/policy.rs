@@ -97,6 +97,17 @@ impl Timeouts {
         self.total.unwrap_or(Some(TOTAL))
     }
 
+    /// What is left of them once so much time has passed.
+    pub(crate) fn after(self, passed: Duration) -> Self {
+        match self.for_all() {
+            Some(total) => {
+                let attempt = self.for_attempt();
+                self.total(Some(total.saturating_sub(passed))).attempt(attempt)
+            }
+            None => self,
+        }
+    }
+
     pub(crate) const fn between_pieces(&self) -> Duration {
         self.idle_body
     }

@@ -92,17 +92,17 @@ async fn look_around(
     settings: &Settings,
     fake: Option<&HttpServer>,
 ) -> Result<(), Error> {
-    let user = connection.user().await?;
+    let user = connection.fetch_user().await?;
     say!("user         {}", user.full_name.as_deref().unwrap_or("(unnamed)"));
-    let server = connection.server().await?;
+    let server = connection.fetch_server().await?;
     if let Some(version) = &server.iserver_version {
         say!("server       Intelligence Server {version}");
     }
-    if let Some(timeout) = connection.session_info().await?.timeout {
+    if let Some(timeout) = connection.fetch_session().await?.timeout {
         say!("session      may be idle for {} s", timeout.as_secs());
     }
 
-    let projects = connection.projects().await?;
+    let projects = connection.fetch_projects().await?;
     say!("projects     {}", projects.len());
     for project in &projects {
         say!("             {}  {}", project.id, project.name);
@@ -115,7 +115,7 @@ async fn look_around(
             return Ok(());
         }
     };
-    let project = connection.project_scope(wanted).await?;
+    let project = connection.select_project(wanted).await?;
     let id = project.project().map(|project| project.id.clone());
     let id = id.as_ref().map_or("", |id| id.as_str());
     describe(&project, id).await?;
@@ -131,7 +131,7 @@ async fn look_around(
 }
 
 /// Asks for the project's own object, in the project.
-async fn describe(project: &ProjectScope, id: &str) -> Result<(), Error> {
+async fn describe(project: &Connection, id: &str) -> Result<(), Error> {
     let path = format!("/api/objects/{id}");
     let response = project.get(path).query(&[("type", "32")]).send().await?;
     let object: serde_json::Value = response.json().await?;

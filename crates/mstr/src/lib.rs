@@ -42,8 +42,8 @@
 //!   the call repeated. Clone the connection into as many tasks as you like: they share one
 //!   session and one login.
 //! - **Projects.** The project is a property of the handle, not of the session:
-//!   [`project_by_name`](Connection::project_by_name) returns a [`ProjectScope`] for another one,
-//!   and no task can change the project of another.
+//!   [`select_project`](Connection::select_project) returns a handle for another one, and no task can
+//!   change the project of another.
 //! - **Idling.** Spawn [`keepalive`](Connection::keepalive) to keep an idle session alive, or do
 //!   nothing: the next call logs in again.
 //! - **Closing.** [`close`](Connection::close) logs out; [`scope`](Connection::scope) does so on

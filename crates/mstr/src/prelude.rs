@@ -2,7 +2,7 @@
 
 pub use mstr_core::{
     Body, CloseOutcome, Connection, CredentialProvider, Credentials, Error, ErrorKind, Locale,
-    LoginMode, ProjectScope, RetryPolicy, Timeouts, Transport, TransportError,
+    LoginMode, RetryPolicy, Timeouts, Transport, TransportError,
 };
 
 #[cfg(feature = "hyper")]

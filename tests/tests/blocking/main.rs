@@ -137,9 +137,9 @@ fn the_main_job(start: Start) {
     let world = start(server());
     let connection = world.builder().project_name("MicroStrategy Tutorial").connect().unwrap();
     assert_eq!(connection.project().unwrap().name, "MicroStrategy Tutorial");
-    assert!(connection.server().unwrap().iserver_version.is_some());
-    assert!(connection.user().unwrap().id.is_some());
-    assert!(connection.projects().unwrap().len() > 1);
+    assert!(connection.fetch_server().unwrap().iserver_version.is_some());
+    assert!(connection.fetch_user().unwrap().id.is_some());
+    assert!(connection.fetch_projects().unwrap().len() > 1);
     let echo: Value = connection.get("/api/echo").send().unwrap().json().unwrap();
     assert_eq!(echo["project"], connection.project().unwrap().id.as_str());
     let other = connection.select_project("Platform Analytics").unwrap();

@@ -94,9 +94,9 @@ async fn tasks(url: &str, act: Act, transport: impl Transport) -> Result<usize, 
         Act::Connect | Act::Open => Ok(0),
         Act::Bytes => Ok(get().await?.bytes().await?.len()),
         Act::Limited => Ok(get().await?.bytes_limited(LIMIT).await?.len()),
-        Act::Projects => Ok(connection.projects().await?.len()),
-        Act::User => connection.user().await.map(|_| 1),
-        Act::Session => connection.session_info().await.map(|_| 1),
+        Act::Projects => Ok(connection.fetch_projects().await?.len()),
+        Act::User => connection.fetch_user().await.map(|_| 1),
+        Act::Session => connection.fetch_session().await.map(|_| 1),
         Act::Renew => connection.renew().await.map(|()| 0),
         Act::Close => {
             drop(connection.close().await);
@@ -113,9 +113,9 @@ fn threads(url: &str, act: Act, transport: impl BlockingTransport) -> Result<usi
         Act::Connect | Act::Open => Ok(0),
         Act::Bytes => Ok(get()?.bytes()?.len()),
         Act::Limited => Ok(get()?.bytes_limited(LIMIT)?.len()),
-        Act::Projects => Ok(connection.projects()?.len()),
-        Act::User => connection.user().map(|_| 1),
-        Act::Session => connection.session_info().map(|_| 1),
+        Act::Projects => Ok(connection.fetch_projects()?.len()),
+        Act::User => connection.fetch_user().map(|_| 1),
+        Act::Session => connection.fetch_session().map(|_| 1),
         Act::Renew => connection.renew().map(|()| 0),
         Act::Close => {
             drop(connection.close());

@@ -102,7 +102,7 @@ situations! {
         connection.close().await;
         connection.close().await;
         echo(&connection).await;
-        drop(connection.status().await);
+        drop(connection.fetch_status().await);
         connection.open().await.ok();
         echo(&connection).await;
     }
@@ -180,10 +180,10 @@ situations! {
         echo(&connection).await;
         echo(&connection).await;
         drop(connection.post("/api/echo").json(&serde_json::json!({})).send().await);
-        drop(connection.projects().await);
-        drop(connection.project_by_name("MicroStrategy Tutorial").await);
-        drop(connection.user().await);
-        drop(connection.status().await);
+        drop(connection.fetch_projects().await);
+        drop(connection.select_project("MicroStrategy Tutorial").await);
+        drop(connection.fetch_user().await);
+        drop(connection.fetch_status().await);
         drop(connection.renew().await);
         echo(&connection).await;
     }
@@ -203,8 +203,8 @@ situations! {
         let connection = rig.connect().await;
         echo(&connection).await;
         for _ in 0..3 {
-            connection.user().await.unwrap();
-            connection.server().await.unwrap();
+            connection.fetch_user().await.unwrap();
+            connection.fetch_server().await.unwrap();
         }
         connection.close().await;
     }
@@ -239,13 +239,13 @@ situations! {
     }
     project_clear in server() => |rig| {
         let connection = rig.in_project().await;
-        let same = connection.project_by_id(TUTORIAL).await.unwrap();
+        let same = connection.select_project(TUTORIAL).await.unwrap();
         drop(same);
         echo(&connection.without_project()).await;
     }
     project_temporary_change in server() => |rig| {
         let connection = rig.in_project().await;
-        let scope = connection.project_by_id(OTHER).await.unwrap();
+        let scope = connection.select_project(OTHER).await.unwrap();
         drop(scope.get("/api/echo").send().await);
         echo(&connection.without_project()).await;
     }
@@ -274,9 +274,9 @@ situations! {
     }
     status_active_and_not in server() => |rig| {
         let connection = rig.connect().await;
-        connection.status().await.unwrap();
+        connection.fetch_status().await.unwrap();
         rig.kill();
-        connection.status().await.unwrap();
+        connection.fetch_status().await.unwrap();
     }
     threads_20_expire_alive in server() => |rig| {
         let connection = rig.connect().await;

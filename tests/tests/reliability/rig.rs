@@ -327,10 +327,8 @@ impl Rig {
         &self,
         method: Method,
         path: &str,
-        of_tasks: impl Fn(RequestBuilder<mstr::Connection>) -> RequestBuilder<mstr::Connection>,
-        of_threads: impl Fn(
-            RequestBuilder<blocking::Connection>,
-        ) -> RequestBuilder<blocking::Connection>,
+        of_tasks: impl Fn(RequestBuilder) -> RequestBuilder,
+        of_threads: impl Fn(blocking::RequestBuilder) -> blocking::RequestBuilder,
     ) -> Result<Answered, Error> {
         match &self.connection {
             Either::Tasks(connection) => self.time.run(async {
@@ -397,11 +395,11 @@ impl Rig {
     }
 
     pub(crate) fn user(&self) -> Result<User, Error> {
-        either!(self, |connection| connection.user())
+        either!(self, |connection| connection.fetch_user())
     }
 
     pub(crate) fn status(&self) -> Result<SessionStatus, Error> {
-        either!(self, |connection| connection.status())
+        either!(self, |connection| connection.fetch_status())
     }
 
     pub(crate) fn reset(&self, credentials: Option<Credentials>) {

@@ -36,12 +36,12 @@ async fn program(base_url: &str, transport: SharedTransport) -> Result<(), mstr:
     alice.post("/api/echo").body(Body::replayable(piece)).send().await?;
     alice.get("/api/echo").header("x-own", "one").header("x-own", "two").send().await?;
     alice.get("/api/nothing/here").send_raw().await?;
-    let scope = alice.project_by_name("Platform Analytics").await?;
+    let scope = alice.select_project("Platform Analytics").await?;
     scope.get("/api/echo").send().await?;
-    alice.user().await?;
-    alice.server().await?;
-    alice.session_info().await?;
-    alice.status().await?;
+    alice.fetch_user().await?;
+    alice.fetch_server().await?;
+    alice.fetch_session().await?;
+    alice.fetch_status().await?;
     alice.renew().await?;
     alice.close().await;
 

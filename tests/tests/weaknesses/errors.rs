@@ -51,13 +51,13 @@ fn an_answer_without_what_was_asked_for_is_an_error_that_says_so() {
                 }
             });
             if body != "{}" {
-                let error = connection.user().await.unwrap_err();
+                let error = connection.fetch_user().await.unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::Decode, "{body}");
             }
             let token = connection.create_api_token(mstr::ApiTokenRequest::new()).await;
             assert_eq!(token.unwrap_err().kind(), ErrorKind::Decode, "{body}");
             if body != "[]" {
-                let error = connection.project_by_name("MicroStrategy Tutorial").await.unwrap_err();
+                let error = connection.select_project("MicroStrategy Tutorial").await.unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::Decode, "{body}");
             }
             connection.close().await;
@@ -73,7 +73,7 @@ fn a_refused_question_about_the_user_is_an_error_not_a_missing_user() {
             let refusal = Fault::answer("/api/sessions/userInfo", status, JSON, "{}");
             let world = lab.start(server().fault(refusal));
             let connection = world.connect().await;
-            let error = connection.user().await.unwrap_err();
+            let error = connection.fetch_user().await.unwrap_err();
             assert_eq!(error.status().unwrap().as_u16(), status);
             connection.close().await;
         });

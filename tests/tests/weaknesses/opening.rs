@@ -64,7 +64,7 @@ fn connections_to_two_servers_know_nothing_of_each_other() {
         let new = lab.start(server().server_version("11.6.0100.00002"));
         let (first, second) = (old.connect().await, new.connect().await);
         let version = async |connection: &Connection| {
-            connection.server().await.unwrap().iserver_version.unwrap().to_string()
+            connection.fetch_server().await.unwrap().iserver_version.unwrap().to_string()
         };
         assert_eq!(version(&first).await, "11.5.0900.00001");
         assert_eq!(version(&second).await, "11.6.0100.00002");
@@ -109,7 +109,7 @@ fn a_version_is_kept_whole_and_one_that_cannot_be_read_does_no_harm() {
         ] {
             let world = lab.start(server().server_version(told));
             let connection = world.connect().await;
-            let version = connection.server().await.unwrap().iserver_version;
+            let version = connection.fetch_server().await.unwrap().iserver_version;
             assert_eq!(version.as_ref().map(ToString::to_string).as_deref(), read);
             if let Some(version) = version {
                 assert!(version.is_at_least(&[11, 9, 9999]), "{version}");

@@ -71,7 +71,7 @@ fn what_may_have_happened_is_not_done_again() {
                 assert_eq!(world.count(Purpose::Call), 1, "{method} {effect}");
                 // Unless the caller knows better.
                 if effect != "status=500" {
-                    let request = connection.request(method.clone(), "/api/echo").idempotent();
+                    let request = connection.request(method.clone(), "/api/echo").idempotent(true);
                     request.send().await.unwrap_err();
                     assert_eq!(world.count(Purpose::Call), 4, "{method} {effect}");
                 }

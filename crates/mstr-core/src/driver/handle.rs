@@ -107,37 +107,37 @@ macro_rules! common_methods {
             /// Begins a request. `path` is relative to the base URL; an absolute URL has to lead
             /// to the same origin, unless the request is sent
             /// [without the session](RequestBuilder::without_auth).
-            pub fn request(&self, method: Method, path: impl Into<String>) -> RequestBuilder<Self> {
-                RequestBuilder::new(self.clone(), self.0.spec(method, path))
+            pub fn request(&self, method: Method, path: impl Into<String>) -> RequestBuilder {
+                RequestBuilder::new(self.0.clone(), self.0.spec(method, path))
             }
 
             /// Begins a GET request; see [`request`](Self::request).
-            pub fn get(&self, path: impl Into<String>) -> RequestBuilder<Self> {
+            pub fn get(&self, path: impl Into<String>) -> RequestBuilder {
                 self.request(Method::GET, path)
             }
 
             /// Begins a POST request; see [`request`](Self::request).
-            pub fn post(&self, path: impl Into<String>) -> RequestBuilder<Self> {
+            pub fn post(&self, path: impl Into<String>) -> RequestBuilder {
                 self.request(Method::POST, path)
             }
 
             /// Begins a PUT request; see [`request`](Self::request).
-            pub fn put(&self, path: impl Into<String>) -> RequestBuilder<Self> {
+            pub fn put(&self, path: impl Into<String>) -> RequestBuilder {
                 self.request(Method::PUT, path)
             }
 
             /// Begins a PATCH request; see [`request`](Self::request).
-            pub fn patch(&self, path: impl Into<String>) -> RequestBuilder<Self> {
+            pub fn patch(&self, path: impl Into<String>) -> RequestBuilder {
                 self.request(Method::PATCH, path)
             }
 
             /// Begins a DELETE request; see [`request`](Self::request).
-            pub fn delete(&self, path: impl Into<String>) -> RequestBuilder<Self> {
+            pub fn delete(&self, path: impl Into<String>) -> RequestBuilder {
                 self.request(Method::DELETE, path)
             }
 
             /// Begins a HEAD request; see [`request`](Self::request).
-            pub fn head(&self, path: impl Into<String>) -> RequestBuilder<Self> {
+            pub fn head(&self, path: impl Into<String>) -> RequestBuilder {
                 self.request(Method::HEAD, path)
             }
 

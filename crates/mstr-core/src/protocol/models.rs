@@ -102,7 +102,7 @@ impl SessionInfo {
     }
 }
 
-/// Whether a session is alive, as [`status`](crate::Connection::status) reports it.
+/// Whether a session is alive, as [`fetch_status`](crate::Connection::fetch_status) reports it.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "a session is alive or it is not")]
 pub enum SessionStatus {

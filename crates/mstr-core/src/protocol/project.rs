@@ -1,6 +1,7 @@
 //! Projects, and how one is named.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
@@ -48,6 +49,12 @@ impl fmt::Display for ProjectId {
     }
 }
 
+impl AsRef<str> for ProjectId {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
 impl FromStr for ProjectId {
     type Err = Error;
 
@@ -63,7 +70,19 @@ impl<'de> Deserialize<'de> for ProjectId {
     }
 }
 
-/// A project as a caller names it.
+/// A project as a caller names it: by its id, by its name, or by what the server has told of it.
+///
+/// A text of 32 hexadecimal digits is taken for an id, any other for a name. A project whose name
+/// looks like an id is named as [`Name`](Self::Name).
+///
+/// ```
+/// use mstr_core::ProjectRef;
+///
+/// let by_name = ProjectRef::from("MicroStrategy Tutorial");
+/// let by_id: ProjectRef = "b7ca92f04b9fae8d941c3e9b7e0cd754".parse()?;
+/// assert_eq!(by_id.to_string(), "id B7CA92F04B9FAE8D941C3E9B7E0CD754");
+/// # Ok::<(), std::convert::Infallible>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ProjectRef {
@@ -73,11 +92,29 @@ pub enum ProjectRef {
     Name(String),
 }
 
-impl ProjectRef {
-    /// Takes 32 hexadecimal digits for an id and anything else for a name.
-    #[must_use]
-    pub fn parse(text: &str) -> Self {
-        ProjectId::new(text).map_or_else(|_| Self::Name(text.to_owned()), Self::Id)
+impl From<&str> for ProjectRef {
+    fn from(text: &str) -> Self {
+        ProjectId::read(text.trim()).map_or_else(|| Self::Name(text.to_owned()), Self::Id)
+    }
+}
+
+impl From<String> for ProjectRef {
+    fn from(text: String) -> Self {
+        ProjectId::read(text.trim()).map_or(Self::Name(text), Self::Id)
+    }
+}
+
+impl From<&String> for ProjectRef {
+    fn from(text: &String) -> Self {
+        Self::from(text.as_str())
+    }
+}
+
+impl FromStr for ProjectRef {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(text.into())
     }
 }
 
@@ -87,9 +124,27 @@ impl From<ProjectId> for ProjectRef {
     }
 }
 
-impl From<&str> for ProjectRef {
-    fn from(text: &str) -> Self {
-        Self::parse(text)
+impl From<&ProjectId> for ProjectRef {
+    fn from(id: &ProjectId) -> Self {
+        Self::Id(id.clone())
+    }
+}
+
+impl From<Project> for ProjectRef {
+    fn from(project: Project) -> Self {
+        Self::Id(project.id)
+    }
+}
+
+impl From<&Project> for ProjectRef {
+    fn from(project: &Project) -> Self {
+        Self::Id(project.id.clone())
+    }
+}
+
+impl From<&Self> for ProjectRef {
+    fn from(project: &Self) -> Self {
+        project.clone()
     }
 }
 

@@ -1,7 +1,7 @@
-//! The request builder.
+//! What both drivers' request builders say of a request.
 
 use std::borrow::Cow;
-use std::time::Duration;
+use std::time::Instant;
 
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use serde::Serialize;
@@ -10,28 +10,22 @@ use super::query;
 use crate::call::{ProjectChoice, Spec};
 use crate::contract::Body;
 use crate::error::{Error, ErrorKind};
-use crate::policy::{RetryPolicy, Timeouts};
-use crate::protocol::{ProjectId, wire};
+use crate::protocol::{Project, ProjectRef, resolve_project, wire};
 
-/// One request, to be described and sent.
-///
-/// Mistakes made while describing it (a value that cannot be serialised, a header name with
-/// spaces) are reported by `send`, so that calls can be chained.
+/// A request that is being described.
 #[derive(Debug)]
-#[must_use = "a request does nothing until it is sent"]
-pub struct RequestBuilder<C> {
-    pub(crate) connection: C,
+pub(crate) struct Described {
     pub(crate) spec: Spec,
+    /// The name of the project it is about, which has to be looked up.
+    pub(crate) named_project: Option<String>,
 }
 
-impl<C> RequestBuilder<C> {
-    pub(crate) const fn new(connection: C, spec: Spec) -> Self {
-        Self { connection, spec }
+impl Described {
+    pub(crate) const fn new(spec: Spec) -> Self {
+        Self { spec, named_project: None }
     }
 
-    /// Adds query parameters: a struct, a map or a list of pairs. A list value repeats its key;
-    /// `None` and null are left out.
-    pub fn query<T: Serialize + ?Sized>(mut self, parameters: &T) -> Self {
+    pub(crate) fn query<T: Serialize + ?Sized>(&mut self, parameters: &T) {
         match query::write(parameters) {
             Ok(query) => {
                 if !self.spec.query.is_empty() && !query.is_empty() {
@@ -41,54 +35,36 @@ impl<C> RequestBuilder<C> {
             }
             Err(error) => self.spec.note_mistake(error),
         }
-        self
     }
 
-    /// Sends `value` as JSON. A `Content-Type` header of your own is kept.
-    pub fn json<T: Serialize + ?Sized>(mut self, value: &T) -> Self {
+    pub(crate) fn json<T: Serialize + ?Sized>(&mut self, value: &T) {
         match serde_json::to_vec(value) {
-            Ok(json) => {
-                self.spec.body = Body::from(json);
-                self.content_type(wire::JSON);
-            }
+            Ok(json) => self.body(json.into(), wire::JSON),
             Err(error) => self
                 .spec
                 .note_mistake(usage("the value cannot be written as JSON").with_source(error)),
         }
-        self
     }
 
-    /// Sends `value` as an HTML form. A `Content-Type` header of your own is kept.
-    pub fn form<T: Serialize + ?Sized>(mut self, value: &T) -> Self {
+    pub(crate) fn form<T: Serialize + ?Sized>(&mut self, value: &T) {
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
         match serde_html_form::to_string(value) {
-            Ok(form) => {
-                self.spec.body = Body::from(form);
-                self.content_type(HeaderValue::from_static("application/x-www-form-urlencoded"));
-            }
+            Ok(text) => self.body(text.into(), form),
             Err(error) => self
                 .spec
                 .note_mistake(usage("the value cannot be written as a form").with_source(error)),
         }
-        self
     }
 
-    /// Sends these bytes, or this stream. Without a `Content-Type` header of your own it is
-    /// called `application/octet-stream`.
-    ///
-    /// A stream has to be fed until the server has answered. Where calls take turns, because the
-    /// server exchanges the session's cookie with every answer, the calls of other tasks wait
-    /// meanwhile; a stream that stands still there, as one does that is fed by the same task while
-    /// that is not polled, fails at the limit that [`idle_body`](crate::Timeouts::idle_body) sets.
-    pub fn body(mut self, body: impl Into<Body>) -> Self {
-        self.spec.body = body.into();
-        self.content_type(HeaderValue::from_static("application/octet-stream"));
-        self
+    /// Sends this. What it is counts unless the caller has said so.
+    pub(crate) fn body(&mut self, body: Body, content_type: HeaderValue) {
+        self.spec.body = body;
+        if !self.spec.content_type_given {
+            self.spec.headers.insert(CONTENT_TYPE, content_type);
+        }
     }
 
-    /// Adds a header. `Content-Type`, `Accept` and `User-Agent` replace the defaults, and
-    /// `X-MSTR-ProjectID` replaces the connection's project; the session's own headers cannot be
-    /// set.
-    pub fn header<N, V>(mut self, name: N, value: V) -> Self
+    pub(crate) fn header<N, V>(&mut self, name: N, value: V)
     where
         N: TryInto<HeaderName>,
         V: TryInto<HeaderValue>,
@@ -104,64 +80,162 @@ impl<C> RequestBuilder<C> {
                 .note_mistake(usage(format!("the header \"{name}\" has a value it cannot have"))),
             (Err(_), _) => self.spec.note_mistake(usage("a header has a name it cannot have")),
         }
-        self
     }
 
-    /// Limits this call as a whole: waiting for a login, all attempts, the body when it is read
-    /// whole. One attempt may take as long, unless
-    /// [`Timeouts::attempt`](crate::Timeouts::attempt) says less.
-    pub fn timeout(mut self, total: Duration) -> Self {
-        self.spec.timeouts = self.spec.timeouts.total(Some(total));
-        self
-    }
-
-    /// Replaces all time limits of this call.
-    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.spec.timeouts = timeouts;
-        self
-    }
-
-    /// Replaces how often this call is tried.
-    pub fn retry(mut self, policy: RetryPolicy) -> Self {
-        self.spec.retry = policy;
-        self
-    }
-
-    /// Sends the request about this project, whatever the connection's own is.
-    pub fn project(mut self, project: impl Into<ProjectId>) -> Self {
-        self.spec.project = ProjectChoice::Header(wire::project_header(&project.into()));
-        self
-    }
-
-    /// Sends the request about no project.
-    pub fn without_project(mut self) -> Self {
-        self.spec.project = ProjectChoice::None;
-        self
-    }
-
-    /// Sends the request without the session: no token, no cookies, no project. Needs no login
-    /// and may go to another host.
-    pub fn without_auth(mut self) -> Self {
-        self.spec.authenticated = false;
-        self
-    }
-
-    /// States that repeating the request does no harm, so that it is repeated after a failure
-    /// that passes. GET, HEAD and OPTIONS are taken to be so without this; PUT and DELETE are
-    /// not, because a repetition can undo what came in between.
-    pub fn idempotent(mut self) -> Self {
-        self.spec.idempotent = Some(true);
-        self
-    }
-
-    /// What the body is, unless the caller has said so.
-    fn content_type(&mut self, value: HeaderValue) {
-        if !self.spec.content_type_given {
-            self.spec.headers.insert(CONTENT_TYPE, value);
+    pub(crate) fn project(&mut self, project: ProjectRef) {
+        self.named_project = None;
+        match project {
+            ProjectRef::Id(id) => {
+                self.spec.project = ProjectChoice::Header(wire::project_header(&id));
+            }
+            ProjectRef::Name(name) => self.named_project = Some(name),
         }
+    }
+
+    pub(crate) fn without_project(&mut self) {
+        self.named_project = None;
+        self.spec.project = ProjectChoice::None;
+    }
+
+    /// The project that has to be looked up before the request can be sent. A request that goes
+    /// without the session is about none, and one that is wrong is not sent.
+    pub(crate) fn take_named_project(&mut self) -> Option<ProjectRef> {
+        let name = self.named_project.take()?;
+        let wanted = self.spec.authenticated && self.spec.mistake.is_none();
+        wanted.then_some(ProjectRef::Name(name))
+    }
+
+    /// Sends it about the one of `projects` that is wanted, in what is left of its time.
+    pub(crate) fn choose(
+        &mut self,
+        projects: &[Project],
+        wanted: &ProjectRef,
+        begun: Instant,
+        now: Instant,
+    ) -> Result<(), Error> {
+        self.project(resolve_project(projects, wanted)?.id.into());
+        let spec = &mut self.spec;
+        spec.timeouts = spec.timeouts.after(now.saturating_duration_since(begun));
+        Ok(())
     }
 }
 
 fn usage(message: impl Into<Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::Usage, message)
 }
+
+/// The methods of a request builder that describe the request. They are the same for tasks and
+/// threads, and so is what is said of them.
+macro_rules! request_methods {
+    ($builder:ident) => {
+        impl $builder {
+            /// Adds query parameters: a struct, a map or a list of pairs. A list value repeats its key;
+            /// `None` and null are left out.
+            pub fn query<T: Serialize + ?Sized>(mut self, parameters: &T) -> Self {
+                self.described.query(parameters);
+                self
+            }
+
+            /// Sends `value` as JSON. A `Content-Type` header of your own is kept.
+            pub fn json<T: Serialize + ?Sized>(mut self, value: &T) -> Self {
+                self.described.json(value);
+                self
+            }
+
+            /// Sends `value` as an HTML form. A `Content-Type` header of your own is kept.
+            pub fn form<T: Serialize + ?Sized>(mut self, value: &T) -> Self {
+                self.described.form(value);
+                self
+            }
+
+            /// Sends these bytes, or this stream. Without a `Content-Type` header of your own it is
+            /// called `application/octet-stream`.
+            ///
+            /// A stream has to be fed until the server has answered. Where calls take turns, because the
+            /// server exchanges the session's cookie with every answer, the calls of other tasks wait
+            /// meanwhile; a stream that stands still there, as one does that is fed by the same task while
+            /// that is not polled, fails at the limit that [`idle_body`](crate::Timeouts::idle_body) sets.
+            pub fn body(mut self, body: impl Into<Body>) -> Self {
+                let bytes = HeaderValue::from_static("application/octet-stream");
+                self.described.body(body.into(), bytes);
+                self
+            }
+
+            /// Adds a header. `Content-Type`, `Accept` and `User-Agent` replace the defaults, and
+            /// `X-MSTR-ProjectID` replaces the connection's project; the session's own headers cannot be
+            /// set.
+            pub fn header<N, V>(mut self, name: N, value: V) -> Self
+            where
+                N: TryInto<HeaderName>,
+                V: TryInto<HeaderValue>,
+            {
+                self.described.header(name, value);
+                self
+            }
+
+            /// Adds all of these headers; see [`header`](Self::header).
+            pub fn headers(mut self, headers: HeaderMap) -> Self {
+                let mut last = None;
+                for (name, value) in headers {
+                    // A name stands at its first value only.
+                    last = name.or(last);
+                    if let Some(name) = &last {
+                        self.described.header(name, value);
+                    }
+                }
+                self
+            }
+
+            /// Limits this call as a whole: waiting for a login, all attempts, the body when it is read
+            /// whole. One attempt may take as long, unless
+            /// [`Timeouts::attempt`](crate::Timeouts::attempt) says less.
+            pub fn timeout(mut self, total: Duration) -> Self {
+                self.described.spec.timeouts = self.described.spec.timeouts.total(Some(total));
+                self
+            }
+
+            /// Replaces all time limits of this call.
+            pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+                self.described.spec.timeouts = timeouts;
+                self
+            }
+
+            /// Replaces how often this call is tried.
+            pub fn retry(mut self, policy: RetryPolicy) -> Self {
+                self.described.spec.retry = policy;
+                self
+            }
+
+            /// Sends the request about this project, whatever the connection's own is. A name is looked up
+            /// first, with a request of its own that counts against this call's time; for more than one
+            /// call, [`select_project`](super::Connection::select_project) looks it up once.
+            pub fn project(mut self, project: impl Into<ProjectRef>) -> Self {
+                self.described.project(project.into());
+                self
+            }
+
+            /// Sends the request about no project.
+            pub fn without_project(mut self) -> Self {
+                self.described.without_project();
+                self
+            }
+
+            /// Sends the request without the session: no token, no cookies, no project. Needs no login
+            /// and may go to another host.
+            pub fn without_auth(mut self) -> Self {
+                self.described.spec.authenticated = false;
+                self
+            }
+
+            /// States whether repeating the request does no harm, so that it is repeated after a failure
+            /// that passes. Without this GET, HEAD and OPTIONS are taken to be so, and no other method: what
+            /// a repeated PUT or DELETE does can undo what came in between.
+            pub fn idempotent(mut self, idempotent: bool) -> Self {
+                self.described.spec.idempotent = Some(idempotent);
+                self
+            }
+        }
+    };
+}
+
+pub(crate) use request_methods;

@@ -6,6 +6,6 @@ pub(crate) mod operations;
 mod query;
 mod received;
 
-pub use builder::RequestBuilder;
+pub(crate) use builder::{Described, request_methods};
 pub(crate) use operations::Operation;
 pub(crate) use received::Received;

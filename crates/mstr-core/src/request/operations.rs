@@ -99,6 +99,13 @@ pub(crate) fn projects() -> Operation<Vec<Project>> {
     Operation { limit: PROJECTS_LIMIT, ..list }
 }
 
+/// The same, as a part of the call that `spec` describes.
+pub(crate) fn projects_for(spec: &Spec) -> Operation<Vec<Project>> {
+    let mut list = projects();
+    (list.spec.timeouts, list.spec.retry) = (spec.timeouts, spec.retry);
+    list
+}
+
 pub(crate) fn create_identity_token() -> Operation<IdentityToken> {
     let name = "create identity token";
     operation(name, Method::POST, "/api/auth/identityToken", |answer| {

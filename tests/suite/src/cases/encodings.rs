@@ -41,7 +41,7 @@ pub async fn a_compressed_answer_arrives_as_it_was(lab: Lab) {
     assert_eq!(missing.kind(), ErrorKind::NotFound);
     assert!(missing.server().is_some());
     world.server(|server| server.expire_all_sessions());
-    assert!(!connection.projects().await.unwrap().is_empty());
+    assert!(!connection.fetch_projects().await.unwrap().is_empty());
     connection.head("/api/echo").send().await.unwrap();
     connection.close().await;
     assert_eq!(world.open_sessions(), 0);

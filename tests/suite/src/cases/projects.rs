@@ -18,7 +18,7 @@ pub async fn a_project_belongs_to_the_handle(lab: Lab) {
     let connection = world.builder().project_id(TUTORIAL.to_lowercase()).connect().await.unwrap();
     assert_eq!(project_of(&connection).await, TUTORIAL);
 
-    let education = connection.project_by_name("Consolidated Education Project").await.unwrap();
+    let education = connection.select_project("Consolidated Education Project").await.unwrap();
     assert_eq!(education.project().unwrap().id.as_str(), EDUCATION);
     assert_eq!(project_of(&education).await, EDUCATION);
     assert_eq!(project_of(&connection).await, TUTORIAL);
@@ -31,6 +31,12 @@ pub async fn a_project_belongs_to_the_handle(lab: Lab) {
     let id = education.project().unwrap().id.clone();
     let once = connection.get("/api/echo").project(id).send().await.unwrap();
     assert_eq!(once.json::<serde_json::Value>().await.unwrap()["project"], EDUCATION);
+    let request = connection.get("/api/echo").project("consolidated education project");
+    let named = request.await.unwrap().json::<serde_json::Value>().await.unwrap();
+    assert_eq!(named["project"], EDUCATION);
+    let request = connection.get("/api/echo").project("Consolidated Education Project");
+    let last = request.project(education.project().unwrap()).send().await.unwrap();
+    assert_eq!(last.json::<serde_json::Value>().await.unwrap()["project"], EDUCATION);
     let none = connection.get("/api/echo").without_project().send().await.unwrap();
     assert!(none.json::<serde_json::Value>().await.unwrap()["project"].is_null());
     connection.close().await;
@@ -39,8 +45,8 @@ pub async fn a_project_belongs_to_the_handle(lab: Lab) {
 pub async fn concurrent_tasks_never_send_each_other_s_project(lab: Lab) {
     let world = lab.start(server());
     let connection = world.connect().await;
-    let tutorial = connection.project_by_id(TUTORIAL).await.unwrap();
-    let education = connection.project_by_id(EDUCATION).await.unwrap();
+    let tutorial = connection.select_project(TUTORIAL).await.unwrap();
+    let education = connection.select_project(EDUCATION).await.unwrap();
     let calls = (0..100).map(|index| {
         let (scope, id) =
             if index % 2 == 0 { (&tutorial, TUTORIAL) } else { (&education, EDUCATION) };
@@ -58,12 +64,12 @@ pub async fn unknown_and_ambiguous_projects_are_reported(lab: Lab) {
         ProjectRef::from("00000000000000000000000000000000"),
         ProjectRef::from(""),
     ] {
-        let error = connection.project_scope(wanted).await.unwrap_err();
+        let error = connection.select_project(wanted).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ProjectUnavailable);
     }
-    let error = connection.project_by_name("MicroStrategy Tutorail").await.unwrap_err();
+    let error = connection.select_project("MicroStrategy Tutorail").await.unwrap_err();
     assert!(error.to_string().contains("nearest: \"MicroStrategy Tutorial\""), "{error}");
-    let error = connection.project_by_id("nonsense").await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Usage);
+    let error = connection.get("/api/echo").project("nonsense").send().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ProjectUnavailable);
     connection.close().await;
 }

@@ -62,15 +62,15 @@ pub async fn a_lost_loan_is_reported_as_what_it_is(lab: Lab) {
 pub async fn the_status_of_a_session_is_told_without_opening_one(lab: Lab) {
     let world = lab.start(server());
     let connection = world.builder().build().unwrap();
-    assert_eq!(connection.status().await.unwrap(), SessionStatus::Expired);
+    assert_eq!(connection.fetch_status().await.unwrap(), SessionStatus::Expired);
     assert_eq!(world.logins(), 0);
     connection.open().await.unwrap();
-    let SessionStatus::Active(info) = connection.status().await.unwrap() else {
+    let SessionStatus::Active(info) = connection.fetch_status().await.unwrap() else {
         panic!("the session has just been opened");
     };
     assert_eq!(info.timeout.unwrap().as_secs(), 600);
     world.server(|server| server.expire_all_sessions());
-    assert_eq!(connection.status().await.unwrap(), SessionStatus::Expired);
+    assert_eq!(connection.fetch_status().await.unwrap(), SessionStatus::Expired);
     assert_eq!(world.logins(), 1);
     connection.get("/api/echo").send().await.unwrap();
     assert_eq!(world.logins(), 2);
@@ -82,7 +82,7 @@ pub async fn a_server_in_trouble_is_an_error_not_expired(lab: Lab) {
     let connection = world.connect().await;
     let rule = "inspect:*:status=500".parse::<Fault>().unwrap();
     world.server(|server| server.add_fault(rule));
-    assert_eq!(connection.status().await.unwrap_err().kind(), ErrorKind::Server);
+    assert_eq!(connection.fetch_status().await.unwrap_err().kind(), ErrorKind::Server);
     connection.close().await;
 }
 

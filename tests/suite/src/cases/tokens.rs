@@ -9,7 +9,7 @@ pub async fn identity_tokens_are_created_and_validated(lab: Lab) {
     let connection = world.connect().await;
     let token = connection.create_identity_token().await.unwrap();
     let user = connection.validate_identity_token(&token).await.unwrap().unwrap();
-    assert_eq!(Some(user), connection.user().await.unwrap().id);
+    assert_eq!(Some(user), connection.fetch_user().await.unwrap().id);
     let other = IdentityToken::new("no such token");
     assert_eq!(connection.validate_identity_token(&other).await.unwrap(), None);
 
@@ -36,7 +36,7 @@ pub async fn api_tokens_are_created_replaced_and_revoked(lab: Lab) {
     login(&second.token).await.unwrap().close().await;
 
     let bob = world.builder_for(Credentials::standard("bob", "hidden")).connect().await.unwrap();
-    let id = bob.user().await.unwrap().id.unwrap();
+    let id = bob.fetch_user().await.unwrap().id.unwrap();
     let error = alice.create_api_token(ApiTokenRequest::new().user(id)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Forbidden);
     bob.close().await;
@@ -51,8 +51,8 @@ pub async fn the_user_is_asked_for_once_per_session(lab: Lab) {
     let connection = world.connect().await;
     let before = world.server(|server| server.journal().len());
     for _ in 0..5 {
-        assert!(connection.user().await.unwrap().id.is_some());
-        assert!(connection.server().await.unwrap().iserver_version.is_some());
+        assert!(connection.fetch_user().await.unwrap().id.is_some());
+        assert!(connection.fetch_server().await.unwrap().iserver_version.is_some());
     }
     let after = world.server(|server| server.journal().len());
     assert_eq!(after - before, 1, "the server is known since the session was opened");

@@ -178,11 +178,20 @@ impl Core<Tasks> {
     /// The same, and in which session it was answered.
     pub(super) async fn run_in<T>(
         self: &Arc<Self>,
+        mut operation: Operation<T>,
+    ) -> Result<(T, Option<Generation>), Error> {
+        operation.spec = self.with_defaults(operation.spec);
+        self.run_as_it_is(operation).await
+    }
+
+    /// The same with settings that are not the connection's.
+    pub(super) async fn run_as_it_is<T>(
+        self: &Arc<Self>,
         operation: Operation<T>,
     ) -> Result<(T, Option<Generation>), Error> {
         let Operation { spec, decode, limit } = operation;
         let name = spec.operation;
-        let response = self.call(self.with_defaults(spec)).await?;
+        let response = self.call(spec).await?;
         let generation = response.generation();
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes_limited(limit).await?;

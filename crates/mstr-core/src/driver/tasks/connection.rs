@@ -7,7 +7,7 @@ use http::Method;
 
 use super::keepalive::keepalive;
 use super::pump::Tasks;
-use super::response::Response;
+use super::request::RequestBuilder;
 use crate::builder::{ConnectionBuilder, NoTransport};
 use crate::contract::SharedTransport;
 use crate::driver::core::Core;
@@ -19,9 +19,9 @@ use crate::error::ErrorKind;
 use crate::generation::Generation;
 use crate::protocol::{
     ApiTokenRequest, BaseUrl, CreatedApiToken, Credentials, IdentityToken, LoginMode, Project,
-    Server, SessionInfo, SessionStatus, User, UserId,
+    ProjectRef, Server, SessionInfo, SessionStatus, User, UserId,
 };
-use crate::request::{RequestBuilder, operations};
+use crate::request::operations;
 use crate::session::{CloseOutcome, Command, Session};
 use crate::workstation::WorkstationData;
 
@@ -157,8 +157,25 @@ impl Connection {
     /// # Cancel safety
     ///
     /// Dropping the future ends the request.
-    pub async fn projects(&self) -> Result<Vec<Project>, Error> {
+    pub async fn fetch_projects(&self) -> Result<Vec<Project>, Error> {
         self.0.core.run(operations::projects()).await
+    }
+
+    /// A new handle on the same session, whose requests are about this project: by name, by id, or
+    /// one that [`fetch_projects`](Self::fetch_projects) has listed. This one keeps its own, so that tasks which
+    /// share it never send each other's project.
+    ///
+    /// # Errors
+    ///
+    /// [`ProjectUnavailable`](ErrorKind::ProjectUnavailable) if it is unknown or ambiguous, and
+    /// those of any request.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the request.
+    pub async fn select_project(&self, project: impl Into<ProjectRef>) -> Result<Self, Error> {
+        let wanted = project.into();
+        Ok(Self(self.0.scoped(&self.fetch_projects().await?, &wanted)?))
     }
 
     /// The user the session belongs to; asked once for each session.
@@ -170,7 +187,7 @@ impl Connection {
     /// # Cancel safety
     ///
     /// Dropping the future ends the request.
-    pub async fn user(&self) -> Result<User, Error> {
+    pub async fn fetch_user(&self) -> Result<User, Error> {
         let core = &self.0.core;
         if let Some(user) = core.known_user() {
             return Ok(user);
@@ -189,7 +206,7 @@ impl Connection {
     /// # Cancel safety
     ///
     /// Dropping the future ends the request.
-    pub async fn server(&self) -> Result<Server, Error> {
+    pub async fn fetch_server(&self) -> Result<Server, Error> {
         let core = &self.0.core;
         if let Some(server) = core.look(|session| session.server().cloned()) {
             return Ok(server);
@@ -208,7 +225,7 @@ impl Connection {
     /// # Cancel safety
     ///
     /// Dropping the future ends the request.
-    pub async fn session_info(&self) -> Result<SessionInfo, Error> {
+    pub async fn fetch_session(&self) -> Result<SessionInfo, Error> {
         self.0.core.run(operations::session_info()).await
     }
 
@@ -221,7 +238,7 @@ impl Connection {
     /// # Cancel safety
     ///
     /// Dropping the future ends the request.
-    pub async fn status(&self) -> Result<SessionStatus, Error> {
+    pub async fn fetch_status(&self) -> Result<SessionStatus, Error> {
         let core = &self.0.core;
         if !core.look(Session::is_open) {
             return Ok(SessionStatus::Expired);
@@ -303,39 +320,6 @@ impl Connection {
     /// Dropping the future ends the request; the token may have been revoked.
     pub async fn revoke_api_token(&self) -> Result<(), Error> {
         self.0.core.run(operations::revoke_api_token()).await
-    }
-}
-
-impl RequestBuilder<Connection> {
-    /// Sends the request and waits for the head of the response. A status other than success is
-    /// an error.
-    ///
-    /// # Errors
-    ///
-    /// [`Usage`](ErrorKind::Usage) for a mistake in describing the request; what the server
-    /// refuses, by its code; what keeps it from being reached; those of
-    /// [`Connection::open`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future ends the request, which the server may have processed. The session is
-    /// not affected, and a login that was under way is resumed by the next call.
-    pub async fn send(self) -> Result<Response, Error> {
-        self.connection.0.core.call(self.spec).await
-    }
-
-    /// Like [`send`](Self::send), but a response of any status is a success.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`send`](Self::send) that are not about a response.
-    ///
-    /// # Cancel safety
-    ///
-    /// That of [`send`](Self::send).
-    pub async fn send_raw(mut self) -> Result<Response, Error> {
-        self.spec.accepts = |_| true;
-        self.connection.0.core.call(self.spec).await
     }
 }
 

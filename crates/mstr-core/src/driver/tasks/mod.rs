@@ -9,12 +9,12 @@ mod flight;
 mod keepalive;
 mod line;
 mod pump;
+mod request;
 mod response;
-mod scope;
 #[cfg(test)]
 mod tests;
 mod upload;
 
 pub use connection::Connection;
+pub use request::RequestBuilder;
 pub use response::Response;
-pub use scope::ProjectScope;

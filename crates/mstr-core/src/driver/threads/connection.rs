@@ -5,7 +5,7 @@ use std::fmt;
 use http::Method;
 
 use super::pump::Threads;
-use super::response::Response;
+use super::request::RequestBuilder;
 use crate::builder::{ConnectionBuilder, NoTransport};
 use crate::contract::SharedBlockingTransport;
 use crate::driver::core::Core;
@@ -15,9 +15,9 @@ use crate::error::Error;
 use crate::generation::Generation;
 use crate::protocol::{
     ApiTokenRequest, BaseUrl, CreatedApiToken, Credentials, IdentityToken, LoginMode, Project,
-    ProjectId, ProjectRef, Server, SessionInfo, SessionStatus, User, UserId,
+    ProjectRef, Server, SessionInfo, SessionStatus, User, UserId,
 };
-use crate::request::{RequestBuilder, operations};
+use crate::request::operations;
 use crate::session::{CloseOutcome, Command, Session};
 use crate::workstation::WorkstationData;
 
@@ -105,37 +105,19 @@ impl Connection {
     /// # Errors
     ///
     /// Those of any request.
-    pub fn projects(&self) -> Result<Vec<Project>, Error> {
+    pub fn fetch_projects(&self) -> Result<Vec<Project>, Error> {
         self.0.core.run(operations::projects())
     }
 
-    /// A new handle on the same session with another default project. This one keeps its own.
+    /// A new handle on the same session, whose requests are about this project: by name, by id, or
+    /// one that [`fetch_projects`](Self::fetch_projects) has listed. This one keeps its own.
     ///
     /// # Errors
     ///
     /// [`ProjectUnavailable`](crate::ErrorKind::ProjectUnavailable) if it is unknown or ambiguous, and
     /// those of any request.
     pub fn select_project(&self, project: impl Into<ProjectRef>) -> Result<Self, Error> {
-        Ok(Self(self.0.scoped(&self.projects()?, &project.into())?))
-    }
-
-    /// [`select_project`](Self::select_project) by id, in any case.
-    ///
-    /// # Errors
-    ///
-    /// [`Usage`](crate::ErrorKind::Usage) if it is no id, and those of
-    /// [`select_project`](Self::select_project).
-    pub fn project_by_id(&self, id: impl AsRef<str>) -> Result<Self, Error> {
-        self.select_project(ProjectId::new(id)?)
-    }
-
-    /// [`select_project`](Self::select_project) by name.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`select_project`](Self::select_project).
-    pub fn project_by_name(&self, name: impl Into<String>) -> Result<Self, Error> {
-        self.select_project(ProjectRef::Name(name.into()))
+        Ok(Self(self.0.scoped(&self.fetch_projects()?, &project.into())?))
     }
 
     /// The user the session belongs to; asked once for each session.
@@ -143,7 +125,7 @@ impl Connection {
     /// # Errors
     ///
     /// Those of any request.
-    pub fn user(&self) -> Result<User, Error> {
+    pub fn fetch_user(&self) -> Result<User, Error> {
         let core = &self.0.core;
         if let Some(user) = core.known_user() {
             return Ok(user);
@@ -158,7 +140,7 @@ impl Connection {
     /// # Errors
     ///
     /// Those of any request.
-    pub fn server(&self) -> Result<Server, Error> {
+    pub fn fetch_server(&self) -> Result<Server, Error> {
         let core = &self.0.core;
         if let Some(server) = core.look(|session| session.server().cloned()) {
             return Ok(server);
@@ -173,7 +155,7 @@ impl Connection {
     /// # Errors
     ///
     /// Those of any request.
-    pub fn session_info(&self) -> Result<SessionInfo, Error> {
+    pub fn fetch_session(&self) -> Result<SessionInfo, Error> {
         self.0.core.run(operations::session_info())
     }
 
@@ -182,7 +164,7 @@ impl Connection {
     /// # Errors
     ///
     /// What keeps the server from answering.
-    pub fn status(&self) -> Result<SessionStatus, Error> {
+    pub fn fetch_status(&self) -> Result<SessionStatus, Error> {
         let core = &self.0.core;
         if !core.look(Session::is_open) {
             return Ok(SessionStatus::Expired);
@@ -236,28 +218,6 @@ impl Connection {
     /// Those of any request.
     pub fn revoke_api_token(&self) -> Result<(), Error> {
         self.0.core.run(operations::revoke_api_token())
-    }
-}
-
-impl RequestBuilder<Connection> {
-    /// Sends the request and waits for the head of the response. A status other than success is
-    /// an error.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`RequestBuilder::send`] of the asynchronous connection.
-    pub fn send(self) -> Result<Response, Error> {
-        self.connection.0.core.call(self.spec)
-    }
-
-    /// Like [`send`](Self::send), but a response of any status is a success.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`send`](Self::send) that are not about a response.
-    pub fn send_raw(mut self) -> Result<Response, Error> {
-        self.spec.accepts = |_| true;
-        self.connection.0.core.call(self.spec)
     }
 }
 

@@ -9,7 +9,9 @@ mod flight;
 #[cfg(all(test, loom))]
 mod interleavings;
 mod pump;
+mod request;
 mod response;
 
 pub use connection::Connection;
+pub use request::RequestBuilder;
 pub use response::Response;

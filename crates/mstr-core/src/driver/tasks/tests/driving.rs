@@ -430,7 +430,7 @@ fn a_sign_in_page_is_no_word_about_the_session() {
         let connection = table.connect();
         run(connection.open()).unwrap();
         table.with(|inner| inner.replies.push_back(("/api/sessions", Reply::Answer(401, body))));
-        let status = run(connection.status());
+        let status = run(connection.fetch_status());
         assert_eq!(status.is_ok(), expired, "{body}: {status:?}");
         assert_eq!(connection.expose_token().is_none(), expired, "{body}");
     }

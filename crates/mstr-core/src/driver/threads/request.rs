@@ -1,0 +1,73 @@
+//! A request of the blocking connection.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::{HeaderName, HeaderValue};
+use serde::Serialize;
+
+use super::pump::Threads;
+use super::response::Response;
+use crate::call::Spec;
+use crate::contract::Body;
+use crate::driver::handle::Handle;
+use crate::error::Error;
+use crate::policy::{RetryPolicy, Timeouts};
+use crate::protocol::ProjectRef;
+use crate::request::{Described, operations, request_methods};
+
+/// One request of a blocking connection, to be described and sent.
+///
+/// Mistakes made while describing it (a value that cannot be serialised, a header name with
+/// spaces) are reported by [`send`](Self::send), so that calls can be chained.
+///
+/// ```
+/// use mstr_core::{Error, blocking};
+/// use serde_json::Value;
+///
+/// fn search(connection: &blocking::Connection, name: &str) -> Result<Value, Error> {
+///     let request = connection.get("/api/searches/results").project("MicroStrategy Tutorial");
+///     request.query(&[("name", name), ("limit", "10")]).send()?.json()
+/// }
+/// ```
+#[derive(Debug)]
+#[must_use = "a request does nothing until it is sent"]
+pub struct RequestBuilder {
+    handle: Handle<Threads>,
+    described: Described,
+}
+
+request_methods!(RequestBuilder);
+
+impl RequestBuilder {
+    pub(super) const fn new(handle: Handle<Threads>, spec: Spec) -> Self {
+        Self { handle, described: Described::new(spec) }
+    }
+
+    /// Sends the request and waits for the head of the response. A status other than success is
+    /// an error.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`crate::RequestBuilder::send`].
+    pub fn send(mut self) -> Result<Response, Error> {
+        let core = &self.handle.core;
+        if let Some(wanted) = self.described.take_named_project() {
+            let begun = core.now();
+            let listing = operations::projects_for(&self.described.spec);
+            let (projects, _) = core.run_as_it_is(listing)?;
+            self.described.choose(&projects, &wanted, begun, core.now())?;
+        }
+        core.call(self.described.spec)
+    }
+
+    /// Like [`send`](Self::send), but a response of any status is a success.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send) that are not about a response.
+    pub fn send_raw(mut self) -> Result<Response, Error> {
+        self.described.spec.accepts = |_| true;
+        self.send()
+    }
+}
