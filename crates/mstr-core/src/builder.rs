@@ -11,12 +11,13 @@ use crate::contract::{
     BlockingTransport, SharedBlockingTransport, SharedTransport, Transport, TransportInfo,
 };
 use crate::error::{Error, ErrorKind};
-use crate::policy::{RetryPolicy, Timeouts};
 use crate::protocol::{
     ApiToken, BaseUrl, CredentialProvider, Credentials, FrontHeaders, HeaderProvider,
     IdentityToken, Locale, Password, ProjectRef, front,
 };
+use crate::retry::RetryPolicy;
 use crate::session::{Session, SessionConfig};
+use crate::timeouts::Timeouts;
 use crate::workstation::{Borrowing, WorkstationData};
 
 /// The longest that closing waits for the server.

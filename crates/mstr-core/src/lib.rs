@@ -115,16 +115,19 @@ mod builder;
 pub mod call;
 pub mod contract;
 mod driver;
+mod duration;
 mod error;
 mod generation;
 mod park;
-mod policy;
 mod protocol;
 mod request;
+mod retry;
+mod seed;
 pub mod session;
 pub mod settings;
 mod shown;
 mod sync;
+mod timeouts;
 pub mod toolkit;
 mod trace;
 pub mod workstation;
@@ -149,13 +152,14 @@ pub use driver::Events;
 pub use driver::tasks::{Connection, RequestBuilder, Response};
 pub use error::{Error, ErrorKind, ServerCode, ServerError, TicketId};
 pub use generation::Generation;
-pub use policy::{RetryPolicy, Timeouts};
 pub use protocol::{
     ApiToken, ApiTokenRequest, BaseUrl, CreatedApiToken, CredentialProvider, Credentials, Grant,
     HeaderProvider, IdentityToken, Locale, LoginMode, ParseLoginModeError, ParseVersionError,
     Password, Project, ProjectId, ProjectRef, Server, SessionInfo, SessionStatus, User, UserId,
     Version,
 };
+pub use retry::RetryPolicy;
 pub use session::{CloseOutcome, Event, LossReason};
 pub use settings::{ProxyConfig, TlsConfig, TlsVersion};
+pub use timeouts::Timeouts;
 pub use workstation::WorkstationData;

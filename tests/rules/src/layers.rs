@@ -21,14 +21,23 @@ struct Layer {
 }
 
 /// From the bottom to the top.
-const LAYERS: [Layer; 16] = [
+const LAYERS: [Layer; 17] = [
     Layer {
         name: "ground",
-        places: &["generation.rs", "park.rs", "policy.rs", "shown.rs", "sync.rs"],
+        places: &[
+            "duration.rs",
+            "generation.rs",
+            "park.rs",
+            "seed.rs",
+            "shown.rs",
+            "sync.rs",
+            "timeouts.rs",
+        ],
         may_import: &[],
     },
     Layer { name: "contract", places: &["contract/"], may_import: &["ground"] },
     Layer { name: "error", places: &["error/"], may_import: &["ground", "contract"] },
+    Layer { name: "retry", places: &["retry.rs"], may_import: &["ground", "error"] },
     Layer { name: "settings", places: &["settings/"], may_import: &["ground", "contract"] },
     Layer {
         name: "protocol",
@@ -38,17 +47,17 @@ const LAYERS: [Layer; 16] = [
     Layer {
         name: "session",
         places: &["session/"],
-        may_import: &["ground", "contract", "error", "protocol"],
+        may_import: &["ground", "contract", "error", "retry", "protocol"],
     },
     Layer {
         name: "call",
         places: &["call/"],
-        may_import: &["ground", "contract", "error", "protocol", "session"],
+        may_import: &["ground", "contract", "error", "retry", "protocol", "session"],
     },
     Layer {
         name: "request",
         places: &["request/"],
-        may_import: &["ground", "contract", "error", "protocol", "session", "call"],
+        may_import: &["ground", "contract", "error", "retry", "protocol", "session", "call"],
     },
     Layer {
         name: "trace",
@@ -67,6 +76,7 @@ const LAYERS: [Layer; 16] = [
             "ground",
             "contract",
             "error",
+            "retry",
             "settings",
             "protocol",
             "session",
@@ -89,6 +99,7 @@ const DRIVER: &[&str] = &[
     "ground",
     "contract",
     "error",
+    "retry",
     "protocol",
     "session",
     "call",
@@ -104,6 +115,7 @@ const HALF: &[&str] = &[
     "ground",
     "contract",
     "error",
+    "retry",
     "protocol",
     "session",
     "call",

@@ -1,11 +1,15 @@
 //! The code of others that is called from within: it may look at the connection.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 
-use mstr::{Body, BoxFuture, Connection, Credentials, SharedTimer, Transport, TransportError};
+use mstr::{
+    Body, BoxFuture, Connection, Credentials, Error, RetryPolicy, SharedTimer, Transport,
+    TransportError,
+};
 use mstr_fake::{FakeTransport, VirtualTime};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
@@ -85,6 +89,29 @@ fn subscriber_of_tracing_may_look_at_the_connection() {
         assert!(looking.called.load(Ordering::Relaxed) > 0);
     });
     drop(second);
+}
+
+thread_local! {
+    /// What the predicate looks at: a function has nothing of its own.
+    static LOOKING: RefCell<Option<Arc<Looking>>> = const { RefCell::new(None) };
+}
+
+#[test]
+fn predicate_of_a_policy_may_look_at_the_connection() {
+    fn looks(error: &Error) -> bool {
+        LOOKING.with_borrow(|looking| looking.iter().for_each(|looking| looking.look()));
+        error.is_retryable()
+    }
+    on_both(|driver| {
+        let looking = Looking::new();
+        LOOKING.set(Some(Arc::clone(&looking)));
+        let failing = server().fault("call:1:status=503".parse().unwrap());
+        drop(looking.rig.set(driver.open(failing)));
+        let rig = looking.rig.get().unwrap();
+        rig.retrying(RetryPolicy::new().when(looks), "/api/echo").unwrap();
+        assert_eq!(looking.called.load(Ordering::Relaxed), 1);
+        LOOKING.take();
+    });
 }
 
 /// A transport that looks at the connection over it when it is lent a task.

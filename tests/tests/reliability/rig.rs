@@ -10,8 +10,8 @@ use futures_util::future::join_all;
 use http::{Method, Request, Response};
 use mstr::{
     BlockingTransport, Body, BoxFuture, CloseOutcome, CredentialProvider, Credentials, Error,
-    Pending, RequestBuilder, SessionStatus, SharedTimer, Timeouts, Transport, TransportError, User,
-    blocking,
+    Pending, RequestBuilder, RetryPolicy, SessionStatus, SharedTimer, Timeouts, Transport,
+    TransportError, User, blocking,
 };
 use mstr_fake::{FakeTransport, Fault, Purpose, Server, ServerBuilder, VirtualTime};
 
@@ -320,6 +320,15 @@ impl Rig {
             path,
             |request| request.timeout(total),
             |request| request.timeout(total),
+        )
+    }
+
+    pub(crate) fn retrying(&self, policy: RetryPolicy, path: &str) -> Result<Answered, Error> {
+        self.send(
+            Method::GET,
+            path,
+            |request| request.retry(policy),
+            |request| request.retry(policy),
         )
     }
 

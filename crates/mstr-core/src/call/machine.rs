@@ -1,6 +1,7 @@
 //! The machine: its inputs and outputs.
 
 mod failing;
+mod judging;
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,18 +13,17 @@ use http::response::Parts;
 use http::{Request, Response, StatusCode};
 
 use super::messages::{Output, Wants};
-use super::repeats::{Repeats, is_passing, undecided};
+use super::repeats::{Repeats, is_error, refusal, undecided};
 use super::route::{Route, is_redirect};
 use super::spec::{Description, ProjectChoice, Spec};
 use crate::contract::{Body, RequestContext};
 use crate::error::{Error, ErrorKind, parse_error_body};
 use crate::generation::Generation;
-use crate::policy::{Timeouts, later};
 use crate::protocol::encoding;
-use crate::protocol::page;
 use crate::protocol::wire::{self, ERROR_BODY_LIMIT, Endpoint};
 use crate::protocol::{Grant, SetCookies};
 use crate::session::{Access, Observed, Session, SessionConfig, Verdict, is_bare_refusal};
+use crate::timeouts::{Timeouts, later};
 
 /// One application request: what it needs, its attempts, its redirects, its deadline. The
 /// [module documentation](crate::call) has an example.
@@ -54,6 +54,8 @@ pub struct Call {
     compressed: bool,
     /// An attempt has failed that the server may have carried out.
     executed: bool,
+    /// What the policy's predicate says of the answer under way.
+    worth: Option<bool>,
 }
 
 /// What is awaited.
@@ -122,6 +124,7 @@ impl Call {
             spent: false,
             compressed: false,
             executed: false,
+            worth: None,
             spec,
         }
     }
@@ -384,11 +387,12 @@ impl Call {
         now: Instant,
     ) -> Output {
         let cookies = SetCookies::read(&head.headers);
+        self.consider(head, error_body);
         self.handle_read_head(head, &cookies, error_body, session, now)
     }
 
-    /// The same, with the cookies that the head sets: a driver reads them before it takes the
-    /// session's lock.
+    /// The same, with the cookies that the head sets: a driver reads them, and
+    /// [considers](Self::consider) the answer, before it takes the session's lock.
     pub(crate) fn handle_read_head(
         &mut self,
         head: &Parts,
@@ -402,7 +406,7 @@ impl Call {
         if self.stage != Stage::Answer && (!read || error_body.is_none()) {
             return self.unexpected();
         }
-        if error_body.is_none() && (status.is_client_error() || status.is_server_error()) {
+        if error_body.is_none() && is_error(status) {
             return self.ask_for(Stage::Body, Output::ReadError { limit: ERROR_BODY_LIMIT });
         }
         let grant = self.grant.take();
@@ -438,7 +442,7 @@ impl Call {
             };
         }
         let again = match verdict {
-            Verdict::Sound if is_passing(status, error_body) => {
+            Verdict::Sound if self.is_worth_repeating(head, error_body) => {
                 // 429 says that nothing was processed; the gateways' statuses say nothing.
                 let repeatable = self.idempotent || status == StatusCode::TOO_MANY_REQUESTS;
                 let asked = wire::retry_after(&head.headers);
@@ -488,12 +492,7 @@ impl Call {
                 self.ask_for(Stage::Over, Output::Deliver)
             }
             None => {
-                let server = parse_error_body(error_body.unwrap_or_default());
-                let retry_after = wire::retry_after(&head.headers);
-                let mut error = Error::from_response(status, server.as_ref(), retry_after);
-                if let Some(hint) = page::hint(status, error_body.unwrap_or_default()) {
-                    error = error.with_message(hint);
-                }
+                let mut error = refusal(head, error_body);
                 if self.questioned && verdict == Verdict::Outdated {
                     // The server itself has said so, when it was asked.
                     let gone = ErrorKind::SessionLost;

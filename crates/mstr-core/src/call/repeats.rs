@@ -3,9 +3,12 @@
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
+use http::response::Parts;
 
 use crate::error::{Error, ErrorKind, parse_error_body};
-use crate::policy::{Backoff, RetryPolicy, is_passing_status, later};
+use crate::protocol::{page, wire};
+use crate::retry::{Backoff, RetryPolicy, is_passing_status};
+use crate::timeouts::later;
 
 /// How often a request is sent again because the cookies it carried had been replaced while it
 /// was under way. The server has not processed it, so repeating costs nothing but time.
@@ -102,6 +105,15 @@ impl Repeats {
         Some(at)
     }
 
+    /// Whether a failure is worth another attempt: as the policy's predicate says, if it has one.
+    pub(super) fn is_worth(&self, passing: bool, failed: impl FnOnce() -> Error) -> bool {
+        self.policy.when.map_or(passing, |worth| worth(&failed()))
+    }
+
+    pub(super) const fn has_predicate(&self) -> bool {
+        self.policy.when.is_some()
+    }
+
     /// Something failed that may pass: it is tried again after a wait, at least the one that the
     /// server asks for, unless that ended after the deadline: waiting past it would only hide
     /// what the server said.
@@ -130,6 +142,21 @@ pub(super) fn is_passing(status: StatusCode, error_body: Option<&[u8]>) -> bool 
         || (status == StatusCode::INTERNAL_SERVER_ERROR
             && parse_error_body(error_body.unwrap_or_default())
                 .is_none_or(|error| error.code.is_passing()))
+}
+
+pub(super) fn is_error(status: StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
+}
+
+/// The error that an answer is.
+pub(super) fn refusal(head: &Parts, error_body: Option<&[u8]>) -> Error {
+    let body = error_body.unwrap_or_default();
+    let retry_after = wire::retry_after(&head.headers);
+    let error = Error::from_response(head.status, parse_error_body(body).as_ref(), retry_after);
+    match page::hint(head.status, body) {
+        Some(hint) => error.with_message(hint),
+        None => error,
+    }
 }
 
 /// What cannot be told is no word about the session.

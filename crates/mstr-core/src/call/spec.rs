@@ -7,9 +7,10 @@ use http::{Method, StatusCode};
 
 use crate::contract::Body;
 use crate::error::{Error, ErrorKind};
-use crate::policy::{RetryPolicy, Timeouts};
 use crate::protocol::wire;
+use crate::retry::RetryPolicy;
 use crate::shown::without_secrets;
+use crate::timeouts::Timeouts;
 
 /// The headers that belong to the session, and are never taken from a caller.
 const RESERVED: [HeaderName; 3] = [wire::AUTH_TOKEN, http::header::COOKIE, http::header::HOST];

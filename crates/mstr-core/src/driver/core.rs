@@ -23,11 +23,13 @@ use crate::call::{self, Call, Spec, Wants};
 use crate::contract::{TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind};
 use crate::generation::Generation;
-use crate::policy::{RetryPolicy, Timeouts, later, seed_of};
 use crate::protocol::wire::{Endpoint, project_header};
 use crate::protocol::{Credentials, FrontHeaders, Grant, Project, SetCookies, User};
+use crate::retry::RetryPolicy;
+use crate::seed::seed_of;
 use crate::session::{Access, Command, Event, Exchange, ExchangeId, Output, Session};
 use crate::sync::{Mutex, MutexGuard, lock};
+use crate::timeouts::{Timeouts, later};
 use crate::trace;
 
 /// What those who wait for a session or a logout are told.
@@ -363,6 +365,7 @@ impl<D: Driver> Core<D> {
         error_body: Option<&[u8]>,
     ) -> call::Output {
         let cookies = SetCookies::read(&head.headers);
+        call.consider(head, error_body);
         self.session(|session, now| call.handle_read_head(head, &cookies, error_body, session, now))
     }
 

@@ -10,12 +10,12 @@ use http::{HeaderMap, Request, Response};
 
 use crate::contract::{Body, BoxError, RequestContext, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind};
-use crate::policy::{Limit, Timeouts, later};
 use crate::protocol::encoding;
 use crate::protocol::wire::{self, ERROR_BODY_LIMIT};
 use crate::protocol::{Credentials, FrontHeaders};
 use crate::request::operations::{DESCRIPTION_LIMIT, PROJECTS_LIMIT};
 use crate::session::{Exchange, ExchangeId, Purpose, Session};
+use crate::timeouts::{Limit, Timeouts, later};
 use crate::workstation::Borrowing;
 
 /// How much longer than the machine a login is awaited in the background, so that a session it

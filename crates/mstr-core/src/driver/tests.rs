@@ -18,9 +18,10 @@ use crate::contract::{
     BlockingTransport, Body, SharedBlockingTransport, SharedTimer, SharedTransport, Sleep, Timer,
     Transport, TransportError,
 };
-use crate::policy::{RetryPolicy, Timeouts};
 use crate::protocol::{BaseUrl, Credentials};
+use crate::retry::RetryPolicy;
 use crate::session::{Session, SessionConfig};
+use crate::timeouts::Timeouts;
 use crate::{Connection, blocking};
 
 /// Answers everything at once, and counts how often it is asked for the time.

@@ -13,7 +13,7 @@ use http::header::{HeaderMap, HeaderValue};
 use zeroize::Zeroizing;
 
 use super::set_cookie::{Fate, Place, SetCookie, SetCookies};
-use crate::policy::later;
+use crate::timeouts::later;
 
 /// No session needs more; a server that sets thousands is not allowed to fill the memory.
 const LIMIT: usize = 64;

@@ -12,7 +12,7 @@ use crate::call::{Call, Description};
 use crate::contract::{Body, Collected, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind};
 use crate::generation::Generation;
-use crate::policy::{Limit, Timeouts};
+use crate::timeouts::{Limit, Timeouts};
 
 /// A head, and a body that is read by one of the drivers.
 pub(crate) struct Received {

@@ -11,8 +11,9 @@ use super::messages::{CloseOutcome, Event, Purpose};
 use super::state::{After, Slot, State};
 use crate::contract::TransportError;
 use crate::error::{Error, ErrorKind};
-use crate::policy::{is_passing_status, later};
 use crate::protocol::wire;
+use crate::retry::is_passing_status;
+use crate::timeouts::later;
 
 impl Session {
     pub(super) fn on_logout(&mut self, even_if_borrowed: bool, now: Instant) {

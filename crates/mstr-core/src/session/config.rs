@@ -7,9 +7,10 @@ use http::HeaderValue;
 
 use crate::contract::TransportInfo;
 use crate::error::{Error, ErrorKind};
-use crate::policy::{RetryPolicy, Seed};
 use crate::protocol::wire::{Endpoint, LoginOptions};
 use crate::protocol::{BaseUrl, Credentials, Locale, ProjectRef};
+use crate::retry::RetryPolicy;
+use crate::seed::Seed;
 
 /// The application type that stands for Python clients, as which the vendor's own client logs
 /// in. There is none for Rust, and servers refuse numbers they do not know.

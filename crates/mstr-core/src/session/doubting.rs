@@ -17,8 +17,8 @@ use super::state::{Beside, InFlight, Renewing, State};
 use crate::contract::TransportError;
 use crate::error::{Error, ErrorKind};
 use crate::generation::Generation;
-use crate::policy::later;
 use crate::protocol::Credentials;
+use crate::timeouts::later;
 
 /// After a question that decided nothing, the next one is asked so much later, and twice as late
 /// each time, up to the longest.

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::generation::Generation;
-use crate::policy::later;
 use crate::protocol::{AuthToken, CookieJar, Exchanging, Grant, WireCredentials, wire};
+use crate::timeouts::later;
 
 /// The share of the idle timeout that is kept in reserve when renewing, and its bounds.
 const RENEWAL_MARGIN_SHARE: u32 = 5;

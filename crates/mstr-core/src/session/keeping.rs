@@ -13,8 +13,8 @@ use super::state::{After, Beside, Doubt, Renewing, State};
 use crate::contract::TransportError;
 use crate::error::{Error, ErrorKind};
 use crate::generation::Generation;
-use crate::policy::later;
 use crate::protocol::{Credentials, wire};
+use crate::timeouts::later;
 
 /// How long a session is used on trust after a renewal failed for a passing reason.
 const TRUST_AFTER_FAILED_RENEWAL: Duration = Duration::from_secs(30);

@@ -16,9 +16,10 @@ use super::submissions::Submissions;
 use crate::contract::{Sent, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind};
 use crate::generation::Generation;
-use crate::policy::{Backoff, later};
 use crate::protocol::wire;
 use crate::protocol::{Credentials, Fingerprint, Project, Server, SessionInfo, WireCredentials};
+use crate::retry::Backoff;
+use crate::timeouts::later;
 
 /// How long a logout in the background may take, whatever an attempt may.
 const BACKGROUND_LOGOUT: Duration = Duration::from_secs(10);

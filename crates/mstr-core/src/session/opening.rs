@@ -13,8 +13,9 @@ use super::state::{After, InFlight, State};
 use super::submissions::Objection;
 use crate::contract::{Sent, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind, parse_error_body};
-use crate::policy::{is_passing_status, later};
 use crate::protocol::{Credentials, Fingerprint, Place, first_cookies, wire};
+use crate::retry::is_passing_status;
+use crate::timeouts::later;
 
 impl Session {
     /// Begins a flight: the first attempt to open a session.

@@ -15,10 +15,11 @@ use super::observe::is_servers_answer;
 use super::state::{After, Checks, Slot, State};
 use crate::contract::TransportError;
 use crate::error::{Error, ErrorKind};
-use crate::policy::{is_passing_status, later};
 use crate::protocol::{
     Credentials, Server, SessionInfo, Version, WireCredentials, resolve_project, wire,
 };
+use crate::retry::is_passing_status;
+use crate::timeouts::later;
 
 /// How often a check is asked before its refusal is believed: as many as there are that it can
 /// cross.

@@ -7,8 +7,8 @@
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
-use crate::policy::later;
 use crate::protocol::Fingerprint;
+use crate::timeouts::later;
 
 /// So many submissions without an answer of the server's may follow one another.
 const UNANSWERED_LIMIT: u32 = 2;

@@ -6,7 +6,7 @@ use super::{Call, Stage};
 use crate::call::messages::Output;
 use crate::contract::{Sent, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind};
-use crate::policy::Limit;
+use crate::timeouts::Limit;
 
 impl Call {
     /// The attempt failed below HTTP, before its head or in an error's body.
@@ -26,6 +26,12 @@ impl Call {
                 | TransportErrorKind::Interrupted
                 | TransportErrorKind::Timeout
         ) || unprocessed;
+        let fixed = matches!(
+            error.kind(),
+            TransportErrorKind::Body | TransportErrorKind::Canceled | TransportErrorKind::Config
+        );
+        let failed = || Error::from_transport(error.clone()).with_attempts(self.sends);
+        let passing = (passing || !fixed) && self.repeats.is_worth(passing, failed);
         let at_once = if unprocessed { self.repeats.unprocessed(now) } else { None };
         let again = match at_once {
             None if passing && (self.idempotent || unsent) => {

@@ -1,6 +1,7 @@
 //! The machine of one request against a session in virtual time.
 
 mod cookies;
+mod predicate;
 mod texts;
 
 use std::time::{Duration, Instant};
@@ -14,9 +15,10 @@ use super::repeats::OUTDATED_LIMIT;
 use super::*;
 use crate::contract::{Body, Sent, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind};
-use crate::policy::{RetryPolicy, Timeouts};
 use crate::protocol::{BaseUrl, Credentials};
+use crate::retry::RetryPolicy;
 use crate::session::{Access, Command, Output as SessionOutput, Purpose, Session, SessionConfig};
+use crate::timeouts::Timeouts;
 
 const EXPIRED: &[u8] = br#"{"code":"ERR009","message":"The session has expired"}"#;
 

@@ -18,8 +18,8 @@ use crate::driver::exchange::{
     Answer, Asked, Asking, LATE_LOGIN_GRACE, Work, late, no_provider, not_provided,
 };
 use crate::error::{Error, ErrorKind};
-use crate::policy::Timeouts;
 use crate::session::{CloseOutcome, Command, Exchange, ExchangeId};
+use crate::timeouts::Timeouts;
 use crate::toolkit::before;
 use crate::trace;
 

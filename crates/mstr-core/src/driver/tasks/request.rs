@@ -15,9 +15,10 @@ use crate::driver::handle::Handle;
 use crate::error::Error;
 #[cfg(doc)]
 use crate::error::ErrorKind;
-use crate::policy::{RetryPolicy, Timeouts};
 use crate::protocol::ProjectRef;
 use crate::request::{Described, operations, request_methods};
+use crate::retry::RetryPolicy;
+use crate::timeouts::Timeouts;
 
 /// One request, to be described and sent.
 ///

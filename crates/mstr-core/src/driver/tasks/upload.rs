@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::contract::{Body, SharedTimer, TransportError, TransportErrorKind};
-use crate::policy::{Limit, Timeouts};
+use crate::timeouts::{Limit, Timeouts};
 use crate::toolkit::IdleLimit;
 
 /// A stream that may not stand still: what feeds it may be a task that is alive and not polled.

@@ -17,8 +17,8 @@ use crate::driver::core::{Begun, Core, Driver, Outcome};
 use crate::driver::exchange::{Answer, Asked, Asking, Work, late, no_provider, not_provided};
 use crate::error::{Error, ErrorKind};
 use crate::park::block_on_while;
-use crate::policy::{Timeouts, later};
 use crate::session::{CloseOutcome, Command, Exchange, ExchangeId, Session};
+use crate::timeouts::{Timeouts, later};
 use crate::trace;
 
 /// How often a thread that leads looks whether the machine wants something else by now. Waiting for

@@ -12,9 +12,10 @@ use crate::call::Spec;
 use crate::contract::Body;
 use crate::driver::handle::Handle;
 use crate::error::Error;
-use crate::policy::{RetryPolicy, Timeouts};
 use crate::protocol::ProjectRef;
 use crate::request::{Described, operations, request_methods};
+use crate::retry::RetryPolicy;
+use crate::timeouts::Timeouts;
 
 /// One request of a blocking connection, to be described and sent.
 ///

@@ -1,9 +1,10 @@
-//! How long to wait for what, and how often to try.
+//! How long to wait for what.
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
-use http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use crate::duration;
 
 const CONNECT: Duration = Duration::from_secs(10);
 const ATTEMPT: Duration = Duration::from_secs(60);
@@ -21,12 +22,31 @@ const IDLE_BODY: Duration = Duration::from_secs(30);
 /// let patient = Timeouts::new().total(Some(Duration::from_secs(600)));
 /// # drop(patient);
 /// ```
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+///
+/// They can be read from a file of settings and written to one, with durations as `"30s"` or `"1h
+/// 30m"` and a `total` without limit as `"none"`; what the file does not say keeps its default.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use mstr_core::Timeouts;
+///
+/// let read: Timeouts = serde_json::from_str(r#"{"connect": "5s", "total": "10m"}"#)?;
+/// let set = Timeouts::new().connect(Duration::from_secs(5)).total(Some(Duration::from_secs(600)));
+/// assert_eq!(read, set);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Timeouts {
+    #[serde(with = "duration")]
     connect: Duration,
+    #[serde(with = "duration::or_default", skip_serializing_if = "Option::is_none")]
     attempt: Option<Duration>,
     /// What was set, if anything was.
+    #[serde(with = "duration::or_none", skip_serializing_if = "Option::is_none")]
     total: Option<Option<Duration>>,
+    #[serde(with = "duration")]
     idle_body: Duration,
 }
 
@@ -156,71 +176,6 @@ pub(crate) enum Limit {
     Total,
 }
 
-/// How often a request is tried, and how long to wait in between.
-///
-/// Only what may be repeated is: a request that is idempotent, or one that cannot have reached
-/// the server, and only if its body can be produced again. Failures that pass by themselves are
-/// waited out: no connection, an interrupted one, a timeout, HTTP 408, 429, 502, 503, 504, and a
-/// 500 that is not in the server's format or says that a part of the server is away (ERR0013,
-/// ERR0016). Everything else is delivered at once.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct RetryPolicy {
-    /// The number of attempts, the first included. Default 3.
-    pub max_attempts: u32,
-    /// The shortest wait. Default 200 milliseconds.
-    pub base: Duration,
-    /// The longest wait, unless the server asks for a longer one. Default 10 seconds.
-    pub cap: Duration,
-}
-
-impl RetryPolicy {
-    /// The defaults.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// One attempt only.
-    #[must_use]
-    pub fn never() -> Self {
-        Self::new().max_attempts(1)
-    }
-
-    /// Sets the number of attempts, at least 1.
-    #[must_use]
-    pub const fn max_attempts(mut self, attempts: u32) -> Self {
-        self.max_attempts = if attempts == 0 { 1 } else { attempts };
-        self
-    }
-
-    /// Sets the shortest wait.
-    #[must_use]
-    pub const fn base(mut self, wait: Duration) -> Self {
-        self.base = wait;
-        self
-    }
-
-    /// Sets the longest wait.
-    #[must_use]
-    pub const fn cap(mut self, wait: Duration) -> Self {
-        self.cap = wait;
-        self
-    }
-}
-
-impl Default for RetryPolicy {
-    fn default() -> Self {
-        Self { max_attempts: 3, base: Duration::from_millis(200), cap: Duration::from_secs(10) }
-    }
-}
-
-/// The statuses that pass by themselves: timeout, too many requests, and a gateway's complaints.
-/// A plain 500 is not among them: this server answers 500 for errors that stay.
-pub(crate) fn is_passing_status(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 408 | 429 | 502..=504)
-}
-
 /// "For ever": a century, which every platform's clock can hold.
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
@@ -228,64 +183,6 @@ const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 /// `Duration::MAX` is a common way to say "no limit", and adding it to an instant panics.
 pub(crate) fn later(now: Instant, wait: Duration) -> Instant {
     now + wait.min(FOR_EVER)
-}
-
-/// By how much the seeds of splitmix64 go on.
-const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
-
-/// The number that splitmix64 makes of a seed.
-const fn mixed(seed: u64) -> u64 {
-    let mixed = (seed ^ (seed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    mixed ^ (mixed >> 31)
-}
-
-/// A seed of its own for each of many: neighbours share no number of theirs.
-pub(crate) const fn seed_of(seed: u64, number: u64) -> u64 {
-    mixed(seed.wrapping_add(number.wrapping_mul(GAMMA)))
-}
-
-/// A seed that prints nothing: a session's also keys the fingerprints of its credentials.
-#[derive(Clone, Copy)]
-pub(crate) struct Seed(pub(crate) u64);
-
-impl fmt::Debug for Seed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Seed(..)")
-    }
-}
-
-/// Waits that grow and differ: each is drawn between the base and three times the last one
-/// ("decorrelated jitter"), so that clients that failed together do not return together.
-#[derive(Clone, Debug)]
-pub(crate) struct Backoff {
-    seed: Seed,
-    last: Duration,
-}
-
-impl Backoff {
-    pub(crate) const fn new(seed: u64) -> Self {
-        Self { seed: Seed(seed), last: Duration::ZERO }
-    }
-
-    pub(crate) const fn reset(&mut self) {
-        self.last = Duration::ZERO;
-    }
-
-    pub(crate) fn next(&mut self, policy: &RetryPolicy) -> Duration {
-        let upper = self.last.saturating_mul(3).max(policy.base.saturating_mul(2));
-        let range = upper.saturating_sub(policy.base);
-        self.last = (policy.base + range.mul_f64(self.fraction())).min(policy.cap);
-        self.last
-    }
-
-    /// A number from 0 to 1, from the generator known as splitmix64.
-    pub(crate) fn fraction(&mut self) -> f64 {
-        self.seed.0 = self.seed.0.wrapping_add(GAMMA);
-        let mixed = mixed(self.seed.0);
-        // 53 bits are what a double holds exactly.
-        (mixed >> 11) as f64 / (1_u64 << 53) as f64
-    }
 }
 
 #[cfg(test)]
@@ -312,34 +209,26 @@ mod tests {
     }
 
     #[test]
-    fn waits_of_one_call_are_not_those_of_the_next() {
-        let policy = RetryPolicy::new();
-        let waits = |number| {
-            let mut backoff = Backoff::new(seed_of(7, number));
-            [backoff.next(&policy), backoff.next(&policy)]
-        };
-        for number in 1..100 {
-            let ([_, second], [next, _]) = (waits(number), waits(number + 1));
-            assert_ne!(second, next, "{number}");
+    fn timeouts_are_read_from_settings_and_written_to_them() {
+        let seconds = Duration::from_secs;
+        for (written, timeouts) in [
+            (r#"{"connect":"10s","idle_body":"30s"}"#, Timeouts::new()),
+            (
+                r#"{"connect":"10s","attempt":"1m 30s","total":"none","idle_body":"30s"}"#,
+                Timeouts::new().attempt(seconds(90)).total(None),
+            ),
+            (
+                r#"{"connect":"10s","total":"2h","idle_body":"250ms"}"#,
+                Timeouts::new().total(Some(seconds(7200))).idle_body(Duration::from_millis(250)),
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&timeouts).expect("plain"), written);
+            let read: Timeouts = serde_json::from_str(written).expect("as written");
+            assert_eq!(read, timeouts, "{written}");
         }
-        let fractions = |number| Backoff::new(seed_of(7, number)).fraction();
-        let mut second = Backoff::new(seed_of(7, 1));
-        second.fraction();
-        assert_ne!(second.fraction().to_bits(), fractions(2).to_bits());
-    }
-
-    #[test]
-    fn waits_grow_stay_in_bounds_and_differ_by_seed() {
-        let policy = RetryPolicy::new();
-        let waits = |seed| {
-            let mut backoff = Backoff::new(seed);
-            (0..20).map(|_| backoff.next(&policy)).collect::<Vec<_>>()
-        };
-        for wait in waits(1) {
-            assert!(wait >= policy.base && wait <= policy.cap, "{wait:?}");
-        }
-        assert_eq!(waits(1), waits(1));
-        assert_ne!(waits(1), waits(2));
-        assert!(waits(1)[10..].iter().max() > waits(1)[..2].iter().max());
+        let read = |text: &str| serde_json::from_str::<Timeouts>(text);
+        assert_eq!(read("{}").expect("the defaults"), Timeouts::new());
+        let error = read(r#"{"total":"5 parsecs"}"#).expect_err("no unit of time").to_string();
+        assert!(error.contains("\"5 parsecs\" is not a duration such as \"30s\""), "{error}");
     }
 }
