@@ -2,11 +2,14 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 /// Counts the sessions of a connection, from 1.
 ///
 /// A refusal that arrives late is recognised by its generation: it is about a session that has
 /// been replaced, and says nothing about the current one.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
 pub struct Generation(u64);
 
 impl Generation {

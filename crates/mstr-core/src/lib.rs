@@ -153,10 +153,10 @@ pub use driver::tasks::{Connection, RequestBuilder, Response};
 pub use error::{Error, ErrorKind, ServerCode, ServerError, TicketId};
 pub use generation::Generation;
 pub use protocol::{
-    ApiToken, ApiTokenRequest, BaseUrl, CreatedApiToken, CredentialProvider, Credentials, Grant,
-    HeaderProvider, IdentityToken, Locale, LoginMode, ParseLoginModeError, ParseVersionError,
-    Password, Project, ProjectId, ProjectRef, Server, SessionInfo, SessionStatus, User, UserId,
-    Version,
+    ApiToken, ApiTokenRequest, BaseUrl, CreatedApiToken, CredentialProvider, Credentials,
+    ExposedToken, Grant, HeaderProvider, IdentityToken, Locale, LoginMode, ParseLoginModeError,
+    ParseVersionError, Password, Project, ProjectId, ProjectRef, Server, SessionInfo,
+    SessionStatus, User, UserId, Version,
 };
 pub use retry::RetryPolicy;
 pub use session::{CloseOutcome, Event, LossReason};

@@ -89,7 +89,7 @@ pub(crate) fn event(event: &Event) {
         Event::VersionUnknown => {
             warn!(target: TARGET, "the server does not tell its version: taken for a current one");
         }
-        Event::TimeoutAssumed(timeout) => {
+        Event::TimeoutAssumed { timeout } => {
             warn!(target: TARGET, ?timeout, "the server does not tell its idle timeout: assumed");
         }
     }

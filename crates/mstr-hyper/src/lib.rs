@@ -141,6 +141,7 @@ pub mod blocking;
 mod builder;
 mod connector;
 mod error;
+mod files;
 mod named;
 mod pool;
 mod runtime;
@@ -150,6 +151,7 @@ mod tls;
 mod transport;
 
 pub use builder::HyperTransportBuilder;
+pub use files::{file_body, read_body};
 pub use mstr_core::{ProxyConfig, TlsConfig, TlsVersion};
 pub use timer::TokioTimer;
 pub use transport::HyperTransport;

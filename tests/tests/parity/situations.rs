@@ -163,7 +163,7 @@ situations! {
             .map(|(name, value)| serde_json::json!({ "name": name, "value": value }))
             .collect();
         let document = serde_json::json!({ "defaultEnvironment": {
-            "url": rig.world.base_url, "headers": { "x-mstr-authtoken": token }, "cookies": cookies,
+            "url": rig.world.base_url, "headers": { "x-mstr-authtoken": &*token }, "cookies": cookies,
         }});
         let data = WorkstationData::from_json(&document.to_string()).unwrap();
         let borrowed = Connection::from_workstation(&data)

@@ -163,10 +163,10 @@ fn the_most_detailed_log_holds_no_secret() {
             telling.lock().unwrap().extend([
                 identity.expose_token().to_owned(),
                 api.token.expose_token().to_owned(),
-                connection.expose_token().unwrap(),
+                connection.expose_token().unwrap().to_owned(),
             ]);
             let borrowed = connection.delegate(identity).await.unwrap();
-            telling.lock().unwrap().push(borrowed.expose_token().unwrap());
+            telling.lock().unwrap().push(borrowed.expose_token().unwrap().to_owned());
             let request = connection.post("/api/echo").json(&json!({ "text": PASSWORD }));
             show(format!("{request:?}"));
             let response = request.send().await.unwrap();
@@ -174,7 +174,7 @@ fn the_most_detailed_log_holds_no_secret() {
             borrowed.close().await;
             world.server(|server| server.expire_all_sessions());
             connection.get("/api/echo").send().await.unwrap();
-            telling.lock().unwrap().push(connection.expose_token().unwrap());
+            telling.lock().unwrap().push(connection.expose_token().unwrap().to_owned());
             let error = connection.get("/api/status-code?code=500").send().await.unwrap_err();
             show(format!("{error:?} {error}"));
             connection.renew().await.unwrap();
@@ -251,7 +251,7 @@ fn credentials_from_a_provider_are_kept_for_the_login_only() {
         connection.get("/api/echo").send().await.unwrap();
         connection.close().await;
         assert_eq!(connection.username(), None, "there is no login under way");
-        assert_eq!(connection.expose_token(), None, "nor a token after closing");
+        assert!(connection.expose_token().is_none(), "nor a token after closing");
     });
 }
 

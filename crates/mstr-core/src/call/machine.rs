@@ -159,7 +159,13 @@ impl Call {
         self.spec.timeouts
     }
 
-    pub(crate) fn take_description(&mut self) -> Description {
+    /// What is left of a call that is over: where it was made, and what an error says of it.
+    pub(crate) fn into_description(mut self) -> (Arc<Endpoint>, Description) {
+        let description = self.take_description();
+        (self.route.into_endpoint(), description)
+    }
+
+    fn take_description(&mut self) -> Description {
         self.spec.take_description(self.sends)
     }
 

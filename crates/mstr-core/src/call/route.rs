@@ -65,6 +65,10 @@ impl Route {
         &self.endpoint
     }
 
+    pub(super) fn into_endpoint(self) -> Arc<Endpoint> {
+        self.endpoint
+    }
+
     pub(super) const fn is_at_home(&self) -> bool {
         self.at_home
     }

@@ -3,11 +3,11 @@
 use std::fmt;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Uri};
 
 use crate::contract::Body;
 use crate::error::{Error, ErrorKind};
-use crate::protocol::wire;
+use crate::protocol::{BaseUrl, wire};
 use crate::retry::RetryPolicy;
 use crate::shown::without_secrets;
 use crate::timeouts::Timeouts;
@@ -83,7 +83,8 @@ impl Spec {
     /// What an error says of the call, once nothing is sent any more.
     pub(crate) fn take_description(&mut self, sends: u32) -> Description {
         let (method, path) = (self.method.clone(), std::mem::take(&mut self.path));
-        Description { operation: self.operation, method, path, sends }
+        let query = std::mem::take(&mut self.query);
+        Description { operation: self.operation, method, path, query, sends }
     }
 
     pub(crate) fn header(&mut self, name: HeaderName, value: HeaderValue) {
@@ -106,13 +107,19 @@ pub(crate) struct Description {
     operation: &'static str,
     method: Method,
     path: String,
+    query: String,
     sends: u32,
 }
 
 impl Description {
+    /// Where it has led to in the end.
+    pub(crate) fn url(&self, base: &BaseUrl) -> Uri {
+        base.target(&self.path, &self.query).map_or_else(|_| Uri::default(), |target| target.uri)
+    }
+
     /// Says which call an error belongs to. The server has answered it.
     pub(crate) fn name(&self, error: Error) -> Error {
-        let Self { operation, method, path, sends } = self;
+        let Self { operation, method, path, sends, .. } = self;
         let error = error.with_operation(operation).with_attempts(*sends).with_executed(true);
         if *operation == CALL { error.with_request(method, path) } else { error }
     }

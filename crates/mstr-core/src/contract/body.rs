@@ -219,6 +219,12 @@ impl Body {
         Ok(bytes)
     }
 
+    /// The same after `first`, which has been read from it.
+    pub(crate) fn after(mut self, first: Bytes) -> Self {
+        self.put_back(VecDeque::from([first]));
+        self
+    }
+
     fn put_back(&mut self, mut chunks: VecDeque<Bytes>) {
         match &mut self.inner {
             Inner::Stream { first, hint, ended, .. } => {

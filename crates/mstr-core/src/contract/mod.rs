@@ -53,6 +53,7 @@
 
 mod body;
 mod context;
+mod reading;
 mod timer;
 mod transport;
 mod transport_error;

@@ -180,9 +180,9 @@ macro_rules! common_methods {
             }
 
             /// The session's token in clear, for another tool. Who has it and the cookies is this
-            /// user. `None` while no session is open.
+            /// user. `None` while no session is open. Wiped from memory on drop.
             #[must_use]
-            pub fn expose_token(&self) -> Option<String> {
+            pub fn expose_token(&self) -> Option<ExposedToken> {
                 self.0.core.look(Session::expose_token)
             }
         }

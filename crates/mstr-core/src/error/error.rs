@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 
 use super::kind::ErrorKind;
-use super::server::{ServerError, classify};
+use super::server::{ServerError, TicketId, classify};
 use crate::contract::{BoxError, Sent, TransportError, TransportErrorKind};
 use crate::generation::Generation;
 use crate::shown::{Plain, beginning, bounded, without_secrets};
@@ -294,6 +296,30 @@ impl fmt::Debug for Error {
     }
 }
 
+/// What a report groups by, and nothing that others have written at length: the kind, the operation,
+/// the status, the server's code and the ticket, as far as there are.
+impl Serialize for Error {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let server = self.server();
+        let fields = [
+            ("kind", Some(self.kind().as_str())),
+            ("operation", self.operation()),
+            ("code", server.map(|server| server.code.as_str()).filter(|code| !code.is_empty())),
+            ("ticket", server.and_then(|server| server.ticket.as_ref()).map(TicketId::as_str)),
+        ];
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in fields {
+            if let Some(value) = value {
+                map.serialize_entry(name, value)?;
+            }
+        }
+        if let Some(status) = self.status() {
+            map.serialize_entry("status", &status.as_u16())?;
+        }
+        map.end()
+    }
+}
+
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
@@ -381,6 +407,19 @@ mod tests {
         assert!(!report.contains(char::is_control), "{report}");
         let long = Error::new(ErrorKind::Usage, "x".repeat(50_000));
         assert!(long.to_string().len() < 3_000 && format!("{long:?}").len() < 3_000);
+    }
+
+    #[test]
+    fn error_is_written_as_what_a_report_groups_by() {
+        let said = br#"{"code":"ERR014","message":"hush","ticketId":"0123ABCD"}"#;
+        let body = crate::error::parse_error_body(said);
+        let error = Error::from_response(StatusCode::FORBIDDEN, body.as_ref(), None);
+        let written = serde_json::to_string(&error.with_operation("call")).expect("plain");
+        let fields = r#""kind":"forbidden","operation":"call","code":"ERR014","ticket":"0123ABCD""#;
+        assert_eq!(written, format!("{{{fields},\"status\":403}}"));
+        let bare = Error::new(ErrorKind::SessionLimit, "full");
+        assert_eq!(serde_json::to_string(&bare).expect("plain"), r#"{"kind":"session_limit"}"#);
+        assert_eq!(format!("{:>14}", ErrorKind::SessionLimit), " session_limit");
     }
 
     #[test]

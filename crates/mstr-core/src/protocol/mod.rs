@@ -41,6 +41,6 @@ pub use project::{Project, ProjectId, ProjectRef};
 pub(crate) use project::{Projects, resolve as resolve_project};
 pub use record::{ExposedRecord, SessionRecord};
 pub(crate) use secret::AuthToken;
-pub use secret::{ApiToken, IdentityToken, Password};
+pub use secret::{ApiToken, ExposedToken, IdentityToken, Password};
 pub(crate) use set_cookie::{Place, SetCookies};
 pub use version::{ParseVersionError, Version};

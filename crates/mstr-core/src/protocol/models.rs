@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{ApiToken, Version};
+use crate::duration;
 
 /// The id of a user: 32 hexadecimal digits.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
@@ -39,7 +40,7 @@ impl fmt::Display for UserId {
 }
 
 /// The user a session belongs to.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 #[serde(rename_all = "camelCase")]
 pub struct User {
@@ -60,10 +61,12 @@ pub struct User {
 }
 
 /// What the server knows about a session.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
+#[serde(rename_all = "camelCase")]
 pub struct SessionInfo {
-    /// How long the session may be idle. Any request starts it anew.
+    /// How long the session may be idle. Any request starts it anew. Written as `"30m"`.
+    #[serde(serialize_with = "duration::or_default::serialize")]
     pub timeout: Option<Duration>,
     /// How many results the server keeps for this session.
     pub working_set: Option<u32>,
@@ -103,7 +106,8 @@ impl SessionInfo {
 }
 
 /// Whether a session is alive, as [`fetch_status`](crate::Connection::fetch_status) reports it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(tag = "status", rename_all = "camelCase")]
 #[expect(clippy::exhaustive_enums, reason = "a session is alive or it is not")]
 pub enum SessionStatus {
     /// It is alive; asking has also reset its idle time.
@@ -113,15 +117,18 @@ pub enum SessionStatus {
 }
 
 /// Which server this is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
+#[serde(rename_all = "camelCase")]
 pub struct Server {
     /// The Intelligence Server's version; `None` if the server does not tell or it cannot be
     /// read as a version.
+    #[serde(rename = "iServerVersion")]
     pub iserver_version: Option<Version>,
     /// The Library server's version.
     pub web_version: Option<Version>,
     /// How it is deployed, for example `"cloud"`; newer servers only.
+    #[serde(rename = "deploymentType")]
     pub deployment: Option<String>,
 }
 
@@ -219,6 +226,28 @@ mod tests {
         assert_eq!(info.timeout, Some(Duration::from_secs(600)));
         assert_eq!(SessionInfo::from_json(&json!({"timeout": 0})).timeout, None);
         assert_eq!(SessionInfo::from_json(&json!(null)).timeout, None);
+    }
+
+    #[test]
+    fn what_the_server_tells_can_be_reported() {
+        let told = json!({"timeout": 1800, "workingSet": 10, "id": "U", "fullName": "Ann"});
+        let status = SessionStatus::Active(SessionInfo::from_json(&told));
+        let written = serde_json::to_value(&status).expect("plain");
+        let empty = serde_json::Value::Null;
+        assert_eq!(
+            written,
+            json!({"status": "active", "timeout": "30m", "workingSet": 10, "maxSearch": empty,
+                   "locale": empty, "userId": "U", "fullName": "Ann"})
+        );
+        let told = json!({"iServerVersion": "11.3.0600.0J", "webVersion": "11.3.6"});
+        let written = serde_json::to_value(Server::from_json(&told)).expect("plain");
+        assert_eq!(written["iServerVersion"], "11.3.0600.0J");
+        let read: Version = serde_json::from_value(written["webVersion"].clone()).expect("one");
+        assert_eq!(read.parts(), [11, 3, 6]);
+        assert_eq!(
+            serde_json::to_value(SessionStatus::Expired).expect("plain"),
+            json!({"status": "expired"})
+        );
     }
 
     #[test]

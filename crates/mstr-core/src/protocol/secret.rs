@@ -2,6 +2,7 @@
 //! prints the type's name; the memory is wiped on drop.
 
 use std::fmt;
+use std::ops::Deref;
 
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
@@ -111,7 +112,46 @@ macro_rules! exposable {
 
 exposable!(ApiToken, IdentityToken);
 
+/// The token of a session in clear, as [`expose_token`](crate::Connection::expose_token) returns it.
+///
+/// It reads as a text and is wiped from memory on drop. `Debug` shows nothing of it.
+///
+/// ```
+/// # fn header(connection: &mstr_core::Connection) -> Option<http::HeaderValue> {
+/// let token = connection.expose_token()?;
+/// let mut header = http::HeaderValue::from_str(&token).ok()?;
+/// header.set_sensitive(true);
+/// # Some(header)
+/// # }
+/// ```
+pub struct ExposedToken(Zeroizing<String>);
+
+impl Deref for ExposedToken {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for ExposedToken {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ExposedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ExposedToken")
+    }
+}
+
 impl AuthToken {
+    /// The token, for those who ask for it by this name.
+    pub(crate) fn to_exposed(&self) -> ExposedToken {
+        ExposedToken(Zeroizing::new(self.0.expose_secret().to_owned()))
+    }
+
     /// Whether both name the same session. Neither is told to anybody, so how long it takes tells
     /// nothing.
     pub(crate) fn is_same_as(&self, other: &Self) -> bool {

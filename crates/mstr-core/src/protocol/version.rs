@@ -5,6 +5,8 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// A server version such as `11.3.0000.14308J`.
 ///
 /// Keeps every part, compares by number (`11.10` is newer than `11.9`; a missing part counts as
@@ -67,6 +69,19 @@ impl FromStr for Version {
             return Err(refuse());
         }
         Ok(Self { parts, text: trimmed.to_owned() })
+    }
+}
+
+/// As the server writes it.
+impl Serialize for Version {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Version {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

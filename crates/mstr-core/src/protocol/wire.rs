@@ -279,11 +279,6 @@ pub(crate) fn token_header(token: &AuthToken) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// The token in clear, for the caller who asked for it by that name.
-pub(crate) fn reveal_token(token: &AuthToken) -> String {
-    token.expose().to_owned()
-}
-
 /// The identity token as a header, marked sensitive.
 pub(crate) fn identity_token_header(token: &IdentityToken) -> Result<HeaderValue, Error> {
     let mut value = HeaderValue::from_str(token.expose()).map_err(|_| {

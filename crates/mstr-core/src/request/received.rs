@@ -1,9 +1,11 @@
 //! A response as both drivers hand it over: what does not depend on how its body is waited for.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use http::Uri;
 use http::response::Parts;
 use serde::de::DeserializeOwned;
 
@@ -12,6 +14,7 @@ use crate::call::{Call, Description};
 use crate::contract::{Body, Collected, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind};
 use crate::generation::Generation;
+use crate::protocol::wire::Endpoint;
 use crate::timeouts::{Limit, Timeouts};
 
 /// A head, and a body that is read by one of the drivers.
@@ -19,6 +22,7 @@ pub(crate) struct Received {
     pub(crate) parts: Parts,
     pub(crate) body: Body,
     pub(crate) deadline: Option<Instant>,
+    endpoint: Arc<Endpoint>,
     call: Description,
     timeouts: Timeouts,
     pub(crate) generation: Option<Generation>,
@@ -26,10 +30,16 @@ pub(crate) struct Received {
 
 impl Received {
     /// The response that `call` has delivered.
-    pub(crate) fn new(parts: Parts, body: Body, mut call: Call) -> Self {
-        let (deadline, timeouts) = (call.deadline(), call.timeouts());
-        let (generation, call) = (call.generation(), call.take_description());
-        Self { parts, body, deadline, call, timeouts, generation }
+    pub(crate) fn new(parts: Parts, body: Body, call: Call) -> Self {
+        let (deadline, timeouts, generation) =
+            (call.deadline(), call.timeouts(), call.generation());
+        let (endpoint, call) = call.into_description();
+        Self { parts, body, deadline, endpoint, call, timeouts, generation }
+    }
+
+    /// Where the response comes from, after redirects.
+    pub(crate) fn url(&self) -> Uri {
+        self.call.url(&self.endpoint.base)
     }
 
     /// Reads the body to its end, after `first`.

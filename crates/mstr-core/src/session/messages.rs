@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::Request;
+use serde::Serialize;
 
 #[cfg(doc)]
 use super::machine::Session;
+use crate::duration;
 use crate::error::Error;
 use crate::generation::Generation;
 use crate::protocol::{Credentials, Grant, SessionRecord};
@@ -142,8 +144,23 @@ impl Purpose {
 }
 
 /// What has happened to a session.
-#[derive(Clone, Debug)]
+///
+/// Written, for example to a log, it has the key `event`, the variant's name in `snake_case`, and what
+/// the variant holds.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use mstr_core::Event;
+///
+/// let event = Event::TimeoutAssumed { timeout: Duration::from_secs(300) };
+/// let written = serde_json::to_string(&event)?;
+/// assert_eq!(written, r#"{"event":"timeout_assumed","timeout":"5m"}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
+#[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// The server is too old to be told the application's id, which is left out from now on.
     ApplicationIdDropped,
@@ -187,13 +204,18 @@ pub enum Event {
     /// The server does not tell its version, or what stands in front of it answered in its place:
     /// it is taken for a current one.
     VersionUnknown,
-    /// The server does not tell how long a session may be idle; this is assumed.
-    TimeoutAssumed(Duration),
+    /// The server does not tell how long a session may be idle.
+    TimeoutAssumed {
+        /// What is assumed.
+        #[serde(with = "duration")]
+        timeout: Duration,
+    },
 }
 
-/// How closing a connection ended.
-#[derive(Clone, Debug)]
+/// How closing a connection ended. Written, it has the key `outcome`, and those of an [`Error`].
+#[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
+#[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum CloseOutcome {
     /// The session had already ended on the server.
     AlreadyEnded,
@@ -209,8 +231,9 @@ pub enum CloseOutcome {
 }
 
 /// Why a session was lost.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
 #[non_exhaustive]
+#[serde(rename_all = "snake_case")]
 pub enum LossReason {
     /// It had been idle for so long that the server ended it.
     Expired,
@@ -231,4 +254,34 @@ pub enum Command {
     Renew,
     /// Forget a refusal and log in with these from now on; `None` to ask the provider again.
     Reset(Option<Credentials>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn events_are_written_flat_and_without_words_of_the_server() {
+        let error = || Error::new(ErrorKind::Timeout, "hush").with_operation("logout");
+        let (generation, reason) = (Generation::from_number(3), LossReason::Expired);
+        for (event, written) in [
+            (Event::NotSticky, r#"{"event":"not_sticky"}"#),
+            (
+                Event::Lost { generation, reason },
+                r#"{"event":"lost","generation":3,"reason":"expired"}"#,
+            ),
+            (Event::Closed(CloseOutcome::Kept), r#"{"event":"closed","outcome":"kept"}"#),
+            (
+                Event::Closed(CloseOutcome::Failed(error())),
+                r#"{"event":"closed","outcome":"failed","kind":"timeout","operation":"logout"}"#,
+            ),
+            (
+                Event::Rejected(error()),
+                r#"{"event":"rejected","kind":"timeout","operation":"logout"}"#,
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&event).expect("plain"), written);
+        }
+    }
 }

@@ -187,7 +187,7 @@ impl Session {
         };
         let assumed = self.config.assumed_idle_timeout;
         if info.timeout.is_none() {
-            self.event(Event::TimeoutAssumed(assumed));
+            self.event(Event::TimeoutAssumed { timeout: assumed });
         }
         if let Some(held) = self.state.held_mut() {
             held.set_idle_timeout(info.timeout.unwrap_or(assumed), now);

@@ -9,7 +9,7 @@ use super::messages::CloseOutcome;
 use super::state::{Beside, State};
 use crate::generation::Generation;
 use crate::protocol::{
-    Credentials, Grant, LoginMode, Project, Server, SessionInfo, SessionRecord, wire,
+    Credentials, ExposedToken, Grant, LoginMode, Project, Server, SessionInfo, SessionRecord,
 };
 
 impl Session {
@@ -129,8 +129,8 @@ impl Session {
     }
 
     /// The token in clear; `None` while there is none.
-    pub(crate) fn expose_token(&self) -> Option<String> {
-        self.state.held().map(|held| wire::reveal_token(&held.token))
+    pub(crate) fn expose_token(&self) -> Option<ExposedToken> {
+        self.state.held().map(|held| held.token.to_exposed())
     }
 
     pub(crate) const fn config(&self) -> &SessionConfig {

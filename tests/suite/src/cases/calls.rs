@@ -1,7 +1,7 @@
 //! Requests and responses.
 
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderMap, HeaderValue, Method};
 use mstr::{Body, ErrorKind, RetryPolicy};
 use mstr_fake::Fault;
 use serde_json::{Value, json};
@@ -43,6 +43,27 @@ pub async fn every_method_reaches_the_server_as_described(lab: Lab) {
     assert_eq!(form.json::<Value>().await.unwrap()["body"], "a=%C3%A4%26b");
     let text = connection.get("/api/echo").send().await.unwrap().text().await.unwrap();
     assert!(text.starts_with('{'), "{text}");
+    connection.close().await;
+}
+
+pub async fn a_response_says_where_it_comes_from_and_how_long_it_is(lab: Lab) {
+    let world = lab.start(server());
+    let connection = world.connect().await;
+    let mut headers = HeaderMap::new();
+    headers.append("x-many", HeaderValue::from_static("1"));
+    headers.append("x-many", HeaderValue::from_static("2"));
+    headers.insert("content-type", HeaderValue::from_static("text/plain"));
+    let request = connection.post("/api/echo").body("text").headers(headers).query(&[("a", "b")]);
+    let response = request.await.unwrap();
+    assert_eq!(response.url().to_string(), format!("{}/api/echo?a=b", connection.base_url()));
+    let (version, length) = (response.version(), response.content_length());
+    let whole = http::Response::<Body>::from(response);
+    assert_eq!((whole.status().as_u16(), whole.version()), (200, version));
+    let body = whole.into_body().collect(usize::MAX).await.unwrap();
+    assert_eq!(length, Some(body.len() as u64));
+    let echo: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(echo["headers"]["content-type"], "text/plain");
+    assert_eq!(echo["headers"]["x-many"], "1, 2");
     connection.close().await;
 }
 

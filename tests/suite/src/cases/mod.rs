@@ -35,6 +35,7 @@ macro_rules! __with_suite_cases {
             calls: an_absolute_url_elsewhere_is_refused,
             calls: an_error_keeps_everything_the_server_said,
             calls: any_status_can_be_had_raw,
+            calls: a_response_says_where_it_comes_from_and_how_long_it_is,
             calls: every_method_reaches_the_server_as_described,
             calls: mistakes_are_reported_before_anything_is_sent,
             calls: the_session_s_headers_cannot_be_replaced,

@@ -25,7 +25,7 @@ pub(crate) fn name(event: &Event) -> String {
         Event::CookieIgnored { .. } => "cookie ignored".into(),
         Event::NotSticky => "balancer not sticky".into(),
         Event::VersionUnknown => "server's version unknown".into(),
-        Event::TimeoutAssumed(_) => "idle timeout assumed".into(),
+        Event::TimeoutAssumed { .. } => "idle timeout assumed".into(),
         other => panic!("{other:?} is new: give it a name"),
     }
 }

@@ -18,8 +18,8 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::generation::Generation;
 use crate::protocol::{
-    ApiTokenRequest, BaseUrl, CreatedApiToken, Credentials, IdentityToken, LoginMode, Project,
-    ProjectRef, Server, SessionInfo, SessionStatus, User, UserId,
+    ApiTokenRequest, BaseUrl, CreatedApiToken, Credentials, ExposedToken, IdentityToken, LoginMode,
+    Project, ProjectRef, Server, SessionInfo, SessionStatus, User, UserId,
 };
 use crate::request::operations;
 use crate::session::{CloseOutcome, Command, Session};

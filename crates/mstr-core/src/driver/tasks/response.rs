@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, Uri, Version};
 use serde::de::DeserializeOwned;
 
 use crate::contract::{Body, SharedTimer};
@@ -41,6 +41,25 @@ impl Response {
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.received.parts.headers
+    }
+
+    /// The version of HTTP it was given with.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.received.parts.version
+    }
+
+    /// The length of the body, or of what is left of it, in bytes, if it is known. It is not where
+    /// the server streams, nor where the answer was compressed on its way.
+    #[must_use]
+    pub fn content_length(&self) -> Option<u64> {
+        self.received.body.len_hint()
+    }
+
+    /// Where it comes from, after redirects.
+    #[must_use]
+    pub fn url(&self) -> Uri {
+        self.received.url()
     }
 
     /// Reads the body as JSON.
@@ -155,6 +174,13 @@ impl Response {
     #[must_use]
     pub fn into_body(self) -> Body {
         self.received.body
+    }
+}
+
+/// The head, and the body to be streamed.
+impl From<Response> for http::Response<Body> {
+    fn from(response: Response) -> Self {
+        Self::from_parts(response.received.parts, response.received.body)
     }
 }
 

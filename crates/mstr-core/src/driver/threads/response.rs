@@ -4,10 +4,10 @@ use std::fmt;
 use std::io::{self, Read};
 
 use bytes::{Buf, Bytes};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, Uri, Version};
 use serde::de::DeserializeOwned;
 
-use crate::contract::SharedBlockingTransport;
+use crate::contract::{Body, SharedBlockingTransport};
 use crate::error::Error;
 use crate::generation::Generation;
 use crate::park::{block_on, block_on_until};
@@ -41,6 +41,26 @@ impl Response {
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.received.parts.headers
+    }
+
+    /// The version of HTTP it was given with.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.received.parts.version
+    }
+
+    /// The length of the body, or of what is left of it, in bytes, if it is known. It is not where
+    /// the server streams, nor where the answer was compressed on its way.
+    #[must_use]
+    pub fn content_length(&self) -> Option<u64> {
+        let rest = self.rest.len() as u64;
+        self.received.body.len_hint().map(|length| length + rest)
+    }
+
+    /// Where it comes from, after redirects.
+    #[must_use]
+    pub fn url(&self) -> Uri {
+        self.received.url()
     }
 
     /// Reads the body as JSON.
@@ -119,12 +139,27 @@ impl Response {
         chunk.map_err(|error| self.received.failed(error))
     }
 
+    /// The body, to be streamed elsewhere.
+    #[must_use]
+    pub fn into_body(self) -> Body {
+        http::Response::from(self).into_body()
+    }
+
     fn read_whole(&mut self, limit: usize) -> Result<Bytes, Error> {
         let rest = std::mem::take(&mut self.rest);
         let Received { body, deadline, .. } = &mut self.received;
         let reading = Received::collect(body, rest, limit);
         let outcome = block_on_until(reading, *deadline, || self.transport.now());
         self.received.read(outcome)
+    }
+}
+
+/// The head, and the body to be streamed: what [`Read`] has received and not yet handed on comes first.
+impl From<Response> for http::Response<Body> {
+    fn from(response: Response) -> Self {
+        let Response { received, rest, .. } = response;
+        let body = if rest.is_empty() { received.body } else { received.body.after(rest) };
+        Self::from_parts(received.parts, body)
     }
 }
 

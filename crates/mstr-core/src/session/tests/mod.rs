@@ -226,7 +226,7 @@ fn name(event: &Event) -> String {
         Event::Renewed { generation } => format!("renewed{generation}"),
         Event::Replaced { generation } => format!("replaced{generation}"),
         Event::VersionUnknown => "version-unknown".into(),
-        Event::TimeoutAssumed(timeout) => format!("assumed:{}", timeout.as_secs()),
+        Event::TimeoutAssumed { timeout } => format!("assumed:{}", timeout.as_secs()),
     }
 }
 

@@ -140,7 +140,7 @@ impl World {
                     && header(exchange, "x-mstr-authtoken") == Some(token)
             });
             assert!(
-                held.as_ref() == Some(token) || leaving,
+                held.as_deref() == Some(token.as_str()) || leaving,
                 "{token} is forgotten in state {}",
                 rig.session.describe()
             );
