@@ -10,23 +10,37 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::contract::{
     BlockingTransport, SharedBlockingTransport, SharedTransport, Transport, TransportInfo,
 };
+use crate::environment;
 use crate::error::{Error, ErrorKind};
 use crate::protocol::{
     ApiToken, BaseUrl, CredentialProvider, Credentials, FrontHeaders, HeaderProvider,
-    IdentityToken, Locale, Password, ProjectRef, front,
+    IdentityToken, Locale, Password, ProjectId, ProjectRef, front,
 };
 use crate::retry::RetryPolicy;
 use crate::session::{Session, SessionConfig};
+use crate::settings::{ProxyConfig, TlsConfig};
 use crate::timeouts::Timeouts;
 use crate::workstation::{Borrowing, WorkstationData};
 
 /// The longest that closing waits for the server.
 const LONGEST_LOGOUT: Duration = Duration::from_secs(10);
 
-/// The state of a [`ConnectionBuilder`] that has no transport yet and can therefore not connect.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct NoTransport;
+/// The state of a [`ConnectionBuilder`] that has no transport yet: what a default transport is to be
+/// made of. `mstr` makes one over hyper; `mstr-core` alone cannot connect in this state:
+///
+/// ```compile_fail,E0599
+/// # async {
+/// let builder = mstr_core::Connection::builder("https://env.example.com/MicroStrategyLibrary");
+/// builder.standard("user", "password").connect().await;
+/// # };
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct NoTransport {
+    tls: TlsConfig,
+    proxy: ProxyConfig,
+    /// The setting that was made here, and not by the environment.
+    stated: Option<&'static str>,
+}
 
 /// Describes a connection. Nothing is sent before `connect` or the first request.
 ///
@@ -40,15 +54,17 @@ pub struct ConnectionBuilder<T = NoTransport> {
     working_set: Option<u32>,
     max_search: Option<u32>,
     locale: Locale,
-    project: Option<Result<ProjectRef, Error>>,
+    project: Option<ProjectRef>,
     timeouts: Timeouts,
     retry: RetryPolicy,
     checks: bool,
     allow_insecure: bool,
     user_agent: Option<String>,
-    headers: Result<HeaderMap, Error>,
+    headers: HeaderMap,
     header_provider: Option<Arc<dyn HeaderProvider>>,
     seed: Option<u64>,
+    /// The first mistake in the description.
+    mistake: Option<Error>,
     pub(crate) transport: T,
 }
 
@@ -75,10 +91,11 @@ impl ConnectionBuilder<NoTransport> {
             checks: true,
             allow_insecure: false,
             user_agent: None,
-            headers: Ok(HeaderMap::new()),
+            headers: HeaderMap::new(),
             header_provider: None,
             seed: None,
-            transport: NoTransport,
+            mistake: None,
+            transport: NoTransport::default(),
         }
     }
 
@@ -86,6 +103,63 @@ impl ConnectionBuilder<NoTransport> {
         let mut builder = Self::new(data.url());
         builder.source = Source::Workstation(data.clone());
         builder
+    }
+
+    /// Reads the environment; see [`Connection::from_env`](crate::Connection::from_env).
+    pub(crate) fn from_env() -> Result<Self, Error> {
+        Self::from_variables(environment::variable)
+    }
+
+    fn from_variables(read: impl Fn(&str) -> Result<Option<String>, Error>) -> Result<Self, Error> {
+        let filled = |name| environment::filled(name, &read);
+        let base = filled("MSTR_BASE_URL")?.ok_or_else(|| {
+            environment::config(
+                "the environment variable MSTR_BASE_URL is not set: it says where the server is, \
+                 for example \"https://env.example.com/MicroStrategyLibrary\""
+                    .to_owned(),
+            )
+        })?;
+        let project = match (filled("MSTR_PROJECT_ID")?, filled("MSTR_PROJECT_NAME")?) {
+            (Some(id), None) => Some(ProjectRef::Id(ProjectId::new(id).map_err(|error| {
+                environment::config("the environment variable MSTR_PROJECT_ID is wrong".to_owned())
+                    .with_source(error)
+            })?)),
+            (None, name) => name.map(ProjectRef::Name),
+            (Some(_), Some(_)) => {
+                return Err(environment::config(
+                    "both MSTR_PROJECT_ID and MSTR_PROJECT_NAME are set: unset one".to_owned(),
+                ));
+            }
+        };
+        let mut builder = Self::new(&base).credentials(Credentials::from_variables(&read)?);
+        builder.project = project;
+        builder.transport.tls = TlsConfig::from_env();
+        builder.transport.proxy = ProxyConfig::from_env();
+        Ok(builder)
+    }
+
+    /// Whom the default transport trusts, and who it is. A transport that is given has settings of its
+    /// own, and another one here is an error.
+    pub fn tls(mut self, tls: TlsConfig) -> Self {
+        self.transport.tls = tls;
+        self.transport.stated = Some("tls");
+        self
+    }
+
+    /// Which proxies the default transport uses. Without this, none, whatever the environment says. A
+    /// transport that is given has settings of its own, and another one here is an error.
+    pub fn proxy(mut self, proxy: ProxyConfig) -> Self {
+        self.transport.proxy = proxy;
+        self.transport.stated = Some("proxy");
+        self
+    }
+
+    /// Takes what a default transport is to be made of out of the description, for a facade that makes
+    /// one and gives it to [`transport`](Self::transport) or
+    /// [`blocking_transport`](Self::blocking_transport).
+    pub fn take_transport_settings(&mut self) -> (TlsConfig, ProxyConfig) {
+        let NoTransport { tls, proxy, .. } = std::mem::take(&mut self.transport);
+        (tls, proxy)
     }
 
     /// Sends requests with `transport`, asynchronously.
@@ -119,8 +193,16 @@ impl ConnectionBuilder<NoTransport> {
             headers,
             header_provider,
             seed,
-            transport: NoTransport,
+            mut mistake,
+            transport: NoTransport { stated, .. },
         } = self;
+        if let Some(setting) = stated {
+            let message = format!(
+                "ConnectionBuilder::{setting} is about the default transport, and another one was \
+                 given: make the setting on that transport"
+            );
+            mistake.get_or_insert_with(|| Error::new(ErrorKind::Config, message));
+        }
         ConnectionBuilder {
             base,
             source,
@@ -138,6 +220,7 @@ impl ConnectionBuilder<NoTransport> {
             headers,
             header_provider,
             seed,
+            mistake,
             transport,
         }
     }
@@ -184,19 +267,22 @@ impl<T> ConnectionBuilder<T> {
     /// Opens the connection for this project: 32 hexadecimal digits are taken for an id,
     /// anything else for a name.
     pub fn project(mut self, project: impl Into<ProjectRef>) -> Self {
-        self.project = Some(Ok(project.into()));
+        self.project = Some(project.into());
         self
     }
 
     /// Opens the connection for the project with this id, in any case.
     pub fn project_id(mut self, id: impl AsRef<str>) -> Self {
-        self.project = Some(crate::ProjectId::new(id).map(ProjectRef::Id));
+        match ProjectId::new(id) {
+            Ok(id) => self.project = Some(ProjectRef::Id(id)),
+            Err(error) => self.note_mistake(error),
+        }
         self
     }
 
     /// Opens the connection for the project with this name.
     pub fn project_name(mut self, name: impl Into<String>) -> Self {
-        self.project = Some(Ok(ProjectRef::Name(name.into())));
+        self.project = Some(ProjectRef::Name(name.into()));
         self
     }
 
@@ -273,11 +359,12 @@ impl<T> ConnectionBuilder<T> {
         N: TryInto<HeaderName>,
         V: TryInto<HeaderValue>,
     {
-        self.headers = self.headers.and_then(|mut headers| {
-            let (name, value) = front::fixed(name, value)?;
-            headers.append(name, value);
-            Ok(headers)
-        });
+        match front::fixed(name, value) {
+            Ok((name, value)) => {
+                self.headers.append(name, value);
+            }
+            Err(error) => self.note_mistake(error),
+        }
         self
     }
 
@@ -294,9 +381,16 @@ impl<T> ConnectionBuilder<T> {
         self
     }
 
+    fn note_mistake(&mut self, mistake: Error) {
+        self.mistake.get_or_insert(mistake);
+    }
+
     /// Puts together what a driver is made of.
     pub(crate) fn prepare(self, info: TransportInfo, now: Instant) -> Result<Prepared<T>, Error> {
         let base = BaseUrl::parse(&self.base)?;
+        if let Some(mistake) = self.mistake {
+            return Err(mistake);
+        }
         if let Some(name) = self.timeouts.zero() {
             return Err(config_error(name));
         }
@@ -315,7 +409,7 @@ impl<T> ConnectionBuilder<T> {
             })?),
         };
         config = config.user_agent(info, application.as_ref());
-        let front = FrontHeaders::new(self.headers?, self.header_provider);
+        let front = FrontHeaders::new(self.headers, self.header_provider);
         config = config.front_headers(front.is_some());
         if let Some(number) = self.application_type {
             config = config.application_type(number);
@@ -330,7 +424,7 @@ impl<T> ConnectionBuilder<T> {
             config = config.max_search(searches);
         }
         if let Some(project) = &self.project {
-            config = config.project(project.clone()?);
+            config = config.project(project.clone());
         }
         if self.allow_insecure {
             config = config.allow_insecure_http();
@@ -392,5 +486,70 @@ fn config_error(message: &'static str) -> Error {
 impl<T> fmt::Debug for ConnectionBuilder<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConnectionBuilder").field("project", &self.project).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of<'a>(
+        variables: &'a [(&'a str, &'a str)],
+    ) -> impl Fn(&str) -> Result<Option<String>, Error> + 'a {
+        move |name| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            Ok(found.map(|(_, value)| (*value).to_owned()))
+        }
+    }
+
+    const NEEDED: [(&str, &str); 3] = [
+        ("MSTR_BASE_URL", "https://env.example.com/MicroStrategyLibrary"),
+        ("MSTR_USERNAME", "alice"),
+        ("MSTR_PASSWORD", "hush"),
+    ];
+
+    #[test]
+    fn environment_describes_server_user_and_project() {
+        let with = |more: &[(&str, &str)]| {
+            let variables: Vec<_> = NEEDED.iter().chain(more).copied().collect();
+            ConnectionBuilder::from_variables(of(&variables))
+        };
+        assert!(with(&[]).expect("enough").project.is_none());
+        let named = with(&[("MSTR_PROJECT_NAME", "Sales")]).expect("a project");
+        assert_eq!(named.project, Some(ProjectRef::Name("Sales".to_owned())));
+        let id = "b7ca92f04b9fae8d941c3e9b7e0cd754";
+        let chosen = with(&[("MSTR_PROJECT_ID", id)]).expect("a project");
+        assert_eq!(chosen.project, Some(id.into()));
+        for (more, named) in [
+            (&[("MSTR_PROJECT_ID", "Sales")][..], "MSTR_PROJECT_ID is wrong"),
+            (&[("MSTR_PROJECT_NAME", " ")], "MSTR_PROJECT_NAME is set but empty"),
+            (&[("MSTR_PROJECT_NAME", "a"), ("MSTR_PROJECT_ID", id)], "both MSTR_PROJECT_ID and"),
+            (&[("MSTR_API_TOKEN", "t")], "both MSTR_API_TOKEN and"),
+        ] {
+            let error = with(more).expect_err("a mistake");
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.to_string().contains(named), "{error}");
+        }
+        let error = ConnectionBuilder::from_variables(of(&NEEDED[1..])).expect_err("no server");
+        assert!(error.to_string().contains("MSTR_BASE_URL is not set"), "{error}");
+    }
+
+    #[test]
+    fn settings_of_the_default_transport_are_not_lost_in_silence() {
+        #[expect(clippy::disallowed_methods, reason = "an arbitrary origin for virtual time")]
+        let now = Instant::now();
+        let builder = || ConnectionBuilder::new(NEEDED[0].1).anonymous();
+        // A transport of any kind.
+        let prepared = |builder: ConnectionBuilder| {
+            builder.with(()).prepare(TransportInfo::default(), now).map(drop)
+        };
+        let error = prepared(builder().tls(TlsConfig::new())).expect_err("whose are they?");
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("ConnectionBuilder::tls"), "{error}");
+        let mut taken = builder().proxy(ProxyConfig::new());
+        taken.take_transport_settings();
+        prepared(taken).expect("they have been seen to");
+        // What the environment says is beaten by the transport that is given.
+        prepared(ConnectionBuilder::from_variables(of(&NEEDED)).expect("enough")).expect("fine");
     }
 }

@@ -116,6 +116,7 @@ pub mod call;
 pub mod contract;
 mod driver;
 mod duration;
+mod environment;
 mod error;
 mod generation;
 mod park;

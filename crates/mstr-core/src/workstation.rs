@@ -13,6 +13,7 @@ use http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response};
 use serde::Deserialize;
 
+use crate::environment;
 use crate::error::{Error, ErrorKind};
 use crate::protocol::wire::{self, Endpoint};
 use crate::protocol::{Cookie, CookieJar, Credentials};
@@ -127,15 +128,9 @@ impl WorkstationData {
     /// [`Config`](ErrorKind::Config) if it is not set, and those of
     /// [`from_json`](Self::from_json).
     pub fn from_env() -> Result<Self, Error> {
-        #[expect(clippy::disallowed_methods, reason = "this is the one place, on request")]
-        let json = std::env::var(VARIABLE).map_err(|error| {
-            let message = format!("the environment variable {VARIABLE} cannot be read");
-            Error::new(ErrorKind::Config, message).with_source(error)
+        let json = environment::filled(VARIABLE, environment::variable)?.ok_or_else(|| {
+            environment::config(format!("the environment variable {VARIABLE} is not set"))
         })?;
-        if json.trim().is_empty() {
-            let message = format!("the environment variable {VARIABLE} is set but empty");
-            return Err(Error::new(ErrorKind::Config, message));
-        }
         Self::from_json(&json)
     }
 

@@ -3,14 +3,32 @@
 use std::future::Future;
 
 use mstr_core::{Connection, ConnectionBuilder, Error, NoTransport, SharedTransport, blocking};
-use mstr_hyper::HyperTransport;
+use mstr_core::{ProxyConfig, SharedBlockingTransport, TlsConfig};
 use mstr_hyper::blocking::HyperBlocking;
+use mstr_hyper::{HyperTransport, HyperTransportBuilder};
 
-/// Lets a [`ConnectionBuilder`] without a transport connect over hyper, with the platform's certificates and
-/// a pool of its own. In the [prelude](crate::prelude).
+/// Lets a [`ConnectionBuilder`] without a transport connect over hyper, with a pool of its own and
+/// what [`tls`](ConnectionBuilder::tls) and [`proxy`](ConnectionBuilder::proxy) say. In the
+/// [prelude](crate::prelude).
 ///
 /// Without the feature `hyper` there is no such trait, and a builder without a transport cannot
 /// connect: the program does not compile.
+///
+/// ```no_run
+/// use mstr::prelude::*;
+///
+/// # async fn run() -> Result<(), Error> {
+/// let connection = Connection::builder("https://env.example.com/MicroStrategyLibrary")
+///     .standard("username", "password")
+///     .tls(mstr::TlsConfig::new().add_root_pem_file("company.pem"))
+///     .build()?;
+/// let mut events = connection.events(); // hears the first login, too
+/// connection.open().await?;
+/// println!("{:?}", events.next().await);
+/// connection.close().await;
+/// # Ok(())
+/// # }
+/// ```
 pub trait DefaultTransport: Sized {
     /// Opens the connection; see [`ConnectionBuilder::connect`].
     ///
@@ -24,12 +42,27 @@ pub trait DefaultTransport: Sized {
     /// That of [`ConnectionBuilder::connect`].
     fn connect(self) -> impl Future<Output = Result<Connection, Error>> + Send;
 
+    /// Builds the connection without opening it: the first request logs in.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](mstr_core::ErrorKind::Config) outside a tokio runtime, or for a setting that cannot
+    /// work.
+    fn build(self) -> Result<Connection, Error>;
+
     /// Opens a blocking connection, on a transport with a thread of its own.
     ///
     /// # Errors
     ///
     /// Those of [`ConnectionBuilder::connect`].
     fn connect_blocking(self) -> Result<blocking::Connection, Error>;
+
+    /// Builds a blocking connection without opening it: the first request logs in.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](mstr_core::ErrorKind::Config) for a setting that cannot work.
+    fn build_blocking(self) -> Result<blocking::Connection, Error>;
 }
 
 impl DefaultTransport for ConnectionBuilder<NoTransport> {
@@ -37,13 +70,31 @@ impl DefaultTransport for ConnectionBuilder<NoTransport> {
         with_hyper(self)?.connect().await
     }
 
+    fn build(self) -> Result<Connection, Error> {
+        with_hyper(self)?.build()
+    }
+
     fn connect_blocking(self) -> Result<blocking::Connection, Error> {
-        self.blocking_transport(HyperBlocking::new()?).connect()
+        with_blocking_hyper(self)?.connect()
+    }
+
+    fn build_blocking(self) -> Result<blocking::Connection, Error> {
+        with_blocking_hyper(self)?.build()
     }
 }
 
-fn with_hyper(
-    builder: ConnectionBuilder<NoTransport>,
-) -> Result<ConnectionBuilder<SharedTransport>, Error> {
-    Ok(builder.transport(HyperTransport::new()?))
+fn with_hyper(mut builder: ConnectionBuilder) -> Result<ConnectionBuilder<SharedTransport>, Error> {
+    let transport = described(builder.take_transport_settings()).build()?;
+    Ok(builder.transport(transport))
+}
+
+fn with_blocking_hyper(
+    mut builder: ConnectionBuilder,
+) -> Result<ConnectionBuilder<SharedBlockingTransport>, Error> {
+    let settings = described(builder.take_transport_settings());
+    Ok(builder.blocking_transport(HyperBlocking::from_builder(settings)?))
+}
+
+fn described((tls, proxy): (TlsConfig, ProxyConfig)) -> HyperTransportBuilder {
+    HyperTransport::builder().tls(tls).proxy(proxy)
 }

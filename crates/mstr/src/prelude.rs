@@ -1,8 +1,8 @@
 //! What most programs need: `use mstr::prelude::*;`.
 
 pub use mstr_core::{
-    Body, CloseOutcome, Connection, CredentialProvider, Credentials, Error, ErrorKind, Locale,
-    LoginMode, RetryPolicy, Timeouts, Transport, TransportError,
+    Body, CloseOutcome, Connection, ConnectionBuilder, CredentialProvider, Credentials, Error,
+    ErrorKind, Locale, LoginMode, RetryPolicy, Timeouts, Transport, TransportError,
 };
 
 #[cfg(feature = "hyper")]

@@ -21,7 +21,7 @@ struct Layer {
 }
 
 /// From the bottom to the top.
-const LAYERS: [Layer; 17] = [
+const LAYERS: [Layer; 18] = [
     Layer {
         name: "ground",
         places: &[
@@ -38,11 +38,12 @@ const LAYERS: [Layer; 17] = [
     Layer { name: "contract", places: &["contract/"], may_import: &["ground"] },
     Layer { name: "error", places: &["error/"], may_import: &["ground", "contract"] },
     Layer { name: "retry", places: &["retry.rs"], may_import: &["ground", "error"] },
+    Layer { name: "environment", places: &["environment.rs"], may_import: &["ground", "error"] },
     Layer { name: "settings", places: &["settings/"], may_import: &["ground", "contract"] },
     Layer {
         name: "protocol",
         places: &["protocol/"],
-        may_import: &["ground", "contract", "error"],
+        may_import: &["ground", "contract", "error", "environment"],
     },
     Layer {
         name: "session",
@@ -67,7 +68,7 @@ const LAYERS: [Layer; 17] = [
     Layer {
         name: "workstation",
         places: &["workstation.rs"],
-        may_import: &["ground", "contract", "error", "protocol"],
+        may_import: &["ground", "contract", "error", "environment", "protocol"],
     },
     Layer {
         name: "builder",
@@ -76,6 +77,7 @@ const LAYERS: [Layer; 17] = [
             "ground",
             "contract",
             "error",
+            "environment",
             "retry",
             "settings",
             "protocol",

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::{ApiToken, IdentityToken, LoginMode, Password};
 use crate::contract::BoxError;
+use crate::environment::variable;
 use crate::error::{Error, ErrorKind};
 
 /// Who logs in, and how.
@@ -71,17 +72,12 @@ impl Credentials {
     /// [`Config`](ErrorKind::Config) if nothing is set, or if what is set contradicts itself;
     /// the message names the variable.
     pub fn from_env() -> Result<Self, Error> {
-        #[expect(clippy::disallowed_methods, reason = "this is the one place, on request")]
-        Self::from_variables(|name| match std::env::var(name) {
-            Ok(value) => Ok(Some(value)),
-            Err(std::env::VarError::NotPresent) => Ok(None),
-            Err(std::env::VarError::NotUnicode(_)) => {
-                Err(config(format!("the environment variable {name} is not valid UTF-8")))
-            }
-        })
+        Self::from_variables(variable)
     }
 
-    fn from_variables(read: impl Fn(&str) -> Result<Option<String>, Error>) -> Result<Self, Error> {
+    pub(crate) fn from_variables(
+        read: impl Fn(&str) -> Result<Option<String>, Error>,
+    ) -> Result<Self, Error> {
         let empty =
             |name| read(name).is_ok_and(|value| value.is_some_and(|value| value.is_empty()));
         // Most often a secret that was not filled in.

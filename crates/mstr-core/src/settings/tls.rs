@@ -1,11 +1,15 @@
 //! Whom to trust and who to be.
 
+use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
 use super::pem::{Pem, PemSource};
 use super::refuse;
 use crate::contract::TransportError;
+
+/// Names a file with certificates to trust.
+const CA_FILE: &str = "MSTR_CA_FILE";
 
 /// TLS settings of a transport.
 ///
@@ -57,6 +61,18 @@ impl TlsConfig {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// What the environment says now: the certificates in the PEM file that `MSTR_CA_FILE` names, if
+    /// it is set, are trusted as well.
+    #[must_use]
+    pub fn from_env() -> Self {
+        Self::from_variable(std::env::var_os(CA_FILE))
+    }
+
+    fn from_variable(file: Option<OsString>) -> Self {
+        let roots = file.map(|file| PemSource::file(CA_FILE, Path::new(&file)));
+        Self { roots: roots.into_iter().collect(), ..Self::default() }
     }
 
     /// Trusts the certificates in `pem` as well.
@@ -342,5 +358,17 @@ mod tests {
             assert!(!shown.contains("c2VjcmV0") && !shown.contains("99, 50, 86"), "{shown}");
             assert!(shown.contains(problem), "{shown}");
         }
+    }
+
+    #[test]
+    fn file_that_the_environment_names_is_trusted_as_well() {
+        let nothing = |path: &Path| {
+            assert_eq!(path, Path::new("company.pem"));
+            Err(io::ErrorKind::NotFound.into())
+        };
+        let error = TlsConfig::from_variable(Some("company.pem".into())).load(nothing);
+        let error = error.err().expect("it is not there").to_string();
+        assert!(error.contains("MSTR_CA_FILE") && error.contains("company.pem"), "{error}");
+        assert!(TlsConfig::from_variable(None).load(nothing).is_ok());
     }
 }

@@ -40,18 +40,32 @@ pub struct Connection(pub(in crate::driver) Handle<Tasks>);
 common_methods!(Connection);
 
 impl Connection {
-    /// Begins to describe a connection to the server at `base_url`.
-    ///
-    /// Nothing can be opened before a transport is given:
-    ///
-    /// ```compile_fail,E0599
-    /// # async {
-    /// let builder = mstr_core::Connection::builder("https://env.example.com/MicroStrategyLibrary");
-    /// builder.standard("user", "password").connect().await;
-    /// # };
-    /// ```
+    /// Begins to describe a connection to the server at `base_url`, as a browser shows it: with
+    /// `/MicroStrategyLibrary` or what the server calls it, and with or without what follows that.
     pub fn builder(base_url: impl AsRef<str>) -> ConnectionBuilder<NoTransport> {
         ConnectionBuilder::new(base_url.as_ref())
+    }
+
+    /// Begins to describe the connection that the environment describes:
+    ///
+    /// | variable | |
+    /// |---|---|
+    /// | `MSTR_BASE_URL` | where the server is |
+    /// | `MSTR_USERNAME` and `MSTR_PASSWORD`, or `MSTR_API_TOKEN`, or `MSTR_IDENTITY_TOKEN`; `MSTR_LOGIN_MODE` | see [`Credentials::from_env`] |
+    /// | `MSTR_PROJECT_NAME` or `MSTR_PROJECT_ID` | the project, if one is wanted |
+    /// | `MSTR_CA_FILE` | a PEM file with certificates to trust as well |
+    /// | `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` | see [`ProxyConfig::from_env`](crate::ProxyConfig::from_env) |
+    ///
+    /// The last two are for the default transport. One that is given takes them from
+    /// [`TlsConfig::from_env`](crate::TlsConfig::from_env) and
+    /// [`ProxyConfig::from_env`](crate::ProxyConfig::from_env).
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](crate::ErrorKind::Config), naming the variable that is missing, empty or contradicts
+    /// another.
+    pub fn from_env() -> Result<ConnectionBuilder<NoTransport>, Error> {
+        ConnectionBuilder::from_env()
     }
 
     /// Begins to describe a connection that borrows Workstation's session. Certificates are

@@ -38,6 +38,28 @@ impl Connection {
         ConnectionBuilder::new(base_url.as_ref())
     }
 
+    /// Begins to describe the connection that the environment describes:
+    ///
+    /// | variable | |
+    /// |---|---|
+    /// | `MSTR_BASE_URL` | where the server is |
+    /// | `MSTR_USERNAME` and `MSTR_PASSWORD`, or `MSTR_API_TOKEN`, or `MSTR_IDENTITY_TOKEN`; `MSTR_LOGIN_MODE` | see [`Credentials::from_env`] |
+    /// | `MSTR_PROJECT_NAME` or `MSTR_PROJECT_ID` | the project, if one is wanted |
+    /// | `MSTR_CA_FILE` | a PEM file with certificates to trust as well |
+    /// | `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` | see [`ProxyConfig::from_env`](crate::ProxyConfig::from_env) |
+    ///
+    /// The last two are for the default transport. One that is given takes them from
+    /// [`TlsConfig::from_env`](crate::TlsConfig::from_env) and
+    /// [`ProxyConfig::from_env`](crate::ProxyConfig::from_env).
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](crate::ErrorKind::Config), naming the variable that is missing, empty or contradicts
+    /// another.
+    pub fn from_env() -> Result<ConnectionBuilder<NoTransport>, Error> {
+        ConnectionBuilder::from_env()
+    }
+
     /// Begins to describe a connection that borrows Workstation's session.
     pub fn from_workstation(data: &WorkstationData) -> ConnectionBuilder<NoTransport> {
         ConnectionBuilder::from_workstation(data)
