@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::{Request, Response};
 use http_body::Frame;
-use mstr::adapter::{blocking_from_fn, from_fn, from_service};
+use mstr::adapter::{TransportService, blocking_from_fn, from_fn, from_service, into_service};
 use mstr::{
     BlockingTransport, Body, BoxError, BoxFuture, CloseOutcome, Connection, ErrorKind,
     RequestContext, Sent, SharedTimer, SharedTransport, Transport, TransportError,
@@ -492,4 +492,51 @@ fn answer_that_breaks_off_is_interrupted_whoever_wraps_its_body() {
         assert_eq!(error.kind(), ErrorKind::Interrupted, "{status}: {error}");
         assert_eq!((sent.load(Ordering::SeqCst), error.attempts()), (sends, sends as u32));
     }
+}
+
+/// A layer that counts requests and adds a header to each.
+#[derive(Clone)]
+struct Counting(TransportService, Arc<AtomicUsize>);
+
+impl Service<Request<Body>> for Counting {
+    type Response = Response<Body>;
+    type Error = TransportError;
+    type Future = <TransportService as Service<Request<Body>>>::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        request.headers_mut().insert("x-layer", HeaderValue::from_static("was here"));
+        self.0.call(request)
+    }
+}
+
+#[test]
+fn transport_with_layers_around_it_keeps_what_its_requests_are_told() {
+    let time = VirtualTime::new();
+    let fake =
+        FakeTransport::new(server().fault("call:2:stall".parse().unwrap()).build(), time.clone());
+    let counted = Arc::new(AtomicUsize::new(0));
+    let layered = Counting(into_service(fake.clone()), Arc::clone(&counted));
+    let (spawning, info) = (fake.clone(), Transport::info(&fake));
+    let transport = from_service(timer(&time), layered)
+        .named(info)
+        .detach_with(move |task| Transport::detach(&spawning, task));
+    time.run(async {
+        let builder = Connection::builder(fake.base_url()).standard("alice", "secret");
+        let connection = builder.transport(transport).connect().await.unwrap();
+        let echo = connection.get("/api/echo").send().await.unwrap();
+        let echo: serde_json::Value = echo.json().await.unwrap();
+        assert_eq!(echo["headers"]["x-layer"], "was here");
+        // The deadline reaches the transport inside.
+        let late = connection.post("/api/echo").timeout(LIMIT).send().await.unwrap_err();
+        assert_eq!(late.kind(), ErrorKind::Timeout);
+        drop(connection);
+    });
+    time.run(time.sleep(LIMIT));
+    assert_eq!(fake.server(|server| server.open_sessions()), 0, "logged out in the background");
+    assert_eq!(counted.load(Ordering::Relaxed), fake.server(|server| server.journal().len()));
 }

@@ -140,7 +140,7 @@ pub mod workstation;
 /// used inside asynchronous code, although it blocks the thread there.
 pub mod blocking {
     pub use crate::adapter::BlockOn;
-    pub use crate::driver::threads::{Connection, RequestBuilder, Response};
+    pub use crate::driver::threads::{Connection, Pages, RequestBuilder, Response};
 }
 
 pub use builder::{ConnectionBuilder, NoTransport};
@@ -150,7 +150,9 @@ pub use contract::{
     TransportErrorKind, TransportInfo,
 };
 pub use driver::Events;
-pub use driver::tasks::{Connection, RequestBuilder, Response};
+#[cfg(feature = "stream")]
+pub use driver::tasks::BytesStream;
+pub use driver::tasks::{Connection, Pages, RequestBuilder, Response};
 pub use error::{Error, ErrorKind, ServerCode, ServerError, TicketId};
 pub use generation::Generation;
 pub use protocol::{
@@ -159,6 +161,7 @@ pub use protocol::{
     ParseVersionError, Password, Project, ProjectId, ProjectRef, Server, SessionInfo,
     SessionStatus, User, UserId, Version,
 };
+pub use request::Page;
 pub use retry::RetryPolicy;
 pub use session::{CloseOutcome, Event, LossReason};
 pub use settings::{ProxyConfig, TlsConfig, TlsVersion};

@@ -10,6 +10,9 @@
 //! | a [tower] service, with any layers around it | `from_service`, with the feature `tower` |
 //! | anything else, or a stack that is to be used to the full | [`Transport`](crate::Transport) or [`BlockingTransport`](crate::BlockingTransport) itself, with the parts in [`toolkit`](crate::toolkit) |
 //!
+//! A tower layer around a transport that is there, such as the default one: `into_service` makes a
+//! service of it.
+//!
 //! [tower]: https://docs.rs/tower-service
 //!
 //! ```
@@ -73,6 +76,8 @@ mod function;
 mod parked;
 #[cfg(feature = "tower")]
 mod service;
+#[cfg(feature = "tower")]
+mod serving;
 mod watched;
 
 pub use blocking_fn::{BlockingFnTransport, blocking_from_fn};
@@ -80,3 +85,5 @@ pub use function::{FnTransport, from_fn};
 pub use parked::BlockOn;
 #[cfg(feature = "tower")]
 pub use service::{TowerTransport, from_service};
+#[cfg(feature = "tower")]
+pub use serving::{TransportService, into_service};

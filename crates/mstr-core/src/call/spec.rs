@@ -76,6 +76,20 @@ impl Spec {
         }
     }
 
+    /// The same once more; without its body where that can be sent only once.
+    pub(crate) fn another(&self) -> Self {
+        Self {
+            method: self.method.clone(),
+            path: self.path.clone(),
+            query: self.query.clone(),
+            headers: self.headers.clone(),
+            body: self.body.try_clone().unwrap_or_default(),
+            project: self.project.clone(),
+            mistake: self.mistake.clone(),
+            ..*self
+        }
+    }
+
     pub(crate) fn note_mistake(&mut self, error: Error) {
         self.mistake.get_or_insert(error);
     }

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
+#[cfg(feature = "stream")]
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
@@ -56,6 +58,16 @@ impl Events {
                 Poll::Pending
             }
         }
+    }
+}
+
+/// Outside the stability promise, like the feature `stream`: `futures-core` is at 0.3.
+#[cfg(feature = "stream")]
+impl futures_core::Stream for Events {
+    type Item = Event;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        Self::poll_next(self.get_mut(), cx)
     }
 }
 

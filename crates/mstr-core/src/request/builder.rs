@@ -99,24 +99,26 @@ impl Described {
 
     /// The project that has to be looked up before the request can be sent. A request that goes
     /// without the session is about none, and one that is wrong is not sent.
-    pub(crate) fn take_named_project(&mut self) -> Option<ProjectRef> {
-        let name = self.named_project.take()?;
+    pub(crate) fn wanted_project(&self) -> Option<ProjectRef> {
+        let name = self.named_project.as_ref()?;
         let wanted = self.spec.authenticated && self.spec.mistake.is_none();
-        wanted.then_some(ProjectRef::Name(name))
+        wanted.then(|| ProjectRef::Name(name.clone()))
     }
 
-    /// Sends it about the one of `projects` that is wanted, in what is left of its time.
+    /// Sends it about the one of `projects` that is wanted.
     pub(crate) fn choose(
         &mut self,
         projects: &[Project],
         wanted: &ProjectRef,
-        begun: Instant,
-        now: Instant,
     ) -> Result<(), Error> {
         self.project(resolve_project(projects, wanted)?.id.into());
+        Ok(())
+    }
+
+    /// Leaves the request what is left of its time.
+    pub(crate) fn begun_at(&mut self, begun: Instant, now: Instant) {
         let spec = &mut self.spec;
         spec.timeouts = spec.timeouts.after(now.saturating_duration_since(begun));
-        Ok(())
     }
 }
 

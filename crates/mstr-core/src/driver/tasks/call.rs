@@ -17,9 +17,10 @@ use crate::driver::core::{Begun, Core};
 use crate::driver::exchange::no_headers;
 use crate::error::Error;
 use crate::generation::Generation;
-use crate::request::Operation;
+use crate::protocol::ProjectRef;
 use crate::request::Received;
 use crate::request::operations::Answer;
+use crate::request::{Described, Operation, operations};
 use crate::toolkit::before;
 use crate::trace;
 
@@ -168,6 +169,17 @@ impl Core<Tasks> {
                 Output::Fail(error) => return Err(error),
             }
         }
+    }
+
+    /// Looks up the project that a request names.
+    pub(super) async fn find_project(
+        self: &Arc<Self>,
+        described: &mut Described,
+        wanted: &ProjectRef,
+    ) -> Result<(), Error> {
+        let listing = operations::projects_for(&described.spec);
+        let (projects, _) = self.run_as_it_is(listing).await?;
+        described.choose(&projects, wanted)
     }
 
     /// Runs one of the session's endpoints.

@@ -8,6 +8,7 @@ mod connection;
 mod flight;
 mod keepalive;
 mod line;
+mod pages;
 mod pump;
 mod request;
 mod response;
@@ -16,5 +17,8 @@ mod tests;
 mod upload;
 
 pub use connection::Connection;
+pub use pages::Pages;
 pub use request::RequestBuilder;
+#[cfg(feature = "stream")]
+pub use response::BytesStream;
 pub use response::Response;

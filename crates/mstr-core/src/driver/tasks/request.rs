@@ -7,6 +7,7 @@ use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 use serde::Serialize;
 
+use super::pages::Pages;
 use super::pump::Tasks;
 use super::response::Response;
 use crate::call::Spec;
@@ -16,7 +17,7 @@ use crate::error::Error;
 #[cfg(doc)]
 use crate::error::ErrorKind;
 use crate::protocol::ProjectRef;
-use crate::request::{Described, operations, request_methods};
+use crate::request::{Described, Paging, request_methods};
 use crate::retry::RetryPolicy;
 use crate::timeouts::Timeouts;
 
@@ -64,11 +65,10 @@ impl RequestBuilder {
     /// not affected, and a login that was under way is resumed by the next call.
     pub async fn send(mut self) -> Result<Response, Error> {
         let core = &self.handle.core;
-        if let Some(wanted) = self.described.take_named_project() {
+        if let Some(wanted) = self.described.wanted_project() {
             let begun = core.now();
-            let listing = operations::projects_for(&self.described.spec);
-            let (projects, _) = core.run_as_it_is(listing).await?;
-            self.described.choose(&projects, &wanted, begun, core.now())?;
+            core.find_project(&mut self.described, &wanted).await?;
+            self.described.begun_at(begun, core.now());
         }
         core.call(self.described.spec).await
     }
@@ -85,6 +85,11 @@ impl RequestBuilder {
     pub async fn send_raw(mut self) -> Result<Response, Error> {
         self.described.spec.accepts = |_| true;
         self.send().await
+    }
+
+    /// Begins to ask for a list page by page, `limit` entries at a time; see [`Pages`].
+    pub fn pages(self, limit: u32) -> Pages {
+        Pages::new(self.handle, Paging::new(self.described, limit))
     }
 }
 

@@ -1,6 +1,10 @@
 //! A response, to be read whole or as a stream.
 
 use std::fmt;
+#[cfg(feature = "stream")]
+use std::pin::Pin;
+#[cfg(feature = "stream")]
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Uri, Version};
@@ -147,6 +151,12 @@ impl Response {
         self.read(limit).await
     }
 
+    /// The head, and the whole body apart from it.
+    pub(super) async fn into_whole(mut self) -> Result<(Received, Bytes), Error> {
+        let body = self.read(usize::MAX).await?;
+        Ok((self.received, body))
+    }
+
     async fn read(&mut self, limit: usize) -> Result<Bytes, Error> {
         let Received { body, deadline, .. } = &mut self.received;
         let reading = Received::collect(body, Bytes::new(), limit);
@@ -170,10 +180,42 @@ impl Response {
         chunk.map_err(|error| self.received.failed(error))
     }
 
+    /// The body as a stream of its pieces, for code that takes one. It ends after an error; see
+    /// [`chunk`](Self::chunk).
+    ///
+    /// Outside the stability promise, like the feature `stream`: `futures-core` is at 0.3.
+    #[cfg(feature = "stream")]
+    #[must_use]
+    pub const fn bytes_stream(self) -> BytesStream {
+        BytesStream(Some(self))
+    }
+
     /// The body, to be streamed elsewhere.
     #[must_use]
     pub fn into_body(self) -> Body {
         self.received.body
+    }
+}
+
+/// The pieces of a response's body, from [`Response::bytes_stream`].
+#[cfg(feature = "stream")]
+#[derive(Debug)]
+pub struct BytesStream(Option<Response>);
+
+#[cfg(feature = "stream")]
+impl futures_core::Stream for BytesStream {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(response) = &mut self.0 else {
+            return Poll::Ready(None);
+        };
+        let piece = ready!(response.received.body.poll_chunk(cx));
+        let piece = piece.map_err(|error| response.received.failed(error)).transpose();
+        if !matches!(piece, Some(Ok(_))) {
+            self.0 = None;
+        }
+        Poll::Ready(piece)
     }
 }
 

@@ -15,9 +15,10 @@ use crate::driver::exchange::no_headers;
 use crate::error::Error;
 use crate::generation::Generation;
 use crate::park::{block_on_until, block_on_while};
-use crate::request::Operation;
+use crate::protocol::ProjectRef;
 use crate::request::Received;
 use crate::request::operations::Answer;
+use crate::request::{Described, Operation, operations};
 use crate::trace;
 
 impl Core<Threads> {
@@ -111,6 +112,17 @@ impl Core<Threads> {
                 Output::Fail(error) => return Err(error),
             }
         }
+    }
+
+    /// Looks up the project that a request names.
+    pub(super) fn find_project(
+        self: &Arc<Self>,
+        described: &mut Described,
+        wanted: &ProjectRef,
+    ) -> Result<(), Error> {
+        let listing = operations::projects_for(&described.spec);
+        let (projects, _) = self.run_as_it_is(listing)?;
+        described.choose(&projects, wanted)
     }
 
     /// Runs one of the session's endpoints.

@@ -8,10 +8,12 @@ mod connection;
 mod flight;
 #[cfg(all(test, loom))]
 mod interleavings;
+mod pages;
 mod pump;
 mod request;
 mod response;
 
 pub use connection::Connection;
+pub use pages::Pages;
 pub use request::RequestBuilder;
 pub use response::Response;

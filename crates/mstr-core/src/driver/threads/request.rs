@@ -6,6 +6,7 @@ use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 use serde::Serialize;
 
+use super::pages::Pages;
 use super::pump::Threads;
 use super::response::Response;
 use crate::call::Spec;
@@ -13,7 +14,7 @@ use crate::contract::Body;
 use crate::driver::handle::Handle;
 use crate::error::Error;
 use crate::protocol::ProjectRef;
-use crate::request::{Described, operations, request_methods};
+use crate::request::{Described, Paging, request_methods};
 use crate::retry::RetryPolicy;
 use crate::timeouts::Timeouts;
 
@@ -53,11 +54,10 @@ impl RequestBuilder {
     /// Those of [`crate::RequestBuilder::send`].
     pub fn send(mut self) -> Result<Response, Error> {
         let core = &self.handle.core;
-        if let Some(wanted) = self.described.take_named_project() {
+        if let Some(wanted) = self.described.wanted_project() {
             let begun = core.now();
-            let listing = operations::projects_for(&self.described.spec);
-            let (projects, _) = core.run_as_it_is(listing)?;
-            self.described.choose(&projects, &wanted, begun, core.now())?;
+            core.find_project(&mut self.described, &wanted)?;
+            self.described.begun_at(begun, core.now());
         }
         core.call(self.described.spec)
     }
@@ -70,5 +70,10 @@ impl RequestBuilder {
     pub fn send_raw(mut self) -> Result<Response, Error> {
         self.described.spec.accepts = |_| true;
         self.send()
+    }
+
+    /// Begins to ask for a list page by page, `limit` entries at a time; see [`Pages`].
+    pub fn pages(self, limit: u32) -> Pages {
+        Pages::new(self.handle, Paging::new(self.described, limit))
     }
 }

@@ -145,6 +145,12 @@ impl Response {
         http::Response::from(self).into_body()
     }
 
+    /// The head, and the whole body apart from it.
+    pub(super) fn into_whole(mut self) -> Result<(Received, Bytes), Error> {
+        let body = self.read_whole(usize::MAX)?;
+        Ok((self.received, body))
+    }
+
     fn read_whole(&mut self, limit: usize) -> Result<Bytes, Error> {
         let rest = std::mem::take(&mut self.rest);
         let Received { body, deadline, .. } = &mut self.received;

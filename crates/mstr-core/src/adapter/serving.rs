@@ -1,0 +1,56 @@
+//! A transport as a tower service.
+
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use tower_service::Service;
+
+use crate::contract::{Body, BoxFuture, SharedTransport, Transport, TransportError};
+
+/// Makes a tower service of `transport`, to put layers around it; [`from_service`](super::from_service)
+/// makes a transport of the whole.
+///
+/// **Not part of the stability promise** of the rest of this crate, like
+/// [`from_service`](super::from_service).
+///
+/// The service is always ready. What a request's transport is told, such as its deadline, travels with
+/// the request's body: a layer that puts another body in its place uses
+/// [`RequestContext::map_body`](crate::RequestContext::map_body).
+///
+/// ```
+/// use mstr_core::adapter::{from_service, into_service};
+/// use mstr_core::Transport;
+/// # use mstr_core::adapter::TransportService;
+/// # fn with_layers(service: TransportService) -> TransportService { service }
+///
+/// fn layered<T: Transport + Clone>(transport: T) -> impl Transport {
+///     let service = with_layers(into_service(transport.clone()));
+///     let timer = transport.timer();
+///     let info = transport.info();
+///     from_service(timer, service).named(info).detach_with(move |task| transport.detach(task))
+/// }
+/// # drop(layered::<mstr_core::SharedTransport>);
+/// ```
+#[must_use]
+pub fn into_service(transport: impl Transport) -> TransportService {
+    TransportService(SharedTransport::new(transport))
+}
+
+/// A tower service made of a [`Transport`] by [`into_service`].
+#[derive(Clone, Debug)]
+pub struct TransportService(SharedTransport);
+
+impl Service<Request<Body>> for TransportService {
+    type Response = Response<Body>;
+    type Error = TransportError;
+    type Future = BoxFuture<'static, Result<Response<Body>, TransportError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let transport = self.0.clone();
+        Box::pin(async move { transport.send(request).await })
+    }
+}

@@ -1,0 +1,80 @@
+//! A list that is asked for page by page.
+
+use super::pump::Tasks;
+use crate::driver::handle::Handle;
+use crate::error::Error;
+use crate::request::{Page, Paging};
+
+/// A list that is asked for page by page, with `offset` and `limit` in the query. Made by
+/// [`RequestBuilder::pages`](super::RequestBuilder::pages).
+///
+/// It ends with the total that the server tells (in the header `x-mstr-total-count`, as `totalItems`,
+/// or in `data.paging`), and where it tells none, with a page that is not full. A page that the server
+/// refuses as too large (its code -2147206497, or HTTP 413) is asked for again with half the limit,
+/// down to 50, and so are those after it. Each page is a call of its own, with its own time and
+/// attempts.
+///
+/// ```
+/// use mstr_core::{Connection, Error};
+///
+/// async fn names(connection: &Connection) -> Result<Vec<String>, Error> {
+///     #[derive(serde::Deserialize)]
+///     struct User {
+///         name: String,
+///     }
+///
+///     let mut names = Vec::new();
+///     let mut pages = connection.get("/api/users").pages(1_000);
+///     while let Some(page) = pages.next().await? {
+///         names.extend(page.json::<Vec<User>>()?.into_iter().map(|user| user.name));
+///     }
+///     Ok(names)
+/// }
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing is asked for before `next` is called"]
+pub struct Pages {
+    handle: Handle<Tasks>,
+    paging: Paging,
+}
+
+impl Pages {
+    pub(super) const fn new(handle: Handle<Tasks>, paging: Paging) -> Self {
+        Self { handle, paging }
+    }
+
+    /// The next page; `None` after the last one. After an error that
+    /// [can pass](Error::is_retryable) it asks for the same page again, and after another one the list
+    /// is over.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`RequestBuilder::send`](super::RequestBuilder::send) and of reading a response, and
+    /// [`Usage`](crate::ErrorKind::Usage) for a limit of 0, a `limit` or `offset` in the query, or a
+    /// body that can be sent only once.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the request; the next call asks for the same page again.
+    pub async fn next(&mut self) -> Result<Option<Page>, Error> {
+        let Self { handle, paging } = self;
+        if let Some(wanted) = paging.wanted_project() {
+            let found = handle.core.find_project(&mut paging.described, &wanted).await;
+            found.map_err(|error| paging.failed(error))?;
+        }
+        while let Some(spec) = paging.next() {
+            let answered = match handle.core.call(spec).await {
+                Ok(response) => response.into_whole().await,
+                Err(error) => Err(error),
+            };
+            match answered {
+                Ok((received, body)) => {
+                    let place = paging.answered(&received.parts.headers, &body);
+                    return Ok(Some(Page::new(received, body, place)));
+                }
+                Err(error) => paging.refused(error)?,
+            }
+        }
+        Ok(None)
+    }
+}
