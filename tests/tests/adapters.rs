@@ -16,10 +16,10 @@ use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::{Request, Response};
 use http_body::Frame;
 use mstr::adapter::{TransportService, blocking_from_fn, from_fn, from_service, into_service};
+use mstr::core::{BoxFuture, RequestContext, Sent, SharedTimer, TransportInfo};
 use mstr::{
-    BlockingTransport, Body, BoxError, BoxFuture, CloseOutcome, Connection, ErrorKind,
-    RequestContext, Sent, SharedTimer, SharedTransport, Transport, TransportError,
-    TransportErrorKind as Kind, TransportInfo, blocking,
+    BlockingTransport, Body, BoxError, CloseOutcome, Connection, ErrorKind, SharedTransport,
+    Transport, TransportError, TransportErrorKind as Kind, blocking,
 };
 use mstr_fake::{FakeTransport, VirtualTime};
 use mstr_suite::server;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::Response;
-use mstr::session::{Access, Command, Output, Session, SessionConfig};
+use mstr::core::session::{Access, Command, Output, Session, SessionConfig};
 use mstr::{
     ApiToken, ApiTokenRequest, BaseUrl, CloseOutcome, Connection, Credentials, ErrorKind,
     IdentityToken, Password, ProxyConfig, RetryPolicy, SharedTransport, TransportError,

@@ -105,9 +105,11 @@
 //! |---|---|---|
 //! | `dangerous` | | `TlsConfig::dangerous_accept_any_certificate`, which accepts every certificate for every host |
 //! | `gzip` | | Asks the server for gzip and decompresses what it answers |
+//! | `stream` | | `Response::bytes_stream` and `Events` as a `Stream`; outside the stability promise |
 //! | `tower` | | `adapter::from_service`, a transport of any tower service; outside the stability promise |
 //!
 //! <!-- features: end -->
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 pub mod adapter;

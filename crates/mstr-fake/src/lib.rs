@@ -133,6 +133,7 @@
 //! | `loopback` | | The server on a real socket, a proxy, a relay, the conformance suite for transports, and the program `mstr-fake` |
 //!
 //! <!-- features: end -->
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 mod clock;

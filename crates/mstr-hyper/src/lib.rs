@@ -134,6 +134,7 @@
 //! | none | any | works | error of kind `Config` |
 //!
 //! The provider is passed to rustls explicitly; the process-wide default is neither read nor set.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 pub mod blocking;

@@ -95,6 +95,7 @@
 //!
 //! isahc works with `http` 0.2 and 1.x, and which of them it gets is decided by your `Cargo.lock`; this
 //! crate works with either.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 pub mod blocking;

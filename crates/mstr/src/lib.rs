@@ -29,7 +29,20 @@
 //! }
 //! ```
 //!
-//! Without async, `connect_blocking` and the same calls on threads: [`blocking`].
+//! The same without async, on a transport with a thread of its own ([`blocking`]):
+//!
+//! ```no_run
+//! use mstr::prelude::*;
+//!
+//! fn main() -> Result<(), mstr::Error> {
+//!     let connection = Connection::from_env()?.connect_blocking()?;
+//!     for project in connection.fetch_projects()? {
+//!         println!("{} {}", project.id, project.name);
+//!     }
+//!     connection.close();
+//!     Ok(())
+//! }
+//! ```
 //!
 //! # The life of a connection
 //!
@@ -59,7 +72,22 @@
 //! # Errors
 //!
 //! One type, [`Error`]: [`kind`](Error::kind) to branch on, [`server`](Error::server) for the
-//! server's code and the ticket its support asks for.
+//! server's code and the ticket its support asks for, [`report`](Error::report) for a log.
+//!
+//! ```
+//! use mstr::prelude::*;
+//!
+//! fn explain(error: &Error) -> String {
+//!     match error.kind() {
+//!         ErrorKind::Credentials => "check the password: it is not tried again".to_owned(),
+//!         ErrorKind::SessionLimit => "close other sessions first".to_owned(),
+//!         // After a gateway's 502, for example, the server may have carried it out.
+//!         _ if error.may_have_been_executed() => format!("look whether it was done: {error}"),
+//!         _ if error.is_retryable() => "try again later".to_owned(),
+//!         _ => error.report(),
+//!     }
+//! }
+//! ```
 //!
 //! # Transports
 //!
@@ -85,8 +113,8 @@
 //!
 //! With the feature `isahc` there is `isahc::IsahcTransport` beside it, over libcurl and without
 //! tokio: the same line with another name. Any other HTTP stack becomes a transport by [`adapter`]
-//! or by implementing [`Transport`] with the parts in [`toolkit`]; the contract is in
-//! [`contract`]'s documentation, and the feature `fake` has it as a suite of tests
+//! or by implementing [`Transport`] with the parts in [`core::toolkit`]; the contract is in
+//! [`core::contract`]'s documentation, and the feature `fake` has it as a suite of tests
 //! (`mstr::fake::conformance`).
 //!
 //! # Your own tests
@@ -94,7 +122,35 @@
 //! With the feature `fake`, in the dev-dependencies, `mstr::fake` is a model of the server: in
 //! memory, under `#[tokio::test]` or in virtual time of its own, and on a socket. It answers
 //! endpoints of yours after its own checks, so that a test meets a lost session, a 401 and a 503 as
-//! your program will. The repository's README has such a test.
+//! your program will.
+//!
+#![cfg_attr(feature = "fake", doc = "```")]
+#![cfg_attr(not(feature = "fake"), doc = "```ignore")]
+//! use mstr::fake::{FakeTransport, Purpose, Server, TokioTime};
+//! use mstr::prelude::*;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Error> {
+//! # /*
+//! #[tokio::test]
+//! async fn a_lost_session_costs_one_login() -> Result<(), Error> {
+//! # */
+//!     let server = Server::builder().user("alice", "secret");
+//!     // When the second call arrives, its session has just ended.
+//!     let server = server.fault("call:2:expire".parse().unwrap());
+//!     let fake = FakeTransport::new(server.build(), TokioTime::current());
+//!     let connection = Connection::builder(fake.base_url())
+//!         .standard("alice", "secret")
+//!         .transport(fake.clone())
+//!         .connect()
+//!         .await?;
+//!     connection.get("/api/echo").send().await?;
+//!     connection.get("/api/echo").send().await?;
+//!     assert_eq!(fake.server(|server| server.journal().count(Purpose::Login)), 2);
+//!     connection.close().await;
+//!     Ok(())
+//! }
+//! ```
 //!
 //! # Features
 //!
@@ -112,6 +168,7 @@
 //! | `isahc` | | The transport over isahc and libcurl; needs no tokio; TLS by the system's library |
 //! | `isahc-native-tls-static` | | The same with an OpenSSL that is compiled as well |
 //! | `isahc-rustls-tls` | | The same with rustls |
+//! | `stream` | | `Response::bytes_stream` and `Events` as a `Stream`; outside the stability promise |
 //! | `tower` | | `adapter::from_service`, a transport of any tower service; outside the stability promise |
 //! | `fake` | | The fake server as `mstr::fake`, for tests: in memory, under `#[tokio::test]` too, on a socket, with the conformance suite for transports |
 //!
@@ -119,6 +176,7 @@
 //!
 //! Features only add; none changes what is there. Of the three that begin with `isahc` a program
 //! takes one, because isahc refuses to build with two TLS libraries; with `hyper` each goes along.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "hyper")]
@@ -127,7 +185,25 @@ pub mod prelude;
 
 #[cfg(feature = "hyper")]
 pub use default_transport::DefaultTransport;
-pub use mstr_core::*;
+#[cfg(feature = "stream")]
+#[doc(inline)]
+pub use mstr_core::BytesStream;
+#[doc(inline)]
+pub use mstr_core::{
+    ApiToken, ApiTokenRequest, BaseUrl, BlockingTransport, Body, BoxError, CloseOutcome,
+    Connection, ConnectionBuilder, CreatedApiToken, CredentialProvider, Credentials, Error,
+    ErrorKind, Event, Events, ExposedToken, Generation, HeaderProvider, IdentityToken, Locale,
+    LoginMode, LossReason, NoTransport, Page, Pages, ParseLoginModeError, ParseVersionError,
+    Password, Project, ProjectId, ProjectRef, ProxyConfig, RequestBuilder, Response, RetryPolicy,
+    Server, ServerCode, ServerError, SessionInfo, SessionStatus, SharedBlockingTransport,
+    SharedTransport, TicketId, Timeouts, TlsConfig, TlsVersion, Transport, TransportError,
+    TransportErrorKind, User, UserId, Version, WorkstationData, adapter, blocking, workstation,
+};
+
+/// What is under the connection: the state machines, the contract of transports and the parts to
+/// make one of. It is the crate `mstr-core`, whose versions are its own business: a major version of
+/// it need not be one of `mstr`.
+pub use mstr_core as core;
 
 /// The transport over hyper and rustls.
 #[cfg(feature = "hyper")]

@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 
 use http::{Request, Response};
 use mstr::blocking::{BlockOn, Connection};
+use mstr::core::TransportInfo;
 use mstr::{
     BlockingTransport, Body, CloseOutcome, ConnectionBuilder, Credentials, ErrorKind,
-    SharedBlockingTransport, TransportError, TransportInfo,
+    SharedBlockingTransport, TransportError,
 };
 use mstr_fake::loopback::HttpServer;
 use mstr_fake::{FakeTransport, Fault, Purpose, Server, ServerBuilder, VirtualTime};

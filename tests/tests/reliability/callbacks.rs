@@ -6,10 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 
-use mstr::{
-    Body, BoxFuture, Connection, Credentials, Error, RetryPolicy, SharedTimer, Transport,
-    TransportError,
-};
+use mstr::core::{BoxFuture, SharedTimer};
+use mstr::{Body, Connection, Credentials, Error, RetryPolicy, Transport, TransportError};
 use mstr_fake::{FakeTransport, VirtualTime};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use mstr::{CloseOutcome, ErrorKind, Sent, TransportError, TransportErrorKind};
+use mstr::core::Sent;
+use mstr::{CloseOutcome, ErrorKind, TransportError, TransportErrorKind};
 
 use crate::rig::{Driver, Setting, Way, on_both, server};
 

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use http::{Method, Request, Response};
+use mstr::core::{BoxFuture, Pending, SharedTimer};
 use mstr::{
-    BlockingTransport, Body, BoxFuture, CloseOutcome, CredentialProvider, Credentials, Error,
-    Pending, RequestBuilder, RetryPolicy, SessionStatus, SharedTimer, Timeouts, Transport,
-    TransportError, User, blocking,
+    BlockingTransport, Body, CloseOutcome, CredentialProvider, Credentials, Error, RequestBuilder,
+    RetryPolicy, SessionStatus, Timeouts, Transport, TransportError, User, blocking,
 };
 use mstr_fake::{FakeTransport, Fault, Purpose, Server, ServerBuilder, VirtualTime};
 

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use http::{Request, Response};
+use mstr::core::{RequestContext, SharedTimer};
 use mstr::{
-    BlockingTransport, Body, Connection, Error, ErrorKind, RequestContext, SharedTimer, Timeouts,
-    Transport, TransportError, WorkstationData, blocking,
+    BlockingTransport, Body, Connection, Error, ErrorKind, Timeouts, Transport, TransportError,
+    WorkstationData, blocking,
 };
 use mstr_fake::{FakeTransport, Server, VirtualTime};
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use mstr::{CloseOutcome, Connection, Error, RetryPolicy, Sent};
+use mstr::core::Sent;
+use mstr::{CloseOutcome, Connection, Error, RetryPolicy};
 use mstr_fake::loopback::{RawConnection, RawServer};
 use mstr_hyper::HyperTransport;
 

@@ -12,7 +12,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Request};
 use http_body::Frame;
-use mstr::{Body, RequestContext, TlsConfig};
+use mstr::core::RequestContext;
+use mstr::{Body, TlsConfig};
 use mstr_fake::loopback::{RawConnection, RawServer};
 use mstr_suite::Stack;
 

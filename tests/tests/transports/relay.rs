@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::{Method, Request};
-use mstr::{Body, RequestContext, TlsConfig};
+use mstr::core::RequestContext;
+use mstr::{Body, TlsConfig};
 use mstr_fake::loopback::RawServer;
 use mstr_suite::Stack;
 

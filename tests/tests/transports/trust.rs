@@ -168,7 +168,7 @@ fn a_client_s_key_that_is_not_its_certificate_s_is_an_error() {
         let error = transport.send(request).await.unwrap_err();
         assert_eq!(
             (error.kind(), error.sent()),
-            (TransportErrorKind::Config, mstr::Sent::No),
+            (TransportErrorKind::Config, mstr::core::Sent::No),
             "{error:?}"
         );
     });

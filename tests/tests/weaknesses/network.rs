@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Uri};
+use mstr::core::{BoxFuture, RequestContext, SharedTimer};
 use mstr::{
-    Body, BoxFuture, Connection, ConnectionBuilder, RequestContext, SharedTimer, SharedTransport,
-    Transport, TransportError, TransportErrorKind,
+    Body, Connection, ConnectionBuilder, SharedTransport, Transport, TransportError,
+    TransportErrorKind,
 };
 use mstr_core::Sent;
 use mstr_suite::World;

@@ -7,7 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Method;
 use http_body::Frame;
-use mstr::{ApiTokenRequest, Body, ErrorKind, RetryPolicy, SharedTimer, Sleep, Timeouts};
+use mstr::core::{SharedTimer, Sleep};
+use mstr::{ApiTokenRequest, Body, ErrorKind, RetryPolicy, Timeouts};
 use mstr_fake::{Fault, Purpose};
 use mstr_suite::{Lab, server};
 

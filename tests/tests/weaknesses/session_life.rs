@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use mstr::{BaseUrl, CloseOutcome, Credentials, ErrorKind, Timer};
+use mstr::core::Timer;
+use mstr::{BaseUrl, CloseOutcome, Credentials, ErrorKind};
 use mstr_core::session::{Access, Output, Session, SessionConfig};
 use mstr_fake::{Fault, Purpose, ReplyBody, Server, VirtualTime};
 use mstr_suite::{Lab, server};

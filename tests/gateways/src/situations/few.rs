@@ -1,6 +1,6 @@
 //! A gateway that takes four connections at a time.
 
-use mstr::BoxFuture;
+use mstr::core::BoxFuture;
 
 use crate::gateways::Setting;
 use crate::load::{Plan, Stop};

@@ -1,6 +1,6 @@
 //! A gateway that speaks HTTP/2, in front of a server that speaks HTTP/1.1.
 
-use mstr::BoxFuture;
+use mstr::core::BoxFuture;
 
 use crate::gateways::Setting;
 use crate::load::{Plan, Stop};

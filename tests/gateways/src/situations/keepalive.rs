@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mstr::BoxFuture;
+use mstr::core::BoxFuture;
 
 use crate::gateways::Setting;
 use crate::load::{Plan, Stop};

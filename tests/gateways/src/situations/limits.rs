@@ -1,6 +1,6 @@
 //! A gateway that refuses what comes too fast.
 
-use mstr::BoxFuture;
+use mstr::core::BoxFuture;
 
 use crate::gateways::Setting;
 use crate::load::{Plan, Stop};

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use http::Method;
-use mstr::{BoxFuture, Connection, Error, ErrorKind};
+use mstr::core::BoxFuture;
+use mstr::{Connection, Error, ErrorKind};
 
 use crate::gateways::{PAGES, Setting, WALLED};
 use crate::load::{Plan, Stop, close, work};

@@ -1,6 +1,6 @@
 //! A gateway that writes a path into the cookies that is not the one clients use.
 
-use mstr::BoxFuture;
+use mstr::core::BoxFuture;
 
 use crate::gateways::Setting;
 use crate::load::{Plan, Stop};

@@ -1,6 +1,7 @@
 //! Forward proxies.
 
-use mstr::{BoxFuture, ErrorKind};
+use mstr::ErrorKind;
+use mstr::core::BoxFuture;
 
 use crate::gateways::{Kind, PROXY_USER, Setting};
 use crate::load::{Plan, Stop, close};

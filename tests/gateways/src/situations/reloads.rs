@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join;
-use mstr::BoxFuture;
+use mstr::core::BoxFuture;
 use tokio::time::sleep;
 
 use crate::gateways::Setting;

@@ -1,6 +1,6 @@
 //! A situation, and what is expected of it.
 
-use mstr::BoxFuture;
+use mstr::core::BoxFuture;
 
 use crate::gateways::Kind;
 use crate::outcome::Outcome;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use futures_util::future::join;
+use mstr::Connection;
+use mstr::core::BoxFuture;
 use mstr::fake::Purpose;
-use mstr::{BoxFuture, Connection};
 use tokio::time::sleep;
 
 use crate::gateways::Setting;

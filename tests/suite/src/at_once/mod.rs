@@ -16,9 +16,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 use http::{Request, Response, StatusCode};
-use mstr::{
-    BlockingTransport, Body, BoxFuture, SharedTimer, Sleep, Timer, Transport, TransportError,
-};
+use mstr::core::{BoxFuture, SharedTimer, Sleep, Timer};
+use mstr::{BlockingTransport, Body, Transport, TransportError};
 
 /// Where the server is.
 pub const BASE_URL: &str = "https://at-once.example/MicroStrategyLibrary";
