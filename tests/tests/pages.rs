@@ -28,7 +28,7 @@ fn users(request: &EndpointRequest) -> Answer {
 fn fake(time: &VirtualTime) -> FakeTransport {
     let server = Server::builder()
         .user("alice", "secret")
-        .endpoint(Method::GET, "/api/users", |request| users(request))
+        .endpoint(Method::GET, "/api/users", users)
         .endpoint(
             Method::GET,
             "/api/mine",

@@ -259,7 +259,7 @@ impl<'de> Visitor<'de> for Looking {
         while let Some(key) = map.next_key::<String>()? {
             match &*key {
                 "total" | "totalItems" => {
-                    shape.total = map.next_value::<serde_json::Value>()?.as_u64()
+                    shape.total = map.next_value::<serde_json::Value>()?.as_u64();
                 }
                 "current" => shape.count = map.next_value::<serde_json::Value>()?.as_u64(),
                 "data" | "paging" | "result" => {
