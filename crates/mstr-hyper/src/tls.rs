@@ -116,7 +116,8 @@ impl Tls {
             // The newest there is, for this version and those that may come to be named.
             _ => &[&rustls::version::TLS13],
         };
-        let verifier = OrNamed::around(self.verifier(&provider)?, &self.roots);
+        let verifier = OrNamed::around(self.verifier(&provider)?, &self.roots, &provider)
+            .map_err(unusable_root)?;
         let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)
             .map_err(|error| config_error("the TLS provider lacks a version").with_source(error))?

@@ -146,15 +146,15 @@ pub(super) struct Doubt {
 
 impl Doubt {
     /// The server has been heard.
-    pub(super) const fn dispel(&mut self) {
-        (self.questions, self.undecided, self.ask_at) = (0, 0, None);
+    pub(super) fn dispel(&mut self) {
+        *self = Self { replaced_at: self.replaced_at, ..Self::default() };
     }
 
     /// A request that was sent at `sent_at` has succeeded in the session: it lived then.
     pub(super) fn relieve(&mut self, sent_at: Instant) {
         if self.undecided_at.is_some_and(|at| sent_at >= at) {
             self.undecided = 0;
-            if std::mem::take(&mut self.replaced) {
+            if self.replaced {
                 // That was the matter, and the next one is found as soon.
                 self.dispel();
             }
