@@ -34,7 +34,8 @@ pub(crate) enum Fate {
 
 /// The cookies that one answer sets.
 pub(crate) struct SetCookies<'a> {
-    at_hand: [Option<SetCookie<'a>>; AT_HAND],
+    /// `None` if there are none: there is room in it that would have to be cleared.
+    at_hand: Option<[Option<SetCookie<'a>>; AT_HAND]>,
     more: Vec<SetCookie<'a>>,
 }
 
@@ -46,23 +47,31 @@ pub(crate) struct Place<'a> {
 }
 
 impl<'a> SetCookies<'a> {
+    #[inline]
     pub(crate) fn read(headers: &'a HeaderMap) -> Self {
-        let mut read = Self { at_hand: [None; AT_HAND], more: Vec::new() };
+        let mut read = Self { at_hand: None, more: Vec::new() };
+        // Most answers set none.
+        if headers.contains_key(SET_COOKIE) {
+            read.fill(headers);
+        }
+        read
+    }
+
+    fn fill(&mut self, headers: &'a HeaderMap) {
         let mut date = None;
         let mut now = || *date.get_or_insert_with(|| parse_date(headers.get(DATE)?.as_bytes()));
         let lines = headers.get_all(SET_COOKIE).iter();
         let cookies = lines.filter_map(|line| SetCookie::parse(line.as_bytes(), &mut now));
         for (index, cookie) in cookies.enumerate() {
-            match read.at_hand.get_mut(index) {
+            match self.at_hand.get_or_insert([None; AT_HAND]).get_mut(index) {
                 Some(place) => *place = Some(cookie),
-                None => read.more.push(cookie),
+                None => self.more.push(cookie),
             }
         }
-        read
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &SetCookie<'a>> {
-        self.at_hand.iter().flatten().chain(&self.more)
+        self.at_hand.iter().flatten().flatten().chain(&self.more)
     }
 }
 
