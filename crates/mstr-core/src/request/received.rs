@@ -26,7 +26,7 @@ pub(crate) struct Received {
 
 impl Received {
     /// The response that `call` has delivered.
-    pub(crate) fn new(parts: Parts, body: Body, mut call: Call) -> Self {
+    pub(crate) fn new(parts: Parts, body: Body, call: &mut Call) -> Self {
         let (deadline, timeouts) = (call.deadline(), call.timeouts());
         let (generation, call) = (call.generation(), call.take_description());
         Self { parts, body, deadline, call, timeouts, generation }

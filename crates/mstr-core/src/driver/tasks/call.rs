@@ -30,13 +30,17 @@ enum Step {
     Wait(Instant),
 }
 
-/// A call, and what it was answered with. It is large, and stays where it is.
+/// A call, and what it was answered with, if it was. It is large, and stays where it is.
 struct Underway {
     call: Call,
-    head: Parts,
-    body: Body,
+    answer: Option<(Parts, Body)>,
     /// Others wait for it, so an upload that stands still ends.
     awaited: bool,
+}
+
+/// What the machine asks for only after an answer.
+fn no_answer() -> (Parts, Body) {
+    http::Response::new(Body::empty()).into_parts()
 }
 
 impl Core<Tasks> {
@@ -44,7 +48,7 @@ impl Core<Tasks> {
     pub(super) async fn call(self: &Arc<Self>, spec: Spec) -> Result<Response, Error> {
         let Tasks { timer, line, .. } = &self.driver;
         let now = self.now();
-        let mut underway = self.underway(spec, now);
+        let mut underway = Underway { call: self.begin(spec, now), answer: None, awaited: false };
         let output = underway.call.proceed(now);
         let mut step = self.carry_on(&mut underway, output, now).await?;
         loop {
@@ -65,16 +69,12 @@ impl Core<Tasks> {
                     self.carry_on(&mut underway, output, now).await?
                 }
                 Step::Deliver => {
-                    let Underway { call, head, body, .. } = underway;
+                    let Underway { call, answer, .. } = &mut underway;
+                    let (head, body) = answer.take().unwrap_or_else(no_answer);
                     return Ok(Response::new(Received::new(head, body, call), timer.clone()));
                 }
             }
         }
-    }
-
-    fn underway(&self, spec: Spec, now: Instant) -> Underway {
-        let (head, body) = http::Response::new(Body::empty()).into_parts();
-        Underway { call: self.begin(spec, now), head, body, awaited: false }
     }
 
     /// What others wait for: from taking a turn to giving it back. It owns what it needs, so that
@@ -99,7 +99,7 @@ impl Core<Tasks> {
         mut now: Instant,
     ) -> Result<Step, Error> {
         let Tasks { transport, timer, .. } = &self.driver;
-        let Underway { call, head, body, awaited } = underway;
+        let Underway { call, answer, awaited } = underway;
         let (mut span, mut beginning) = (Span::none(), Bytes::new());
         loop {
             output = match output {
@@ -140,13 +140,14 @@ impl Core<Tasks> {
                     match transport.send(request).instrument(span.clone()).await {
                         Ok(response) => {
                             trace::answered(&span, response.status());
-                            (*head, *body) = call.receive(response);
+                            let (head, _) = answer.insert(call.receive(response));
                             self.answered(call, head, None)
                         }
                         Err(error) => self.failed(call, &span, &error),
                     }
                 }
                 Output::ReadError { limit } => {
+                    let (head, body) = answer.get_or_insert_with(no_answer);
                     let late = || call.deadline().is_some_and(|deadline| self.now() >= deadline);
                     let reading = body.peek(limit, late);
                     match before(call.deadline(), &**timer, reading).await {
@@ -161,6 +162,7 @@ impl Core<Tasks> {
                 Output::AwaitVerdict => {
                     let waiting = self.verdict().wait(Err(aborted()));
                     drop(before(call.deadline(), &**timer, waiting).await);
+                    let (head, _) = answer.get_or_insert_with(no_answer);
                     self.answered(call, head, Some(&beginning))
                 }
                 Output::Wait(until) => return Ok(Step::Wait(until)),
@@ -180,9 +182,10 @@ impl Core<Tasks> {
         self: &Arc<Self>,
         operation: Operation<T>,
     ) -> Result<(T, Option<Generation>), Error> {
-        let Operation { spec, decode, limit } = operation;
+        let Operation { mut spec, decode, limit } = operation;
+        self.set_defaults(&mut spec);
         let name = spec.operation;
-        let response = self.call(self.with_defaults(spec)).await?;
+        let response = self.call(spec).await?;
         let generation = response.generation();
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes_limited(limit).await?;

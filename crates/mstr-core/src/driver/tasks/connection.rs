@@ -321,7 +321,9 @@ impl RequestBuilder<Connection> {
     /// Dropping the future ends the request, which the server may have processed. The session is
     /// not affected, and a login that was under way is resumed by the next call.
     pub async fn send(self) -> Result<Response, Error> {
-        self.connection.0.core.call(self.spec).await
+        // Apart: a future that borrowed from both would hold the description twice.
+        let Self { connection, spec } = self;
+        connection.0.core.call(spec).await
     }
 
     /// Like [`send`](Self::send), but a response of any status is a success.
@@ -333,9 +335,10 @@ impl RequestBuilder<Connection> {
     /// # Cancel safety
     ///
     /// That of [`send`](Self::send).
-    pub async fn send_raw(mut self) -> Result<Response, Error> {
-        self.spec.accepts = |_| true;
-        self.connection.0.core.call(self.spec).await
+    pub async fn send_raw(self) -> Result<Response, Error> {
+        let Self { connection, mut spec } = self;
+        spec.accepts = |_| true;
+        connection.0.core.call(spec).await
     }
 }
 

@@ -105,7 +105,7 @@ impl Core<Threads> {
                     call.proceed(now)
                 }
                 Output::Deliver => {
-                    let received = Received::new(head, body, call);
+                    let received = Received::new(head, body, &mut call);
                     return Ok(Response::new(received, transport.clone()));
                 }
                 Output::Fail(error) => return Err(error),
@@ -123,9 +123,10 @@ impl Core<Threads> {
         self: &Arc<Self>,
         operation: Operation<T>,
     ) -> Result<(T, Option<Generation>), Error> {
-        let Operation { spec, decode, limit } = operation;
+        let Operation { mut spec, decode, limit } = operation;
+        self.set_defaults(&mut spec);
         let name = spec.operation;
-        let response = self.call(self.with_defaults(spec))?;
+        let response = self.call(spec)?;
         let generation = response.generation();
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes_limited(limit)?;
