@@ -94,7 +94,11 @@ impl Order {
 
     /// The request in the form of HTTP/1.1.
     pub(super) fn for_http1(&mut self, host: &HeaderValue) {
-        self.request.headers_mut().entry(HOST).or_insert_with(|| host.clone());
+        // Mostly there is none yet, and to look first would take as long again.
+        let headers = self.request.headers_mut();
+        if let Some(own) = headers.insert(HOST, host.clone()) {
+            headers.insert(HOST, own);
+        }
         if !self.terms.forwarded {
             let whole = mem::take(self.request.uri_mut());
             *self.request.uri_mut() = origin_form(whole.into_parts().path_and_query);

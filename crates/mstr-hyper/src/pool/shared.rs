@@ -85,7 +85,7 @@ impl Shared {
         let until = order.terms.until;
         loop {
             let mut state = lock(&self.state);
-            let server = state.server(&self.settings, &self.numbers, &order)?;
+            let server = state.server(&self.settings, &self.numbers, &mut order)?;
             let id = server.id;
             let taken = if again { None } else { server.host.take() };
             if let Some((room, number)) = taken {
