@@ -49,25 +49,26 @@ pub(crate) struct Place<'a> {
 impl<'a> SetCookies<'a> {
     #[inline]
     pub(crate) fn read(headers: &'a HeaderMap) -> Self {
-        let mut read = Self { at_hand: None, more: Vec::new() };
-        // Most answers set none.
+        // Most answers set none, and what holds some is large to move.
         if headers.contains_key(SET_COOKIE) {
-            read.fill(headers);
+            return Self::some(headers);
         }
-        read
+        Self { at_hand: None, more: Vec::new() }
     }
 
-    fn fill(&mut self, headers: &'a HeaderMap) {
+    fn some(headers: &'a HeaderMap) -> Self {
+        let (mut at_hand, mut more) = ([None; AT_HAND], Vec::new());
         let mut date = None;
         let mut now = || *date.get_or_insert_with(|| parse_date(headers.get(DATE)?.as_bytes()));
         let lines = headers.get_all(SET_COOKIE).iter();
         let cookies = lines.filter_map(|line| SetCookie::parse(line.as_bytes(), &mut now));
         for (index, cookie) in cookies.enumerate() {
-            match self.at_hand.get_or_insert([None; AT_HAND]).get_mut(index) {
+            match at_hand.get_mut(index) {
                 Some(place) => *place = Some(cookie),
-                None => self.more.push(cookie),
+                None => more.push(cookie),
             }
         }
+        Self { at_hand: Some(at_hand), more }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &SetCookie<'a>> {

@@ -110,7 +110,9 @@ impl Core<Tasks> {
                         None => Some(Ok(HeaderMap::new())),
                         Some(front) => {
                             let until = Some(self.front_deadline(call));
-                            before(until, &**timer, front.ask(no_headers)).await
+                            // Set aside: few have one, and every call would keep room for it.
+                            let asking = Box::pin(front.ask(no_headers));
+                            before(until, &**timer, asking).await
                         }
                     };
                     now = self.now();
