@@ -8,24 +8,11 @@ use std::str::FromStr;
 use bytes::Bytes;
 use http::Uri;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
-use super::segments::{has_dot_segment, library_path, resolved};
+use super::segments::{NOT_IN_A_TARGET, has_dot_segment, is_plain, library_path, resolved};
 use crate::error::{Error, ErrorKind};
 use crate::shown::{is_scheme, without_parameters, without_secrets};
-
-/// What may not stand in a request target as it is. `%` stays: the caller may have encoded.
-const NOT_IN_A_TARGET: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'<')
-    .add(b'>')
-    .add(b'\\')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}');
 
 /// The longest address there is, which is what the crate `http` can hold.
 const LONGEST_ADDRESS: usize = u16::MAX as usize - 1;
@@ -315,16 +302,6 @@ impl BaseUrl {
     }
 }
 
-/// Whether a path is sent as it is: it begins with one slash, and has no letter that would be encoded,
-/// that could end the path, or with which a segment `.` or `..` could be written. Most are so, and
-/// every request passes here.
-fn is_plain(path: &str) -> bool {
-    let plain = |byte: u8| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'?' | b'=' | b'&')
-    };
-    path.starts_with('/') && !path.starts_with("//") && path.bytes().all(plain)
-}
-
 fn has_http_scheme(text: &str) -> bool {
     text.split_once("://").is_some_and(|(scheme, _)| is_scheme(scheme))
 }
@@ -404,25 +381,6 @@ impl FromStr for BaseUrl {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn path_that_is_sent_as_it_is_has_nothing_to_encode_to_cut_or_to_resolve() {
-        let table = (0..=char::from(u8::MAX).into()).filter_map(char::from_u32);
-        let mut plain = 0;
-        for path in table.map(|letter| format!("/a{letter}b/{letter}{letter}/")) {
-            if is_plain(&path) {
-                plain += 1;
-                let encoded: Cow<'_, str> = utf8_percent_encode(&path, NOT_IN_A_TARGET).into();
-                assert_eq!(encoded, path);
-                assert_eq!(without_fragment(&path), path);
-                assert!(!path.contains(['.', '%']) && !has_dot_segment(&path), "{path}");
-            }
-        }
-        assert!(plain > 60, "most are");
-        for other in ["", "a", "//a", "/a/../b", "/%2e%2e/", "https://host/"] {
-            assert!(!is_plain(other), "{other}");
-        }
-    }
 
     #[test]
     fn what_people_copy_from_a_browser_is_understood() {
