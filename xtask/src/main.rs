@@ -54,7 +54,7 @@ fn run(command: Command) -> Outcome {
         Command::Gateways { name } => gates::gateways::check_some(name.as_deref()),
         Command::Interop => gates::interop::check(),
         Command::Matrix => command::run(&mut command::cargo(&format!(
-            "run --locked --quiet {} --bin matrix",
+            "run --locked --quiet {} --features paused --bin matrix",
             members::package("mstr-stacks")?
         ))),
         Command::Minimal => gates::minimal::check(),

@@ -180,7 +180,7 @@ mod tests {
         let key = KeyPair::generate().expect("a key");
         let named = params.self_signed(&key).expect("a certificate").der().clone();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let verifier = OrNamed::around(Arc::new(Unknown), &[named.clone()], &provider);
+        let verifier = OrNamed::around(Arc::new(Unknown), std::slice::from_ref(&named), &provider);
         let verifier = verifier.expect("an authority");
         let verify = |name: &'static str, year: u64| {
             let now = UnixTime::since_unix_epoch(Duration::from_secs((year - 1970) * 31_557_600));

@@ -43,6 +43,11 @@ impl Runtime {
         &self.0
     }
 
+    /// Whether the calling code runs on it.
+    pub(crate) fn is_current(&self) -> bool {
+        Handle::try_current().is_ok_and(|current| current.id() == self.0.id())
+    }
+
     /// Whether it shuts down or has. tokio tells it only by not taking a task.
     pub(crate) fn has_ended(&self) -> bool {
         let probe = self.0.spawn(pending::<()>());

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use mstr_core::settings::Proxy;
@@ -14,7 +13,7 @@ use mstr_core::{
     TransportInfo,
 };
 
-use crate::connector::{hand_over, leave_user_out};
+use crate::connector::hand_over;
 use crate::pool::{Answer, Begun, Order, Pool, Settings};
 
 /// A [`Transport`] over hyper, with a connection pool of its own.
@@ -48,7 +47,7 @@ impl HyperTransport {
 impl Inner {
     /// Sends a request or lets it wait, and says which proxy passes it on. No async function: it
     /// would keep room for the request, and move it there.
-    fn begin(&self, mut request: Request<Body>) -> Result<(Begun, Option<&Proxy>), TransportError> {
+    fn begin(&self, request: Request<Body>) -> Result<(Begun, Option<&Proxy>), TransportError> {
         let Self { pool, connect_timeout } = self;
         let settings = pool.settings();
         let context = RequestContext::of(&request);
@@ -56,7 +55,6 @@ impl Inner {
             let peer = Peer::of(request.uri())?;
             return Err(peer.failure(TransportErrorKind::Timeout, Stage::Connecting));
         }
-        leave_user_out(&mut request)?;
         let forwarder = settings.connector.routes().forwarder(request.uri());
         let mut order = Order::new(
             request,
@@ -72,19 +70,28 @@ impl Inner {
     }
 }
 
-#[async_trait]
 impl Transport for HyperTransport {
-    async fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
-        let (begun, forwarder) = self.shared.begin(request)?;
-        let Answer { head, whole, rest } = self.shared.pool.answer(begun).await?;
-        match forwarder {
-            // Only a proxy says so, and it has passed on nothing.
-            Some(proxy) if head.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-                Err(proxy.answered(head.status(), head.headers()))
+    // What `async_trait` would make of an async function moves the request once more.
+    fn send<'a, 'b>(
+        &'a self,
+        request: Request<Body>,
+    ) -> BoxFuture<'b, Result<Response<Body>, TransportError>>
+    where
+        'a: 'b,
+        Self: 'b,
+    {
+        Box::pin(async move {
+            let (begun, forwarder) = self.shared.begin(request)?;
+            let Answer { head, whole, rest } = self.shared.pool.answer(begun).await?;
+            match forwarder {
+                // Only a proxy says so, and it has passed on nothing.
+                Some(proxy) if head.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                    Err(proxy.answered(head.status(), head.headers()))
+                }
+                _ if rest.is_end_stream() => Ok(head.map(|()| Body::from(whole))),
+                _ => Ok(head.map(|()| Body::wrap(rest))),
             }
-            _ if rest.is_end_stream() => Ok(head.map(|()| Body::from(whole))),
-            _ => Ok(head.map(|()| Body::wrap(rest))),
-        }
+        })
     }
 
     fn timer(&self) -> SharedTimer {

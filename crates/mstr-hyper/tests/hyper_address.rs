@@ -20,15 +20,15 @@ async fn user_info_of_an_address_is_sent_to_no_server() {
         seen.send(read_request(&mut stream).unwrap().0).unwrap();
         stream.write_all(OK.as_bytes()).unwrap();
     });
-    let answer = HyperTransport::new()
-        .unwrap()
-        .send(get(format!("http://ann:hush@{server}/path")))
-        .await
-        .unwrap();
-    assert_eq!(answer.status(), StatusCode::OK);
-    let head = requests.recv().unwrap();
-    assert!(head.contains(&format!("host: {server}\r\n")), "{head}");
-    assert!(!head.contains("hush") && !head.contains("ann"), "{head}");
+    let transport = HyperTransport::new().unwrap();
+    // To a server that is not known yet, and to one that is.
+    for user in ["ann:hush@", "", "ann:hush@"] {
+        let answer = transport.send(get(format!("http://{user}{server}/path"))).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        let head = requests.recv().unwrap();
+        assert!(head.contains(&format!("host: {server}\r\n")), "{head}");
+        assert!(!head.contains("hush") && !head.contains("ann"), "{head}");
+    }
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = listener.local_addr().unwrap();

@@ -43,6 +43,7 @@ impl Lab {
     }
 
     /// Runs a test in memory and on tokio's clock, paused, as `#[tokio::test]` does.
+    #[cfg(feature = "paused")]
     pub fn on_tokio<F: Future<Output = ()>>(test: impl FnOnce(Self) -> F) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

@@ -53,18 +53,19 @@ pub fn conformance(backends: Vec<Arc<dyn Backend>>) -> Table {
 
 /// The end-to-end suite, in memory and over every stack.
 pub fn suite() -> Table {
-    let names: Vec<&str> = ["memory", "memory, tokio"]
-        .into_iter()
-        .chain(Stack::ALL.iter().map(|stack| stack.name()))
-        .collect();
+    let mut names = vec!["memory"];
+    #[cfg(feature = "paused")]
+    names.push("memory, tokio");
+    names.extend(Stack::ALL.iter().map(|stack| stack.name()));
     let mut table = Table::new(&names);
     for case in CASES {
         let passes = |run: &dyn Fn()| match catch_unwind(AssertUnwindSafe(run)) {
             Ok(()) => "passed".to_owned(),
             Err(_) => "FAILED".to_owned(),
         };
-        let mut cells =
-            vec![passes(&|| Lab::in_memory(case.run)), passes(&|| Lab::on_tokio(case.run))];
+        let mut cells = vec![passes(&|| Lab::in_memory(case.run))];
+        #[cfg(feature = "paused")]
+        cells.push(passes(&|| Lab::on_tokio(case.run)));
         for stack in Stack::ALL {
             cells.push(passes(&|| Lab::over(stack, case.run)));
         }

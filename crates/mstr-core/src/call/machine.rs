@@ -159,13 +159,13 @@ impl Call {
         self.spec.timeouts
     }
 
-    /// What is left of a call that is over: where it was made, and what an error says of it.
-    pub(crate) fn into_description(mut self) -> (Arc<Endpoint>, Description) {
-        let description = self.take_description();
-        (self.route.into_endpoint(), description)
+    /// Where it is made.
+    pub(crate) fn endpoint(&self) -> Arc<Endpoint> {
+        self.route.shared_endpoint()
     }
 
-    fn take_description(&mut self) -> Description {
+    /// What an error says of a call that is over.
+    pub(crate) fn take_description(&mut self) -> Description {
         self.spec.take_description(self.sends)
     }
 
@@ -336,16 +336,23 @@ impl Call {
                 headers.append(name.clone(), value.clone());
             }
         }
+        // What is looked for below only the caller can have set.
+        let given = |name| self.spec.headers.contains_key(name);
         if let Some(grant) = &self.grant {
             grant.wire.apply(&mut headers);
             // A caller who names a project by its header means it.
-            if let Some(project) = self.project.take()
-                && !headers.contains_key(wire::PROJECT_ID)
-            {
+            if let Some(project) = self.project.take().filter(|_| !given(wire::PROJECT_ID)) {
                 headers.insert(wire::PROJECT_ID, project);
             }
         }
-        wire::add_front_headers(&mut headers, std::mem::take(&mut self.front));
+        let no_body = self.spec.body.as_bytes().is_some_and(Bytes::is_empty);
+        if no_body && !given(CONTENT_LENGTH) {
+            wire::declare_empty_body(&self.spec.method, &mut headers);
+        }
+        self.compressed = encoding::ask(&self.spec.method, &self.spec.headers, &mut headers);
+        if !self.front.is_empty() {
+            wire::add_front_headers(&mut headers, std::mem::take(&mut self.front));
+        }
         let body = match self.spec.body.try_clone() {
             Some(body) => body,
             None => {
@@ -353,9 +360,6 @@ impl Call {
                 std::mem::take(&mut self.spec.body)
             }
         };
-        if body.as_bytes().is_some_and(Bytes::is_empty) && !headers.contains_key(CONTENT_LENGTH) {
-            wire::declare_empty_body(&self.spec.method, &mut headers);
-        }
         let attempt = later(self.sent_at, self.spec.timeouts.for_attempt());
         let context = RequestContext {
             deadline: Some(self.deadline.map_or(attempt, |total| total.min(attempt))),
@@ -368,7 +372,6 @@ impl Call {
         *request.method_mut() = self.spec.method.clone();
         *request.uri_mut() = self.route.take();
         *request.headers_mut() = headers;
-        self.compressed = encoding::ask(&mut request);
         context.attach(&mut request);
         Ok(request)
     }

@@ -65,8 +65,8 @@ impl Route {
         &self.endpoint
     }
 
-    pub(super) fn into_endpoint(self) -> Arc<Endpoint> {
-        self.endpoint
+    pub(super) fn shared_endpoint(&self) -> Arc<Endpoint> {
+        Arc::clone(&self.endpoint)
     }
 
     pub(super) const fn is_at_home(&self) -> bool {

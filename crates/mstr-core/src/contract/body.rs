@@ -93,6 +93,11 @@ impl Body {
         }
     }
 
+    /// The same, if there are at most `limit` of them.
+    pub(crate) fn whole(&self, limit: usize) -> Option<Bytes> {
+        self.as_bytes().filter(|bytes| bytes.len() <= limit).cloned()
+    }
+
     /// The exact length in bytes, if it is known.
     #[must_use]
     pub fn len_hint(&self) -> Option<u64> {
@@ -136,6 +141,9 @@ impl Body {
     ///
     /// Dropping the future drops the body, which ends the exchange.
     pub async fn collect(mut self, limit: usize) -> Result<Bytes, TransportError> {
+        if let Some(whole) = self.whole(limit) {
+            return Ok(whole);
+        }
         let mut collected = Collected::new(&self, limit)?;
         while let Some(chunk) = self.chunk().await? {
             collected.push(chunk)?;
@@ -471,9 +479,28 @@ impl From<&'static [u8]> for Body {
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+
+    #[test]
+    fn body_in_memory_is_taken_whole_up_to_the_limit_and_refused_beyond() {
+        for (body, length) in [(Body::empty(), 0), (Body::from("four"), 4)] {
+            assert_eq!(body.whole(length).map(|bytes| bytes.len()), Some(length));
+            assert_eq!(length.checked_sub(1).and_then(|limit| body.whole(limit)), None);
+        }
+        let collect = |body: Body, limit| {
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            match Box::pin(body.collect(limit)).as_mut().poll(&mut cx) {
+                Poll::Ready(outcome) => outcome,
+                Poll::Pending => panic!("it is all there"),
+            }
+        };
+        assert_eq!(collect(Body::from("four"), 4).expect("as long"), "four");
+        let error = collect(Body::from("four"), 3).expect_err("longer");
+        assert_eq!(error.kind(), TransportErrorKind::TooLarge);
+    }
 
     #[test]
     fn factory_of_a_body_makes_it_once_for_each_attempt() {

@@ -89,6 +89,13 @@ struct Later {
     detached: Vec<Exchange>,
 }
 
+impl Later {
+    /// Mostly there is nothing.
+    const fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.wakers.is_empty() && self.detached.is_empty()
+    }
+}
+
 /// The lock, held. When it is given back, what had to wait for that is done.
 pub(super) struct Guard<'a, D: Driver> {
     core: &'a Core<D>,
@@ -177,10 +184,9 @@ impl<D: Driver> Core<D> {
         seed_of(self.seed, self.calls.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// What the connection's settings say of a request that says nothing else.
-    pub(super) const fn with_defaults(&self, mut spec: Spec) -> Spec {
+    /// Takes over what the connection's settings say of a request that says nothing else.
+    pub(super) const fn set_defaults(&self, spec: &mut Spec) {
         (spec.timeouts, spec.retry) = (self.timeouts, self.retry);
-        spec
     }
 
     /// The project the connection was opened for, once it has been found.
@@ -448,6 +454,9 @@ impl<D: Driver> DerefMut for Guard<'_, D> {
 impl<D: Driver> Drop for Guard<'_, D> {
     fn drop(&mut self) {
         let Some(mut locked) = self.locked.take() else { return };
+        if locked.later.is_empty() {
+            return;
+        }
         let Later { events, wakers, detached } = std::mem::take(&mut locked.later);
         drop(locked);
         events.iter().for_each(trace::event);

@@ -83,7 +83,8 @@ impl Asking {
             attempt: 1,
         };
         // None of these requests says anything about encodings, so all of them ask.
-        encoding::ask(&mut request);
+        let method = request.method().clone();
+        encoding::ask(&method, &HeaderMap::new(), request.headers_mut());
         context.attach(&mut request);
         request
     }

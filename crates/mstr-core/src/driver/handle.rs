@@ -42,7 +42,8 @@ impl<D: Driver> Handle<D> {
 
     /// A request of this handle.
     pub(super) fn spec(&self, method: Method, path: impl Into<String>) -> Spec {
-        let mut spec = self.core.with_defaults(Spec::new(method, path));
+        let mut spec = Spec::new(method, path);
+        self.core.set_defaults(&mut spec);
         spec.project = match &self.project {
             Selected::Default => ProjectChoice::Default,
             Selected::None => ProjectChoice::None,

@@ -8,24 +8,11 @@ use std::str::FromStr;
 use bytes::Bytes;
 use http::Uri;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
-use super::segments::{has_dot_segment, library_path, resolved};
+use super::segments::{NOT_IN_A_TARGET, has_dot_segment, is_plain, library_path, resolved};
 use crate::error::{Error, ErrorKind};
 use crate::shown::{is_scheme, without_parameters, without_secrets};
-
-/// What may not stand in a request target as it is. `%` stays: the caller may have encoded.
-const NOT_IN_A_TARGET: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'<')
-    .add(b'>')
-    .add(b'\\')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}');
 
 /// The longest address there is, which is what the crate `http` can hold.
 const LONGEST_ADDRESS: usize = u16::MAX as usize - 1;
@@ -188,7 +175,10 @@ impl BaseUrl {
 
     /// The address of `path`, which is relative to the base, or an absolute URL.
     pub(crate) fn target(&self, path: &str, query: &str) -> Result<Target, Error> {
-        // Most paths begin with a slash: what does so begins no other address.
+        if is_plain(path) {
+            return self.below(path, path, query);
+        }
+        // What begins with a slash begins no other address.
         let rooted = path.starts_with('/');
         if !rooted && has_http_scheme(path) {
             return self.absolute(path, query);
@@ -211,6 +201,11 @@ impl BaseUrl {
             return Err(dot_segment(path));
         }
         let encoded: Cow<'_, str> = utf8_percent_encode(path, NOT_IN_A_TARGET).into();
+        self.below(path, &encoded, query)
+    }
+
+    /// The address of a path below the base, given as it is sent.
+    fn below(&self, path: &str, encoded: &str, query: &str) -> Result<Target, Error> {
         let folder = &self.prefix[self.origin..];
         // An address is never without a path, even if it is only the query that is given.
         let slash = !encoded.starts_with('/') && (folder.is_empty() || !encoded.starts_with('?'));
@@ -222,7 +217,7 @@ impl BaseUrl {
         if slash {
             text.push('/');
         }
-        text.push_str(&encoded);
+        text.push_str(encoded);
         push_query(&mut text, query);
         let length = self.origin + text.len();
         if length > LONGEST_ADDRESS {

@@ -125,11 +125,12 @@ impl CookieJar {
         for cookie in set.iter().filter(|set| server || !SERVERS_OWN.contains(&set.name)) {
             changed |= self.store_one(cookie, place, now, &mut before);
         }
-        match (before, self.session_cookie()) {
-            (Some(Some(before)), Some(after)) if before != *after => Stored::SessionCookie,
-            _ if changed => Stored::Something,
-            _ => Stored::Nothing,
+        if let Some(Some(before)) = before
+            && self.session_cookie().is_some_and(|after| before != *after)
+        {
+            return Stored::SessionCookie;
         }
+        if changed { Stored::Something } else { Stored::Nothing }
     }
 
     /// That of the longest path.

@@ -7,24 +7,26 @@ use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, RANGE};
 #[cfg(feature = "gzip")]
 use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::response::Parts;
-use http::{Method, Request, StatusCode};
+use http::{Method, StatusCode};
 
 #[cfg(feature = "gzip")]
 use super::gunzip::Gunzip;
 use crate::contract::Body;
 
-/// Asks for gzip, and says whether it did. A caller who says which encodings to use decodes them
-/// too; a part of an encoded body cannot be decoded, and a HEAD has no body.
-pub(crate) fn ask<B>(request: &mut Request<B>) -> bool {
-    let own = |name| request.headers().contains_key(name);
+/// Asks for gzip among the `headers` of a request, and says whether it did. A caller who says which
+/// encodings to use, among the headers that were `given`, decodes them too; a part of an encoded body
+/// cannot be decoded, and a HEAD has no body.
+pub(crate) fn ask(method: &Method, given: &HeaderMap, headers: &mut HeaderMap) -> bool {
     let asks = cfg!(feature = "gzip")
-        && *request.method() != Method::HEAD
-        && !own(ACCEPT_ENCODING)
-        && !own(RANGE);
+        && *method != Method::HEAD
+        && !given.contains_key(ACCEPT_ENCODING)
+        && !given.contains_key(RANGE);
     #[cfg(feature = "gzip")]
     if asks {
-        request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
     }
+    #[cfg(not(feature = "gzip"))]
+    let _ = headers;
     asks
 }
 
@@ -46,6 +48,10 @@ pub(crate) fn undo(asked: bool, head: &mut Parts, body: Body) -> Body {
 }
 
 fn is_gzip(headers: &HeaderMap) -> bool {
+    // Most answers are not encoded.
+    if !headers.contains_key(CONTENT_ENCODING) {
+        return false;
+    }
     let mut encodings = encodings(headers);
     // The older name means the same (RFC 9110, 8.4.1.3).
     let gzip =

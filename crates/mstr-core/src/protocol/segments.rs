@@ -1,6 +1,31 @@
 //! The segments of paths.
 
+use percent_encoding::{AsciiSet, CONTROLS};
+
 use crate::shown::without_parameters;
+
+/// What may not stand in a request target as it is. `%` stays: the caller may have encoded.
+pub(super) const NOT_IN_A_TARGET: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// Whether a path is sent as it is: it begins with one slash, and has no letter that would be encoded,
+/// that could end the path, or with which a segment `.` or `..` could be written. Most are so, and
+/// every request passes here.
+pub(super) fn is_plain(path: &str) -> bool {
+    let plain = |byte: u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'?' | b'=' | b'&')
+    };
+    path.starts_with('/') && !path.starts_with("//") && path.bytes().all(plain)
+}
 
 /// Whether a path goes up or stays: in clear, encoded, encoded twice, with parameters.
 pub(super) fn has_dot_segment(path: &str) -> bool {
@@ -89,7 +114,26 @@ pub(super) fn resolved(path_and_query: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use percent_encoding::utf8_percent_encode;
+
     use super::*;
+
+    #[test]
+    fn path_that_is_sent_as_it_is_has_nothing_to_encode_to_cut_or_to_resolve() {
+        let table = (0..=char::from(u8::MAX).into()).filter_map(char::from_u32);
+        let mut plain = 0;
+        for path in table.map(|letter| format!("/a{letter}b/{letter}{letter}/")) {
+            if is_plain(&path) {
+                plain += 1;
+                assert_eq!(utf8_percent_encode(&path, NOT_IN_A_TARGET).to_string(), path);
+                assert!(!path.contains(['.', '%', '#']) && !has_dot_segment(&path), "{path}");
+            }
+        }
+        assert!(plain > 60, "most are");
+        for other in ["", "a", "//a", "/a/../b", "/%2e%2e/", "https://host/"] {
+            assert!(!is_plain(other), "{other}");
+        }
+    }
 
     #[test]
     fn segments_that_go_up_are_known_in_every_spelling() {

@@ -34,7 +34,8 @@ pub(crate) enum Fate {
 
 /// The cookies that one answer sets.
 pub(crate) struct SetCookies<'a> {
-    at_hand: [Option<SetCookie<'a>>; AT_HAND],
+    /// `None` if there are none: there is room in it that would have to be cleared.
+    at_hand: Option<[Option<SetCookie<'a>>; AT_HAND]>,
     more: Vec<SetCookie<'a>>,
 }
 
@@ -46,23 +47,32 @@ pub(crate) struct Place<'a> {
 }
 
 impl<'a> SetCookies<'a> {
+    #[inline]
     pub(crate) fn read(headers: &'a HeaderMap) -> Self {
-        let mut read = Self { at_hand: [None; AT_HAND], more: Vec::new() };
+        // Most answers set none, and what holds some is large to move.
+        if headers.contains_key(SET_COOKIE) {
+            return Self::some(headers);
+        }
+        Self { at_hand: None, more: Vec::new() }
+    }
+
+    fn some(headers: &'a HeaderMap) -> Self {
+        let (mut at_hand, mut more) = ([None; AT_HAND], Vec::new());
         let mut date = None;
         let mut now = || *date.get_or_insert_with(|| parse_date(headers.get(DATE)?.as_bytes()));
         let lines = headers.get_all(SET_COOKIE).iter();
         let cookies = lines.filter_map(|line| SetCookie::parse(line.as_bytes(), &mut now));
         for (index, cookie) in cookies.enumerate() {
-            match read.at_hand.get_mut(index) {
+            match at_hand.get_mut(index) {
                 Some(place) => *place = Some(cookie),
-                None => read.more.push(cookie),
+                None => more.push(cookie),
             }
         }
-        read
+        Self { at_hand: Some(at_hand), more }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &SetCookie<'a>> {
-        self.at_hand.iter().flatten().chain(&self.more)
+        self.at_hand.iter().flatten().flatten().chain(&self.more)
     }
 }
 

@@ -30,10 +30,10 @@ pub(crate) struct Received {
 
 impl Received {
     /// The response that `call` has delivered.
-    pub(crate) fn new(parts: Parts, body: Body, call: Call) -> Self {
+    pub(crate) fn new(parts: Parts, body: Body, call: &mut Call) -> Self {
         let (deadline, timeouts, generation) =
             (call.deadline(), call.timeouts(), call.generation());
-        let (endpoint, call) = call.into_description();
+        let (endpoint, call) = (call.endpoint(), call.take_description());
         Self { parts, body, deadline, endpoint, call, timeouts, generation }
     }
 

@@ -43,6 +43,8 @@ pub(super) struct Held {
     pub(super) idle_timeout: Duration,
     pub(super) idle_deadline: Instant,
     pub(super) renew_at: Instant,
+    /// How long after a request it is renewed: each request would have to work it out.
+    renew_after: Duration,
     /// From 0 to 1; spreads the renewals of sessions opened together.
     pub(super) jitter: f64,
 }
@@ -69,6 +71,7 @@ impl Held {
             idle_timeout: Duration::ZERO,
             idle_deadline: now,
             renew_at: now,
+            renew_after: Duration::ZERO,
             jitter: 0.0,
         }))
     }
@@ -106,17 +109,18 @@ impl Held {
 
     /// The server has seen a request of this session at `at`: its idle time begins anew.
     pub(super) fn touch(&mut self, at: Instant) {
-        let margin = (self.idle_timeout / RENEWAL_MARGIN_SHARE).min(LONGEST_RENEWAL_MARGIN);
-        let early = margin.mul_f64(1.0 + self.jitter / 4.0);
         let deadline = later(at, self.idle_timeout);
         if deadline > self.idle_deadline {
             self.idle_deadline = deadline;
-            self.renew_at = later(at, self.idle_timeout.saturating_sub(early));
+            self.renew_at = later(at, self.renew_after);
         }
     }
 
+    /// Sets how long it may be idle, after its jitter.
     pub(super) fn set_idle_timeout(&mut self, timeout: Duration, at: Instant) {
-        self.idle_timeout = timeout;
+        let margin = (timeout / RENEWAL_MARGIN_SHARE).min(LONGEST_RENEWAL_MARGIN);
+        let early = margin.mul_f64(1.0 + self.jitter / 4.0);
+        (self.idle_timeout, self.renew_after) = (timeout, timeout.saturating_sub(early));
         self.idle_deadline = at;
         self.touch(at);
     }

@@ -70,6 +70,8 @@ pub(super) struct Connection {
     used: AtomicBool,
     exchanges: Mutex<Vec<Arc<Exchange>>>,
     desk: Mutex<Desk>,
+    /// There is something at the desk. Set before the driver is woken for it.
+    called: AtomicBool,
     /// Uploads over HTTP/2 that go on after their answers, and until when they may.
     uploads: Mutex<Vec<(u64, BodyFailure)>>,
     /// Over HTTP/2, while it takes requests.
@@ -114,6 +116,7 @@ impl Connection {
             used: AtomicBool::new(false),
             exchanges: Mutex::default(),
             desk: Mutex::new(Desk { driver: None, returned: None, closed: false }),
+            called: AtomicBool::new(false),
             uploads: Mutex::default(),
             http2: Mutex::default(),
         }
@@ -141,13 +144,12 @@ impl Connection {
         order.for_http1(&self.host_header);
         let exchange = {
             let mut exchanges = lock(&self.exchanges);
-            // The last one may still be held by its caller.
-            exchanges.retain(|exchange| exchange.is_free());
-            match exchanges.first() {
+            match exchanges.last().filter(|exchange| exchange.is_free()) {
                 Some(exchange) => Arc::clone(exchange),
+                // The last one may still be held by its caller.
                 None => {
                     let exchange = Arc::new(Exchange::new());
-                    exchanges.push(Arc::clone(&exchange));
+                    *exchanges = vec![Arc::clone(&exchange)];
                     exchange
                 }
             }
@@ -199,6 +201,7 @@ impl Connection {
             return;
         }
         desk.returned = Some(Returned { sender, looks, until });
+        self.called.store(true, Ordering::SeqCst);
         let driver = desk.driver.take();
         drop(desk);
         if let Some(driver) = driver {
@@ -256,6 +259,7 @@ impl Connection {
     pub(super) fn end(&self) {
         let mut desk = lock(&self.desk);
         desk.closed = true;
+        self.called.store(true, Ordering::SeqCst);
         let (driver, returned) = (desk.driver.take(), desk.returned.take());
         drop(desk);
         if let Some(Returned { looks, .. }) = returned {
@@ -266,17 +270,23 @@ impl Connection {
         }
     }
 
-    /// After the connection has done what it could: is it ready for the next request?
-    fn poll_desk(self: &Arc<Self>, cx: &mut Context<'_>) -> Poll<()> {
+    /// After the connection has done what it could: is it ready for the next request? `known` is
+    /// who is woken for what comes to the desk.
+    fn poll_desk(self: &Arc<Self>, known: &mut Option<Waker>, cx: &mut Context<'_>) -> Poll<()> {
+        let is_known = known.as_ref().is_some_and(|known| known.will_wake(cx.waker()));
+        if is_known && !self.called.load(Ordering::SeqCst) {
+            return Poll::Pending;
+        }
         let mut desk = lock(&self.desk);
         if desk.closed {
             return Poll::Ready(());
         }
-        match &mut desk.driver {
-            Some(driver) => driver.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
-        let Some(mut returned) = desk.returned.take() else { return Poll::Pending };
+        *known = Some(cx.waker().clone());
+        desk.driver.clone_from(known);
+        let Some(mut returned) = desk.returned.take() else {
+            self.called.store(false, Ordering::SeqCst);
+            return Poll::Pending;
+        };
         match returned.sender.poll_ready(cx) {
             Poll::Pending => desk.returned = Some(returned),
             // It ends by itself.
@@ -310,13 +320,14 @@ impl Connection {
         mut connection: Box<http1::Connection<Stream, UploadBody>>,
     ) {
         let end = End(Arc::clone(self));
+        let mut known = None;
         let drive = async move {
             poll_fn(|cx| {
                 // What went wrong is told to the exchange.
                 if Pin::new(&mut *connection).poll(cx).is_ready() {
                     return Poll::Ready(());
                 }
-                end.0.poll_desk(cx)
+                end.0.poll_desk(&mut known, cx)
             })
             .await;
         };

@@ -1,6 +1,7 @@
 //! What is left for the driver of a connection, and when that has ended.
 
 use std::sync::atomic::AtomicUsize;
+use std::task::Wake;
 
 use tokio::net::{TcpListener, TcpStream};
 
@@ -41,23 +42,57 @@ impl Owner for Counts {
     fn ended(self: Arc<Self>, _: &Arc<Connection>) {}
 }
 
-#[tokio::test]
-async fn what_is_left_for_a_driver_that_has_ended_is_not_waited_for() {
+/// A connection of a pool that counts what it is told.
+async fn connection() -> (Arc<Counts>, Arc<Connection>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let socket = Socket::new(hyper_util::rt::TokioIo::new(tcp));
-    let lookout = socket.lookout();
+    let lookout = Socket::new(hyper_util::rt::TokioIo::new(tcp)).lookout();
     let pool = Arc::new(Counts::default());
     let owner: Weak<dyn Owner> = Arc::<Counts>::downgrade(&pool);
     let address = Uri::from_static("http://host/");
     let peer = Peer::of(&address).unwrap();
     let header = HeaderValue::from_static("host");
-    let connection = Arc::new(Connection::new(1, 1, peer, address, header, lookout, owner));
+    (pool, Arc::new(Connection::new(1, 1, peer, address, header, lookout, owner)))
+}
+
+/// A sender that will not be ready again.
+async fn sender() -> Sender {
+    let (here, _there) = tokio::io::duplex(64);
+    http1::handshake(hyper_util::rt::TokioIo::new(here)).await.unwrap().0
+}
+
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn desk_that_was_empty_is_looked_at_once_something_is_left_or_the_end_has_come() {
+    let (pool, connection) = connection().await;
+    let woken = Arc::new(Woken(AtomicUsize::new(0)));
+    let (waker, mut known) = (Waker::from(Arc::clone(&woken)), None);
+    let mut poll = || connection.poll_desk(&mut known, &mut Context::from_waker(&waker));
+    for times in 1..3 {
+        assert!(poll().is_pending() && poll().is_pending());
+        connection.leave(sender().await, true, NEVER);
+        assert_eq!(woken.0.load(Ordering::SeqCst), times, "its driver is woken");
+        assert!(poll().is_pending());
+        assert_eq!(pool.looked.load(Ordering::SeqCst), times, "the driver has looked");
+    }
+    assert!(poll().is_pending());
+    connection.end();
+    assert_eq!(woken.0.load(Ordering::SeqCst), 3);
+    assert!(poll().is_ready());
+}
+
+#[tokio::test]
+async fn what_is_left_for_a_driver_that_has_ended_is_not_waited_for() {
+    let (pool, connection) = connection().await;
     for ends_first in [true, false] {
-        let (here, _there) = tokio::io::duplex(64);
-        let here = hyper_util::rt::TokioIo::new(here);
-        let (sender, driven) = http1::handshake(here).await.unwrap();
-        drop(driven);
+        let sender = sender().await;
         let end = End(Arc::clone(&connection));
         if ends_first {
             drop(end);

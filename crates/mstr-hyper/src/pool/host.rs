@@ -1,6 +1,6 @@
 //! What is known of one server, and the decisions about its connections. Does no I/O.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 /// What a pool may hold for one server.
@@ -36,9 +36,9 @@ pub(super) struct Host<K, M, W> {
     limits: Limits,
     speaks: Speaks,
     /// Connections that take requests, busy or not.
-    standing: HashSet<Number>,
+    standing: BTreeSet<Number>,
     /// Connections over HTTP/2 that take no more requests and have not ended.
-    retired: HashSet<Number>,
+    retired: BTreeSet<Number>,
     dials: usize,
     /// Kept connections whose reader looks at what has arrived.
     looking: usize,
@@ -88,8 +88,8 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
         Self {
             limits,
             speaks,
-            standing: HashSet::new(),
-            retired: HashSet::new(),
+            standing: BTreeSet::new(),
+            retired: BTreeSet::new(),
             dials: 0,
             looking: 0,
             idle: VecDeque::new(),

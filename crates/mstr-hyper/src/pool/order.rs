@@ -31,7 +31,7 @@ impl Order {
     /// Takes of `request` what goes over the wire: an extension may mean something to hyper, and
     /// the HTTP version is what the connection speaks, whatever the request says.
     pub(crate) fn new(
-        mut request: Request<Body>,
+        request: Request<Body>,
         until: u64,
         idle: Option<Duration>,
         connect_timeout: Option<Duration>,
@@ -41,13 +41,12 @@ impl Order {
                 .with_sent(Sent::No)
                 .with_detail("CONNECT is not a request for a server: a proxy setting sends it"));
         }
-        *request.version_mut() = Version::default();
-        *request.extensions_mut() = Extensions::new();
-        let body = UploadBody::new(mem::take(request.body_mut()), request.headers());
-        let failure = body.failure();
-        let request = request.map(|_| body);
-        let terms = Terms { failure, until, idle, connect_timeout, forwarded: false };
-        Ok(Self { request, terms })
+        let (mut head, body) = request.into_parts();
+        (head.version, head.extensions) = (Version::default(), Extensions::new());
+        let body = UploadBody::new(body, &head.headers);
+        let terms =
+            Terms { failure: body.failure(), until, idle, connect_timeout, forwarded: false };
+        Ok(Self { request: Request::from_parts(head, body), terms })
     }
 
     /// A request to the server at `address` that was given back unwritten.
@@ -94,7 +93,11 @@ impl Order {
 
     /// The request in the form of HTTP/1.1.
     pub(super) fn for_http1(&mut self, host: &HeaderValue) {
-        self.request.headers_mut().entry(HOST).or_insert_with(|| host.clone());
+        // Mostly there is none yet, and to look first would take as long again.
+        let headers = self.request.headers_mut();
+        if let Some(own) = headers.insert(HOST, host.clone()) {
+            headers.insert(HOST, own);
+        }
         if !self.terms.forwarded {
             let whole = mem::take(self.request.uri_mut());
             *self.request.uri_mut() = origin_form(whole.into_parts().path_and_query);

@@ -15,6 +15,7 @@ use super::host::{Host, HostId, Speaks};
 use super::order::{Order, host_header};
 use super::settings::{Settings, Versions};
 use super::waiter::Waiter;
+use crate::connector::leave_user_out;
 
 /// How many servers a pool remembers of which it holds nothing.
 const REMEMBERED: usize = 16;
@@ -52,7 +53,7 @@ impl State {
         self.servers.iter_mut().find(|server| server.id == id)
     }
 
-    /// The server that a request goes to.
+    /// The server that a request goes to, whose address is left without the user.
     ///
     /// # Errors
     ///
@@ -61,8 +62,16 @@ impl State {
         &mut self,
         settings: &Settings,
         numbers: &AtomicU64,
-        order: &Order,
+        order: &mut Order,
     ) -> Result<&mut Server, TransportError> {
+        // Mostly it is spelled alike, which is quicker to see than that it means the same. No
+        // address here has a user.
+        let uri = order.request.uri();
+        let known = self.servers.iter().position(|server| is_spelled(&server.address, uri));
+        if let Some(known) = known {
+            return Ok(&mut self.servers[known]);
+        }
+        leave_user_out(order.request_mut())?;
         let uri = order.request.uri();
         let known = self.servers.iter().position(|server| is_at(&server.address, uri));
         if let Some(known) = known {
@@ -101,7 +110,11 @@ impl State {
 
 /// Whether a request to `uri` goes to the server at `address`.
 fn is_at(address: &Uri, uri: &Uri) -> bool {
+    address.authority() == uri.authority() && address.scheme() == uri.scheme()
+}
+
+/// Whether it is what the address says.
+fn is_spelled(address: &Uri, uri: &Uri) -> bool {
     let (Some(own), Some(other)) = (address.authority(), uri.authority()) else { return false };
-    // Mostly it is spelled alike, which is quicker to see than that it means the same.
-    (own.as_str() == other.as_str() || own == other) && address.scheme() == uri.scheme()
+    own.as_str() == other.as_str() && address.scheme() == uri.scheme()
 }

@@ -85,7 +85,7 @@ impl Shared {
         let until = order.terms.until;
         loop {
             let mut state = lock(&self.state);
-            let server = state.server(&self.settings, &self.numbers, &order)?;
+            let server = state.server(&self.settings, &self.numbers, &mut order)?;
             let id = server.id;
             let taken = if again { None } else { server.host.take() };
             if let Some((room, number)) = taken {
@@ -322,14 +322,18 @@ impl Shared {
                 connection.drive_http2(runtime, io);
             }
         }
+        // From now on it comes by at least so often.
+        self.clock.wake_by(self.clock.nanos(now + AT_LEAST));
         self.keep_until_expiry(now);
     }
 
+    /// Lets the keeper come by when what is unused from `now` on has been so for long enough. Before
+    /// a longer limit is over it comes by anyway, and sees when that will be.
     fn keep_until_expiry(&self, now: Instant) {
         if let Some(limit) = self.settings.limits.idle_timeout
-            && let Some(expires) = now.checked_add(limit)
+            && limit < AT_LEAST
         {
-            self.clock.wake_by(self.clock.nanos(expires));
+            self.clock.wake_by(self.clock.nanos(now + limit));
         }
     }
 

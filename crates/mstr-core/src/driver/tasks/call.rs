@@ -31,13 +31,17 @@ enum Step {
     Wait(Instant),
 }
 
-/// A call, and what it was answered with. It is large, and stays where it is.
+/// A call, and what it was answered with, if it was. It is large, and stays where it is.
 struct Underway {
     call: Call,
-    head: Parts,
-    body: Body,
+    answer: Option<(Parts, Body)>,
     /// Others wait for it, so an upload that stands still ends.
     awaited: bool,
+}
+
+/// What the machine asks for only after an answer.
+fn no_answer() -> (Parts, Body) {
+    http::Response::new(Body::empty()).into_parts()
 }
 
 impl Core<Tasks> {
@@ -45,7 +49,7 @@ impl Core<Tasks> {
     pub(super) async fn call(self: &Arc<Self>, spec: Spec) -> Result<Response, Error> {
         let Tasks { timer, line, .. } = &self.driver;
         let now = self.now();
-        let mut underway = self.underway(spec, now);
+        let mut underway = Underway { call: self.begin(spec, now), answer: None, awaited: false };
         let output = underway.call.proceed(now);
         let mut step = self.carry_on(&mut underway, output, now).await?;
         loop {
@@ -66,16 +70,12 @@ impl Core<Tasks> {
                     self.carry_on(&mut underway, output, now).await?
                 }
                 Step::Deliver => {
-                    let Underway { call, head, body, .. } = underway;
+                    let Underway { call, answer, .. } = &mut underway;
+                    let (head, body) = answer.take().unwrap_or_else(no_answer);
                     return Ok(Response::new(Received::new(head, body, call), timer.clone()));
                 }
             }
         }
-    }
-
-    fn underway(&self, spec: Spec, now: Instant) -> Underway {
-        let (head, body) = http::Response::new(Body::empty()).into_parts();
-        Underway { call: self.begin(spec, now), head, body, awaited: false }
     }
 
     /// What others wait for: from taking a turn to giving it back. It owns what it needs, so that
@@ -100,7 +100,7 @@ impl Core<Tasks> {
         mut now: Instant,
     ) -> Result<Step, Error> {
         let Tasks { transport, timer, .. } = &self.driver;
-        let Underway { call, head, body, awaited } = underway;
+        let Underway { call, answer, awaited } = underway;
         let (mut span, mut beginning) = (Span::none(), Bytes::new());
         loop {
             output = match output {
@@ -111,7 +111,9 @@ impl Core<Tasks> {
                         None => Some(Ok(HeaderMap::new())),
                         Some(front) => {
                             let until = Some(self.front_deadline(call));
-                            before(until, &**timer, front.ask(no_headers)).await
+                            // Set aside: few have one, and every call would keep room for it.
+                            let asking = Box::pin(front.ask(no_headers));
+                            before(until, &**timer, asking).await
                         }
                     };
                     now = self.now();
@@ -141,13 +143,14 @@ impl Core<Tasks> {
                     match transport.send(request).instrument(span.clone()).await {
                         Ok(response) => {
                             trace::answered(&span, response.status());
-                            (*head, *body) = call.receive(response);
+                            let (head, _) = answer.insert(call.receive(response));
                             self.answered(call, head, None)
                         }
                         Err(error) => self.failed(call, &span, &error),
                     }
                 }
                 Output::ReadError { limit } => {
+                    let (head, body) = answer.get_or_insert_with(no_answer);
                     let late = || call.deadline().is_some_and(|deadline| self.now() >= deadline);
                     let reading = body.peek(limit, late);
                     match before(call.deadline(), &**timer, reading).await {
@@ -162,6 +165,7 @@ impl Core<Tasks> {
                 Output::AwaitVerdict => {
                     let waiting = self.verdict().wait(Err(aborted()));
                     drop(before(call.deadline(), &**timer, waiting).await);
+                    let (head, _) = answer.get_or_insert_with(no_answer);
                     self.answered(call, head, Some(&beginning))
                 }
                 Output::Wait(until) => return Ok(Step::Wait(until)),
@@ -192,7 +196,7 @@ impl Core<Tasks> {
         self: &Arc<Self>,
         mut operation: Operation<T>,
     ) -> Result<(T, Option<Generation>), Error> {
-        operation.spec = self.with_defaults(operation.spec);
+        self.set_defaults(&mut operation.spec);
         self.run_as_it_is(operation).await
     }
 
@@ -201,7 +205,8 @@ impl Core<Tasks> {
         self: &Arc<Self>,
         operation: Operation<T>,
     ) -> Result<(T, Option<Generation>), Error> {
-        let Operation { spec, decode, limit } = operation;
+        let Operation { mut spec, decode, limit } = operation;
+        self.set_defaults(&mut spec);
         let name = spec.operation;
         let response = self.call(spec).await?;
         let generation = response.generation();

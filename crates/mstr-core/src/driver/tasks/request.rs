@@ -1,6 +1,7 @@
 //! A request of the asynchronous connection.
 
 use std::future::IntoFuture;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -12,6 +13,7 @@ use super::pump::Tasks;
 use super::response::Response;
 use crate::call::Spec;
 use crate::contract::{Body, BoxFuture};
+use crate::driver::core::Core;
 use crate::driver::handle::Handle;
 use crate::error::Error;
 #[cfg(doc)]
@@ -63,14 +65,14 @@ impl RequestBuilder {
     ///
     /// Dropping the future ends the request, which the server may have processed. The session is
     /// not affected, and a login that was under way is resumed by the next call.
-    pub async fn send(mut self) -> Result<Response, Error> {
-        let core = &self.handle.core;
-        if let Some(wanted) = self.described.wanted_project() {
-            let begun = core.now();
-            core.find_project(&mut self.described, &wanted).await?;
-            self.described.begun_at(begun, core.now());
-        }
-        core.call(self.described.spec).await
+    pub async fn send(self) -> Result<Response, Error> {
+        // Apart: a future that borrowed from both would hold the description twice.
+        let Self { handle, described } = self;
+        let spec = match described.wanted_project() {
+            None => described.spec,
+            Some(wanted) => Box::pin(in_project(&handle.core, described, wanted)).await?,
+        };
+        handle.core.call(spec).await
     }
 
     /// Like [`send`](Self::send), but a response of any status is a success.
@@ -91,6 +93,18 @@ impl RequestBuilder {
     pub fn pages(self, limit: u32) -> Pages {
         Pages::new(self.handle, Paging::new(self.described, limit))
     }
+}
+
+/// The request in the project that it names, and with what is left of its time.
+async fn in_project(
+    core: &Arc<Core<Tasks>>,
+    mut described: Described,
+    wanted: ProjectRef,
+) -> Result<Spec, Error> {
+    let begun = core.now();
+    core.find_project(&mut described, &wanted).await?;
+    described.begun_at(begun, core.now());
+    Ok(described.spec)
 }
 
 impl IntoFuture for RequestBuilder {

@@ -158,6 +158,10 @@ impl Response {
     }
 
     async fn read(&mut self, limit: usize) -> Result<Bytes, Error> {
+        // Short ones have come with their heads.
+        if let Some(whole) = self.received.body.whole(limit) {
+            return Ok(whole);
+        }
         let Received { body, deadline, .. } = &mut self.received;
         let reading = Received::collect(body, Bytes::new(), limit);
         let outcome = before(*deadline, &*self.timer, reading).await;

@@ -106,7 +106,7 @@ impl Core<Threads> {
                     call.proceed(now)
                 }
                 Output::Deliver => {
-                    let received = Received::new(head, body, call);
+                    let received = Received::new(head, body, &mut call);
                     return Ok(Response::new(received, transport.clone()));
                 }
                 Output::Fail(error) => return Err(error),
@@ -135,7 +135,7 @@ impl Core<Threads> {
         self: &Arc<Self>,
         mut operation: Operation<T>,
     ) -> Result<(T, Option<Generation>), Error> {
-        operation.spec = self.with_defaults(operation.spec);
+        self.set_defaults(&mut operation.spec);
         self.run_as_it_is(operation)
     }
 
@@ -144,7 +144,8 @@ impl Core<Threads> {
         self: &Arc<Self>,
         operation: Operation<T>,
     ) -> Result<(T, Option<Generation>), Error> {
-        let Operation { spec, decode, limit } = operation;
+        let Operation { mut spec, decode, limit } = operation;
+        self.set_defaults(&mut spec);
         let name = spec.operation;
         let response = self.call(spec)?;
         let generation = response.generation();
