@@ -294,6 +294,7 @@ impl Life {
         assert_eq!(lost.kind(), ErrorKind::SessionLost);
         self.shown.error(&lost);
         self.shown.debug("CloseOutcome", &connection.close().await);
+        self.timeline(&connection);
         self.shown.error(&connection.open().await.unwrap_err());
         while let Some(event) = events.try_next() {
             self.shown.debug("Event", &event);
@@ -344,7 +345,19 @@ impl Life {
         let outcome = connection.close().await;
         assert!(matches!(outcome, CloseOutcome::Failed(_)));
         self.shown.debug("CloseOutcome", &outcome);
+        self.timeline(&connection);
         self.fault("login:99:stall");
+    }
+
+    /// What a connection says of its life, in each way.
+    fn timeline(&mut self, connection: &Connection) {
+        let timeline = connection.timeline();
+        let json = serde_json::to_string(&timeline).unwrap();
+        self.shown.debug("Timeline", &timeline);
+        for text in [timeline.to_string(), json] {
+            assert!(text.contains("logout"), "{text}");
+            self.shown.0.push(("a timeline".to_owned(), text));
+        }
     }
 
     /// What only has to be printed.

@@ -19,6 +19,7 @@ use crate::protocol::{
 use crate::retry::RetryPolicy;
 use crate::session::{Session, SessionConfig};
 use crate::settings::{ProxyConfig, TlsConfig};
+use crate::timeline::Timeline;
 use crate::timeouts::Timeouts;
 use crate::workstation::{Borrowing, WorkstationData};
 
@@ -63,6 +64,7 @@ pub struct ConnectionBuilder<T = NoTransport> {
     headers: HeaderMap,
     header_provider: Option<Arc<dyn HeaderProvider>>,
     seed: Option<u64>,
+    timeline: usize,
     /// The first mistake in the description.
     mistake: Option<Error>,
     pub(crate) transport: T,
@@ -94,6 +96,7 @@ impl ConnectionBuilder<NoTransport> {
             headers: HeaderMap::new(),
             header_provider: None,
             seed: None,
+            timeline: Timeline::DEFAULT,
             mistake: None,
             transport: NoTransport::default(),
         }
@@ -193,6 +196,7 @@ impl ConnectionBuilder<NoTransport> {
             headers,
             header_provider,
             seed,
+            timeline,
             mut mistake,
             transport: NoTransport { stated, .. },
         } = self;
@@ -220,6 +224,7 @@ impl ConnectionBuilder<NoTransport> {
             headers,
             header_provider,
             seed,
+            timeline,
             mistake,
             transport,
         }
@@ -381,6 +386,13 @@ impl<T> ConnectionBuilder<T> {
         self
     }
 
+    /// How many entries the connection's [`Timeline`] keeps: 16 if nothing is said, and 256 at most.
+    /// With 0 nothing is written down.
+    pub fn timeline(mut self, entries: usize) -> Self {
+        self.timeline = entries.min(Timeline::LIMIT);
+        self
+    }
+
     fn note_mistake(&mut self, mistake: Error) {
         self.mistake.get_or_insert(mistake);
     }
@@ -444,8 +456,8 @@ impl<T> ConnectionBuilder<T> {
             }
         };
         let session = Session::new(config, credentials)?;
-        let Self { transport, timeouts, retry, .. } = self;
-        Ok(Prepared { session, transport, provider, front, timeouts, retry, seed })
+        let Self { transport, timeouts, retry, timeline, .. } = self;
+        Ok(Prepared { session, transport, provider, front, timeouts, retry, seed, timeline })
     }
 
     /// Differs between connections and processes, and cannot be predicted: digests of refused
@@ -477,6 +489,7 @@ pub(crate) struct Prepared<T> {
     pub(crate) timeouts: Timeouts,
     pub(crate) retry: RetryPolicy,
     pub(crate) seed: u64,
+    pub(crate) timeline: usize,
 }
 
 fn config_error(message: &'static str) -> Error {

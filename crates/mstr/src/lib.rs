@@ -196,8 +196,9 @@ pub use mstr_core::{
     LoginMode, LossReason, NoTransport, Page, Pages, ParseLoginModeError, ParseVersionError,
     Password, Project, ProjectId, ProjectRef, ProxyConfig, RequestBuilder, Response, RetryPolicy,
     Server, ServerCode, ServerError, SessionInfo, SessionStatus, SharedBlockingTransport,
-    SharedTransport, TicketId, Timeouts, TlsConfig, TlsVersion, Transport, TransportError,
-    TransportErrorKind, User, UserId, Version, WorkstationData, adapter, blocking, workstation,
+    SharedTransport, TicketId, Timeline, TimelineEntry, Timeouts, TlsConfig, TlsVersion, Transport,
+    TransportError, TransportErrorKind, User, UserId, Version, WorkstationData, adapter, blocking,
+    workstation,
 };
 
 /// What is under the connection: the state machines, the contract of transports and the parts to

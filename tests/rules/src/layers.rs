@@ -21,7 +21,7 @@ struct Layer {
 }
 
 /// From the bottom to the top.
-const LAYERS: [Layer; 18] = [
+const LAYERS: [Layer; 19] = [
     Layer {
         name: "ground",
         places: &[
@@ -36,7 +36,8 @@ const LAYERS: [Layer; 18] = [
         may_import: &[],
     },
     Layer { name: "contract", places: &["contract/"], may_import: &["ground"] },
-    Layer { name: "error", places: &["error/"], may_import: &["ground", "contract"] },
+    Layer { name: "timeline", places: &["timeline/"], may_import: &["ground", "contract"] },
+    Layer { name: "error", places: &["error/"], may_import: &["ground", "contract", "timeline"] },
     Layer { name: "retry", places: &["retry.rs"], may_import: &["ground", "error"] },
     Layer { name: "environment", places: &["environment.rs"], may_import: &["ground", "error"] },
     Layer { name: "settings", places: &["settings/"], may_import: &["ground", "contract"] },
@@ -53,7 +54,7 @@ const LAYERS: [Layer; 18] = [
     Layer {
         name: "call",
         places: &["call/"],
-        may_import: &["ground", "contract", "error", "retry", "protocol", "session"],
+        may_import: &["ground", "contract", "timeline", "error", "retry", "protocol", "session"],
     },
     Layer {
         name: "request",
@@ -76,6 +77,7 @@ const LAYERS: [Layer; 18] = [
         may_import: &[
             "ground",
             "contract",
+            "timeline",
             "error",
             "environment",
             "retry",
@@ -100,6 +102,7 @@ const LAYERS: [Layer; 18] = [
 const DRIVER: &[&str] = &[
     "ground",
     "contract",
+    "timeline",
     "error",
     "retry",
     "protocol",
@@ -116,6 +119,7 @@ const DRIVER: &[&str] = &[
 const HALF: &[&str] = &[
     "ground",
     "contract",
+    "timeline",
     "error",
     "retry",
     "protocol",

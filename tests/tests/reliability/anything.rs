@@ -9,7 +9,7 @@ use mstr::{CloseOutcome, Credentials, ErrorKind};
 use mstr_fake::{Fault, Purpose};
 use proptest::prelude::*;
 
-use crate::rig::{Driver, Rig, server};
+use crate::rig::{Driver, Rig, Setting, server};
 
 const GATEWAYS_OWN: &str = r#"{"message":"Unauthorized"}"#;
 /// None of them keeps a logout from reaching the server.
@@ -104,7 +104,9 @@ fn run(driver: Driver, rotates: bool, steps: &[Step]) {
     // No session ends by itself: what is left is left.
     let server = server().session_timeout(Duration::from_secs(1_000_000));
     let server = server.http_session_timeout(Duration::from_secs(1_000_000));
-    let rig = driver.open(server.rotate_jsessionid(rotates).latency(Duration::from_millis(5)));
+    let server = server.rotate_jsessionid(rotates).latency(Duration::from_millis(5));
+    let described = Some(Box::new(|it: mstr::ConnectionBuilder| it.timeline(256)) as _);
+    let rig = driver.with(server, Setting { described, ..Setting::default() });
     let (mut user, mut lost) = ("alice", 0);
     let mut unpolled = Vec::new();
     for step in steps {
@@ -142,6 +144,7 @@ fn run(driver: Driver, rotates: bool, steps: &[Step]) {
             Err(error) => assert_ne!(error.kind(), ErrorKind::Credentials, "{error:?}"),
         }
     }
+    crate::timeline::assert_every_chain_has_a_root(&rig.timeline());
     // The faults end, and everything works again, at the latest when the longest pause is over.
     rig.heal();
     rig.pass(Duration::from_secs(15 * 60));

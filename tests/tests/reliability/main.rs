@@ -11,4 +11,5 @@ mod refusals;
 mod rig;
 mod sessions;
 mod time;
+mod timeline;
 mod workstation;

@@ -431,6 +431,13 @@ impl Rig {
         }
     }
 
+    pub(crate) fn timeline(&self) -> mstr::Timeline {
+        match &self.connection {
+            Either::Tasks(connection) => connection.timeline(),
+            Either::Threads(connection) => connection.timeline(),
+        }
+    }
+
     pub(crate) fn events(&self) -> mstr::Events {
         match &self.connection {
             Either::Tasks(connection) => connection.events(),

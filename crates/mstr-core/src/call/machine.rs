@@ -2,6 +2,7 @@
 
 mod failing;
 mod judging;
+mod noting;
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::protocol::encoding;
 use crate::protocol::wire::{self, ERROR_BODY_LIMIT, Endpoint};
 use crate::protocol::{Grant, SetCookies};
 use crate::session::{Access, Observed, Session, SessionConfig, Verdict, is_bare_refusal};
+use crate::timeline::{Link, Reason};
 use crate::timeouts::{Timeouts, later};
 
 /// One application request: what it needs, its attempts, its redirects, its deadline. The
@@ -56,6 +58,10 @@ pub struct Call {
     executed: bool,
     /// What the policy's predicate says of the answer under way.
     worth: Option<bool>,
+    /// Why it is sent again, if it is.
+    reason: Reason,
+    /// What the driver has written down about it last.
+    noted: Link,
 }
 
 /// What is awaited.
@@ -125,6 +131,8 @@ impl Call {
             compressed: false,
             executed: false,
             worth: None,
+            reason: Reason::default(),
+            noted: Link::default(),
             spec,
         }
     }
@@ -445,6 +453,7 @@ impl Call {
                         self.spent = false;
                         self.repeats.set_replayable();
                     }
+                    self.reason = Reason::Redirect;
                     self.again(now)
                 }
                 Err(error) => self.fail(error),
@@ -456,7 +465,10 @@ impl Call {
                 let repeatable = self.idempotent || status == StatusCode::TOO_MANY_REQUESTS;
                 let asked = wire::retry_after(&head.headers);
                 let after_failure = || self.repeats.after_failure(asked, self.deadline, now);
-                repeatable.then(after_failure).flatten()
+                let again = repeatable.then(after_failure).flatten();
+                let as_asked = again.is_some_and(|at| asked.is_some_and(|it| later(now, it) >= at));
+                self.reason = if as_asked { Reason::RetryAfter } else { Reason::Failure };
+                again
             }
             Verdict::Sound | Verdict::Suspected => None,
             Verdict::Gone => self.in_new_session(now),
@@ -469,6 +481,10 @@ impl Call {
                 let lost = verdict == Verdict::Uncertain
                     && !session.is_renewing()
                     && (self.has_turn || !self.repeats.is_replayable());
+                self.reason = match verdict {
+                    Verdict::Outdated => Reason::NewCookies,
+                    _ => Reason::CookiesToCome,
+                };
                 let cookies = match verdict {
                     Verdict::Outdated => self.repeats.with_new_cookies(now),
                     _ if lost => None,
@@ -517,6 +533,7 @@ impl Call {
 
     /// When to send again because the session was gone; a call about that session is not.
     const fn in_new_session(&mut self, now: Instant) -> Option<Instant> {
+        self.reason = Reason::NewSession;
         if self.spec.existing_only { None } else { self.repeats.in_new_session(now) }
     }
 

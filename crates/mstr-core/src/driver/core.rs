@@ -16,7 +16,8 @@ use http::{HeaderMap, HeaderValue};
 use tracing::Span;
 
 use super::events::{Events, Subscribers};
-use super::exchange::{self, Work};
+use super::exchange::{self, Answer, Work};
+use super::recorder::{Input, Recorder};
 use super::turns::Turns;
 use crate::builder::{Prepared, Provider};
 use crate::call::{self, Call, Spec, Wants};
@@ -29,6 +30,7 @@ use crate::retry::RetryPolicy;
 use crate::seed::seed_of;
 use crate::session::{Access, Command, Event, Exchange, ExchangeId, Output, Session};
 use crate::sync::{Mutex, MutexGuard, lock};
+use crate::timeline::Timeline;
 use crate::timeouts::{Timeouts, later};
 use crate::trace;
 
@@ -80,6 +82,7 @@ pub(super) struct Locked<D: Driver> {
     /// What runs the code of others, and waits for that until the lock is free again: a subscriber
     /// of events or of `tracing`, or a transport, may look at the connection.
     later: Later,
+    pub(super) timeline: Recorder,
 }
 
 #[derive(Default)]
@@ -122,7 +125,9 @@ impl Scope {
 
 impl<D: Driver> Core<D> {
     pub(super) fn new(prepared: Prepared<D::Transport>) -> Arc<Self> {
-        let Prepared { session, transport, provider, front, timeouts, retry, seed } = prepared;
+        let Prepared { session, transport, provider, front, timeouts, retry, seed, timeline } =
+            prepared;
+        let driver = D::new(transport);
         let endpoint = Arc::clone(session.config().endpoint());
         let wants = Wants::of(session.config());
         let state = Mutex::new(Locked {
@@ -132,9 +137,10 @@ impl<D: Driver> Core<D> {
             flight: None,
             user: None,
             later: Later::default(),
+            timeline: Recorder::new(timeline, driver.now()),
         });
         Arc::new(Self {
-            driver: D::new(transport),
+            driver,
             endpoint,
             timeouts,
             retry,
@@ -151,7 +157,10 @@ impl<D: Driver> Core<D> {
 
     /// Another session on the same server and transport.
     pub(super) fn sibling(&self, credentials: Credentials) -> Result<Arc<Self>, Error> {
-        let config = self.lock().session.config().sibling();
+        let (config, timeline) = {
+            let locked = self.lock();
+            (locked.session.config().sibling(), locked.timeline.limit())
+        };
         let seed = self.next_seed();
         Ok(Self::new(Prepared {
             session: Session::new(config.seed(seed), Some(credentials))?,
@@ -161,6 +170,7 @@ impl<D: Driver> Core<D> {
             timeouts: self.timeouts,
             retry: self.retry,
             seed,
+            timeline,
         }))
     }
 
@@ -202,13 +212,19 @@ impl<D: Driver> Core<D> {
     /// Takes the machine's outputs: events are published, exchanges no caller waits for are sent
     /// in the background once the lock is free, the rest is queued for those who drive.
     pub(super) fn flush(&self, locked: &mut Locked<D>) -> Option<Instant> {
+        if locked.timeline.is_awaiting() {
+            let Locked { session, timeline, .. } = &mut *locked;
+            timeline.overdue(session, self.now());
+        }
         loop {
             match locked.session.poll_output() {
                 Output::Event(event) => {
+                    locked.timeline.event(&event, self.now());
                     locked.subscribers.publish(&event, &mut locked.later.wakers);
                     locked.later.events.push(event);
                 }
                 Output::FrontHeaders(id) => {
+                    locked.timeline.fronting(id, self.now());
                     let front = match &self.front {
                         // There is nothing in front of the server that wants any.
                         None => Some(HeaderMap::new()),
@@ -225,11 +241,18 @@ impl<D: Driver> Core<D> {
                         None => locked.queue.push_back(Work::FrontHeaders(id)),
                     }
                 }
-                Output::NeedCredentials(id) => locked.queue.push_back(Work::Credentials(id)),
-                Output::Send(exchange) if exchange.detached => {
-                    locked.later.detached.push(*exchange);
+                Output::NeedCredentials(id) => {
+                    locked.timeline.asked(id, &locked.session, self.now());
+                    locked.queue.push_back(Work::Credentials(id));
                 }
-                Output::Send(exchange) => locked.queue.push_back(Work::Exchange(exchange)),
+                Output::Send(exchange) => {
+                    locked.timeline.sent(&exchange, &locked.session, self.now());
+                    if exchange.detached {
+                        locked.later.detached.push(*exchange);
+                    } else {
+                        locked.queue.push_back(Work::Exchange(exchange));
+                    }
+                }
                 // The session is not shared with anybody.
                 Output::Store(_) => {}
                 Output::Wait(deadline) => return deadline,
@@ -242,12 +265,38 @@ impl<D: Driver> Core<D> {
         self.flush(&mut self.lock())
     }
 
-    /// Gives the machine an input, or looks at it.
-    pub(super) fn session<T>(&self, with: impl FnOnce(&mut Session, Instant) -> T) -> T {
+    /// Gives the machine an input.
+    pub(super) fn session<T>(
+        &self,
+        input: Input,
+        with: impl FnOnce(&mut Session, Instant) -> T,
+    ) -> T {
         let mut locked = self.lock();
+        locked.timeline.begin(input);
         let outcome = with(&mut locked.session, self.now());
         self.flush(&mut locked);
         outcome
+    }
+
+    /// Tells the machine what was asked for.
+    pub(super) fn answer(&self, locked: &mut Locked<D>, id: ExchangeId, answer: Answer) {
+        let now = self.now();
+        locked.timeline.answered(id, &answer, &locked.session, now);
+        answer.tell(&mut locked.session, id, now);
+    }
+
+    /// Tells the machine the time.
+    pub(super) fn tick(&self, locked: &mut Locked<D>) {
+        locked.timeline.begin(Input::Time);
+        locked.session.handle_timeout(self.now());
+    }
+
+    /// Replaces the credentials.
+    pub(super) fn reset(&self, credentials: Option<Credentials>) {
+        let (mut locked, now) = (self.lock(), self.now());
+        locked.timeline.reset(now);
+        locked.session.handle(Command::Reset(credentials), now);
+        self.flush(&mut locked);
     }
 
     /// Looks at the machine.
@@ -277,6 +326,7 @@ impl<D: Driver> Core<D> {
         if let Some(flight) = self.overdue(&mut locked) {
             return Begun::Flight(flight);
         }
+        locked.timeline.begin(Input::Wanted);
         let access = ask(&mut locked.session);
         self.flush(&mut locked);
         match access {
@@ -288,13 +338,20 @@ impl<D: Driver> Core<D> {
                 }
                 Begun::Done(Ok(grant))
             }
-            Access::Denied(error) => Begun::Done(Err(error)),
-            Access::Pending => Begun::Flight(self.flight(&mut locked)),
+            Access::Denied(error) => Begun::Done(Err(locked.timeline.explain_trouble(error))),
+            Access::Pending => {
+                locked.timeline.waits();
+                Begun::Flight(self.flight(&mut locked))
+            }
         }
     }
 
     /// Gives the machine a command; the flight that carries it out, if it takes one.
-    pub(super) fn command(self: &Arc<Self>, command: Command) -> Begun<Outcome, D::Flight> {
+    pub(super) fn command(
+        self: &Arc<Self>,
+        command: Command,
+        input: Input,
+    ) -> Begun<Outcome, D::Flight> {
         let mut locked = self.lock();
         // To renew is to wait for what is under way already.
         if matches!(command, Command::Renew)
@@ -303,10 +360,11 @@ impl<D: Driver> Core<D> {
             return Begun::Flight(flight);
         }
         let now = self.now();
+        locked.timeline.begin(input);
         locked.session.handle(command, now);
         self.flush(&mut locked);
         if locked.session.is_settled() && locked.queue.is_empty() && locked.flight.is_none() {
-            return Begun::Done(locked.session.take_failure().map_or(Ok(()), Err));
+            return Begun::Done(Self::come_to(&mut locked));
         }
         Begun::Flight(self.flight(&mut locked))
     }
@@ -331,7 +389,16 @@ impl<D: Driver> Core<D> {
             return None;
         }
         locked.flight = None;
-        Some(locked.session.take_failure().map_or(Ok(()), Err))
+        locked.timeline.landed(self.now());
+        Some(Self::come_to(locked))
+    }
+
+    /// How what was under way has ended.
+    fn come_to(locked: &mut Locked<D>) -> Outcome {
+        match locked.session.take_failure() {
+            Some(error) => Err(locked.timeline.explain_trouble(error)),
+            None => Ok(()),
+        }
     }
 
     /// Does one thing under the lock; what the flight has come to, if the machine has settled then.
@@ -349,7 +416,7 @@ impl<D: Driver> Core<D> {
         let now = self.now();
         for id in under_way {
             let canceled = TransportError::new(TransportErrorKind::Canceled);
-            locked.session.handle_response(id, Err(canceled), now);
+            self.answer(&mut locked, id, Answer::Response(Err(canceled)));
             let canceled = Error::new(ErrorKind::Canceled, "the credential provider panicked");
             locked.session.supply_credentials(id, Err(canceled), now);
         }
@@ -372,7 +439,14 @@ impl<D: Driver> Core<D> {
     ) -> call::Output {
         let cookies = SetCookies::read(&head.headers);
         call.consider(head, error_body);
-        self.session(|session, now| call.handle_read_head(head, &cookies, error_body, session, now))
+        let (mut locked, now) = (self.lock(), self.now());
+        let output = call.handle_read_head(head, &cookies, error_body, &mut locked.session, now);
+        let said = (head.status.as_u16(), error_body);
+        let Locked { session, timeline, .. } = &mut *locked;
+        timeline.called(call, said, &output, session, now);
+        self.flush(&mut locked);
+        locked.timeline.repeats(call, &output, now);
+        output
     }
 
     /// The flight that asks whether the session lives.
@@ -408,7 +482,23 @@ impl<D: Driver> Core<D> {
         error: &TransportError,
     ) -> call::Output {
         trace::failed(span, error);
-        call.handle_failure(error, self.now())
+        let now = self.now();
+        let output = call.handle_failure(error, now);
+        self.lock().timeline.call_failed(call, error, &output, now);
+        output
+    }
+
+    /// An error of a call as the caller is told it: with what led to it.
+    pub(super) fn explained(&self, call: &Call, error: Error) -> Error {
+        if call.noted().is_none() {
+            error
+        } else {
+            self.lock().timeline.explain(error, call.noted())
+        }
+    }
+
+    pub(super) fn timeline(&self) -> Timeline {
+        self.lock().timeline.snapshot()
     }
 
     pub(super) fn subscribe(&self) -> Events {

@@ -31,6 +31,7 @@ struct Last<D: Driver>(Arc<Core<D>>);
 
 impl<D: Driver> Drop for Last<D> {
     fn drop(&mut self) {
+        self.0.lock().timeline.let_go();
         D::release(&self.0);
     }
 }
@@ -101,8 +102,7 @@ macro_rules! common_methods {
             /// Replaces the credentials, or asks the provider again with `None`. Lifts a refusal;
             /// a session that is open is logged out in the background.
             pub fn reset_credentials(&self, credentials: Option<Credentials>) {
-                let reset = Command::Reset(credentials);
-                self.0.core.session(|session, now| session.handle(reset, now));
+                self.0.core.reset(credentials);
             }
 
             /// Begins a request. `path` is relative to the base URL; an absolute URL has to lead
@@ -172,6 +172,12 @@ macro_rules! common_methods {
             #[must_use]
             pub fn login_mode(&self) -> Option<LoginMode> {
                 self.0.core.look(Session::login_mode)
+            }
+
+            /// What this connection has done lately, and why: a snapshot.
+            #[must_use]
+            pub fn timeline(&self) -> Timeline {
+                self.0.core.timeline()
             }
 
             /// How many sessions this connection has opened so far; `None` before the first.

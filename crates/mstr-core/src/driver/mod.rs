@@ -9,6 +9,8 @@ mod core;
 mod events;
 mod exchange;
 mod handle;
+mod recorder;
+mod ring;
 pub(crate) mod tasks;
 #[cfg(test)]
 mod tests;

@@ -137,6 +137,7 @@ fn demanding<D: Driver>(transport: D::Transport) -> Handle<D> {
         timeouts: Timeouts::new(),
         retry: RetryPolicy::new(),
         seed: 7,
+        timeline: 16,
     });
     Arc::get_mut(&mut core).unwrap().wants.place = true;
     Handle::new(core)

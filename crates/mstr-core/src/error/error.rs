@@ -15,6 +15,7 @@ use super::server::{ServerError, TicketId, classify};
 use crate::contract::{BoxError, Sent, TransportError, TransportErrorKind};
 use crate::generation::Generation;
 use crate::shown::{Plain, beginning, bounded, without_secrets};
+use crate::timeline::Timeline;
 
 /// How many causes a report has at most, and how long each may be, in characters.
 const CAUSES: usize = 8;
@@ -44,6 +45,7 @@ struct Inner {
     generation: Option<Generation>,
     retry_after: Option<Duration>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
+    timeline: Option<Arc<Timeline>>,
 }
 
 impl Error {
@@ -60,6 +62,7 @@ impl Error {
             generation: None,
             retry_after: None,
             source: None,
+            timeline: None,
         }))
     }
 
@@ -123,6 +126,11 @@ impl Error {
         self.map(|inner| inner.generation = Some(generation))
     }
 
+    /// Method and path of a call, as they may be shown.
+    pub(crate) fn request(&self) -> Option<&str> {
+        self.0.request.as_deref()
+    }
+
     pub(crate) fn with_retry_after(self, wait: Duration) -> Self {
         self.map(|inner| inner.retry_after = Some(wait))
     }
@@ -137,6 +145,13 @@ impl Error {
 
     pub(crate) fn with_source(self, source: impl Into<BoxError>) -> Self {
         self.map(|inner| inner.source = Some(Arc::from(source.into())))
+    }
+
+    pub(crate) fn with_timeline(self, timeline: Option<Timeline>) -> Self {
+        match timeline {
+            Some(timeline) => self.map(|inner| inner.timeline = Some(Arc::new(timeline))),
+            None => self,
+        }
     }
 
     /// What happened. The documentation of each kind says what to do about it.
@@ -246,6 +261,14 @@ impl Error {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
+    }
+
+    /// What led to it: the chain of causes in the connection's [`Timeline`], as it was then. `None` if
+    /// nothing was written down about it: a call that was refused at once has no story, and with
+    /// [`timeline(0)`](crate::ConnectionBuilder::timeline) there is none.
+    #[must_use]
+    pub fn timeline(&self) -> Option<&Timeline> {
+        self.0.timeline.as_deref()
     }
 
     /// The failure below HTTP, if that is what happened.

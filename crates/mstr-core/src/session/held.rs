@@ -41,6 +41,8 @@ pub(super) struct Held {
     /// When the server last said that it lives, having been asked.
     pub(super) vouched: Option<Instant>,
     pub(super) idle_timeout: Duration,
+    /// When the server last saw a request of this session.
+    pub(super) touched: Instant,
     pub(super) idle_deadline: Instant,
     pub(super) renew_at: Instant,
     /// How long after a request it is renewed: each request would have to work it out.
@@ -69,6 +71,7 @@ impl Held {
             confirmed: false,
             vouched: None,
             idle_timeout: Duration::ZERO,
+            touched: now,
             idle_deadline: now,
             renew_at: now,
             renew_after: Duration::ZERO,
@@ -109,6 +112,7 @@ impl Held {
 
     /// The server has seen a request of this session at `at`: its idle time begins anew.
     pub(super) fn touch(&mut self, at: Instant) {
+        self.touched = self.touched.max(at);
         let deadline = later(at, self.idle_timeout);
         if deadline > self.idle_deadline {
             self.idle_deadline = deadline;

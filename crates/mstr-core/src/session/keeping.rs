@@ -7,7 +7,7 @@ use http::Response;
 
 use super::held::Held;
 use super::machine::{BRIEF_LIMIT, Cooling, NOT_STICKY, Session, Source};
-use super::messages::{Event, LossReason, Purpose};
+use super::messages::{Event, LossReason, Purpose, Why};
 use super::observe::is_servers_answer;
 use super::state::{After, Beside, Doubt, Renewing, State};
 use crate::contract::TransportError;
@@ -61,8 +61,13 @@ impl Session {
         // An earlier renewal may have failed while nobody waited for it.
         *failure = None;
         let epoch = held.epoch;
+        let (idle, limit) = (now.saturating_duration_since(held.touched), held.idle_timeout);
         let request = self.config.endpoint.renew(&held.wire);
+        if required {
+            self.why = Why::Idle { idle, limit };
+        }
         let exchange = self.send(Purpose::Renew, request, now);
+        self.why = Why::Input;
         let renewal = Renewing::new(Beside::Renewal, exchange, epoch);
         self.set_beside(Renewing { required, asked_for, ..renewal });
     }

@@ -9,7 +9,7 @@ use http::{HeaderMap, Request, Response};
 use super::config::SessionConfig;
 use super::held::Held;
 use super::messages::{
-    Access, CloseOutcome, Command, Event, Exchange, ExchangeId, Output, Purpose,
+    Access, CloseOutcome, Command, Event, Exchange, ExchangeId, Output, Purpose, Why,
 };
 use super::state::{After, Beside, Doubt, InFlight, State};
 use super::submissions::Submissions;
@@ -48,6 +48,8 @@ pub struct Session {
     copies: Vec<Exchange>,
     /// The end of the pause that was told.
     told_pause: Option<Instant>,
+    /// What is said of the exchanges that are sent now.
+    pub(super) why: Why,
     pub(super) outputs: VecDeque<Output>,
 }
 
@@ -139,6 +141,7 @@ impl Session {
             fronting: Vec::new(),
             copies: Vec::new(),
             told_pause: None,
+            why: Why::default(),
             outputs: VecDeque::new(),
         })
     }
@@ -307,6 +310,7 @@ impl Session {
             && error.is_unprocessed()
             && self.state.awaits(id)
         {
+            copy.why = Why::Input;
             if let State::Leaving { held, .. } = &self.state {
                 // With the cookies that are valid by now.
                 copy.request = self.config.endpoint.logout(&held.wire);
@@ -347,6 +351,12 @@ impl Session {
 
     /// Reports that time has passed. Always legal, also early.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.why = Why::Due;
+        self.on_timeout(now);
+        self.why = Why::Input;
+    }
+
+    fn on_timeout(&mut self, now: Instant) {
         self.expire_cookies(now);
         match &self.state {
             State::AwaitingCredentials(awaited) if now >= awaited.deadline => {
@@ -389,6 +399,11 @@ impl Session {
     /// Takes the next output. [`Output::Wait`] means that there is nothing more now.
     pub fn poll_output(&mut self) -> Output {
         self.outputs.pop_front().unwrap_or_else(|| Output::Wait(self.state.next_deadline()))
+    }
+
+    /// Whether there is anything to take.
+    pub(crate) fn has_outputs(&self) -> bool {
+        !self.outputs.is_empty()
     }
 
     /// Whether callers have nothing to wait for: no output is left, and no exchange is awaited.
@@ -496,7 +511,7 @@ impl Session {
             _ => self.config.exchange_timeout,
         };
         let deadline = later(now, timeout);
-        let exchange = Exchange { id, request, deadline, purpose, detached };
+        let exchange = Exchange { id, request, deadline, purpose, detached, why: self.why };
         if !detached {
             self.copies.push(exchange.clone());
         }

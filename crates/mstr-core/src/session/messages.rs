@@ -69,6 +69,8 @@ pub struct Exchange {
     pub purpose: Purpose,
     /// Nobody waits for the answer: it may be sent in the background.
     pub detached: bool,
+    /// Why it is sent, where the input does not tell.
+    pub(crate) why: Why,
 }
 
 impl fmt::Debug for Exchange {
@@ -85,9 +87,27 @@ impl fmt::Debug for Exchange {
     }
 }
 
+/// Why an exchange is sent, where the input before it does not tell.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Why {
+    /// The input asks for it, or leads to it.
+    #[default]
+    Input,
+    /// A pause is over.
+    Due,
+    /// The session has been idle for so long, longer than it may be.
+    Idle { idle: Duration, limit: Duration },
+}
+
 /// Names one exchange of one session.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ExchangeId(pub(super) u64);
+
+impl ExchangeId {
+    pub(crate) const fn number(self) -> u64 {
+        self.0
+    }
+}
 
 /// What an exchange of the session's own is for.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

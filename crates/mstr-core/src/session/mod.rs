@@ -71,6 +71,7 @@ mod view;
 pub use crate::protocol::{ExposedRecord, SessionRecord};
 pub use config::SessionConfig;
 pub use machine::Session;
+pub(crate) use messages::Why;
 pub use messages::{
     Access, CloseOutcome, Command, Event, Exchange, ExchangeId, LossReason, Output, Purpose,
 };

@@ -133,6 +133,11 @@ impl Session {
         self.state.held().map(|held| held.token.to_exposed())
     }
 
+    /// When what is awaited next has to be there.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.state.next_deadline()
+    }
+
     pub(crate) const fn config(&self) -> &SessionConfig {
         &self.config
     }

@@ -6,6 +6,7 @@ use super::{Call, Stage};
 use crate::call::messages::Output;
 use crate::contract::{Sent, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind};
+use crate::timeline::Reason;
 use crate::timeouts::Limit;
 
 impl Call {
@@ -33,6 +34,7 @@ impl Call {
         let failed = || Error::from_transport(error.clone()).with_attempts(self.sends);
         let passing = (passing || !fixed) && self.repeats.is_worth(passing, failed);
         let at_once = if unprocessed { self.repeats.unprocessed(now) } else { None };
+        self.reason = if at_once.is_some() { Reason::Unprocessed } else { Reason::Failure };
         let again = match at_once {
             None if passing && (self.idempotent || unsent) => {
                 self.repeats.after_failure(None, self.deadline, now)

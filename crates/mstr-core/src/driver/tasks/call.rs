@@ -170,7 +170,7 @@ impl Core<Tasks> {
                 }
                 Output::Wait(until) => return Ok(Step::Wait(until)),
                 Output::Deliver => return Ok(Step::Deliver),
-                Output::Fail(error) => return Err(error),
+                Output::Fail(error) => return Err(self.explained(call, error)),
             }
         }
     }

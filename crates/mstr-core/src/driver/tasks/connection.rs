@@ -13,6 +13,7 @@ use crate::contract::SharedTransport;
 use crate::driver::core::Core;
 use crate::driver::events::Events;
 use crate::driver::handle::{Handle, common_methods};
+use crate::driver::recorder::Input;
 use crate::error::Error;
 #[cfg(doc)]
 use crate::error::ErrorKind;
@@ -23,6 +24,7 @@ use crate::protocol::{
 };
 use crate::request::operations;
 use crate::session::{CloseOutcome, Command, Session};
+use crate::timeline::Timeline;
 use crate::workstation::WorkstationData;
 
 /// A session with a server, shared by its clones.
@@ -104,7 +106,7 @@ impl Connection {
     /// Dropping the future pauses the renewal; the next call resumes it.
     pub async fn renew(&self) -> Result<(), Error> {
         let deadline = self.0.core.deadline();
-        self.0.core.carry_out(Command::Renew, deadline).await?;
+        self.0.core.carry_out(Command::Renew, Input::Renew, deadline).await?;
         self.0.core.open(deadline).await
     }
 
@@ -226,7 +228,7 @@ impl Connection {
             return Ok(server);
         }
         let server = core.run(operations::server()).await?;
-        core.session(|session, _| session.set_server(server.clone()));
+        core.session(Input::Time, |session, _| session.set_server(server.clone()));
         Ok(server)
     }
 

@@ -10,6 +10,7 @@ use super::pump::Tasks;
 use crate::contract::SharedTimer;
 use crate::driver::core::Core;
 use crate::driver::events::Events;
+use crate::driver::recorder::Input;
 use crate::session::Command;
 
 /// How long a failed renewal is left alone if the machine does not say.
@@ -26,7 +27,7 @@ pub(super) fn keepalive(core: &Arc<Core<Tasks>>) -> impl Future<Output = ()> + S
             let wait_until = match due {
                 Some(at) if at <= timer.now() => {
                     let Some(core) = weak.upgrade() else { return };
-                    match core.carry_out(Command::Renew, None).await {
+                    match core.carry_out(Command::Renew, Input::RenewDue, None).await {
                         Ok(()) => continue,
                         Err(_) => Some(timer.now() + PAUSE),
                     }

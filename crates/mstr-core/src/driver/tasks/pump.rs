@@ -17,6 +17,7 @@ use crate::driver::core::{Begun, Core, Driver, Locked, Outcome};
 use crate::driver::exchange::{
     Answer, Asked, Asking, LATE_LOGIN_GRACE, Work, late, no_provider, not_provided,
 };
+use crate::driver::recorder::Input;
 use crate::error::{Error, ErrorKind};
 use crate::session::{CloseOutcome, Command, Exchange, ExchangeId};
 use crate::timeouts::Timeouts;
@@ -142,9 +143,10 @@ impl Core<Tasks> {
     pub(super) async fn carry_out(
         self: &Arc<Self>,
         command: Command,
+        input: Input,
         deadline: Option<Instant>,
     ) -> Outcome {
-        match self.command(command) {
+        match self.command(command, input) {
             Begun::Done(outcome) => outcome,
             Begun::Flight(flight) => {
                 let landed = self.wait_for(flight, deadline).await;
@@ -170,7 +172,8 @@ impl Core<Tasks> {
     ) -> CloseOutcome {
         loop {
             // A flight that was under way may have failed; closing goes on regardless.
-            drop(self.carry_out(Command::Logout { even_if_borrowed }, deadline).await);
+            let logout = Command::Logout { even_if_borrowed };
+            drop(self.carry_out(logout, Input::Close, deadline).await);
             if let Some(outcome) = self.look(|session| session.close_outcome().cloned()) {
                 return outcome;
             }
@@ -274,7 +277,7 @@ impl Pump {
 }
 
 fn deliver(core: &Core<Tasks>, locked: &mut Locked<Tasks>, id: ExchangeId, answer: Answer) {
-    answer.tell(&mut locked.session, id, core.now());
+    core.answer(locked, id, answer);
     core.flush(locked);
 }
 
@@ -315,7 +318,7 @@ impl Future for Pump {
             // Answers first: one that has arrived counts, even if its deadline has just passed.
             if !progress && this.poll_sleep(deadline, cx) {
                 let (outcome, ()) = core.step(|locked| {
-                    locked.session.handle_timeout(core.now());
+                    core.tick(locked);
                     core.flush(locked);
                 });
                 if let Some(outcome) = outcome {

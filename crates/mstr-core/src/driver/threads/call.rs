@@ -109,7 +109,7 @@ impl Core<Threads> {
                     let received = Received::new(head, body, &mut call);
                     return Ok(Response::new(received, transport.clone()));
                 }
-                Output::Fail(error) => return Err(error),
+                Output::Fail(error) => return Err(self.explained(&call, error)),
             }
         }
     }

@@ -11,6 +11,7 @@ use crate::contract::SharedBlockingTransport;
 use crate::driver::core::Core;
 use crate::driver::events::Events;
 use crate::driver::handle::{Handle, common_methods};
+use crate::driver::recorder::Input;
 use crate::error::Error;
 use crate::generation::Generation;
 use crate::protocol::{
@@ -19,6 +20,7 @@ use crate::protocol::{
 };
 use crate::request::operations;
 use crate::session::{CloseOutcome, Command, Session};
+use crate::timeline::Timeline;
 use crate::workstation::WorkstationData;
 
 /// A session with a server, shared by its clones and by any number of threads.
@@ -88,7 +90,7 @@ impl Connection {
     /// Those of [`crate::Connection::renew`].
     pub fn renew(&self) -> Result<(), Error> {
         let deadline = self.0.core.deadline();
-        self.0.core.carry_out(Command::Renew, deadline)?;
+        self.0.core.carry_out(Command::Renew, Input::Renew, deadline)?;
         self.0.core.open(deadline)
     }
 
@@ -168,7 +170,7 @@ impl Connection {
             return Ok(server);
         }
         let server = core.run(operations::server())?;
-        core.session(|session, _| session.set_server(server.clone()));
+        core.session(Input::Time, |session, _| session.set_server(server.clone()));
         Ok(server)
     }
 

@@ -13,8 +13,9 @@ use tracing::Span;
 use super::flight::{Flight, Turn};
 use crate::builder::Provider;
 use crate::contract::{BoxFuture, Pending, SharedBlockingTransport, TransportError};
-use crate::driver::core::{Begun, Core, Driver, Outcome};
+use crate::driver::core::{Begun, Core, Driver, Locked, Outcome};
 use crate::driver::exchange::{Answer, Asked, Asking, Work, late, no_provider, not_provided};
+use crate::driver::recorder::Input;
 use crate::error::{Error, ErrorKind};
 use crate::park::block_on_while;
 use crate::session::{CloseOutcome, Command, Exchange, ExchangeId, Session};
@@ -58,9 +59,9 @@ impl Driver for Threads {
     fn release(core: &Arc<Core<Self>>) {
         let flight = core.lock().flight.take();
         if let Some(left) = flight.and_then(|flight| flight.take()) {
-            core.retire(left, Session::abandon);
+            core.retire(left, true);
         }
-        core.session(Session::abandon);
+        core.session(Input::Dropped, Session::abandon);
     }
 }
 
@@ -99,9 +100,10 @@ impl Core<Threads> {
     pub(super) fn carry_out(
         self: &Arc<Self>,
         command: Command,
+        input: Input,
         deadline: Option<Instant>,
     ) -> Outcome {
-        match self.command(command) {
+        match self.command(command, input) {
             Begun::Done(outcome) => outcome,
             Begun::Flight(flight) => self
                 .wait_for(&flight, deadline)
@@ -115,7 +117,8 @@ impl Core<Threads> {
         let closed = || self.look(|session| session.close_outcome().cloned());
         loop {
             // A flight that was under way may have failed; closing goes on regardless.
-            if let Begun::Flight(flight) = self.command(Command::Logout { even_if_borrowed }) {
+            let logout = Command::Logout { even_if_borrowed };
+            if let Begun::Flight(flight) = self.command(logout, Input::Close) {
                 flight.poke();
                 // What was under way is of no use any more, and the leader learns it by itself.
                 let until = match closed() {
@@ -124,7 +127,7 @@ impl Core<Threads> {
                 };
                 drop(self.wait_for(&flight, until));
                 // The leader may wait for something else, and longer.
-                self.session(Session::handle_timeout);
+                self.session(Input::Time, Session::handle_timeout);
             }
             if let Some(outcome) = closed() {
                 return outcome;
@@ -232,19 +235,19 @@ impl Core<Threads> {
 
     /// Lets go of what nobody awaits any more. A login that may still succeed goes on in the
     /// background, so that its session can be logged out; the rest is dropped. The machine is told
-    /// of the answer, and of what comes `after` it.
-    fn retire(
-        self: &Arc<Self>,
-        under_way: UnderWay,
-        after: impl FnOnce(&mut Session, Instant) + Send + 'static,
-    ) {
+    /// of the answer, and then, if it is `over`, to end what there is.
+    fn retire(self: &Arc<Self>, under_way: UnderWay, over: bool) {
         let UnderWay { id, stage } = under_way;
         let core = Arc::clone(self);
         let tell = move |answer: Answer| {
-            core.session(|session, now| {
-                answer.tell(session, id, now);
-                after(session, now);
-            });
+            let mut locked = core.lock();
+            core.answer(&mut locked, id, answer);
+            core.flush(&mut locked);
+            if over {
+                locked.timeline.begin(Input::Dropped);
+                locked.session.abandon(core.now());
+                core.flush(&mut locked);
+            }
         };
         match stage {
             Stage::Sending { asked, pending, .. } if asked.opens_session() => {
@@ -316,10 +319,10 @@ impl Leader<'_> {
         deadline: Option<Instant>,
     ) -> Option<Outcome> {
         let core = self.core;
-        let mut standing = self.tell(|_, _| ());
+        let mut standing = self.tell(|_| ());
         loop {
             if let Some(retired) = under_way.take_if(|_| !standing.awaited) {
-                core.retire(retired, |_, _| ());
+                core.retire(retired, false);
             }
             if let Some(outcome) = standing.outcome {
                 self.over = true;
@@ -345,7 +348,7 @@ impl Leader<'_> {
                         Err(work) if over => return self.leave(Some(work)),
                         Err(work) => {
                             under_way = Some(work);
-                            self.tell(Session::handle_timeout)
+                            self.tell(|locked| core.tick(locked))
                         }
                     }
                 }
@@ -354,7 +357,7 @@ impl Leader<'_> {
                     // Without work it waits for something: the machine is never busy for nothing.
                     debug_assert!(standing.deadline.is_some(), "the machine waits for nothing");
                     core.driver.transport.sleep_until(until);
-                    self.tell(Session::handle_timeout)
+                    self.tell(|locked| core.tick(locked))
                 }
             };
         }
@@ -362,16 +365,16 @@ impl Leader<'_> {
 
     fn answered(&mut self, answer: Answer) -> Standing {
         let id = self.under_way.take();
-        self.tell(|session, now| {
+        self.tell(|locked| {
             if let Some(id) = id {
-                answer.tell(session, id, now);
+                self.core.answer(locked, id, answer);
             }
         })
     }
 
-    fn tell(&self, input: impl FnOnce(&mut Session, Instant)) -> Standing {
+    fn tell(&self, input: impl FnOnce(&mut Locked<Threads>)) -> Standing {
         let (outcome, (deadline, awaited)) = self.core.step(|locked| {
-            input(&mut locked.session, self.core.now());
+            input(locked);
             let deadline = self.core.flush(locked);
             (deadline, self.under_way.is_some_and(|id| locked.session.awaits(id)))
         });
