@@ -136,7 +136,7 @@ fn the_intelligence_server_s_number_says_more_than_the_code() {
             let rule = format!("call:*:error=500,ERR001,{number}");
             let error = refusal(&lab.start(server()), &rule).await;
             assert_eq!(error.kind(), kind, "{number}: {error}");
-            assert_eq!(error.server().unwrap().i_server_code, Some(number));
+            assert_eq!(error.server().unwrap().iserver_code, Some(number));
             assert!(error.to_string().contains(&number.to_string()), "{error}");
         });
     }
@@ -201,7 +201,7 @@ fn what_the_server_itself_refuses_arrives_as_what_it_is() {
         let error = connect_again(&world).await;
         assert_eq!((error.kind(), error.status().unwrap().as_u16()), (SessionLimit, 500));
         let said = error.server().unwrap();
-        assert_eq!((said.code.number(), said.i_server_code), (Some(1), Some(-2_147_072_486)));
+        assert_eq!((said.code.number(), said.iserver_code), (Some(1), Some(-2_147_072_486)));
 
         let error = connection.get("/api/no/such/thing").send().await.unwrap_err();
         assert_eq!((error.kind(), error.server().unwrap().code.number()), (NotFound, Some(4)));

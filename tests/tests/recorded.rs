@@ -243,7 +243,7 @@ fn both_spellings_of_the_intelligence_server_s_number_are_read() {
             let world = lab.start(server().fault(fault));
             let error = world.builder().connect().await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::SessionLimit, "{name}");
-            assert_eq!(error.server().unwrap().i_server_code, Some(-2_147_072_486));
+            assert_eq!(error.server().unwrap().iserver_code, Some(-2_147_072_486));
             assert_eq!(world.logins(), 1, "a limit does not pass by itself");
         });
     }

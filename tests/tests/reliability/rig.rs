@@ -323,6 +323,22 @@ impl Rig {
         )
     }
 
+    /// A GET in the project with this name, within `total`, tried once.
+    pub(crate) fn in_project(
+        &self,
+        project: &str,
+        total: Duration,
+        path: &str,
+    ) -> Result<Answered, Error> {
+        let once = RetryPolicy::never();
+        self.send(
+            Method::GET,
+            path,
+            |request| request.project(project).timeout(total).retry(once),
+            |request| request.project(project).timeout(total).retry(once),
+        )
+    }
+
     pub(crate) fn retrying(&self, policy: RetryPolicy, path: &str) -> Result<Answered, Error> {
         self.send(
             Method::GET,

@@ -388,3 +388,31 @@ fn login_that_outlasts_the_total_of_a_connection_leaves_no_session() {
         assert_eq!(fake.server(|server| server.open_sessions()), 0);
     });
 }
+
+#[test]
+fn project_that_a_request_names_is_looked_up_in_the_request_s_own_time() {
+    const NAME: &str = "Platform Analytics";
+    let seconds = Duration::from_secs;
+    on_both(|driver| {
+        let rig = driver.open(server());
+        rig.in_project(NAME, seconds(5), "/api/echo").unwrap();
+        // The lookup takes all of it, or some of it, or fails.
+        rig.fault("path=/api/projects:*:stall");
+        let begun = rig.elapsed();
+        let error = rig.in_project(NAME, seconds(5), "/api/echo").unwrap_err();
+        assert_eq!((error.kind(), rig.elapsed() - begun), (ErrorKind::Timeout, seconds(5)));
+        rig.heal();
+        rig.fault("path=/api/projects:*:slow=4000");
+        rig.fault("call:*:stall");
+        let begun = rig.elapsed();
+        let error = rig.in_project(NAME, seconds(5), "/api/echo").unwrap_err();
+        assert_eq!((error.kind(), rig.elapsed() - begun), (ErrorKind::Timeout, seconds(5)));
+        assert!(error.to_string().contains("total timeout of 5s"), "{error}");
+        rig.heal();
+        rig.fault("path=/api/projects:*:status=503");
+        let lookups = rig.count(Purpose::Projects);
+        let error = rig.in_project(NAME, seconds(5), "/api/echo").unwrap_err();
+        assert_eq!((error.kind(), error.attempts()), (ErrorKind::Server, 1));
+        assert_eq!(rig.count(Purpose::Projects) - lookups, 1);
+    });
+}

@@ -113,7 +113,7 @@ fn every_error_of_an_answer_is_kept_in_fields_of_its_own() {
         let error = connection.get("/api/echo").send().await.unwrap_err();
         let said = error.server().unwrap();
         assert_eq!(said.code, *"ERR001");
-        assert_eq!(said.i_server_code, Some(-2_147_216_373));
+        assert_eq!(said.iserver_code, Some(-2_147_216_373));
         assert_eq!(said.ticket.as_ref().unwrap().as_str(), "f39db2e12d5b4cb9b4d32fc6e439045e");
         let further: Vec<_> = said.further.iter().map(|error| error.message.as_str()).collect();
         assert_eq!(further, ["two", "three"]);

@@ -454,13 +454,13 @@ fn parse_effect(text: &str) -> Result<Effect, String> {
         ("error", _) => {
             let code = words.next().filter(|code| !code.is_empty());
             let code = code.ok_or("error needs a code: error=STATUS,CODE")?;
-            let i_server_code = match words.next() {
+            let iserver_code = match words.next() {
                 Some(word) => {
                     Some(word.parse().map_err(|_| format!("\"{word}\" is no iServerCode"))?)
                 }
                 None => None,
             };
-            let body = answers::error_body(code, "as asked for", FAULT_TICKET, i_server_code);
+            let body = answers::error_body(code, "as asked for", FAULT_TICKET, iserver_code);
             answer(status()?.as_u16(), answers::ERROR_TYPE, &body.to_string())
         }
         ("page", _) => {

@@ -88,7 +88,7 @@ pub async fn an_error_keeps_everything_the_server_said(lab: Lab) {
     let error = connection.get("/api/echo").send().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Forbidden, "the code says more than the status");
     let said = error.server().unwrap();
-    assert_eq!(said.i_server_code, Some(-2_147_214_568));
+    assert_eq!(said.iserver_code, Some(-2_147_214_568));
     assert_eq!(said.ticket.as_ref().unwrap().as_str(), "t1");
     assert_eq!(error.operation(), Some("call"));
     connection.close().await;
