@@ -234,7 +234,8 @@ mod tests {
         assert_eq!(
             complaints(&[protocol, session]),
             ["crates/mstr-core/src/protocol/mod.rs:3: imports crate::session::Verdict of \
-              session/mod.rs in the layer session; protocol may import ground, contract, error"]
+              session/mod.rs in the layer session; protocol may import ground, contract, error, \
+              environment"]
         );
         let sync = ("sync.rs", "fn f() { crate::protocol::f() }\n");
         let found = complaints(&[("protocol/mod.rs", ""), sync]);
@@ -295,7 +296,7 @@ mod tests {
     fn the_table_has_a_row_for_each_layer() {
         let table = table();
         assert_eq!(table.lines().count(), LAYERS.len() + 2);
-        assert!(table.contains("`policy.rs`, `shown.rs`, `sync.rs` | nothing |\n"), "{table}");
+        assert!(table.contains("`sync.rs`, `timeouts.rs` | nothing |\n"), "{table}");
         assert!(table.contains("| contract | `contract/` | ground |\n"), "{table}");
     }
 }
