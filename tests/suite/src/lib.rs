@@ -162,6 +162,9 @@ pub fn assert_every_login_mode(credentials: &[Credentials]) {
 /// The examples of the documents are compiled, and run where they say so.
 #[cfg(doctest)]
 mod documents {
+    // The migration guide has a line about logs.
+    use tracing_subscriber as _;
+
     #[doc = include_str!("../../../docs/from-mstrio.md")]
     struct MigrationGuide;
 
@@ -173,6 +176,9 @@ mod documents {
 
     #[doc = include_str!("../../../crates/mstr/README.md")]
     struct ReadmeOfTheFacade;
+
+    #[doc = include_str!("../../../docs/testing.md")]
+    struct Testing;
 
     #[doc = include_str!("../../../docs/transports.md")]
     struct Transports;
