@@ -83,7 +83,7 @@ fn rule(text: &str) -> Fault {
     text.parse().unwrap()
 }
 
-/// What is tested: the cube's id, and in which session it was told.
+/// The function under test: the cube's id, and the session that answered.
 async fn cube(connection: &Connection, id: &str) -> Result<(String, u64), Error> {
     let response = connection.get(format!("/api/v2/cubes/{id}")).send().await?;
     let cube: serde_json::Value = response.json().await?;
@@ -193,7 +193,7 @@ async fn hours_pass_at_once_where_tokio_s_clock_is_paused() {
     assert_eq!(cube(&connection, "C4").await.unwrap().1, 1, "it has been kept alive");
     assert!(fake.server(|server| server.journal().count(Purpose::Renew)) > 10);
     keeping.abort();
-    // What was given up is logged out in the background.
+    // The session that was given up is logged out in the background.
     drop(connection);
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(fake.server(|server| server.open_sessions()), 0);

@@ -10,7 +10,7 @@ use crate::modules::Crate;
 pub(crate) const CRATE: &str = "mstr-core";
 
 /// What may be imported by what stands in the same places. Within a layer everything may be
-/// imported, as long as there is no circle.
+/// imported, except in a circle.
 struct Layer {
     name: &'static str,
     /// Files, or folders with a `/` at the end, below `src`. What stands in a place within a place
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn the_halves_of_the_driver_may_import_the_driver_and_nothing_else_of_it() {
+    fn halves_of_the_driver_may_import_the_driver_but_not_each_other() {
         let driver = |own: &'static str, tasks: &'static str| {
             complaints(&[
                 ("driver/mod.rs", own),

@@ -3,7 +3,7 @@
 //! A test of the end-to-end [suite](cases) is written once, against a [`Lab`], and runs on every face
 //! of the fake server.
 #![forbid(unsafe_code)]
-#![allow(missing_docs, reason = "nobody depends on this package")]
+#![allow(missing_docs, reason = "not published")]
 #![expect(
     clippy::unwrap_used,
     clippy::exhaustive_enums,
