@@ -37,7 +37,7 @@ struct Step {
     run: fn() -> Outcome,
 }
 
-/// What a step is skipped without.
+/// The tool without which a step is skipped.
 enum Need {
     Nothing,
     Tool(&'static Tool),
@@ -86,7 +86,7 @@ const STEPS: &[Step] = &[
     step(Part::Rest, "msrv", "the minimum supported Rust version", msrv::check).needs(CLIPPY),
 ];
 
-/// What takes too long for every change, and runs before a release.
+/// Steps that take too long for every change, and run before a release.
 const BEFORE_A_RELEASE: &[Step] = &[
     step(Part::Rest, "old-http", "isahc in a program that keeps http 0.2", old_http::check),
     step(Part::Rest, "minimal", "the oldest dependencies allowed", minimal::check),
@@ -196,7 +196,7 @@ fn timed(step: &Step) -> Outcome<Option<Duration>> {
 }
 
 impl Need {
-    /// How to get what is needed, if it is absent.
+    /// How to get the tool, if it is absent.
     fn absent(&self) -> Option<String> {
         match self {
             Self::Nothing => None,

@@ -90,7 +90,7 @@ fn subscriber_of_tracing_may_look_at_the_connection() {
 }
 
 thread_local! {
-    /// What the predicate looks at: a function has nothing of its own.
+    /// The connection that the predicate looks at: a function pointer holds no state.
     static LOOKING: RefCell<Option<Arc<Looking>>> = const { RefCell::new(None) };
 }
 

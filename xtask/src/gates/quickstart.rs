@@ -1,4 +1,4 @@
-//! The quickstart as the README runs it, to its end and with nobody who listens.
+//! The quickstart as the README runs it, to its end and with a reader that leaves early.
 //!
 //! That it needs no headers of OpenSSL is shown by `.ci/run`, which hides them, and by `cargo xtask
 //! deps`. Here hiding them would make cargo compile everything anew, there and back, whose build looks
@@ -36,7 +36,7 @@ fn quickstart() -> Command {
     cargo("run --locked --quiet --example quickstart")
 }
 
-/// An example that is heard to its end.
+/// An example whose output is read to its end.
 fn whole(example: &mut Command) -> Outcome {
     let text = output(example)?;
     print!("{text}");
@@ -61,7 +61,10 @@ fn piped(folder: &Path) -> Outcome {
     let ended = example.wait_with_output().map_err(|error| format!("cargo: {error}"))?;
     let errors = String::from_utf8_lossy(&ended.stderr);
     if !ended.status.success() || errors.contains("panicked") {
-        return Err(format!("the example minds that nobody reads on ({})\n{errors}", ended.status));
+        return Err(format!(
+            "the example fails when its reader leaves ({})\n{errors}",
+            ended.status
+        ));
     }
     let journal = fs::read_to_string(&server.journal).map_err(|error| error.to_string())?;
     match journal.lines().last() {

@@ -85,7 +85,7 @@ impl Credentials {
         let unfilled = all.into_iter().find(|name| empty(name));
         // A file that a value was copied from ends with a line break.
         let read = |name| {
-            let value = read(name)?.map(|value| environment::without_line_break(value));
+            let value = read(name)?.map(environment::without_line_break);
             Ok::<_, Error>(value.filter(|value| !value.is_empty()))
         };
         let mode = read("MSTR_LOGIN_MODE")?;
