@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use crate::cli::Ci;
 use crate::command::{Outcome, cargo, rules, run};
 use crate::gates::{
-    clippy, deny, docs, external_types, gateways, interop, minimal, msrv, old_http, platforms,
-    quickstart, spelling,
+    clippy, deny, docs, examples, external_types, gateways, interop, minimal, msrv, old_http,
+    platforms, quickstart, spelling,
 };
 use crate::passed::Check;
 use crate::tools::{DENY, TYPOS, Tool, version};
@@ -74,6 +74,7 @@ const STEPS: &[Step] = &[
     step(Part::Rest, "deny", "licences, bans and sources of dependencies", deny::check),
     step(Part::Builds, "quickstart", "the main job, as the README runs it", quickstart::check),
     step(Part::Tests, TEST, "every test", test::all),
+    step(Part::Builds, "examples", "the other examples, to their ends", examples::check),
     step(Part::Builds, "clippy", "the lints, for each package and its features", clippy::check)
         .needs(CLIPPY),
     step(Part::Builds, "platforms", "a check for Windows and macOS", platforms::check),
