@@ -2,7 +2,7 @@
 
 Usage: run.py MSTR_FAKE_PROGRAM WORK_FOLDER
 
-Whoever has no venv or no package index can still change the rest: then this says what is absent and
+A machine without venv or package index can still change the rest: then this says what is absent and
 ends with status 77. A wrong requirement is a mistake.
 """
 

@@ -162,7 +162,7 @@ def an_ldap_login_is_another_mode(fake):
 @scenario()
 def an_anonymous_login_needs_no_password(fake):
     fails(ValueError, fake.connect, login_mode=8)
-    # This release of the client logs in anonymously only once it has been somebody without a
+    # This release of the client logs in anonymously only after it has been a user without a
     # password, though its documentation of the request names the mode.
     connection = fake.connect(None, None, api_token="APITOKEN-0001")
     connection.close()
@@ -266,7 +266,7 @@ def an_unknown_project_is_reported(fake):
     for wrong in ({"project_name": "No Such Project"}, {"project_id": "0" * 32}):
         error = fails(ValueError, fake.connect, **wrong)
         assert next(iter(wrong.values())) in str(error), error
-    # The client logs nobody out when its constructor fails.
+    # The client does not log out when its constructor fails.
     assert fake.seen("logout") == []
 
 
@@ -301,7 +301,7 @@ def an_older_server_is_used_and_ignores_applications(fake):
 @scenario("--server-version", "11.1.0300.00001", leaves=1)
 def a_server_too_old_for_the_client_is_told_by_its_version(fake):
     fails(VersionException, fake.connect)
-    # The client logs nobody out when its constructor fails.
+    # The client does not log out when its constructor fails.
     assert [entry["purpose"] for entry in fake.seen()] == ["login", "inspect", "status"]
 
 
@@ -382,7 +382,7 @@ def a_session_is_handed_on_with_an_identity_token(fake):
     assert borrower.get(endpoint="/api/echo").ok
     assert fake.statuses("identity-token") == [201, 200]
     assert fake.statuses("delegate") == [204]
-    assert len(fake.seen("login")) == 1, "nobody logged in again"
+    assert len(fake.seen("login")) == 1, "there was no second login"
     owner.close()
     assert not borrower.status(), "the borrowed session ends with its owner's"
 

@@ -182,7 +182,7 @@ fn a_session_lives_over_a_closure_that_blocks() {
 }
 
 #[test]
-fn what_is_dropped_is_logged_out_if_somebody_lends_a_runtime() {
+fn connection_that_is_dropped_is_logged_out_if_a_runtime_is_lent() {
     let time = VirtualTime::new();
     let fake = FakeTransport::new(server().build(), time.clone());
     let (stack, runtime) = (fake.clone(), time.clone());
@@ -318,7 +318,7 @@ fn at_the_deadline_the_stacks_future_is_dropped() {
 }
 
 #[test]
-fn what_must_not_be_sent_is_not_sent() {
+fn requests_that_are_late_or_invalid_are_not_sent() {
     let time = VirtualTime::new();
     let sent = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&sent);
@@ -370,7 +370,7 @@ fn what_must_not_be_sent_is_not_sent() {
 }
 
 #[test]
-fn an_upload_that_fails_is_the_reason_whatever_the_stack_says() {
+fn upload_that_fails_is_the_reason_for_every_error_of_the_stack() {
     let time = VirtualTime::new();
     let send = |request: Request<Body>| async move {
         let body = request.into_body().collect(usize::MAX).await;
@@ -454,7 +454,7 @@ fn a_blocking_closures_clock_is_the_systems_or_the_one_that_is_given() {
     let begun = transport.now();
     transport.sleep_until(begun);
     assert!(transport.now() >= begun);
-    // In virtual time a timer that nobody advances stands still.
+    // In virtual time a timer stands still unless a task advances it.
     let time = VirtualTime::new();
     let transport = transport.on_timer(timer(&time));
     let begun = transport.now();
@@ -464,7 +464,7 @@ fn a_blocking_closures_clock_is_the_systems_or_the_one_that_is_given() {
 }
 
 #[test]
-fn answer_that_breaks_off_is_interrupted_whoever_wraps_its_body() {
+fn answer_that_breaks_off_is_interrupted_in_any_wrapper_of_its_body() {
     for (status, sends) in [(200, 1), (503, 3)] {
         let time = VirtualTime::new();
         let fake = FakeTransport::new(server().build(), time.clone());

@@ -1,6 +1,7 @@
-//! What a call on an open session allocates, in numbers of allocations.
+//! The number of allocations of a call on an open session.
 //!
-//! They are exact: who saves one lowers the constant, who adds one has to say what for. Times are
+//! The numbers are exact: a change that saves one lowers the constant, a change that adds one gives
+//! the reason. Times are
 //! printed by `cargo xtask bench` and asserted nowhere.
 
 use allocation_counter::measure;

@@ -217,7 +217,7 @@ fn a_scope_whose_future_is_dropped() {
 }
 
 #[test]
-fn a_task_that_is_never_polled_again_holds_up_nobody() {
+fn task_that_is_never_polled_again_does_not_block_others() {
     let time = VirtualTime::new();
     let world = Lab::Memory(time.clone()).start(server().latency(Duration::from_millis(10)));
     time.run(async {

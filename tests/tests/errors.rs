@@ -19,7 +19,7 @@ async fn connect(world: &World) -> Connection {
     world.builder().retry(RetryPolicy::never()).connect().await.unwrap()
 }
 
-/// What a call is told when the server refuses it like this.
+/// The error of a call that the server refuses like this.
 async fn refusal(world: &World, rule: &str) -> Error {
     let connection = connect(world).await;
     world.server(|server| server.add_fault(rule.parse().unwrap()));
@@ -136,15 +136,15 @@ fn the_intelligence_server_s_number_says_more_than_the_code() {
             let rule = format!("call:*:error=500,ERR001,{number}");
             let error = refusal(&lab.start(server()), &rule).await;
             assert_eq!(error.kind(), kind, "{number}: {error}");
-            assert_eq!(error.server().unwrap().i_server_code, Some(number));
+            assert_eq!(error.server().unwrap().iserver_code, Some(number));
             assert!(error.to_string().contains(&number.to_string()), "{error}");
         });
     }
 }
 
-/// What load balancers and sign-on proxies answer in the server's place.
+/// Answers of load balancers and sign-on proxies in the server's place.
 #[test]
-fn what_is_not_the_server_s_answer_is_judged_by_its_status() {
+fn answer_that_is_not_the_server_s_is_judged_by_its_status() {
     let html = "<html><body>Bad Gateway</body></html>";
     let json = "application/json;charset=UTF-8";
     let table = [
@@ -177,7 +177,7 @@ fn what_is_not_the_server_s_answer_is_judged_by_its_status() {
     }
 }
 
-/// A sign-on proxy answers with its page and status 200, which is a success to anybody else.
+/// A sign-on proxy answers with its page and status 200, which any other client takes for a success.
 #[test]
 fn a_sign_in_page_instead_of_a_login_is_recognised() {
     Lab::in_memory(async |lab| {
@@ -190,7 +190,7 @@ fn a_sign_in_page_instead_of_a_login_is_recognised() {
 }
 
 #[test]
-fn what_the_server_itself_refuses_arrives_as_what_it_is() {
+fn refusals_of_the_server_keep_kind_status_and_code() {
     Lab::in_memory(async |lab| {
         let world = lab.start(server().max_sessions_per_user(1));
         let wrong = world.builder_for(Credentials::standard("alice", "wrong")).connect().await;
@@ -201,7 +201,7 @@ fn what_the_server_itself_refuses_arrives_as_what_it_is() {
         let error = connect_again(&world).await;
         assert_eq!((error.kind(), error.status().unwrap().as_u16()), (SessionLimit, 500));
         let said = error.server().unwrap();
-        assert_eq!((said.code.number(), said.i_server_code), (Some(1), Some(-2_147_072_486)));
+        assert_eq!((said.code.number(), said.iserver_code), (Some(1), Some(-2_147_072_486)));
 
         let error = connection.get("/api/no/such/thing").send().await.unwrap_err();
         assert_eq!((error.kind(), error.server().unwrap().code.number()), (NotFound, Some(4)));

@@ -1,4 +1,4 @@
-//! What opening costs, and what it leaves behind when it fails.
+//! The cost of opening, and the state after a failure.
 
 use std::time::Duration;
 
@@ -65,12 +65,12 @@ fn a_check_that_fails_once_is_asked_again_in_the_same_session() {
 }
 
 #[test]
-fn whatever_fails_while_opening_no_session_stays() {
+fn opening_that_fails_anywhere_leaves_no_session() {
     let checks = ["inspect", "status", "projects"];
     let effects =
         ["status=500", "status=503", "status=301", "reset-before", "reset-after", "stall"];
     for check in checks {
-        // A status that cannot be read keeps nobody from connecting.
+        // A status that cannot be read does not prevent connecting.
         let read =
             |effect: &&str| check != "status" || !["status=500", "status=301"].contains(effect);
         for effect in effects.into_iter().filter(read) {
@@ -172,7 +172,7 @@ fn closing_does_not_wait_for_a_login_or_a_logout_that_hangs() {
             let took = time.elapsed() - begun;
             assert!(took <= Duration::from_secs(10), "{rule}: {took:?}");
             if rule.starts_with("login") {
-                // What the login has opened after all is logged out in the background.
+                // The session that the login has opened after all is logged out in the background.
                 time.sleep(Duration::from_secs(60)).await;
                 assert_eq!(world.open_sessions(), 0);
             }

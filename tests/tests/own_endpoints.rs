@@ -13,13 +13,13 @@ use mstr::fake::{
 };
 use mstr::prelude::*;
 
-/// The example in the README, letter by letter.
-mod readme {
+/// The example in `docs/testing.md`, letter by letter.
+mod documented {
     // example: begin
     use mstr::fake::{FakeTransport, Method, Purpose, Server, TokioTime};
     use mstr::prelude::*;
 
-    /// What is tested: a function of yours.
+    /// The function under test.
     async fn name_of_cube(connection: &Connection, id: &str) -> Result<String, Error> {
         let response = connection.get(format!("/api/v2/cubes/{id}")).send().await?;
         let cube: serde_json::Value = response.json().await?;
@@ -59,14 +59,14 @@ mod readme {
 }
 
 #[test]
-fn the_readme_shows_a_test_that_is_run() {
+fn the_example_in_the_documents_is_this_test() {
     let own = include_str!("own_endpoints.rs");
     let example = own.split("    // example: begin\n").nth(1).unwrap();
     let example = example.split("    // example: end\n").next().unwrap();
     let lines = example.lines().map(|line| line.strip_prefix("    ").unwrap_or(line));
     let example = lines.collect::<Vec<_>>().join("\n");
-    let readme = include_str!("../../README.md");
-    assert!(readme.contains(&example), "README.md does not have this example:\n{example}");
+    let document = include_str!("../../docs/testing.md");
+    assert!(document.contains(&example), "docs/testing.md does not have this example:\n{example}");
 }
 
 const CUBES: &str = "/api/v2/cubes/{id}";
@@ -83,7 +83,7 @@ fn rule(text: &str) -> Fault {
     text.parse().unwrap()
 }
 
-/// What is tested: the cube's id, and in which session it was told.
+/// The function under test: the cube's id, and the session that answered.
 async fn cube(connection: &Connection, id: &str) -> Result<(String, u64), Error> {
     let response = connection.get(format!("/api/v2/cubes/{id}")).send().await?;
     let cube: serde_json::Value = response.json().await?;
@@ -193,7 +193,7 @@ async fn hours_pass_at_once_where_tokio_s_clock_is_paused() {
     assert_eq!(cube(&connection, "C4").await.unwrap().1, 1, "it has been kept alive");
     assert!(fake.server(|server| server.journal().count(Purpose::Renew)) > 10);
     keeping.abort();
-    // What was given up is logged out in the background.
+    // The session that was given up is logged out in the background.
     drop(connection);
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(fake.server(|server| server.open_sessions()), 0);

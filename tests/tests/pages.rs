@@ -79,7 +79,7 @@ fn on_threads(fake: &FakeTransport) -> Result<Vec<u64>, Error> {
 }
 
 #[test]
-fn pages_come_once_each_whatever_happens_to_session_and_size() {
+fn pages_come_once_each_through_lost_sessions_and_smaller_limits() {
     let time = VirtualTime::new();
     let fake = fake(&time);
     let got = time.run(in_tasks(&fake)).unwrap();

@@ -92,7 +92,7 @@ impl World {
         if self.base_url.starts_with("https") {
             assert_eq!(through("MicroStrategyLibrary") + through("x-mstr-authtoken"), 0);
         } else {
-            // Each request's first line, whether or not a proxy is told the host in it.
+            // Each request's first line, with or without the host in it.
             assert_eq!(through("/MicroStrategyLibrary/api/"), requests);
         }
     }
@@ -242,7 +242,7 @@ fn all_of(error: &Error) -> String {
 }
 
 #[test]
-fn what_is_wrong_with_a_proxy_is_said_without_its_password() {
+fn errors_about_a_proxy_do_not_show_its_password() {
     Lab::loopback(async |_| {
         let world = World::start(false, true, NAME);
         let place = world.proxy.address();
@@ -367,7 +367,7 @@ fn a_proxy_that_says_nothing_is_left_in_time() {
     });
 }
 
-/// What a child process is told: where the server is, whom to trust, and whether to ask the
+/// The settings of a child process: the server's address, the authority to trust, and whether to ask the
 /// environment for proxies.
 const BASE_URL: &str = "MSTR_TESTS_BASE_URL";
 const AUTHORITY: &str = "MSTR_TESTS_AUTHORITY";
@@ -431,7 +431,7 @@ fn in_a_child(base_url: &str, authority: Option<&Authority>, asks: bool, given: 
 }
 
 #[test]
-fn who_asks_gets_the_proxies_of_the_environment() {
+fn proxies_of_the_environment_are_used_on_request() {
     let plain = HttpServer::start(server().build()).unwrap();
     let named = |address: SocketAddr| ProxyServer::builder().resolve(NAME, address);
     let base_url = format!("http://{NAME}:8/MicroStrategyLibrary");
@@ -465,7 +465,7 @@ fn who_asks_gets_the_proxies_of_the_environment() {
 }
 
 #[test]
-fn who_does_not_ask_goes_past_the_proxies_of_the_environment() {
+fn proxies_of_the_environment_are_not_used_unasked() {
     let plain = HttpServer::start(server().build()).unwrap();
     let proxy = ProxyServer::start().unwrap();
     let given: Vec<(&str, String)> = VARIABLES
@@ -477,7 +477,7 @@ fn who_does_not_ask_goes_past_the_proxies_of_the_environment() {
     in_a_child(plain.base_url(), None, false, &given);
     assert_eq!(proxy.seen().len(), 0);
     assert_eq!(plain.server(|model| model.journal().count(Purpose::Login)), 2);
-    // The same variables change everything for who does.
+    // The same variables take effect when the program asks for them.
     in_a_child(plain.base_url(), None, true, &given);
     assert!(!proxy.seen().is_empty());
 }

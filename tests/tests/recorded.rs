@@ -1,6 +1,6 @@
 //! Answers of real servers, and the shapes of other versions, read through the client.
 //!
-//! Where the fixtures come from stands beside them.
+//! The origin of the fixtures is described beside them.
 
 #![expect(clippy::unwrap_used, reason = "this is test code")]
 
@@ -61,7 +61,7 @@ fn the_status_of_every_version_is_understood() {
     }
 }
 
-/// The letter behind a build number says for whom it was built, and not how new it is.
+/// The letter behind a build number names its customer, not its age.
 #[test]
 fn a_letter_behind_a_version_does_not_matter() {
     let [with, without, newer]: [Version; 3] =
@@ -111,7 +111,7 @@ fn projects_of_other_shapes_are_read_as_far_as_they_go() {
 
 /// All of them but that the answer was compressed, which the recorded body is not, and its length.
 #[test]
-fn recorded_headers_do_no_harm() {
+fn recorded_headers_are_accepted() {
     let headers: BTreeMap<String, String> = serde_json::from_str(PROJECTS_HEADERS).unwrap();
     assert_eq!(headers["Content-Encoding"], "gzip");
     Lab::in_memory(async move |lab| {
@@ -173,7 +173,7 @@ fn users_of_every_version_are_read() {
 }
 
 #[test]
-fn what_a_session_tells_is_read_as_far_as_it_goes() {
+fn session_info_is_read_as_far_as_it_is_valid() {
     let full = r#"{"locale":1033,"maxSearch":3,"workingSet":10,"timeout":1800,"id":"7FC0",
         "fullName":"MSTR User","initials":"MU"}"#;
     let table = [
@@ -243,7 +243,7 @@ fn both_spellings_of_the_intelligence_server_s_number_are_read() {
             let world = lab.start(server().fault(fault));
             let error = world.builder().connect().await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::SessionLimit, "{name}");
-            assert_eq!(error.server().unwrap().i_server_code, Some(-2_147_072_486));
+            assert_eq!(error.server().unwrap().iserver_code, Some(-2_147_072_486));
             assert_eq!(world.logins(), 1, "a limit does not pass by itself");
         });
     }

@@ -36,7 +36,7 @@ const SERVER_COOKIE: &str = "c00k1e-planted-by-hand";
 const FRONT_HEADER: &str = "front-header-planted-by-hand";
 const FRONT_COOKIE: &str = "front=cookie-planted-by-hand";
 
-/// What HTTP stacks themselves record is theirs.
+/// Log records of HTTP stacks are not examined.
 const STACKS: [&str; 6] = ["h2", "hyper", "hyper_util", "mio", "rustls", "tokio"];
 
 #[test]
@@ -60,7 +60,7 @@ fn a_whole_life_over_sockets_shows_no_secret() {
 }
 
 /// What the silence around isahc is good for. In a process of its own, see below, because there the
-/// log is everybody's; does nothing in this one.
+/// log is shared by all tests; does nothing in this one.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "this is how it is told what to do")]
 fn a_life_over_a_talkative_isahc() {
@@ -250,7 +250,7 @@ impl Life {
         self.builder(Credentials::standard("alice", PASSWORD))
     }
 
-    /// What succeeds.
+    /// Operations that succeed.
     async fn well(&mut self) {
         let builder = self.alice().project_name("MicroStrategy Tutorial");
         self.shown.debug("ConnectionBuilder", &builder);
@@ -301,7 +301,7 @@ impl Life {
         }
     }
 
-    /// What fails.
+    /// Operations that fail.
     async fn ill(&mut self) {
         let wrong = self.builder(Credentials::standard("alice", WRONG_PASSWORD));
         let refused = wrong.connect().await.unwrap_err();
@@ -360,7 +360,7 @@ impl Life {
         }
     }
 
-    /// What only has to be printed.
+    /// Values that only have to be printed.
     fn values(&mut self) {
         let shown = &mut self.shown;
         shown.debug("Password", &Password::from(PASSWORD));

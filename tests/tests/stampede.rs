@@ -45,7 +45,7 @@ fn ten_thousand_tasks_half_of_them_cancelled_cost_one_login() {
             .into_iter()
             .map(|task| (chance.below(80_000), task))
             .collect();
-        // Whoever leads first is among them, in the middle of the login.
+        // The first leader is among them, in the middle of the login.
         doomed.retain(|(_, task)| *task >= 100);
         doomed.extend((0..100).map(|task| (25_000 + task as u64, task)));
         doomed.sort_unstable();

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use crate::cli::Ci;
 use crate::command::{Outcome, cargo, rules, run};
 use crate::gates::{
-    clippy, deny, docs, external_types, gateways, interop, minimal, msrv, old_http, platforms,
-    quickstart, spelling,
+    clippy, deny, docs, examples, external_types, gateways, interop, minimal, msrv, old_http,
+    platforms, quickstart, spelling,
 };
 use crate::passed::Check;
 use crate::tools::{DENY, TYPOS, Tool, version};
@@ -37,7 +37,7 @@ struct Step {
     run: fn() -> Outcome,
 }
 
-/// What a step is skipped without.
+/// The tool without which a step is skipped.
 enum Need {
     Nothing,
     Tool(&'static Tool),
@@ -74,6 +74,7 @@ const STEPS: &[Step] = &[
     step(Part::Rest, "deny", "licences, bans and sources of dependencies", deny::check),
     step(Part::Builds, "quickstart", "the main job, as the README runs it", quickstart::check),
     step(Part::Tests, TEST, "every test", test::all),
+    step(Part::Builds, "examples", "the other examples, to their ends", examples::check),
     step(Part::Builds, "clippy", "the lints, for each package and its features", clippy::check)
         .needs(CLIPPY),
     step(Part::Builds, "platforms", "a check for Windows and macOS", platforms::check),
@@ -86,7 +87,7 @@ const STEPS: &[Step] = &[
     step(Part::Rest, "msrv", "the minimum supported Rust version", msrv::check).needs(CLIPPY),
 ];
 
-/// What takes too long for every change, and runs before a release.
+/// Steps that take too long for every change, and run before a release.
 const BEFORE_A_RELEASE: &[Step] = &[
     step(Part::Rest, "old-http", "isahc in a program that keeps http 0.2", old_http::check),
     step(Part::Rest, "minimal", "the oldest dependencies allowed", minimal::check),
@@ -196,7 +197,7 @@ fn timed(step: &Step) -> Outcome<Option<Duration>> {
 }
 
 impl Need {
-    /// How to get what is needed, if it is absent.
+    /// How to get the tool, if it is absent.
     fn absent(&self) -> Option<String> {
         match self {
             Self::Nothing => None,

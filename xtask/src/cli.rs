@@ -1,10 +1,10 @@
-//! What can be asked for: the map of the project's habits.
+//! The commands and their options.
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::release::Next;
 
-/// The project's automation. `test` is what everybody runs and `ci` what a change has to pass; the
+/// The project's automation. `test` runs every test and `ci` every check of a change; the
 /// rest are its steps, the checks that take longer, and releases.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", version = None, after_help = AFTER)]
@@ -19,8 +19,8 @@ Before a change is merged:  cargo xtask ci
 Something is missing:  cargo xtask doctor
 A release:       RELEASING.md
 
-What a step of ci needs and this machine lacks is said, and the step skipped, but for cargo-deny,
-which is installed. What a release needs is installed by its commands, at a pinned version.";
+A step of ci whose tool is missing says so and is skipped; only cargo-deny is installed. The commands
+of a release install the tools that they need, at pinned versions.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -28,11 +28,11 @@ pub(crate) enum Command {
     Test,
     /// Everything a change has to pass: the tests and the gates
     Ci(Ci),
-    /// What this machine lacks, what it is for, and how to get it
+    /// The tools that are missing here, their purpose, and how to get them
     Doctor,
-    /// Writes what is generated: tables, licences, documents
+    /// Writes the generated parts: tables, licences, documents
     Generate {
-        /// Only says what has drifted
+        /// Writes nothing; fails if a file differs
         #[arg(long)]
         check: bool,
     },
@@ -40,21 +40,21 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Release(Release),
 
-    /// What a call costs beside a bare request: times, allocations, instructions
+    /// The cost of a call beside a bare request: times, allocations, instructions
     Bench(Bench),
-    /// Sessions over a network that fails at random, and whether everything balances afterwards
+    /// Sessions over a network that fails at random, compared with the server's journal
     Chaos(Chaos),
     /// Advisories, bans, licences and sources of dependencies (cargo-deny)
     Deny,
-    /// Which crates may stand in whose dependency tree
+    /// The crates that are allowed in each dependency tree
     Deps,
     /// The documentation, with warnings denied
     Docs,
-    /// Whose types the published crates show, against an allow-list
+    /// The foreign types in public signatures, against an allow-list
     ExternalTypes,
-    /// Sessions through nginx, HAProxy, Apache httpd, Squid and tinyproxy, as far as they are here
+    /// Sessions through nginx, HAProxy, Apache httpd, Squid and tinyproxy, as far as they are installed
     Gateways {
-        /// Only what has this in its name, such as "nginx", "reloads" or "isahc, blocking"
+        /// Only those whose name contains this, such as "nginx", "reloads" or "isahc, blocking"
         #[arg(value_name = "NAME")]
         name: Option<String>,
     },
@@ -82,7 +82,7 @@ pub(crate) enum Command {
     },
     /// Spelling (typos)
     Spelling,
-    /// The text rules: layout, links, names, layers, what has to agree
+    /// The text rules: layout, links, names, layers, statements that have to agree
     Tidy {
         /// Only counts the lines of code of the published crates
         #[arg(long)]
@@ -92,13 +92,13 @@ pub(crate) enum Command {
 
 #[derive(Args, Debug)]
 pub(crate) struct Bench {
-    /// Only what has this in its name, such as "blocking", "threads::8" or "stampede"
+    /// Only those whose name contains this, such as "blocking", "threads::8" or "stampede"
     #[arg(value_name = "NAME")]
     pub(crate) name: Option<String>,
     /// Only the instructions, counted by callgrind
     #[arg(long)]
     pub(crate) instructions: bool,
-    /// What a request costs over a socket, beside hyper-util, hyper's connections, reqwest and isahc
+    /// The cost of a request over a socket, beside hyper-util, hyper's connections, reqwest and isahc
     #[arg(long, conflicts_with = "instructions")]
     pub(crate) sockets: bool,
     /// With --sockets: fewer turns
@@ -114,7 +114,7 @@ pub(crate) struct Chaos {
     /// How many requests each transport gets: 20000 take about a minute
     #[arg(long, default_value_t = 2000, value_name = "COUNT")]
     pub(crate) requests: u64,
-    /// What decides what goes wrong, as a run that failed has printed it; without it, any
+    /// The seed of the faults, as a failed run has printed it; random by default
     #[arg(long, value_name = "NUMBER")]
     pub(crate) seed: Option<u64>,
     /// Only this transport: hyper, isahc, hyper-blocking or isahc-blocking
@@ -130,7 +130,7 @@ pub(crate) struct Ci {
     /// Only this step
     #[arg(long, value_name = "NAME")]
     pub(crate) step: Option<String>,
-    /// Also what takes too long for every change, as before a release
+    /// Also the steps that take too long for every change, as before a release
     #[arg(long, conflicts_with = "step")]
     pub(crate) release: bool,
     /// Not the tests: `cargo xtask test` has just passed
@@ -147,7 +147,7 @@ pub(crate) enum Release {
     Prepare(Prepare),
     /// Packages every crate and builds and tests them from the archives alone
     Check,
-    /// Publishes what is not published yet, in dependency order, and tags the commit
+    /// Publishes the crates that are not published yet, in dependency order, and tags the commit
     Publish(Publish),
     /// Prepares, publishes, interrupts and resumes releases of a copy, against a registry on
     /// this machine

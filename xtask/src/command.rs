@@ -49,14 +49,14 @@ pub(crate) fn read(path: &str) -> Outcome<String> {
     Ok(text.replace("\r\n", "\n"))
 }
 
-/// What cargo says about the packages of the workspace in this folder.
+/// Cargo's metadata of the workspace in this folder.
 pub(crate) fn metadata(folder: &Path) -> Outcome<serde_json::Value> {
     let mut command = cargo("metadata --locked --no-deps --format-version 1");
     let text = output(command.current_dir(folder))?;
     serde_json::from_str(&text).map_err(|error| format!("cargo metadata: {error}"))
 }
 
-/// Where cargo puts what it builds.
+/// The folder of cargo's build products.
 pub(crate) fn target() -> Outcome<PathBuf> {
     let metadata = metadata(&root())?;
     let target = metadata["target_directory"].as_str();
@@ -81,7 +81,7 @@ pub(crate) fn cargo(words: &str) -> Command {
     command
 }
 
-/// Lets cargo and rustc do what is not stable yet.
+/// Lets cargo and rustc use unstable features.
 ///
 /// With a folder of its own: some build scripts look at the variable, and everything that depends
 /// on them would be built anew each time it comes or goes.
@@ -89,7 +89,7 @@ pub(crate) fn unstable(command: &mut Command) -> &mut Command {
     command.env("RUSTC_BOOTSTRAP", "1").env("CARGO_TARGET_DIR", root().join("target/unstable"))
 }
 
-/// Runs `tests/rules`, which knows what the repository's text has to be.
+/// Runs `tests/rules`, the rules for the repository's text.
 pub(crate) fn rules(words: &[&str]) -> Outcome {
     let mut command = cargo("run --locked --quiet --package mstr-rules --");
     let output = command.args(words).output().map_err(|error| format!("cargo: {error}"))?;

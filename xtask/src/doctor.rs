@@ -1,4 +1,4 @@
-//! What this machine lacks, what it is for, and how to get it.
+//! The tools that are missing on this machine, their purpose, and how to get them.
 
 use crate::command::{Outcome, cargo};
 use crate::gates::msrv;

@@ -8,7 +8,7 @@
 use crate::command::{Outcome, cargo, rules, run};
 use crate::members::package;
 
-/// Writes what has changed.
+/// Writes the files that have changed.
 pub(crate) fn write() -> Outcome {
     rules(&["generate"])?;
     let mut test = cargo(&format!(
@@ -18,7 +18,7 @@ pub(crate) fn write() -> Outcome {
     run(test.env("MSTR_GENERATE", "1"))
 }
 
-/// Complains about what has drifted. What tests write they also compare.
+/// Fails if a file differs. Tests that write a file also compare it.
 pub(crate) fn check() -> Outcome {
     rules(&["generate", "--check"])
 }

@@ -11,7 +11,7 @@ pub(crate) struct Tool {
     /// Of the package.
     pub(crate) name: &'static str,
     pub(crate) version: &'static str,
-    /// What asks it for its version.
+    /// The command that prints its version.
     probe: &'static [&'static str],
     /// The commands that need it.
     pub(crate) needed_by: &'static str,
@@ -79,7 +79,7 @@ impl Tool {
         format!("install --locked {} --version {}", self.name, self.version)
     }
 
-    /// What it says of its version; empty if it does not say.
+    /// Its version, as it prints it; empty if it does not.
     pub(crate) fn present(&self) -> Option<String> {
         let (program, words) = self.probe.split_first()?;
         // Some answer with the right words and the wrong status.
@@ -88,7 +88,7 @@ impl Tool {
     }
 }
 
-/// What a program says of its version; empty if it does not say.
+/// A program's version, as it prints it; empty if it does not.
 pub(crate) fn version(probe: &[&str]) -> Option<String> {
     let (program, words) = probe.split_first()?;
     let answer = Command::new(program).args(words).output().ok()?;

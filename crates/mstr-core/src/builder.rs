@@ -160,6 +160,7 @@ impl ConnectionBuilder<NoTransport> {
     /// Takes what a default transport is to be made of out of the description, for a facade that makes
     /// one and gives it to [`transport`](Self::transport) or
     /// [`blocking_transport`](Self::blocking_transport).
+    #[doc(hidden)]
     pub fn take_transport_settings(&mut self) -> (TlsConfig, ProxyConfig) {
         let NoTransport { tls, proxy, .. } = std::mem::take(&mut self.transport);
         (tls, proxy)
@@ -528,7 +529,7 @@ mod tests {
             ConnectionBuilder::from_variables(of(&variables))
         };
         assert!(with(&[]).expect("enough").project.is_none());
-        let named = with(&[("MSTR_PROJECT_NAME", "Sales")]).expect("a project");
+        let named = with(&[("MSTR_PROJECT_NAME", "Sales\r\n")]).expect("a project");
         assert_eq!(named.project, Some(ProjectRef::Name("Sales".to_owned())));
         let id = "b7ca92f04b9fae8d941c3e9b7e0cd754";
         let chosen = with(&[("MSTR_PROJECT_ID", id)]).expect("a project");
@@ -538,6 +539,7 @@ mod tests {
             (&[("MSTR_PROJECT_NAME", " ")], "MSTR_PROJECT_NAME is set but empty"),
             (&[("MSTR_PROJECT_NAME", "a"), ("MSTR_PROJECT_ID", id)], "both MSTR_PROJECT_ID and"),
             (&[("MSTR_API_TOKEN", "t")], "both MSTR_API_TOKEN and"),
+            (&[("MSTR_IDENTITY_TOKEN", "t")], "both MSTR_IDENTITY_TOKEN and MSTR_USERNAME"),
         ] {
             let error = with(more).expect_err("a mistake");
             assert_eq!(error.kind(), ErrorKind::Config);

@@ -24,7 +24,7 @@ fn parse<E: serde::de::Error>(text: &str) -> Result<Duration, E> {
 /// A duration that may be missing.
 #[expect(clippy::ref_option, reason = "the signatures are serde's")]
 pub(crate) mod or_default {
-    use super::{Deserializer, Duration, Serializer};
+    use super::{Deserialize, Deserializer, Duration, Serializer};
 
     pub(crate) fn serialize<S: Serializer>(
         duration: &Option<Duration>,
@@ -39,7 +39,7 @@ pub(crate) mod or_default {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Option<Duration>, D::Error> {
-        super::deserialize(from).map(Some)
+        Option::<String>::deserialize(from)?.as_deref().map(super::parse).transpose()
     }
 }
 
@@ -62,7 +62,10 @@ pub(crate) mod or_none {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Option<Option<Duration>>, D::Error> {
-        match String::deserialize(from)?.trim() {
+        let Some(text) = Option::<String>::deserialize(from)? else {
+            return Ok(None);
+        };
+        match text.trim() {
             text if text.eq_ignore_ascii_case(NONE) => Ok(Some(None)),
             text => super::parse(text).map(|limit| Some(Some(limit))),
         }

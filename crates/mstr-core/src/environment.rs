@@ -26,8 +26,14 @@ pub(crate) fn filled(
         Some(value) if value.trim().is_empty() => {
             Err(config(format!("the environment variable {name} is set but empty")))
         }
-        value => Ok(value),
+        value => Ok(value.map(without_line_break)),
     }
+}
+
+/// A value without the line break that it has from the file that it was copied from.
+pub(crate) fn without_line_break(mut value: String) -> String {
+    value.truncate(value.trim_end_matches(['\r', '\n']).len());
+    value
 }
 
 pub(crate) fn config(message: String) -> Error {

@@ -29,7 +29,7 @@ use crate::seed::Seed;
 /// let policy = RetryPolicy::new()
 ///     .max_attempts(5)
 ///     .cap(Duration::from_secs(30))
-///     .when(|error| error.is_retryable() && error.kind() != ErrorKind::RateLimited);
+///     .when(|error, passes| passes && error.kind() != ErrorKind::RateLimited);
 ///
 /// let read: RetryPolicy = serde_json::from_str(r#"{"max_attempts": 5, "cap": "30s"}"#)?;
 /// assert_eq!(read, RetryPolicy::new().max_attempts(5).cap(Duration::from_secs(30)));
@@ -46,7 +46,7 @@ pub struct RetryPolicy {
     #[serde(with = "duration")]
     cap: Duration,
     #[serde(skip)]
-    pub(crate) when: Option<fn(&Error) -> bool>,
+    pub(crate) when: Option<fn(&Error, bool) -> bool>,
 }
 
 impl RetryPolicy {
@@ -83,15 +83,16 @@ impl RetryPolicy {
         self
     }
 
-    /// Sets which failures of a call are worth another attempt, in place of the list above. It is
-    /// asked about the error that the caller would receive. Whether a repetition is harmless is
-    /// decided as before: what is not idempotent, or cannot be sent again, is not repeated however
-    /// often this says `true`; nor is a setting that cannot work. The requests of the session's own,
-    /// such as logins, keep the list.
+    /// Sets which failures of a call are worth another attempt. `is_worth_repeating` is asked about
+    /// the error that the caller would receive, and told whether the list above has it. Whether a
+    /// repetition is harmless is decided as before: it is not asked where the request is not
+    /// idempotent (except after a 429, or where nothing of it has left), where the body cannot be
+    /// sent again, and after the last attempt; nor about a setting that cannot work. The session's own
+    /// requests, such as logins, keep the list.
     ///
-    /// It is called between two attempts and must not block.
+    /// It must not block.
     #[must_use]
-    pub const fn when(mut self, is_worth_repeating: fn(&Error) -> bool) -> Self {
+    pub const fn when(mut self, is_worth_repeating: fn(&Error, bool) -> bool) -> Self {
         self.when = Some(is_worth_repeating);
         self
     }
@@ -197,7 +198,7 @@ mod tests {
             let error = read(wrong).expect_err("refused").to_string();
             assert!(error.contains(named), "{error}");
         }
-        assert_ne!(policy, policy.when(Error::is_retryable));
+        assert_ne!(policy, policy.when(|_, passes| passes));
     }
 
     #[test]

@@ -117,17 +117,6 @@ impl Timeouts {
         self.total.unwrap_or(Some(TOTAL))
     }
 
-    /// What is left of them once so much time has passed.
-    pub(crate) fn after(self, passed: Duration) -> Self {
-        match self.for_all() {
-            Some(total) => {
-                let attempt = self.for_attempt();
-                self.total(Some(total.saturating_sub(passed))).attempt(attempt)
-            }
-            None => self,
-        }
-    }
-
     pub(crate) const fn between_pieces(&self) -> Duration {
         self.idle_body
     }
@@ -227,7 +216,9 @@ mod tests {
             assert_eq!(read, timeouts, "{written}");
         }
         let read = |text: &str| serde_json::from_str::<Timeouts>(text);
-        assert_eq!(read("{}").expect("the defaults"), Timeouts::new());
+        for defaults in ["{}", r#"{"attempt":null,"total":null}"#] {
+            assert_eq!(read(defaults).expect("the defaults"), Timeouts::new());
+        }
         let error = read(r#"{"total":"5 parsecs"}"#).expect_err("no unit of time").to_string();
         assert!(error.contains("\"5 parsecs\" is not a duration such as \"30s\""), "{error}");
     }

@@ -76,7 +76,7 @@ impl Clock {
         }
     }
 
-    /// The one that whoever blocks can move.
+    /// The one that a blocking caller can move.
     pub(crate) const fn as_virtual(&self) -> Option<&VirtualTime> {
         match &self.0 {
             #[cfg(feature = "tokio")]

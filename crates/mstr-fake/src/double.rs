@@ -36,7 +36,7 @@ impl std::fmt::Debug for Captured {
     }
 }
 
-/// Records what goes through another transport.
+/// Records the requests that go through another transport.
 #[derive(Clone, Debug)]
 pub struct CaptureTransport {
     inner: SharedTransport,
@@ -44,12 +44,12 @@ pub struct CaptureTransport {
 }
 
 impl CaptureTransport {
-    /// Records what is sent through `transport`.
+    /// Records the requests that go through `transport`.
     pub fn new(transport: impl Transport) -> Self {
         Self { inner: SharedTransport::new(transport), captured: Arc::default() }
     }
 
-    /// What has been sent so far.
+    /// The requests so far.
     #[must_use]
     pub fn captured(&self) -> Vec<Captured> {
         lock(&self.captured).clone()
@@ -148,7 +148,7 @@ impl ReplayTransport {
         self
     }
 
-    /// How many answers nobody has asked for.
+    /// How many answers were not asked for.
     #[must_use]
     pub fn remaining(&self) -> usize {
         lock(&self.answers).len()

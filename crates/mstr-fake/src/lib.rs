@@ -1,6 +1,6 @@
 //! A model of the Strategy One (MicroStrategy) session server, for tests.
 //!
-//! It is for those who test programs that use [`mstr`](https://docs.rs/mstr-sdk), transports for it, or
+//! It serves tests of programs that use [`mstr`](https://docs.rs/mstr-sdk), of transports for it, and of
 //! clients of that API in any language. One sans-IO [`Server`] holds users and login modes, sessions
 //! with tokens and cookies, idle timeouts, limits, projects, faults on demand and a journal with
 //! oracles. It has three faces:
@@ -36,12 +36,12 @@
 //! assert_eq!(fake.server(|server| server.open_sessions()), 0);
 //! ```
 //!
-//! What it is not: a server for production data. It knows nothing but sessions, projects and a few
-//! endpoints to call. It is test support: it may change in minor versions.
+//! It is not a server for production data. It knows only sessions, projects and a few endpoints to
+//! call. It is test support: it may change in minor versions.
 //!
 //! # Endpoints of your own
 //!
-//! To test a function that calls the API, add what it calls. An [`Endpoint`] is asked after the
+//! To test a function that calls the API, add the endpoints that it calls. An [`Endpoint`] is asked after the
 //! server's own checks: after [faults](Fault), session and project, in the order that
 //! [`Fault`] documents. So a test meets the end of a session in its middle:
 //!
@@ -49,7 +49,7 @@
 //! use mstr_core::{Connection, Error};
 //! use mstr_fake::{FakeTransport, Method, Purpose, Server, VirtualTime};
 //!
-//! /// What is tested.
+//! /// The function under test.
 //! async fn name_of_cube(connection: &Connection, id: &str) -> Result<String, Error> {
 //!     let response = connection.get(format!("/api/v2/cubes/{id}")).send().await?;
 //!     let cube: serde_json::Value = response.json().await?;
@@ -89,8 +89,7 @@
 //!
 //! # Under `#[tokio::test]`
 //!
-//! Virtual time moves while [`VirtualTime::run`] does. In a test that tokio runs, something that
-//! waits for it panics and says so; give the transport tokio's clock instead:
+//! Virtual time moves while [`VirtualTime::run`] does. In a test that tokio runs, a wait for it panics and says so; give the transport tokio's clock instead:
 //! `FakeTransport::new(server, TokioTime::current())`, with the feature `tokio`. Whether the test is
 //! paused, and on how many threads it runs, is up to the test. A server on a socket needs a clock
 //! that runs: it does not start where tokio's is paused.
@@ -116,12 +115,12 @@
 //! mstr-fake --user alice:secret --fault login:1:status=503 --answer 'GET /api/v2/cubes/*=cube.json'
 //! ```
 //!
-//! `mstr-fake --help` lists what it can be told, the rules for faults among it. In Rust,
+//! `mstr-fake --help` lists its options and the rules for faults. In Rust,
 //! [`loopback::HttpServer`] is the same, and [`loopback::ProxyServer`] a forward proxy (HTTP and
-//! SOCKS 5, with TLS if wanted) that keeps a record of what it saw. [`loopback::Relay`] stands in
-//! front of a server and does what networks do: latency, silence, resets, a port that refuses.
-//! [`conformance`](mod@conformance) is the contract for transports as a suite of tests, for a
-//! transport of yours.
+//! SOCKS 5, with TLS if wanted) that keeps a record of its traffic. [`loopback::Relay`] stands in
+//! front of a server and imitates networks: latency, silence, resets, a port that refuses.
+//! [`conformance`](mod@conformance) is the contract for transports as a suite of tests, for any
+//! transport.
 //!
 //! # Features
 //!

@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "cannot look at that server again")]
-    fn whoever_would_wait_for_itself_is_told_so() {
+    fn lock_that_would_wait_for_itself_says_so() {
         let locked = Locked::new(Server::builder().build());
         locked.with(|_| locked.with(|server| server.open_sessions()));
     }

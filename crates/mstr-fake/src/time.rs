@@ -1,4 +1,4 @@
-//! Virtual time: an executor on one thread whose clock moves only when everybody waits.
+//! Virtual time: an executor on one thread whose clock moves only when every task waits.
 //!
 //! An hour passes in a microsecond, and a test behaves the same on every run: nothing depends
 //! on how fast the machine is.
@@ -16,7 +16,7 @@ use mstr_core::{BoxFuture, Sleep, Timer};
 /// The future given to [`VirtualTime::run`].
 const MAIN: usize = usize::MAX;
 
-/// What is said where something waits that no executor of this clock runs.
+/// The panic of a wait that no executor of this clock runs.
 const NEVER: &str = "this would wait for ever: VirtualTime moves while VirtualTime::run does, and \
                      nothing else moves it. Run the test in time.run(async { .. }) or, under \
                      tokio (#[tokio::test]), give the transport tokio's clock: \
@@ -25,12 +25,12 @@ const NEVER: &str = "this would wait for ever: VirtualTime moves while VirtualTi
 
 /// A clock and an executor for tests. Clones share both.
 ///
-/// The clock moves while [`run`](Self::run) does, whenever everything waits, and with
-/// [`advance`](Self::advance). What waits under another executor panics and says so: under
+/// The clock moves while [`run`](Self::run) does, when every task waits, and with
+/// [`advance`](Self::advance). A wait under another executor panics and says so: under
 /// `#[tokio::test]`, use `TokioTime` (feature `tokio`).
 ///
-/// What is done in the background, as the logout of a connection that was dropped, is done in `run`
-/// too; where it has ended, [`run_until_idle`](Self::run_until_idle) does the rest.
+/// Work in the background, such as the logout of a connection that was dropped, runs in `run` too;
+/// after its end, [`run_until_idle`](Self::run_until_idle) finishes it.
 #[derive(Clone)]
 pub struct VirtualTime(Arc<Inner>);
 
@@ -80,7 +80,7 @@ impl VirtualTime {
     }
 
     /// Like [`new`](Self::new), but tasks that are ready at the same time run in an order that
-    /// `seed` decides, to meet interleavings nobody thought of.
+    /// `seed` decides, to find unforeseen interleavings.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
         #[expect(clippy::disallowed_methods, reason = "an arbitrary origin; it never moves")]
@@ -116,7 +116,7 @@ impl VirtualTime {
         self.sleep_until(deadline)
     }
 
-    /// Lets time pass without running anything: what is due is woken, not run.
+    /// Lets time pass without running tasks: those that are due are woken, not run.
     pub fn advance(&self, duration: Duration) {
         let to = self.0.lock().now + duration;
         self.0.advance_to(to);
@@ -127,7 +127,7 @@ impl VirtualTime {
         self.0.advance_to(to);
     }
 
-    /// When the next of those who wait is due.
+    /// When the next waiting task is due.
     pub(crate) fn next_due(&self) -> Option<Instant> {
         self.0.lock().sleepers.keys().next().map(|(due, _)| *due)
     }
@@ -314,7 +314,7 @@ impl State {
     }
 }
 
-/// While it is there, the clock moves when everybody waits.
+/// While it exists, the clock moves when every task waits.
 struct Running<'a>(&'a Inner);
 
 impl<'a> Running<'a> {
@@ -334,7 +334,7 @@ struct Sleeping {
     inner: Arc<Inner>,
     deadline: Instant,
     key: Option<(Instant, u64)>,
-    /// Whoever waits for it moves the clock.
+    /// Waiting for it moves the clock.
     moved: bool,
 }
 
@@ -443,7 +443,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_passes_only_when_everybody_waits() {
+    fn time_passes_only_when_every_task_waits() {
         let time = VirtualTime::new();
         let order = Arc::new(Mutex::new(Vec::new()));
         time.run({

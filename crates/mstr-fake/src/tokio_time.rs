@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 /// The clock of a tokio runtime, for a [`FakeTransport`](crate::FakeTransport) in a
 /// `#[tokio::test]`.
 ///
-/// - With `start_paused = true`, time is virtual: it passes at once when everybody waits, and
+/// - With `start_paused = true`, time is virtual: it passes at once when every task waits, and
 ///   `tokio::time::advance` lets an hour pass.
 /// - Without, time is real: a delay of two seconds takes two seconds. Nothing waits unless the
 ///   server was given a latency, a fault or an answer with a delay, or a call is repeated after a
@@ -139,7 +139,7 @@ impl Drop for Waiting {
     }
 }
 
-/// Whether this is called in a tokio runtime whose clock stands still unless everybody waits.
+/// Whether this is called in a tokio runtime whose clock stands still unless every task waits.
 #[cfg(feature = "loopback")]
 pub(crate) fn is_paused() -> bool {
     /// How long the real clock is watched to see whether tokio's moves with it.

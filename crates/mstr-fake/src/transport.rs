@@ -36,7 +36,7 @@ const PIECE: usize = 64 * 1024;
 /// feature `tokio`) for tests under `#[tokio::test]`.
 ///
 /// Meant to be harsher than a network: a request has been processed as soon as it was first
-/// polled, so that whoever drops its future has always left something behind.
+/// polled, so that a dropped future has always left a request behind.
 ///
 /// Also a [`BlockingTransport`], in [`VirtualTime`] only: there, waiting lets the time pass at once.
 /// A credential provider that waits for something outside of this clock is late, too.
@@ -83,7 +83,7 @@ impl FakeTransport {
     pub fn server<T>(&self, look: impl FnOnce(&mut Server) -> T) -> T {
         let now = self.time.now();
         self.shared.server.with(|server| {
-            // Whoever looks sees what has expired meanwhile.
+            // The caller sees what has expired meanwhile.
             server.handle_timeout(now);
             look(server)
         })
@@ -118,7 +118,7 @@ impl FakeTransport {
     }
 }
 
-/// What the server has answered, on its way to a thread.
+/// The server's answer, on its way to a thread.
 struct Coming {
     reply: Reply,
     context: RequestContext,
@@ -241,7 +241,7 @@ impl BlockingTransport for FakeTransport {
     fn send_detached(&self, request: Request<Body>) {
         let (parts, body) = request.into_parts();
         let body = body.as_bytes().cloned().unwrap_or_default();
-        // Nobody waits for the answer, nor learns of a failure.
+        // No caller waits for the answer or learns of a failure.
         drop(self.deliver(Request::from_parts(parts, body)));
     }
 
@@ -262,7 +262,7 @@ fn late() -> TransportError {
     TransportError::new(TransportErrorKind::Timeout).with_detail("waiting for the answer")
 }
 
-/// What arrives of a reply.
+/// The parts of a reply that arrive.
 fn answer(reply: Reply, context: &RequestContext, time: &Clock, waits: Waits) -> Answer {
     let Reply { response, fault, .. } = reply;
     match fault {
@@ -322,10 +322,10 @@ struct Arriving {
     sleep: Option<(Sleep, bool)>,
 }
 
-/// Who lets the time pass while a body is waited for.
+/// The clock that passes while a body is waited for.
 #[derive(Clone, Copy)]
 enum Waits {
-    /// Whoever runs the clock.
+    /// The thread that runs the clock.
     Polled,
     /// The body itself, as soon as it is looked at.
     InPlace,

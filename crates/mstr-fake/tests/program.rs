@@ -127,7 +127,7 @@ fn faults_break_the_connection_as_they_say() {
         "status:1:reset-mid-body",
     ]);
     for _ in 0..2 {
-        // A reset is an error for whoever reads; how much arrived before it is up to the system.
+        // A reset is an error for the reader; the system decides how much arrives before it.
         let answer = program.log_in();
         assert!(answer.is_err() || answer.as_ref().unwrap().is_empty(), "{answer:?}");
     }
@@ -197,7 +197,7 @@ fn wrong_arguments_say_what_is_wrong() {
         (&["--answer", "/api/x=y.json"], "METHOD PATH=FILE"),
         (&["--answer", "GET /api/x"], "METHOD PATH=FILE"),
         (&["--answer", "GET /api/x="], "METHOD PATH=FILE"),
-        (&["--answer", "get /api/x=y.json"], "\"get\" is no method"),
+        (&["--answer", "get /api/x=y.json"], "\"get\" is not a method"),
         (&["--answer", "GET api/x=y.json"], "must begin with /"),
         (&["--answer", "POST /api/auth/login=y.json"], "the session's own"),
     ] {

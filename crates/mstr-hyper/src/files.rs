@@ -1,6 +1,6 @@
 //! Bodies of tokio's files and readers.
 
-use std::io;
+use std::io::{self, Seek as _};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use mstr_core::{Body, TransportError, TransportErrorKind};
 use tokio::fs::File;
-use tokio::io::AsyncRead;
+use tokio::io::{AsyncRead, AsyncSeekExt as _};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::io::ReaderStream;
@@ -42,11 +42,18 @@ const PIECE: usize = 64 * 1024;
 /// # Cancel safety
 ///
 /// Dropping the future drops the file.
-pub async fn file_body(file: File) -> io::Result<Body> {
-    let file = file.into_std().await;
+pub async fn file_body(mut file: File) -> io::Result<Body> {
+    // tokio reads ahead: the position that counts is the caller's. A pipe has none.
+    let position = file.stream_position().await.ok();
+    let mut file = file.into_std().await;
     let runtime = Handle::current();
-    let body =
-        runtime.spawn_blocking(|| Body::from_file(file)).await.map_err(io::Error::other)??;
+    let opening = runtime.spawn_blocking(move || {
+        if let Some(position) = position {
+            file.seek(io::SeekFrom::Start(position))?;
+        }
+        Body::from_file(file)
+    });
+    let body = opening.await.map_err(io::Error::other)??;
     if !body.is_replayable() {
         return Ok(Body::wrap(Elsewhere::new(body, runtime)));
     }
@@ -70,6 +77,7 @@ pub async fn file_body(file: File) -> io::Result<Body> {
 /// # Ok(())
 /// # }
 /// ```
+#[must_use]
 pub fn read_body(reader: impl AsyncRead + Send + 'static) -> Body {
     Body::wrap(Reader(Box::pin(ReaderStream::with_capacity(reader, PIECE))))
 }

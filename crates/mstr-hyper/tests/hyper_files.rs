@@ -11,7 +11,7 @@ use http::Request;
 use mstr_core::{Body, Transport as _};
 use mstr_hyper::{HyperTransport, file_body, read_body};
 use tokio::fs::File;
-use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
@@ -48,6 +48,12 @@ async fn file_is_sent_from_its_position_with_its_length_and_again() {
     }
     send(file_body(self::file(b"").await).await.unwrap(), server).await;
     assert!(requests.recv().unwrap().is_empty());
+    // What tokio has read ahead is not skipped.
+    let mut file = self::file(b"0123456789").await;
+    let mut begun = [0; 2];
+    file.read_exact(&mut begun).await.unwrap();
+    send(file_body(file).await.unwrap(), server).await;
+    assert_eq!(requests.recv().unwrap(), b"23456789");
 }
 
 #[tokio::test]

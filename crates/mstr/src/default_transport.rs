@@ -29,7 +29,7 @@ use mstr_hyper::{HyperTransport, HyperTransportBuilder};
 /// # Ok(())
 /// # }
 /// ```
-pub trait DefaultTransport: Sized {
+pub trait DefaultTransport: Sized + sealed::Sealed {
     /// Opens the connection; see [`ConnectionBuilder::connect`].
     ///
     /// # Errors
@@ -63,6 +63,14 @@ pub trait DefaultTransport: Sized {
     ///
     /// [`Config`](mstr_core::ErrorKind::Config) for a setting that cannot work.
     fn build_blocking(self) -> Result<blocking::Connection, Error>;
+}
+
+/// No other type has a default transport, so that the trait can grow.
+mod sealed {
+    #[allow(unnameable_types, reason = "that is what it is for")]
+    pub trait Sealed {}
+
+    impl Sealed for mstr_core::ConnectionBuilder<mstr_core::NoTransport> {}
 }
 
 impl DefaultTransport for ConnectionBuilder<NoTransport> {

@@ -44,6 +44,8 @@
 //! }
 //! ```
 //!
+//! The package's folder `examples` has whole programs: a batch, a service, a tool, tests, middleware.
+//!
 //! # The life of a connection
 //!
 //! - **Opening.** [`Connection::builder`] describes it; every mistake in the description is an

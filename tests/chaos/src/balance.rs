@@ -13,7 +13,7 @@ use crate::world::World;
 
 /// How much later than its deadline a call may come back: two processors have many threads to run.
 pub(crate) const MARGIN: Duration = Duration::from_millis(500);
-/// What does not count as an attempt: a request that a kept connection gave back, and one that is
+/// Requests that do not count as attempts: a request that a kept connection gave back, and one that is
 /// sent again in a new session.
 const UNCOUNTED: usize = 2;
 
@@ -28,7 +28,7 @@ pub(crate) struct Totals {
     pub(crate) slowest: Duration,
 }
 
-/// What the server knows of one call.
+/// The server's record of one call.
 #[derive(Clone, Copy, Debug, Default)]
 struct Arrivals {
     arrived: usize,
@@ -97,7 +97,7 @@ pub(crate) fn calls(
         }
     }
     for ((kind, number), arrivals) in arrivals {
-        complaints.push(format!("nobody made the {kind:?} {number}: {arrivals:?}"));
+        complaints.push(format!("no caller made the {kind:?} {number}: {arrivals:?}"));
     }
     totals
 }
@@ -118,11 +118,11 @@ fn arrivals(world: &World) -> BTreeMap<(Kind, u64), Arrivals> {
     })
 }
 
-/// What has become of the sessions.
+/// The fate of the sessions.
 #[derive(Clone, Debug)]
 pub(crate) struct Sessions {
     pub(crate) opened: usize,
-    /// Whose token never reached a client, so that nobody could end them.
+    /// Sessions whose token never reached a client, so that no client could end them.
     pub(crate) lost: usize,
     /// Still alive.
     pub(crate) left: usize,
@@ -171,13 +171,13 @@ impl Sessions {
         })
     }
 
-    /// What is wrong, if anything is.
+    /// The violations, if any.
     pub(crate) fn complaint(&self) -> Option<&str> {
         self.complaint.as_deref()
     }
 }
 
-/// What must not have happened, whatever did.
+/// Events that must not have happened.
 pub(crate) fn oracles(world: &World, seen: &Seen, complaints: &mut Vec<String>) {
     let half = seen.half_logins();
     if half > 0 {

@@ -1,4 +1,4 @@
-//! Those who call: tasks and threads that share a few sessions.
+//! The callers: tasks and threads that share a few sessions.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -34,7 +34,7 @@ impl Chance {
     }
 }
 
-/// A seed for who has given none.
+/// A random seed, if none is given.
 pub(crate) fn seed() -> u64 {
     // Short enough to be read out.
     RandomState::new().hash_one("chaos") % 1_000_000_000

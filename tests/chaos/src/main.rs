@@ -33,7 +33,7 @@ struct Options {
     /// How many requests each transport gets
     #[arg(long, default_value_t = 2000, value_name = "COUNT")]
     requests: u64,
-    /// What decides what goes wrong; without it, any
+    /// The seed of the faults; random by default
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
     /// Only this transport

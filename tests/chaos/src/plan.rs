@@ -1,4 +1,4 @@
-//! What each call does, decided by the seed and the call's number.
+//! The actions of each call, decided by the seed and the call's number.
 
 use std::time::Duration;
 

@@ -27,7 +27,7 @@ const SESSIONS: usize = 4;
 const CALLERS: usize = 8;
 /// How long what goes on in the background may take.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Which sequence of chance the trouble has; the calls have those of their numbers.
+/// The random sequence of the faults; the calls have those of their numbers.
 const TROUBLE: u64 = u64::MAX;
 /// libcurl repeats a read whose kept connection breaks, on another kept connection too.
 const LIBCURL_AGAIN: usize = 5;

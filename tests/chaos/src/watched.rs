@@ -9,12 +9,12 @@ use http::header::SET_COOKIE;
 use http::{HeaderMap, Request, Response};
 use mstr_core::{Body, BoxFuture, SharedTimer, Transport, TransportError, TransportInfo};
 
-/// What was seen.
+/// The record.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     /// How often each call was sent.
     sent: Mutex<BTreeMap<u64, usize>>,
-    /// Logins whose answer came with a token. Who never had the token can log nobody out.
+    /// Logins whose answer came with a token. Without the token a client cannot log out.
     tokens: AtomicUsize,
     /// Those that came without the session's cookie, which the server always sets.
     half_logins: AtomicUsize,

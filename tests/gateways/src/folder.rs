@@ -31,7 +31,7 @@ impl Folder {
         Ok(path)
     }
 
-    /// Lets everybody write into it.
+    /// Lets every user write into it.
     pub(crate) fn open_to_all(&self) -> Outcome {
         let status = Command::new("chmod").arg("777").arg(&self.0).status().told("chmod")?;
         if status.success() { Ok(()) } else { Err("chmod failed".into()) }

@@ -15,7 +15,7 @@ use crate::process::pause;
 use crate::site::MARKS;
 use crate::tally::{Failure, Tally};
 
-/// What is called, and how fast.
+/// The calls, and their rate.
 #[derive(Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) workers: usize,

@@ -2,7 +2,7 @@
 //!
 //! Those that this machine has are started with settings of ours, on 127.0.0.1 and in front of the
 //! fake server, and end with this program. The fake server knows what has reached it, so that a POST
-//! that was carried out twice is seen, and a session that nobody closed.
+//! that was carried out twice is seen, and a session that was not closed.
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a program")]
 

@@ -1,4 +1,4 @@
-//! What goes wrong with the tool itself.
+//! Errors of the tool itself.
 
 /// Why something could not be done, for a person to read.
 pub(crate) type Outcome<T = ()> = Result<T, String>;

@@ -35,7 +35,7 @@ pub(crate) fn printed(program: &Path, words: &[&str]) -> String {
     String::from_utf8_lossy(&own).into_owned() + &String::from_utf8_lossy(&errors)
 }
 
-/// A port of this machine that nobody listens on.
+/// A port of this machine on which no process listens.
 pub(crate) fn free_port() -> Outcome<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).told("a free port")?;
     Ok(listener.local_addr().told("a free port")?.port())

@@ -1,4 +1,4 @@
-//! What is shown of each run.
+//! The report of each run.
 
 use std::time::Duration;
 

@@ -15,9 +15,9 @@ use crate::tally::Tally;
 
 /// Where the Library is on every server.
 pub(crate) const LIBRARY: &str = "/MicroStrategyLibrary";
-/// Who logs in.
+/// The user.
 pub(crate) const USER: (&str, &str) = ("alice", "a secret of alice");
-/// What is called: each call has a mark of its own.
+/// The path of the calls: each call has a mark of its own.
 pub(crate) const MARKS: &str = "/api/marks";
 /// The header in which a gateway says which version of HTTP it was spoken to.
 pub(crate) const FRONT: &str = "X-Front";
@@ -33,7 +33,7 @@ pub(crate) struct Site {
     seen: Arc<Mutex<Vec<Entry>>>,
 }
 
-/// What the servers know about a run.
+/// The servers' record of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Evidence {
     /// POSTs that were carried out more than once.

@@ -1,4 +1,4 @@
-//! What a situation is played with.
+//! The equipment of a situation.
 
 use mstr::fake::Purpose;
 use tokio::runtime::Handle;

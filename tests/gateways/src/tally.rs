@@ -1,4 +1,4 @@
-//! What became of the calls of one run.
+//! The outcomes of the calls of one run.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ pub(crate) struct Tally {
     pub(crate) failures: Vec<Failure>,
     /// Answers that are not those to the question.
     pub(crate) wrong: Vec<String>,
-    /// What is not as it should be besides.
+    /// Further differences.
     pub(crate) complaints: Vec<String>,
 }
 
@@ -63,7 +63,7 @@ impl Tally {
         self.complaints.push(what.into());
     }
 
-    /// What must hold besides.
+    /// Further conditions.
     pub(crate) fn expect(&mut self, holds: bool, what: &str) {
         if !holds {
             self.complain(format!("it does not hold that {what}"));

@@ -28,10 +28,10 @@ pub(crate) enum Way {
     IsahcThreads,
 }
 
-/// What a transport is told.
+/// The settings of a transport.
 #[derive(Clone, Default)]
 pub(crate) struct Settings {
-    /// Whom to trust, in PEM.
+    /// The authority to trust, in PEM.
     pub(crate) roots: Option<String>,
     pub(crate) proxy: Option<String>,
     /// How many connections at a time.

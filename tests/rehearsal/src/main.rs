@@ -1,6 +1,6 @@
 //! `cargo xtask release rehearse`: real releases of a copy, to a real registry on this machine.
 //!
-//! Four stories, told by the very commands that a maintainer uses: a first release that a fresh
+//! Four scenarios, run by the commands that a maintainer uses: a first release that a fresh
 //! program depends on, a second one after a change, one that is interrupted half-way and resumed,
 //! and a breaking change that calls itself a patch.
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//! A registry on loopback that nobody here wrote.
+//! A registry of another project, on loopback.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -111,7 +111,7 @@ pub(crate) fn wait(longest: Duration, holds: impl Fn() -> Outcome<bool>) -> Outc
         if holds()? {
             return Ok(true);
         }
-        #[expect(clippy::disallowed_methods, reason = "another process tells nobody")]
+        #[expect(clippy::disallowed_methods, reason = "another process gives no notice")]
         thread::sleep(POLL);
     }
     Ok(false)

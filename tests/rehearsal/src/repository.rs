@@ -26,7 +26,7 @@ pub(crate) struct Repository {
 /// A publication under way.
 pub(crate) struct Publishing {
     process: Child,
-    /// What it says about its failure. A file, because nobody reads while it runs.
+    /// What it says about its failure. A file, because no pipe is read while it runs.
     log: PathBuf,
 }
 
@@ -52,7 +52,7 @@ impl Repository {
             .args(packages(true)?.iter().map(|member| format!("--package={member}")))
             .current_dir(folder);
         clean.envs(repository.environment.clone()).env("CARGO_TARGET_DIR", build_folder());
-        // What an earlier rehearsal has built of its copy, which nobody can use.
+        // Build products of an earlier rehearsal's copy, which are of no use.
         output(&mut clean)?;
         repository.note("Rehearse a release.")?;
         repository.commit("Release to a registry on this machine")?;

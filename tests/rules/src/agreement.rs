@@ -1,10 +1,13 @@
-//! Things that stand in several places and have to agree.
+//! Statements that several files make and that have to agree.
 
 use crate::file::Read;
 
-/// Where the minimum supported Rust version is stated for people, and after which words.
-const STATES_RUST_VERSION: [(&str, &str); 2] =
-    [("README.md", "minimum supported Rust version is"), ("README.md", "needs Rust")];
+/// Where documents state the minimum supported Rust version, and after which words.
+const STATES_RUST_VERSION: [(&str, &str); 3] = [
+    ("README.md", "minimum supported Rust version is "),
+    ("README.md", "needs Rust "),
+    ("README.md", "badge/MSRV-"),
+];
 
 pub(crate) fn check(read: Read<'_>) -> Vec<String> {
     rust_version(read)
@@ -17,7 +20,7 @@ fn rust_version(read: Read<'_>) -> Vec<String> {
     let Some(declared) = declared else {
         return vec!["Cargo.toml declares no rust-version".into()];
     };
-    let stated = STATES_RUST_VERSION.map(|(path, words)| (path, format!("{words} {declared}")));
+    let stated = STATES_RUST_VERSION.map(|(path, words)| (path, format!("{words}{declared}")));
     stated
         .iter()
         .filter(|(path, words)| read(path).is_none_or(|text| !text.contains(words)))
@@ -37,9 +40,9 @@ mod tests {
                 _ => Some(readme),
             })
         };
-        let one = "A machine needs Rust 1.88. The minimum supported Rust version is 1.88.";
+        let one = "badge/MSRV-1.88 needs Rust 1.88, minimum supported Rust version is 1.88";
         assert!(complaints(one).is_empty());
-        let two = "A machine needs Rust 1.88. The minimum supported Rust version is 1.85.";
+        let two = "badge/MSRV-1.88 needs Rust 1.88, minimum supported Rust version is 1.85";
         let found = complaints(two);
         assert_eq!(found, ["README.md: does not say \"minimum supported Rust version is 1.88\""]);
         assert_eq!(rust_version(&|_| None), ["Cargo.toml declares no rust-version"]);

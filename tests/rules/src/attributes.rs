@@ -70,7 +70,7 @@ pub(crate) fn of_trait_item(item: &TraitItem) -> &[Attribute] {
     }
 }
 
-/// Of a statement that is no item.
+/// Of a statement that is not an item.
 pub(crate) fn of_statement(statement: &Stmt) -> &[Attribute] {
     match statement {
         Stmt::Local(local) => &local.attrs,
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_for_tests_or_documentation_is_told_from_the_rest() {
+    fn items_for_tests_or_documentation_are_recognised() {
         let said = |text: &str| {
             let item = syn::parse_str::<Item>(&format!("{text} fn f() {{}}")).unwrap();
             (is_test(of_item(&item)), is_test_or_doc(of_item(&item)))

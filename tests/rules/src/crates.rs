@@ -3,7 +3,7 @@
 use crate::file::Read;
 use crate::packages::Package;
 
-/// Those of the published packages that are no transports.
+/// The published packages that are not transports.
 const NO_TRANSPORTS: [&str; 3] = ["mstr-sdk", "mstr-core", "mstr-fake"];
 
 /// `packages` are the published ones.

@@ -1,6 +1,6 @@
 //! Dependencies that nothing uses.
 //!
-//! Decided by the text: whoever uses a crate writes its name somewhere.
+//! Decided by the text: code that uses a crate contains its name.
 
 use toml_edit::{Document, Item, TableLike};
 

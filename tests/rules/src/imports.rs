@@ -3,7 +3,7 @@
 //! Counted are `use`, paths in the code and paths in what a macro is given. Not counted are `mod`
 //! and a `pub use` of what stands below: with these a file says what its parts are, it does not
 //! need them. It does if the code beside names a type that such a `pub use` shows. A call of a
-//! method names no file, so it is no import either.
+//! method names no file, so it is not an import either.
 
 use std::collections::BTreeSet;
 
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_in_what_a_macro_is_given_is_an_import() {
+    fn path_in_the_arguments_of_a_macro_is_an_import() {
         for text in [
             "fn f() { println!(\"{}\", crate::c::run()) }",
             "fn f() { a! { [x => super::Kept { y: 1 }] } }",
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_parent_shows_of_its_parts_is_no_import_and_what_it_uses_is() {
+    fn re_export_of_a_child_is_not_an_import_and_a_use_is() {
         let parent = |text: &str| found(&[("c/mod.rs", text), INNER]);
         assert!(
             parent("mod inner;\npub use inner::Inner;\npub(crate) use self::inner::run;")
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_for_tests_or_for_the_documentation_is_left_out() {
+    fn imports_for_tests_or_documentation_are_left_out() {
         for text in [
             "#[cfg(test)]\nuse crate::C;",
             "#[cfg(doc)]\nuse crate::C;",
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_from_another_crate_stands_in_the_file_that_shows_it() {
+    fn items_of_another_crate_belong_to_the_file_that_re_exports_them() {
         let sync = ("sync.rs", "pub(crate) use std::sync::Mutex;\n");
         assert_eq!(found(&[("b.rs", "use crate::sync::Mutex;"), sync]), ["b.rs:1 -> sync.rs"]);
     }

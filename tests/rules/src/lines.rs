@@ -58,7 +58,7 @@ fn folders(files: &[File], name: &str) -> Result<BTreeMap<String, usize>, String
     Ok(folders)
 }
 
-/// The lines of a file on which something stands that the compiler reads and that is no test.
+/// The lines of a file that the compiler reads and that are not tests.
 fn lines(text: &str) -> Result<usize, String> {
     let written: Vec<&str> = text.lines().collect();
     let tokens: TokenStream = text.parse().map_err(|error| format!("{error}"))?;
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn comments_empty_lines_and_tests_are_no_code() {
+    fn comments_empty_lines_and_tests_are_not_counted_as_code() {
         let text = "\
 //! What.
 #![forbid(unsafe_code)]

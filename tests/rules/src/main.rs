@@ -33,7 +33,7 @@ usage: mstr-rules check             whether the repository keeps its rules
        mstr-rules trees             which crates may stand in whose dependency tree
        mstr-rules lines             how many lines of code the published crates have
        mstr-rules generate          writes what is written from other texts
-       mstr-rules generate --check  only says what has drifted
+       mstr-rules generate --check  writes nothing; fails if a file differs
        mstr-rules archives FOLDER   whether the packages in a workspace hold what is published";
 
 fn main() -> ExitCode {

@@ -68,7 +68,7 @@ fn docs_rs(package: &Package) -> Vec<String> {
     unknown.chain(forgotten).collect()
 }
 
-/// Complains about what `cargo package --list` shows and nobody who builds the package needs, and
+/// Complains about files that `cargo package --list` shows and a build does not need, and
 /// about what is missing there.
 pub(crate) fn contents(package: &Package, list: &str) -> Vec<String> {
     let files: Vec<String> = list.lines().map(|path| path.replace('\\', "/")).collect();
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_registry_refuses_is_found() {
+    fn metadata_that_a_registry_refuses_is_found() {
         assert!(
             with("documentation", json!("https://docs.rs/b"))[0]
                 .contains("is not https://docs.rs/a")

@@ -165,7 +165,7 @@ impl<'a> Crate<'a> {
         sources.collect()
     }
 
-    /// Where a path leads; to the last module in it where nobody knows.
+    /// Where a path leads; to the last known module in it otherwise.
     fn follow(&self, path: &[String], depth: usize) -> Vec<Found> {
         let found = self.walk(path, depth);
         if !found.is_empty() {
@@ -176,7 +176,7 @@ impl<'a> Crate<'a> {
         module.map(|module| Found::Item(module.source)).into_iter().collect()
     }
 
-    /// Where a path leads, through whatever re-exports; nowhere if nobody knows.
+    /// Where a path leads, through re-exports; `None` if unknown.
     fn walk(&self, path: &[String], depth: usize) -> Vec<Found> {
         let prefixes = (0..=path.len()).rev().filter_map(|end| path.split_at_checked(end));
         let longest = prefixes.into_iter().find(|(names, _)| self.is_module(names));
@@ -194,7 +194,7 @@ impl<'a> Crate<'a> {
                 Some(target) => {
                     found.extend(self.follow(&[target.as_slice(), rest].concat(), depth + 1));
                 }
-                // From another crate: whoever wants it from here depends on this file.
+                // From another crate: a file that imports it from here depends on this file.
                 None => found.push(Found::Item(module.source)),
             }
         }

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_that_makes_no_sense_is_an_error() {
+    fn metadata_that_cannot_be_read_is_an_error() {
         assert!(read(&Value::Null, Path::new("/w")).is_err());
         assert!(read(&json!({ "packages": [] }), Path::new("/w")).is_err());
         let outside = json!({ "packages": [{ "name": "a", "manifest_path": "/x/Cargo.toml" }] });

@@ -47,7 +47,7 @@ type Absence<'a> = (&'a str, &'a str, &'a [&'a str], &'a str);
 
 const ABSENT: &[Absence<'static>] = &[
     ("mstr-core", "--all-features", &STACKS, "it is used with any HTTP stack"),
-    ("mstr-core", "--all-features", &["futures-executor"], "whoever awaits drives"),
+    ("mstr-core", "--all-features", &["futures-executor"], "the task that awaits drives"),
     (
         "mstr-core",
         "--edges normal,build,dev",
@@ -58,7 +58,7 @@ const ABSENT: &[Absence<'static>] = &[
         "mstr-isahc",
         "--features dangerous,webpki-roots",
         &["hyper", "mstr-fake", "mstr-hyper", "rustls", "tokio"],
-        "it is there for those who want none of them",
+        "it exists for programs that want none of them",
     ),
     ("mstr-hyper", "--all-features", &["mstr-isahc"], "transports do not see each other"),
     ("mstr-hyper", "--all-features", &["mstr-fake"], "users must not build the test server"),

@@ -33,7 +33,7 @@ pub mod reqwest {
         }
 
         fn lacks(&self) -> &'static [(Capability, &'static str)] {
-            // `end_to_end.rs` shows that it is no more than that.
+            // `end_to_end.rs` shows that this is all.
             &[
                 (Capability::BareRequests, "it adds `Accept: */*`"),
                 (Capability::ConnectionLimit, "it has none"),

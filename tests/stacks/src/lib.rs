@@ -9,7 +9,7 @@
 //! `tests/conformance.rs` runs them through the conformance suite, which is how you find out what
 //! yours forgets. Nothing here is published.
 #![forbid(unsafe_code)]
-#![expect(missing_docs, clippy::exhaustive_structs, reason = "nobody depends on this package")]
+#![expect(missing_docs, clippy::exhaustive_structs, reason = "no crate depends on this package")]
 
 pub mod backends;
 pub mod reqwest;

@@ -1,8 +1,8 @@
-//! Living on a tokio runtime, whoever polls.
+//! Running on a tokio runtime, independently of the poller.
 //!
 //! A transport may be polled anywhere: on another runtime, on a thread without one, or after its
 //! own has shut down. Sockets and timers of tokio panic there. A task does not: it runs where it
-//! was spawned, and whoever waits for it is told when it ends, or when its runtime does.
+//! was spawned, and its waiter is told when it ends, or when its runtime does.
 
 use std::fmt;
 use std::future::Future;

@@ -138,7 +138,7 @@ fn outgoing(
     (Request::from_parts(parts, body), failure)
 }
 
-/// What an error of ureq means. `stage` says whether anything had been written.
+/// The meaning of an error of ureq. `stage` says whether anything had been written.
 fn explain(error: Error, stage: Stage, peer: &Peer) -> TransportError {
     let kind = match &error {
         Error::Timeout(_) => Kind::Timeout,
@@ -156,7 +156,7 @@ fn explain(error: Error, stage: Stage, peer: &Peer) -> TransportError {
     peer.failure(kind, stage).with_source(error.into_io())
 }
 
-/// What the calling thread allows ureq, which does everything on that thread.
+/// The limits of ureq, which works on the calling thread.
 #[derive(Clone, Copy, Default)]
 struct Limits {
     /// When there has to be a connection.
@@ -240,7 +240,7 @@ impl Connector for Limited {
     }
 }
 
-/// One of ureq's connections, within the limits of whoever uses it.
+/// One of ureq's connections, within the limits of the request that uses it.
 #[derive(Debug)]
 struct LimitedTransport(Box<dyn Transport>);
 

@@ -18,7 +18,7 @@ use mstr_stacks::reqwest::ReqwestTransport;
 use mstr_stacks::ureq::UreqTransport;
 use serde_json::Value;
 
-/// A server, and the certificate of whoever vouches for it.
+/// A server, and the certificate of its authority.
 fn server(tls: bool) -> (HttpServer, Option<Authority>) {
     let model = Server::builder().user("alice", "secret").build();
     let builder = HttpServer::builder();

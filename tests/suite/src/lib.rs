@@ -3,7 +3,7 @@
 //! A test of the end-to-end [suite](cases) is written once, against a [`Lab`], and runs on every face
 //! of the fake server.
 #![forbid(unsafe_code)]
-#![allow(missing_docs, reason = "nobody depends on this package")]
+#![allow(missing_docs, reason = "not published")]
 #![expect(
     clippy::unwrap_used,
     clippy::exhaustive_enums,
@@ -163,6 +163,9 @@ pub fn assert_every_login_mode(credentials: &[Credentials]) {
 /// The examples of the documents are compiled, and run where they say so.
 #[cfg(doctest)]
 mod documents {
+    // The migration guide has a line about logs.
+    use tracing_subscriber as _;
+
     #[doc = include_str!("../../../docs/from-mstrio.md")]
     struct MigrationGuide;
 
@@ -174,6 +177,9 @@ mod documents {
 
     #[doc = include_str!("../../../crates/mstr/README.md")]
     struct ReadmeOfTheFacade;
+
+    #[doc = include_str!("../../../docs/testing.md")]
+    struct Testing;
 
     #[doc = include_str!("../../../docs/transports.md")]
     struct Transports;

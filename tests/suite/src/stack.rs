@@ -40,7 +40,7 @@ impl Stack {
         Self::IsahcOnThreads,
     ];
 
-    /// What it is called in reports.
+    /// The name in reports.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Hyper => "hyper",

@@ -206,7 +206,7 @@ fn a_refused_login_gives_all_threads_the_same_error(start: Start) {
     assert_eq!(world.logins(), 1);
     assert_eq!(world.server(|server| server.logins_after_rejection()), 0);
 
-    // It stays refused until it is told of another password.
+    // It stays refused until it gets another password.
     assert!(connection.open().is_err());
     assert_eq!(world.logins(), 1);
     connection.reset_credentials(Some(Credentials::standard("alice", "secret")));
@@ -287,7 +287,7 @@ fn a_body_is_read_as_a_stream(start: Start) {
     }
     assert!(streamed == whole);
 
-    // What has been read already is not read again.
+    // Bytes that have been read are not read again.
     let mut response = connection.get(&path).send().unwrap();
     response.read_exact(&mut buffer).unwrap();
     let rest = response.bytes().unwrap();
@@ -295,7 +295,10 @@ fn a_body_is_read_as_a_stream(start: Start) {
 
     world.server(|server| server.add_fault("call:1:reset-mid-body".parse().unwrap()));
     let mut broken = connection.get(&path).send().unwrap();
-    assert!(broken.read_to_end(&mut Vec::new()).is_err(), "a body that breaks is no short body");
+    assert!(
+        broken.read_to_end(&mut Vec::new()).is_err(),
+        "a body that breaks off is not a short body"
+    );
     connection.close();
 }
 
@@ -330,7 +333,7 @@ fn tokens_and_loans(start: Start) {
     assert_eq!(world.open_sessions(), 0);
 }
 
-/// Panics when it is told to, in the middle of a request.
+/// Panics on demand, in the middle of a request.
 #[derive(Debug)]
 struct Panicking {
     inner: SharedBlockingTransport,
@@ -365,7 +368,7 @@ impl BlockingTransport for Panicking {
 }
 
 #[test]
-fn a_leader_that_panics_holds_up_nobody() {
+fn leader_that_panics_does_not_block_others() {
     for start in [World::in_memory as Start, World::loopback] {
         let world = start(server());
         let armed = Arc::new(AtomicBool::new(true));

@@ -1,4 +1,4 @@
-//! What a hostile server sends, and to which request.
+//! The answers of a hostile server, and the requests that get them.
 
 use std::io::{self, Write};
 use std::sync::LazyLock;
@@ -29,7 +29,7 @@ pub(crate) struct Attack {
     pub(crate) ends: Ends,
     /// About a list of projects, of which 16 MiB are read.
     pub(crate) is_list: bool,
-    /// Which requests it is the answer to: how their first lines begin.
+    /// The requests that get it, by the beginning of their first lines.
     to: &'static str,
     answer: fn(&mut RawConnection) -> io::Result<()>,
 }
@@ -199,7 +199,7 @@ impl Attack {
     }
 }
 
-/// What a server says that means no harm.
+/// The answers of a server that is not hostile.
 fn friendly(connection: &mut RawConnection, request: &RawRequest) -> io::Result<()> {
     let line = request.line();
     if line.starts_with(LOGIN) {

@@ -11,7 +11,7 @@ use mstr::{
 use mstr_isahc::IsahcTransport;
 use mstr_isahc::blocking::IsahcBlocking;
 
-/// How much a caller reads who has set a limit.
+/// The limit of a caller that sets one.
 const LIMIT: usize = 1024 * 1024;
 
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +22,7 @@ pub(crate) enum Client {
     IsahcThreads,
 }
 
-/// What a caller does.
+/// A caller's action.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Act {
     /// Opens a connection that checks its session.

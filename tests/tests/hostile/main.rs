@@ -17,7 +17,7 @@ use attacks::{ATTACKS, Attack, Ends};
 use clients::Client;
 use mstr_fake::loopback::RawServer;
 
-/// What an answer may take at most, in MiB.
+/// The most memory that an answer may take, in MiB.
 const BOUND: u64 = 8;
 /// The same of a list of projects, of which 16 MiB are read.
 const BOUND_OF_A_LIST: u64 = 128;

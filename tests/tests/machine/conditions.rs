@@ -1,4 +1,4 @@
-//! What tells the situations apart in which an input has different outcomes.
+//! The conditions that tell apart the situations in which an input has different outcomes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -96,7 +96,7 @@ impl Cases {
     }
 }
 
-/// The situations by their value of the attribute; `None` if it is no help.
+/// The situations by their value of the attribute; `None` if it does not help.
 fn parts<'e>(seen: &[Seen<'e>], name: &'static str) -> Option<Parts<'e>> {
     let mut parts: BTreeMap<&str, Vec<Seen<'_>>> = BTreeMap::new();
     for seen in seen {

@@ -12,7 +12,7 @@ use super::graph::{Done, Edge, Graph, Input, Machine, Situation};
 /// Says that the documents are to be written instead of compared.
 const GENERATE: &str = "MSTR_GENERATE";
 
-/// What is said on one machine's page.
+/// The texts of one machine's page.
 pub(crate) trait Page: Machine {
     /// Title and text above the diagram.
     const INTRODUCTION: &'static str;
@@ -22,7 +22,7 @@ pub(crate) trait Page: Machine {
     const TELLING: &'static [&'static str];
     /// Those that say which input it is rather than when.
     const WHICH: &'static [&'static str];
-    /// What is said once of [unexpected](Self::is_unexpected) inputs.
+    /// The sentence about [unexpected](Self::is_unexpected) inputs.
     const UNEXPECTED: Option<&'static str> = None;
 
     /// The attributes that matter to an input.
@@ -45,7 +45,7 @@ struct Row<I> {
     inputs: Vec<Told<I>>,
 }
 
-/// An input, what else says which one it is, and the failure that those who wait are told.
+/// An input, what else says which one it is, and the failure that waiting callers get.
 struct Told<I> {
     input: I,
     which: String,
@@ -213,10 +213,10 @@ fn table<P: Page>(text: &mut String, state: &str, cases: BTreeMap<P::Input, Vec<
     }
     write!(text, "\n## {}\n\n", capitalised(state)).unwrap();
     if rows.is_empty() && quiet.is_empty() {
-        text.push_str("Only what is said of every state.\n");
+        text.push_str("Only the rows that hold in every state.\n");
         return;
     }
-    writeln!(text, "| what happens | if | next | {} | is said |\n|---|---|---|---|---|", P::SENT)
+    writeln!(text, "| input | if | next state | {} | reports |\n|---|---|---|---|---|", P::SENT)
         .unwrap();
     for row in rows {
         let next = match row.done.state {
@@ -232,7 +232,7 @@ fn table<P: Page>(text: &mut String, state: &str, cases: BTreeMap<P::Input, Vec<
     }
 }
 
-/// Events, then what a caller is told, then what those who wait are.
+/// Events, then the result of a caller, then that of the waiting callers.
 fn said<I>(row: &Row<I>) -> String {
     let mut said: Vec<String> = row.done.events.iter().chain(&row.done.told).cloned().collect();
     let mut failures: Vec<&str> = Vec::new();

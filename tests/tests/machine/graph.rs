@@ -10,23 +10,23 @@ const BOUND: usize = 200_000;
 
 /// A machine with a driver around it that carries out nothing.
 pub(crate) trait Machine: Sized {
-    /// What it is created with.
+    /// Its settings.
     type Start: Copy + Debug + 'static;
     type Input: Input;
     type Situation: Situation;
 
-    /// Where every exploration begins.
+    /// The situations in which explorations begin.
     const STARTS: &'static [Self::Start];
 
     fn new(start: Self::Start) -> Self;
 
-    /// What can happen now.
+    /// The inputs that are possible now.
     fn inputs(&self) -> Vec<Self::Input>;
 
     /// Gives the machine an input, and returns what it did.
     fn apply(&mut self, input: Self::Input) -> Done;
 
-    /// What the next inputs depend on.
+    /// The state on which the next inputs depend.
     fn situation(&self) -> Self::Situation;
 
     /// Whether to go on from here.
@@ -64,14 +64,14 @@ pub(crate) struct Attribute {
     pub(crate) value: String,
 }
 
-/// What the machine did with one input.
+/// The machine's reaction to one input.
 #[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Done {
     pub(crate) state: &'static str,
     pub(crate) sent: Vec<String>,
     pub(crate) events: Vec<String>,
     pub(crate) told: Vec<String>,
-    /// Of which kind the failure is that those who wait are told.
+    /// The kind of the failure that waiting callers get.
     pub(crate) failure: Option<String>,
 }
 

@@ -1,5 +1,5 @@
 //! The machines as they are: every state they can be in, driven with every input, by one
-//! exploration. What they do is `docs/session-machine.md` and `docs/call-machine.md`.
+//! exploration. `docs/session-machine.md` and `docs/call-machine.md` describe them.
 
 #![expect(clippy::unwrap_used, reason = "this is test code")]
 

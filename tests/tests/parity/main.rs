@@ -32,7 +32,7 @@ fn names(folder: &str, extension: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// What the vendor's client sent.
+/// The requests of the vendor's client.
 fn recorded(situation: &str) -> Vec<String> {
     let text = std::fs::read_to_string(fixtures("transcripts").join(format!("{situation}.txt")));
     let text = text.unwrap();
@@ -51,7 +51,7 @@ fn known(situation: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn we_send_what_the_vendor_s_client_sends_but_for_the_differences_in_the_table() {
+fn requests_equal_the_vendor_s_client_s_but_for_the_differences_in_the_table() {
     let mut complaints = String::new();
     for situation in SITUATIONS {
         let sent = Rc::new(RefCell::new(Vec::new()));

@@ -35,7 +35,7 @@ const FAULTS: &[&str] = &[
     "login:1:reset-before",
     "login:1:slow=20000",
 ];
-/// The answer to a login that has opened a session is lost: nobody can log that one out.
+/// The answer to a login that has opened a session is lost: no client can log that one out.
 const LOST: &str = "login:1:reset-after";
 
 #[derive(Clone, Debug)]
@@ -90,7 +90,7 @@ proptest! {
     })]
 
     #[test]
-    fn whatever_happened_the_user_is_right_and_nothing_is_left(
+    fn sequences_of_faults_end_with_the_right_user_and_no_session_left(
         steps in steps(),
         tasks in any::<bool>(),
         rotates in prop::bool::weighted(0.3),
@@ -162,7 +162,7 @@ fn check(rig: &Rig, resets: bool) {
         let journal = server.journal();
         assert_eq!(journal.mismatched_cookie_and_token(), 0);
         assert!(journal.secrets_seen_outside_auth().is_empty());
-        // What a reset gives up may still be under way.
+        // The exchange that a reset gives up may still be under way.
         let establishing = [Purpose::Login, Purpose::Renew];
         assert!(resets || journal.max_concurrent(&establishing) <= 1);
     });

@@ -64,7 +64,7 @@ fn buffered_calls_with_a_call_in_the_loop_s_body_finish_as_fast_as_turns_allow()
         let mut answers = stream::iter(0..8).map(get).buffered(4);
         while let Some(answer) = answers.next().await {
             answer.unwrap();
-            // Meanwhile nobody polls the others, one of which has the turn.
+            // Meanwhile the others are not polled; one of them has the turn.
             connection.get("/api/echo").send().await.unwrap();
         }
     });
@@ -75,7 +75,7 @@ fn buffered_calls_with_a_call_in_the_loop_s_body_finish_as_fast_as_turns_allow()
 }
 
 #[test]
-fn calls_that_are_alive_and_never_polled_again_hold_up_nobody() {
+fn calls_that_are_alive_and_never_polled_again_do_not_block_others() {
     let rig = in_turns();
     let connection = rig.tasks();
     rig.time.run(async {

@@ -1,4 +1,4 @@
-//! Headers for what stands in front of the server.
+//! Headers for a gateway in front of the server.
 
 use std::error::Error as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -49,7 +49,7 @@ fn recorded(driver: Driver, timeouts: Timeouts, described: Described) -> (Rig, R
     (driver.with(server(), setting), record)
 }
 
-/// Gives another token for each request; fails, and hangs, when it is told to.
+/// Gives another token for each request; fails or hangs on demand.
 #[derive(Clone, Debug, Default)]
 struct Tokens {
     given: Arc<AtomicUsize>,

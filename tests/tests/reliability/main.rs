@@ -1,4 +1,4 @@
-//! What `docs/reliability.md` promises, with both drivers.
+//! The promises of `docs/reliability.md`, with both drivers.
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "this is test code")]
 

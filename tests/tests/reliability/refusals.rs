@@ -44,7 +44,7 @@ fn bare_401_is_delivered_where_the_server_vouches_for_the_session() {
 }
 
 #[test]
-fn bare_401_on_everything_costs_few_questions_and_leaves_no_session() {
+fn bare_401_to_every_request_costs_few_questions_and_leaves_no_session() {
     on_both(|driver| {
         let rig = driver.open(server());
         rig.open().unwrap();
@@ -99,7 +99,7 @@ fn session_that_is_suspected_is_kept_where_the_login_that_would_replace_it_is_re
                 rig.pass(Duration::from_secs(1));
             }
             assert_eq!((rig.logins(), rig.left()), (2, 1), "{refusal}");
-            // What works in the session meanwhile keeps it from being replaced.
+            // A success in the session meanwhile keeps it from being replaced.
             for _ in 0..200 {
                 rig.get("/api/v2/guarded").unwrap_err();
                 rig.get("/api/echo").unwrap();
@@ -182,7 +182,7 @@ fn servers_refusal_of_a_password_is_final_also_when_it_comes_late() {
 }
 
 #[test]
-fn overload_is_no_submission_of_the_password() {
+fn overload_is_not_counted_as_a_submission_of_the_password() {
     on_both(|driver| {
         for rule in ["status=503", "status=429", "refuse"] {
             let rig = driver.open(server());
@@ -251,7 +251,7 @@ fn refusal_of_a_provider_s_password_is_forgotten_on_reset() {
 }
 
 #[test]
-fn gateway_s_refusal_of_a_logout_is_no_end_of_the_session() {
+fn gateway_s_refusal_of_a_logout_does_not_end_the_session() {
     on_both(|driver| {
         let rig = driver.open(server());
         rig.open().unwrap();
@@ -311,7 +311,7 @@ fn retry_after_of_a_question_is_obeyed() {
             rig.pass(Duration::from_secs(1));
         }
         assert_eq!(rig.count(Purpose::Inspect) - before, 1);
-        // Too much to do is no silence, however long it lasts.
+        // An overloaded server has answered, however long the overload lasts.
         for _ in 0..20 {
             rig.get("/api/v2/guarded").unwrap_err();
             rig.pass(Duration::from_secs(200));

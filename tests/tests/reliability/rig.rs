@@ -15,7 +15,7 @@ use mstr::{
 };
 use mstr_fake::{FakeTransport, Fault, Purpose, Server, ServerBuilder, VirtualTime};
 
-/// What a call was answered with.
+/// The answer to a call.
 #[derive(Debug)]
 pub(crate) struct Answered {
     pub(crate) status: u16,
@@ -40,20 +40,20 @@ pub(crate) enum Driver {
     Threads,
 }
 
-/// What differs from test to test.
+/// The settings that differ from test to test.
 #[derive(Default)]
 pub(crate) struct Setting {
     pub(crate) credentials: Option<Credentials>,
     pub(crate) timeouts: Timeouts,
     pub(crate) project: Option<&'static str>,
     pub(crate) way: Way,
-    /// What is said of the connection besides.
+    /// Further settings of the connection.
     pub(crate) described: Option<Described>,
 }
 
 pub(crate) type Described = Box<dyn Fn(mstr::ConnectionBuilder) -> mstr::ConnectionBuilder>;
 
-/// What happens to a request on its way to the server, and to the answer on its way back.
+/// The fate of a request on its way to the server, and of the answer on its way back.
 #[derive(Clone)]
 pub(crate) struct Way {
     fails: Arc<Fails>,
@@ -151,7 +151,7 @@ impl BlockingTransport for OnItsWay {
     }
 }
 
-/// What the server is answering.
+/// The request that the server is answering.
 struct OnItsWayBack(Box<dyn Pending>, Way);
 
 type Then = Box<dyn FnOnce(Result<Response<Body>, TransportError>) + Send>;
@@ -168,7 +168,7 @@ impl Pending for OnItsWayBack {
     }
 }
 
-/// What never reaches the server.
+/// A request that never reaches the server.
 struct Lost(Option<TransportError>);
 
 impl Pending for Lost {
@@ -323,6 +323,22 @@ impl Rig {
         )
     }
 
+    /// A GET in the project with this name, within `total`, tried once.
+    pub(crate) fn in_project(
+        &self,
+        project: &str,
+        total: Duration,
+        path: &str,
+    ) -> Result<Answered, Error> {
+        let once = RetryPolicy::never();
+        self.send(
+            Method::GET,
+            path,
+            |request| request.project(project).timeout(total).retry(once),
+            |request| request.project(project).timeout(total).retry(once),
+        )
+    }
+
     pub(crate) fn retrying(&self, policy: RetryPolicy, path: &str) -> Result<Answered, Error> {
         self.send(
             Method::GET,
@@ -474,7 +490,7 @@ impl Rig {
         self.time.elapsed()
     }
 
-    /// Which moment it is for the server.
+    /// The server's present time.
     pub(crate) fn pass(&self, time: Duration) {
         let clock = self.time.clone();
         self.time.run(async move { clock.sleep(time).await });

@@ -130,7 +130,7 @@ fn status_is_repeated_on_a_passing_failure_like_any_read() {
 }
 
 #[test]
-fn status_of_the_server_that_cannot_be_read_keeps_nobody_from_connecting() {
+fn status_of_the_server_that_cannot_be_read_does_not_prevent_connecting() {
     for rule in ["status:*:page=200", "status:*:status=500", "status:*:status=302"] {
         on_both(|driver| {
             let rig = driver.open(server());

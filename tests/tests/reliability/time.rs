@@ -214,7 +214,7 @@ impl CredentialProvider for Never {
 }
 
 #[test]
-fn provider_that_never_returns_holds_nobody_up_for_longer_than_their_time() {
+fn provider_that_never_returns_does_not_delay_a_caller_beyond_its_time() {
     on_both(|driver| {
         let total = Duration::from_secs(3);
         let rig = driver.provided_within(server(), total, Never);
@@ -254,7 +254,7 @@ fn answer_to_a_conditional_request_is_delivered_also_where_nothing_has_changed()
         let answered = rig.with_header("/api/echo", "If-None-Match", "\"1\"").unwrap();
         assert_eq!(answered.status, 304);
         let error = rig.get("/api/echo").unwrap_err();
-        assert_eq!(error.status().map(|status| status.as_u16()), Some(304), "nobody asked for it");
+        assert_eq!(error.status().map(|status| status.as_u16()), Some(304), "it was not asked for");
         rig.close();
     });
 }
@@ -295,7 +295,7 @@ fn retry_after_that_outlasts_its_caller_is_told_at_once() {
 }
 
 #[test]
-fn retry_after_is_waited_for_by_those_who_have_the_time() {
+fn retry_after_is_waited_for_by_callers_that_have_the_time() {
     on_both(|driver| {
         for rule in [
             "login:1:status=503,retry-after=120",
@@ -319,7 +319,7 @@ fn retry_after_is_waited_for_by_those_who_have_the_time() {
 }
 
 #[test]
-fn retry_after_divides_those_who_wait_together() {
+fn retry_after_divides_callers_that_wait_together() {
     let rig = Driver::Tasks.open(server());
     rig.fault("login:1:status=503,retry-after=120");
     let told = rig.together(&[3, 200, 4, 300]);
@@ -345,7 +345,7 @@ fn login_that_was_answered_in_time_counts_however_late_the_next_caller_comes() {
 }
 
 #[test]
-fn login_that_nobody_waits_for_leaves_no_session_when_the_last_handle_is_dropped() {
+fn login_without_a_waiting_caller_leaves_no_session_when_the_last_handle_is_dropped() {
     on_both(|driver| {
         for hurried in [None, Some(Duration::from_millis(50))] {
             let rig = driver.open(server());
@@ -386,5 +386,33 @@ fn login_that_outlasts_the_total_of_a_connection_leaves_no_session() {
         drop(rig);
         time.run_until_idle();
         assert_eq!(fake.server(|server| server.open_sessions()), 0);
+    });
+}
+
+#[test]
+fn project_that_a_request_names_is_looked_up_in_the_request_s_own_time() {
+    const NAME: &str = "Platform Analytics";
+    let seconds = Duration::from_secs;
+    on_both(|driver| {
+        let rig = driver.open(server());
+        rig.in_project(NAME, seconds(5), "/api/echo").unwrap();
+        // The lookup takes all of it, or some of it, or fails.
+        rig.fault("path=/api/projects:*:stall");
+        let begun = rig.elapsed();
+        let error = rig.in_project(NAME, seconds(5), "/api/echo").unwrap_err();
+        assert_eq!((error.kind(), rig.elapsed() - begun), (ErrorKind::Timeout, seconds(5)));
+        rig.heal();
+        rig.fault("path=/api/projects:*:slow=4000");
+        rig.fault("call:*:stall");
+        let begun = rig.elapsed();
+        let error = rig.in_project(NAME, seconds(5), "/api/echo").unwrap_err();
+        assert_eq!((error.kind(), rig.elapsed() - begun), (ErrorKind::Timeout, seconds(5)));
+        assert!(error.to_string().contains("total timeout of 5s"), "{error}");
+        rig.heal();
+        rig.fault("path=/api/projects:*:status=503");
+        let lookups = rig.count(Purpose::Projects);
+        let error = rig.in_project(NAME, seconds(5), "/api/echo").unwrap_err();
+        assert_eq!((error.kind(), error.attempts()), (ErrorKind::Server, 1));
+        assert_eq!(rig.count(Purpose::Projects) - lookups, 1);
     });
 }

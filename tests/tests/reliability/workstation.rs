@@ -14,7 +14,7 @@ use mstr_fake::{FakeTransport, Server, VirtualTime};
 
 use crate::rig::{Driver, on_both, server};
 
-/// Keeps what each request is told about its limits.
+/// Records the limits of each request.
 #[derive(Clone, Debug)]
 struct Watching {
     fake: FakeTransport,

@@ -1,4 +1,4 @@
-//! What a driver does: carries out the machine's outputs, and lets callers ask and send.
+//! A driver: carries out the machine's outputs, and lets callers ask and send.
 
 use std::time::Duration;
 

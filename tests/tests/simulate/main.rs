@@ -159,7 +159,7 @@ proptest! {
     })]
 
     #[test]
-    fn no_scenario_breaks_what_must_hold(setting in settings(), steps in steps()) {
+    fn scenarios_break_no_rule(setting in settings(), steps in steps()) {
         Simulation::run(&setting, &steps);
     }
 }
@@ -178,7 +178,7 @@ proptest! {
 }
 
 #[test]
-fn the_simulation_meets_what_it_is_for() {
+fn simulation_of_a_dead_session_and_five_callers_has_one_login() {
     // One scenario with known counts: a dead session, five callers, one login.
     let setting = Setting {
         seed: 3,
@@ -220,7 +220,7 @@ fn a_session_whose_opening_answer_is_lost_is_counted() {
     simulation.step(&Step::Calls(1));
     simulation.drain();
     simulation.close();
-    assert_eq!(simulation.server.open_sessions(), 1, "nobody can log this one out");
+    assert_eq!(simulation.server.open_sessions(), 1, "no client can log this one out");
     assert_eq!(simulation.left_open(), 1);
 }
 
@@ -303,7 +303,7 @@ enum Ended {
 struct Seen {
     cookies: BTreeSet<String>,
     current: String,
-    /// Why nobody can be blamed if it stays open.
+    /// Why it may stay open.
     excuse: Option<&'static str>,
 }
 

@@ -73,7 +73,7 @@ impl Simulation {
         self.return_later(what, reply.after, answer);
     }
 
-    /// What the wire sees of sessions, whoever hears of it.
+    /// What the wire sees of sessions, whether or not a client gets the answer.
     fn note(&mut self, token: &str, response: &Response<Bytes>, undelivered: bool) {
         let cookies = response.headers().get_all("set-cookie").iter();
         let session_cookie = cookies

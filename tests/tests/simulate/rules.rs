@@ -1,4 +1,4 @@
-//! What must hold.
+//! The rules of the simulation.
 
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ impl Simulation {
         }
     }
 
-    /// What holds at any moment.
+    /// The rules that hold at any moment.
     pub(super) fn check(&mut self) {
         let journal = self.server.journal();
         assert_eq!(journal.mismatched_cookie_and_token(), 0);
@@ -117,7 +117,7 @@ impl Simulation {
         }
         self.close();
         let (left, open) = (self.left_open(), self.server.open_sessions());
-        // Nobody can ask about a session whose cookies were never sent.
+        // A session whose cookies were never sent cannot be asked about.
         let unknown = self.seen.values().filter(|seen| seen.current.is_empty()).count();
         assert!(
             (left..=left + unknown).contains(&open),

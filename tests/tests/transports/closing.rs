@@ -9,7 +9,7 @@ use mstr::{CloseOutcome, Connection, Error, RetryPolicy};
 use mstr_fake::loopback::{RawConnection, RawServer};
 use mstr_hyper::HyperTransport;
 
-/// What the server has seen.
+/// The requests that the server has received.
 #[derive(Default)]
 struct Seen {
     logins: AtomicUsize,

@@ -1,4 +1,4 @@
-//! What libcurl and isahc would do of themselves, and may not.
+//! Defaults of libcurl and isahc that are turned off.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -113,7 +113,7 @@ fn a_body_that_panics_ends_its_own_request_only() {
 
 #[test]
 fn a_body_may_hold_the_last_handle_on_its_own_transport() {
-    /// Tells on which thread it is dropped, and that this was no panic.
+    /// Tells on which thread it is dropped, and that it was not dropped by a panic.
     struct Told(std::sync::mpsc::Sender<bool>);
     impl Drop for Told {
         fn drop(&mut self) {

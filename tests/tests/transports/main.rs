@@ -1,4 +1,4 @@
-//! What the transports do alike, and what each does on its own account.
+//! The common behaviour of the transports, and their differences.
 
 #![expect(clippy::unwrap_used, reason = "this is test code")]
 

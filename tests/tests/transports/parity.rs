@@ -177,7 +177,7 @@ fn a_pool_that_keeps_for_ever_panics_nowhere() {
         Ok(())
     })
     .unwrap();
-    // hyper's tasks are its own: nobody else hears of a panic in one.
+    // hyper's tasks are its own: a panic in one is not reported elsewhere.
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         if std::thread::current().name() == Some(NAME) {

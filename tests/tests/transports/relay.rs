@@ -72,7 +72,7 @@ fn a_transport_may_end_with_a_body_that_it_sends() {
 }
 
 #[test]
-fn limits_beyond_every_number_are_no_limits() {
+fn limits_beyond_the_largest_number_are_unlimited() {
     let server = RawServer::start(|mut connection| {
         while connection.read_request()?.is_some() {
             connection.answer("200 OK", "fine")?;

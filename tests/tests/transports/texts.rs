@@ -9,7 +9,7 @@ use mstr_hyper::HyperTransport;
 use mstr_isahc::IsahcTransport;
 use mstr_suite::{Stack, server};
 
-/// What is at the other end.
+/// The other end of the connection.
 enum Situation {
     /// Nothing listens there.
     ClosedPort,
@@ -27,7 +27,7 @@ enum Situation {
     HttpToHttpsOfGateway,
     /// The connection is closed when the request has been read.
     CutOff,
-    /// A proxy that wants to know who asks.
+    /// A proxy that asks for a password.
     ProxyRefuses,
 }
 

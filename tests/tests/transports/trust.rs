@@ -1,4 +1,4 @@
-//! Whom the transports trust, and what they say to settings that cannot work.
+//! The trust of the transports, and their errors for settings that cannot work.
 
 use std::error::Error as _;
 use std::process::Command;
@@ -56,7 +56,7 @@ fn given_certificates_come_besides_the_platform_s_unless_they_are_to_be_the_only
     let authority = Authority::new().unwrap();
     let tls = ServerTls::new(&authority.issue("127.0.0.1").unwrap()).unwrap();
     let server = HttpServer::builder().tls(tls).start(mstr_suite::server().build()).unwrap();
-    // On Linux this is how the platform is told what it trusts.
+    // On Linux this variable sets the authorities of the platform.
     let bundle = std::env::temp_dir().join(format!("mstr-tests-{}.pem", std::process::id()));
     std::fs::write(&bundle, authority.pem()).unwrap();
     let output = Command::new(std::env::current_exe().unwrap())
@@ -71,7 +71,7 @@ fn given_certificates_come_besides_the_platform_s_unless_they_are_to_be_the_only
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
 
-/// What each transport says when it is built.
+/// The error of each transport when it is built.
 fn refusals(tls: &TlsConfig) -> [(&'static str, String); 2] {
     let mut hyper = None;
     Stack::Hyper.block_on(async {

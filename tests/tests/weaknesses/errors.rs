@@ -65,7 +65,7 @@ fn an_answer_without_what_was_asked_for_is_an_error_that_says_so() {
     }
 }
 
-/// 41: The user is told as missing only if the server has said so.
+/// 41: The user is reported as missing only if the server has said so.
 #[test]
 fn a_refused_question_about_the_user_is_an_error_not_a_missing_user() {
     for status in [400, 403, 500] {
@@ -113,7 +113,7 @@ fn every_error_of_an_answer_is_kept_in_fields_of_its_own() {
         let error = connection.get("/api/echo").send().await.unwrap_err();
         let said = error.server().unwrap();
         assert_eq!(said.code, *"ERR001");
-        assert_eq!(said.i_server_code, Some(-2_147_216_373));
+        assert_eq!(said.iserver_code, Some(-2_147_216_373));
         assert_eq!(said.ticket.as_ref().unwrap().as_str(), "f39db2e12d5b4cb9b4d32fc6e439045e");
         let further: Vec<_> = said.further.iter().map(|error| error.message.as_str()).collect();
         assert_eq!(further, ["two", "three"]);
@@ -122,7 +122,7 @@ fn every_error_of_an_answer_is_kept_in_fields_of_its_own() {
         assert_eq!((error.operation(), error.attempts()), (Some("call"), 1));
 
         let raw = connection.get("/api/echo").send_raw().await.unwrap();
-        assert_eq!(raw.headers()["content-type"], JSON, "and headers to whoever wants them");
+        assert_eq!(raw.headers()["content-type"], JSON, "and headers to callers that want them");
         assert_eq!(raw.text().await.unwrap(), body);
         connection.close().await;
     });

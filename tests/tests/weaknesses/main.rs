@@ -1,4 +1,4 @@
-//! What the vendor's Python client gets wrong, and that this does not.
+//! Weaknesses of the vendor's Python client, which `mstr` does not share.
 //!
 //! `docs/weaknesses.md` lists them all and names the test of each. Here are those that no other
 //! test shows already.

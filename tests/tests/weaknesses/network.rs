@@ -67,12 +67,12 @@ impl Network {
         Connection::builder(base_url).standard("alice", "secret").seed(7).transport(self.clone())
     }
 
-    /// What has been sent so far.
+    /// The requests so far.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.0.state.lock().unwrap().seen.clone()
     }
 
-    /// What has been sent to URLs that begin so.
+    /// The requests to URLs with this beginning.
     pub(crate) fn seen_at(&self, url: &str) -> Vec<Seen> {
         let mut seen = self.seen();
         seen.retain(|request| request.uri.to_string().starts_with(url));

@@ -27,7 +27,7 @@ fn logins_that_are_given_up_leave_no_session() {
 
 /// 27: Nothing is only warned about.
 #[test]
-fn a_project_nobody_knows_is_an_error_before_the_first_call() {
+fn project_that_does_not_exist_is_an_error_before_the_first_call() {
     Lab::in_memory(async |lab| {
         for checks in [true, false] {
             let world = lab.start(server());
@@ -52,7 +52,7 @@ fn a_refused_identity_token_is_an_error_and_nothing_else_is_tried() {
         let error = world.builder_for(credentials).connect().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Credentials);
         assert_eq!((world.count(Purpose::Delegate), world.logins()), (1, 0));
-        assert_eq!(time.elapsed(), Duration::ZERO, "nobody was asked anything");
+        assert_eq!(time.elapsed(), Duration::ZERO, "the terminal was not read");
     });
 }
 
@@ -71,7 +71,7 @@ fn connections_to_two_servers_know_nothing_of_each_other() {
         let too_old = lab.start(server().server_version("11.1.0300.00003"));
         let error = too_old.builder().connect().await.unwrap_err().to_string();
         assert!(error.contains("11.1.0300.00003") && !error.contains("11.6"), "{error}");
-        // Who watches one is told nothing about the other.
+        // Subscribers of one get no events of the other.
         let (mut events, mut others) = (first.events(), second.events());
         first.renew().await.unwrap();
         assert!(events.try_next().is_some());
@@ -121,7 +121,7 @@ fn a_version_is_kept_whole_and_one_that_cannot_be_read_does_no_harm() {
     });
 }
 
-/// What Workstation hands to a script.
+/// The document that Workstation hands to a script.
 async fn document(world: &World) -> (Connection, WorkstationData) {
     let workstation = world.connect().await;
     let (token, cookies) = world.server(|server| server.wire_credentials_of_newest_session());

@@ -61,7 +61,7 @@ fn an_api_token_whose_creation_is_not_answered_is_created_once() {
 
 /// 36 and 37.
 #[test]
-fn what_may_have_happened_is_not_done_again() {
+fn writes_that_may_have_been_executed_are_not_repeated() {
     for method in [Method::PUT, Method::DELETE, Method::PATCH, Method::POST] {
         for effect in ["status=500", "status=503", "status=504", "reset-after", "reset-before"] {
             let method = method.clone();
@@ -70,7 +70,7 @@ fn what_may_have_happened_is_not_done_again() {
                 let connection = world.connect().await;
                 connection.request(method.clone(), "/api/echo").send().await.unwrap_err();
                 assert_eq!(world.count(Purpose::Call), 1, "{method} {effect}");
-                // Unless the caller knows better.
+                // Unless the caller declares the request idempotent.
                 if effect != "status=500" {
                     let request = connection.request(method.clone(), "/api/echo").idempotent(true);
                     request.send().await.unwrap_err();
@@ -126,7 +126,7 @@ fn the_server_s_wait_is_not_begun_if_it_ends_after_the_call_s_time() {
         assert_eq!(time.elapsed(), begun, "told at once");
         for error in [limited, usual] {
             assert_eq!(error.kind(), ErrorKind::RateLimited);
-            // What cannot be meant is cut, and still longer than any call.
+            // An absurd value is cut, and still longer than any call.
             assert!(error.retry_after().unwrap() >= Duration::from_secs(300));
         }
         connection.close().await;

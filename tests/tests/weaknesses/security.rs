@@ -1,4 +1,4 @@
-//! A: tokens, passwords and whom to trust.
+//! A: tokens, passwords and trust.
 
 use std::error::Error as _;
 use std::io::Write;

@@ -136,7 +136,7 @@ fn a_stampede_on_a_server_that_allows_one_session_succeeds() {
 
 /// 17.
 #[test]
-fn a_slow_renewal_is_waited_for_and_kills_no_call() {
+fn renewal_that_is_slow_is_waited_for_and_fails_no_call() {
     Lab::in_memory(async |lab| {
         let Lab::Memory(time) = &lab else { unreachable!("in memory") };
         let slow: Fault = "renew:*:slow=7000".parse().unwrap();

@@ -38,7 +38,7 @@ fn pass_on(mut from: TcpStream, mut to: TcpStream) {
             break;
         }
     }
-    // Whoever closes one direction closes both: these are requests and answers.
+    // A side that closes one direction closes both: these are requests and answers.
     drop((from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both)));
 }
 

@@ -18,7 +18,7 @@ fn rows() -> Vec<(usize, &'static str)> {
     numbered.collect()
 }
 
-/// What stands in backquotes and names a function: `path/to/file.rs::name`.
+/// The names of functions in backquotes: `path/to/file.rs::name`.
 fn references(text: &str) -> Vec<(&str, &str)> {
     let quoted = text.split('`').skip(1).step_by(2);
     quoted
@@ -75,7 +75,7 @@ fn every_test_the_table_names_exists_and_is_run() {
             let above: Vec<&str> = text[..place].lines().rev().take(4).collect();
             let marked =
                 above.iter().any(|line| line.contains("#[test]") || line.contains("::test"));
-            assert!(marked, "{path}: {name} is no test");
+            assert!(marked, "{path}: {name} is not a test");
             assert!(!above.iter().any(|line| line.contains("#[ignore")), "{name} is not run");
         }
     }

@@ -12,7 +12,7 @@ pub(crate) fn check() -> Outcome {
     check_some(None)
 }
 
-/// Only what has this in its name.
+/// Only those whose name contains this.
 pub(crate) fn check_some(name: Option<&str>) -> Outcome {
     if cfg!(windows) {
         println!("    SKIPPED: the gateways are told by signals, which Windows has not");

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::command::{Outcome, mstr_fake, root};
 
-/// What `run.py` ends with where something is absent, which it has said.
+/// The exit code of `run.py` where something is absent, which it has printed.
 const SKIPPED: i32 = 77;
 
 pub(crate) fn check() -> Outcome {

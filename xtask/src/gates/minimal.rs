@@ -1,6 +1,6 @@
 //! The published crates with the oldest dependencies that their manifests allow.
 //!
-//! Whoever has an older version in their lock keeps it as long as the manifests say that it will
+//! A program that has an older version in its lock keeps it as long as the manifests say that it will
 //! do. Only direct dependencies are taken down: what those ask for is their own business.
 
 use std::fs;

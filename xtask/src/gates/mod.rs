@@ -4,6 +4,7 @@ pub(crate) mod clippy;
 mod copy;
 pub(crate) mod deny;
 pub(crate) mod docs;
+pub(crate) mod examples;
 pub(crate) mod external_types;
 pub(crate) mod gateways;
 pub(crate) mod interop;

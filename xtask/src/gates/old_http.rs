@@ -1,7 +1,7 @@
 //! mstr-isahc with the old `http` under isahc.
 //!
 //! isahc takes `http` 0.2 and 1.x, and a program whose `Cargo.lock` has the old one keeps it. Then
-//! isahc's requests are of other types than everybody else's. `tests/old-http` is such a program, and
+//! isahc's requests are of other types than those of other crates. `tests/old-http` is such a program, and
 //! runs both suites.
 
 use std::fs;
@@ -30,12 +30,12 @@ pub(crate) fn check() -> Outcome {
     run(&mut within("test"))
 }
 
-/// The lock with http 0.2 for isahc beside what everybody else has.
+/// The lock with http 0.2 for isahc beside the version of the other crates.
 fn with_old_http(lock: &str) -> Outcome<String> {
     let current = "name = \"http\"\nversion = \"";
     let current = lock.split(current).nth(1).and_then(|rest| rest.split('"').next());
     let current = current.ok_or("Cargo.lock has no http")?.to_owned();
-    // With two of them, everybody says which.
+    // With two of them, each dependent names the version.
     let lock = lock.replace("\n \"http\",\n", &format!("\n \"http {current}\",\n"));
     let start = lock.find("name = \"isahc\"\n").ok_or("Cargo.lock has no isahc")?;
     let end = lock[start..].find("\n\n").map_or(lock.len(), |length| start + length);

@@ -11,7 +11,7 @@ use crate::tools::version;
 
 const TARGETS: [&str; 2] = ["x86_64-pc-windows-msvc", "aarch64-apple-darwin"];
 
-/// What is pure Rust of the core, the facade with hyper, and the fake server.
+/// The pure Rust parts of the core, the facade with hyper, and the fake server.
 const PURE: [&str; 3] = [
     "mstr-core --all-features",
     "mstr-sdk --no-default-features --features hyper,platform-roots,tower",

@@ -1,4 +1,4 @@
-//! The quickstart as the README runs it, to its end and with nobody who listens.
+//! The quickstart as the README runs it, to its end and with a reader that leaves early.
 //!
 //! That it needs no headers of OpenSSL is shown by `.ci/run`, which hides them, and by `cargo xtask
 //! deps`. Here hiding them would make cargo compile everything anew, there and back, whose build looks
@@ -13,13 +13,12 @@ use crate::command::{Outcome, cargo, mstr_fake, output, root, run, target};
 use crate::members::{everything, members};
 use crate::tools::{Tls, has_openssl};
 
-const ENDS_WITH: &str = "sessions still open on the server: 0";
+/// The last line of each example that runs against the fake server.
+pub(super) const ENDS_WITH: &str = "sessions still open on the server: 0";
 
 pub(crate) fn check() -> Outcome {
-    let folder = root().join("target/quickstart");
-    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     whole(&mut quickstart())?;
-    piped(&folder)?;
+    piped(&root().join("target/quickstart"))?;
     if !has_openssl() {
         println!("    without_tokio is SKIPPED: it needs OpenSSL's headers");
         return Ok(());
@@ -36,7 +35,7 @@ fn quickstart() -> Command {
     cargo("run --locked --quiet --example quickstart")
 }
 
-/// An example that is heard to its end.
+/// An example whose output is read to its end.
 fn whole(example: &mut Command) -> Outcome {
     let text = output(example)?;
     print!("{text}");
@@ -48,10 +47,9 @@ fn whole(example: &mut Command) -> Outcome {
 
 /// `| head -n 1`: the example ends well all the same, and the server has seen its logout.
 fn piped(folder: &Path) -> Outcome {
-    let server = FakeServer::start(folder)?;
+    let server = FakeServer::start(folder, None)?;
     let mut example = quickstart();
-    example.env("MSTR_BASE_URL", &server.base_url);
-    example.env("MSTR_USERNAME", "alice").env("MSTR_PASSWORD", "secret");
+    server.describe_to(&mut example);
     let mut example = example
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -61,11 +59,13 @@ fn piped(folder: &Path) -> Outcome {
     let ended = example.wait_with_output().map_err(|error| format!("cargo: {error}"))?;
     let errors = String::from_utf8_lossy(&ended.stderr);
     if !ended.status.success() || errors.contains("panicked") {
-        return Err(format!("the example minds that nobody reads on ({})\n{errors}", ended.status));
+        return Err(format!(
+            "the example fails when its reader leaves ({})\n{errors}",
+            ended.status
+        ));
     }
-    let journal = fs::read_to_string(&server.journal).map_err(|error| error.to_string())?;
-    match journal.lines().last() {
-        Some(last) if last.contains("\"purpose\":\"logout\"") => Ok(()),
+    match &*server.last_purpose()? {
+        "logout" => Ok(()),
         last => Err(format!("the last request was to be the logout, and is {last:?}")),
     }
 }
@@ -79,23 +79,40 @@ fn first_line(process: &mut Child) -> Outcome<String> {
 }
 
 /// The fake server in a process of its own, with a journal.
-struct FakeServer {
+pub(super) struct FakeServer {
     process: Child,
     base_url: String,
     journal: PathBuf,
 }
 
 impl FakeServer {
-    fn start(folder: &Path) -> Outcome<Self> {
+    /// With this fault, if any.
+    pub(super) fn start(folder: &Path, fault: Option<&str>) -> Outcome<Self> {
+        fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let journal = folder.join("journal.jsonl");
         let mut command = Command::new(mstr_fake()?);
         command.args(["--user", "alice:secret", "--journal"]).arg(&journal);
+        command.args(fault.into_iter().flat_map(|fault| ["--fault", fault]));
         let process = command.stdout(Stdio::piped()).spawn();
         let process = process.map_err(|error| format!("mstr-fake: {error}"))?;
         let mut server = Self { process, base_url: String::new(), journal };
         let line = first_line(&mut server.process)?;
         line.rsplit(' ').next().unwrap_or_default().clone_into(&mut server.base_url);
         Ok(server)
+    }
+
+    /// Tells a program where it is and who may log in.
+    pub(super) fn describe_to(&self, program: &mut Command) {
+        program.env("MSTR_BASE_URL", &self.base_url);
+        program.env("MSTR_USERNAME", "alice").env("MSTR_PASSWORD", "secret");
+    }
+
+    /// What it was asked for last, as its journal writes it.
+    pub(super) fn last_purpose(&self) -> Outcome<String> {
+        let journal = fs::read_to_string(&self.journal).map_err(|error| error.to_string())?;
+        let last = journal.lines().last().unwrap_or_default();
+        let purpose = last.split_once("\"purpose\":\"").map_or("", |(_, rest)| rest);
+        Ok(purpose.split('"').next().unwrap_or_default().to_owned())
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) fn check(baseline: Option<&str>) -> Outcome {
     compare(&baseline, "minor")
 }
 
-/// Compares with a revision; `allowed` is what the version may change, in the tool's words.
+/// Compares with a revision; `allowed` is the kind of change that the version may make, as the tool names it.
 pub(crate) fn compare(baseline: &str, allowed: &str) -> Outcome {
     openssl()?;
     SEMVER.provide()?;

@@ -1,4 +1,4 @@
-//! The changelog: what is to be released, and what has been.
+//! The changelog: unreleased and released entries.
 
 use semver::Version;
 
@@ -19,14 +19,14 @@ pub(super) fn release(text: &str, version: &Version, date: &str) -> Outcome<Stri
     let body = rest.split("\n## ").next().unwrap_or_default();
     if !body.lines().any(|line| line.starts_with("- ")) {
         return Err(format!(
-            "{PATH} has no entry under \"{UNRELEASED}\": a release that nobody has written about \
+            "{PATH} has no entry under \"{UNRELEASED}\": a release without an entry \
              is either not needed or not described"
         ));
     }
     Ok(format!("{before}{UNRELEASED}\n\n## {version} ({date}){rest}"))
 }
 
-/// What the changelog says about a version; without the heading.
+/// The changelog's section about a version, without the heading.
 pub(super) fn section<'t>(text: &'t str, version: &Version) -> Option<&'t str> {
     let rest = text.split_once(&format!("\n## {version} ("))?.1;
     let body = rest.split_once('\n').map_or("", |(_, body)| body);

@@ -16,7 +16,7 @@ pub(super) fn run() -> Outcome {
     Check::Packages.remember(archives)
 }
 
-/// Fails if the registry has somebody else's crate under one of our names.
+/// Fails if the registry has another owner's crate under one of our names.
 fn names() -> Outcome {
     let last = git::last_release()?.map(|version| git::tag(&version));
     for member in published()? {

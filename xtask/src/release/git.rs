@@ -1,4 +1,4 @@
-//! What a release asks git.
+//! The git commands of a release.
 
 use semver::Version;
 
@@ -66,7 +66,7 @@ pub(crate) fn holds(revision: &str, path: &str) -> bool {
     status.is_ok_and(|output| output.status.success())
 }
 
-/// What a file holds in this commit.
+/// The content of a file in this commit.
 pub(super) fn text(revision: &str, path: &str) -> Outcome<String> {
     output(&mut git(&["show", &format!("{revision}:{path}")]))
 }
@@ -81,7 +81,7 @@ pub(super) fn subject() -> Outcome<String> {
     Ok(output(&mut git(&["log", "-1", "--format=%s"]))?.trim().to_owned())
 }
 
-/// What the first line is of the commit that is released as this version.
+/// The subject of the commit that is released as this version.
 pub(super) fn release_subject(version: &Version) -> String {
     format!("Release {version}")
 }
@@ -120,7 +120,7 @@ pub(super) fn commit_files(message: &str, files: &[String]) -> Outcome {
     run(command.args(files))
 }
 
-/// Undoes what is not committed, in these files.
+/// Undoes uncommitted changes in these files.
 pub(super) fn restore(files: &[String]) -> Outcome {
     if files.is_empty() {
         return Ok(());

@@ -17,7 +17,7 @@ pub(super) fn run(next: Next, date: &str) -> Outcome {
     git::clean()?;
     git::identity()?;
     let current = manifest::version(&read(manifest::PATH)?)?;
-    // Whoever names a higher version gives up one that could not be completed.
+    // A higher version that is named gives up one that could not be completed.
     if !matches!(&next, Next::Version(version) if *version > current) {
         all_tagged()?;
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask release publish`: what is not in the registry yet, then a tag.
+//! `cargo xtask release publish`: the crates that are not in the registry yet, then a tag.
 
 use semver::Version;
 

@@ -1,13 +1,13 @@
-//! What a registry has, by cargo's own eyes: its configuration, its credentials, its cache.
+//! The content of a registry, as cargo sees it: with its configuration, credentials and cache.
 
 use semver::Version;
 
 use crate::command::{Outcome, cargo};
 
-/// What cargo calls the public registry.
+/// Cargo's name of the public registry.
 const PUBLIC: &str = "crates-io";
 
-/// What the public registry says about a name; `None` if the name is free.
+/// The public registry's entry for a name; `None` if the name is free.
 pub(super) fn about(package: &str) -> Outcome<Option<String>> {
     ask(package, PUBLIC)
 }

@@ -8,7 +8,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use http::response::Parts;
 use http::{Request, Response, StatusCode};
@@ -115,7 +114,7 @@ impl Call {
             route,
             wants,
             stage: Stage::New,
-            deadline: spec.timeouts.for_all().map(|total| later(now, total)),
+            deadline: spec.timeouts.for_all().map(|total| later(spec.begun.unwrap_or(now), total)),
             idempotent,
             repeats: Repeats::new(spec.retry, replayable, seed),
             grant: None,
@@ -353,10 +352,6 @@ impl Call {
                 headers.insert(wire::PROJECT_ID, project);
             }
         }
-        let no_body = self.spec.body.as_bytes().is_some_and(Bytes::is_empty);
-        if no_body && !given(CONTENT_LENGTH) {
-            wire::declare_empty_body(&self.spec.method, &mut headers);
-        }
         self.compressed = encoding::ask(&self.spec.method, &self.spec.headers, &mut headers);
         if !self.front.is_empty() {
             wire::add_front_headers(&mut headers, std::mem::take(&mut self.front));
@@ -368,6 +363,10 @@ impl Call {
                 std::mem::take(&mut self.spec.body)
             }
         };
+        // An empty file has a length, too.
+        if body.len_hint() == Some(0) && !given(CONTENT_LENGTH) {
+            wire::declare_empty_body(&self.spec.method, &mut headers);
+        }
         let attempt = later(self.sent_at, self.spec.timeouts.for_attempt());
         let context = RequestContext {
             deadline: Some(self.deadline.map_or(attempt, |total| total.min(attempt))),
@@ -461,8 +460,7 @@ impl Call {
         }
         let again = match verdict {
             Verdict::Sound if self.is_worth_repeating(head, error_body) => {
-                // 429 says that nothing was processed; the gateways' statuses say nothing.
-                let repeatable = self.idempotent || status == StatusCode::TOO_MANY_REQUESTS;
+                let repeatable = self.is_harmless(status);
                 let asked = wire::retry_after(&head.headers);
                 let after_failure = || self.repeats.after_failure(asked, self.deadline, now);
                 let again = repeatable.then(after_failure).flatten();

@@ -105,13 +105,21 @@ impl Repeats {
         Some(at)
     }
 
-    /// Whether a failure is worth another attempt: as the policy's predicate says, if it has one.
+    /// Whether a failure is worth another attempt: as the policy's predicate says, if it has one, and
+    /// there is another attempt.
     pub(super) fn is_worth(&self, passing: bool, failed: impl FnOnce() -> Error) -> bool {
-        self.policy.when.map_or(passing, |worth| worth(&failed()))
+        match self.policy.when {
+            Some(worth) if self.has_attempts() => worth(&failed(), passing),
+            _ => passing,
+        }
     }
 
     pub(super) const fn has_predicate(&self) -> bool {
         self.policy.when.is_some()
+    }
+
+    const fn has_attempts(&self) -> bool {
+        self.replayable && self.attempt < self.policy.max_attempts
     }
 
     /// Something failed that may pass: it is tried again after a wait, at least the one that the
@@ -123,7 +131,7 @@ impl Repeats {
         deadline: Option<Instant>,
         now: Instant,
     ) -> Option<Instant> {
-        if !self.replayable || self.attempt >= self.policy.max_attempts {
+        if !self.has_attempts() {
             return None;
         }
         let at = later(now, self.backoff.next(&self.policy).max(asked.unwrap_or_default()));

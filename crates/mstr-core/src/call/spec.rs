@@ -1,6 +1,7 @@
 //! What a caller asks for, before it is sent.
 
 use std::fmt;
+use std::time::Instant;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, StatusCode, Uri};
@@ -41,6 +42,8 @@ pub struct Spec {
     pub idempotent: Option<bool>,
     /// How long each part of it may take.
     pub timeouts: Timeouts,
+    /// When its time has begun, if that was before the call.
+    pub(crate) begun: Option<Instant>,
     /// How often it is tried.
     pub retry: RetryPolicy,
     pub(crate) operation: &'static str,
@@ -68,6 +71,7 @@ impl Spec {
             existing_only: false,
             idempotent: None,
             timeouts: Timeouts::new(),
+            begun: None,
             retry: RetryPolicy::new(),
             operation: CALL,
             accepts: |_| false,
@@ -92,6 +96,12 @@ impl Spec {
 
     pub(crate) fn note_mistake(&mut self, error: Error) {
         self.mistake.get_or_insert(error);
+    }
+
+    /// Says which call an error belongs to.
+    pub(crate) fn describe(&self, error: Error, sends: u32) -> Error {
+        let error = error.with_operation(self.operation).with_attempts(sends);
+        if self.operation == CALL { error.with_request(&self.method, &self.path) } else { error }
     }
 
     /// What an error says of the call, once nothing is sent any more.

@@ -61,6 +61,7 @@ impl Body {
 
     /// Streams from `body`. It can be sent once only: a request that carries it is never
     /// repeated.
+    #[must_use]
     pub fn wrap<B>(body: B) -> Self
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
@@ -78,6 +79,7 @@ impl Body {
     }
 
     /// A body that `make` can produce again, so that a request that carries it can be repeated.
+    #[must_use]
     pub fn replayable(make: impl Fn() -> Self + Send + Sync + 'static) -> Self {
         Self::new(Inner::Replayable { make: Arc::new(make), current: None })
     }

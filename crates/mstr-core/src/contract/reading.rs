@@ -21,13 +21,14 @@ impl Body {
     /// It is read where the request is sent, in pieces of 64 KiB, and blocks that thread: for a pipe
     /// or a socket in asynchronous code, use the stream of the runtime (`mstr::hyper::read_body` for
     /// tokio's).
+    #[must_use]
     pub fn from_reader(reader: impl Read + Send + 'static) -> Self {
         Self::wrap(Reading { from: reader, left: None })
     }
 
     /// Streams a file from its current position to its present end. The length is known, and a request
     /// that carries it can be repeated: each attempt reads at positions of its own, so the file must
-    /// not change meanwhile. One that has become shorter is an error, and what has been added is not
+    /// not change meanwhile; a file that says it is empty, as those of `/proc` do, is. One that has become shorter is an error, and what has been added is not
     /// sent. What is not a regular file is streamed as by [`from_reader`](Self::from_reader).
     ///
     /// It is read where the request is sent, in pieces of 64 KiB; `mstr::hyper::file_body` reads in

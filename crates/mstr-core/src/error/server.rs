@@ -29,7 +29,7 @@ pub struct ServerError {
     /// The REST server's code.
     pub code: ServerCode,
     /// The Intelligence Server's code, if it was the one that refused.
-    pub i_server_code: Option<i64>,
+    pub iserver_code: Option<i64>,
     /// The message, in the language of the session.
     pub message: String,
     /// The ticket the vendor's support asks for: it finds the failure in the server's log.
@@ -41,7 +41,7 @@ pub struct ServerError {
 impl ServerError {
     /// The kind the codes imply, `None` if they do not say and the status has to.
     pub(super) fn classify(&self) -> Option<ErrorKind> {
-        self.i_server_code
+        self.iserver_code
             .and_then(kind_of_i_server_code)
             .or_else(|| self.code.classify())
             .or_else(|| self.further.iter().find_map(Self::classify))
@@ -51,7 +51,7 @@ impl ServerError {
     /// `{"message":"Unauthorized"}`.
     pub(crate) fn is_servers_own(&self) -> bool {
         self.code.is_servers_own()
-            || self.i_server_code.is_some()
+            || self.iserver_code.is_some()
             || self.ticket.is_some()
             || self.further.iter().any(Self::is_servers_own)
     }
@@ -72,7 +72,7 @@ impl ServerError {
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.code)?;
-        if let Some(code) = self.i_server_code {
+        if let Some(code) = self.iserver_code {
             write!(f, " (iServerCode {code})")?;
         }
         let message = self.message.trim_end_matches(['.', ' ', '\n']);
@@ -159,6 +159,18 @@ impl PartialEq<str> for ServerCode {
     }
 }
 
+impl PartialEq<&str> for ServerCode {
+    fn eq(&self, other: &&str) -> bool {
+        *self == **other
+    }
+}
+
+impl AsRef<str> for ServerCode {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
 /// The ticket under which the server logged a failure.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct TicketId(String);
@@ -167,6 +179,12 @@ impl TicketId {
     /// The ticket as text, 32 hexadecimal digits on the servers seen.
     #[must_use]
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for TicketId {
+    fn as_ref(&self) -> &str {
         &self.0
     }
 }
@@ -216,7 +234,7 @@ fn parse_one(object: &Map<String, Value>) -> ServerError {
     let ticket = text("ticketId", NAME_LIMIT);
     ServerError {
         code: ServerCode(text("code", NAME_LIMIT)),
-        i_server_code: number("iServerCode").or_else(|| number("IserverCode")),
+        iserver_code: number("iServerCode").or_else(|| number("IserverCode")),
         message: text("message", MESSAGE_LIMIT),
         ticket: (!ticket.is_empty()).then_some(TicketId(ticket)),
         further: Vec::new(),
@@ -336,7 +354,7 @@ mod tests {
         let body = r#"{"errors":[{"code":"ERR001","iServerCode":-2147216963,"message":"(expired.)",
             "ticketId":"f39db2e12d5b4cb9b4d32fc6e439045e"},{"code":"ERR006","message":"x"}]}"#;
         let error = parse_error_body(body.as_bytes()).expect("an error body");
-        assert_eq!(error.i_server_code, Some(-2_147_216_963));
+        assert_eq!(error.iserver_code, Some(-2_147_216_963));
         assert_eq!(error.further.len(), 1);
         let text = error.to_string();
         assert!(text.contains("f39db2e12d5b4cb9b4d32fc6e439045e"), "{text}");

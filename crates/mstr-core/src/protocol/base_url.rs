@@ -370,6 +370,12 @@ impl fmt::Debug for BaseUrl {
     }
 }
 
+impl AsRef<str> for BaseUrl {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
 impl FromStr for BaseUrl {
     type Err = Error;
 

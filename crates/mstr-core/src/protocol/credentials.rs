@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::{ApiToken, IdentityToken, LoginMode, Password};
 use crate::contract::BoxError;
-use crate::environment::variable;
+use crate::environment::{self, variable};
 use crate::error::{Error, ErrorKind};
 
 /// Who logs in, and how.
@@ -83,7 +83,11 @@ impl Credentials {
         // Most often a secret that was not filled in.
         let all = ["MSTR_IDENTITY_TOKEN", "MSTR_API_TOKEN", "MSTR_USERNAME", "MSTR_LOGIN_MODE"];
         let unfilled = all.into_iter().find(|name| empty(name));
-        let read = |name| Ok::<_, Error>(read(name)?.filter(|value| !value.is_empty()));
+        // A file that a value was copied from ends with a line break.
+        let read = |name| {
+            let value = read(name)?.map(environment::without_line_break);
+            Ok::<_, Error>(value.filter(|value| !value.is_empty()))
+        };
         let mode = read("MSTR_LOGIN_MODE")?;
         let mode = mode.map(|mode| mode.parse::<LoginMode>()).transpose().map_err(|error| {
             config("the environment variable MSTR_LOGIN_MODE is wrong").with_source(error)
@@ -92,7 +96,14 @@ impl Credentials {
             let hint = if empty(name) { ", which is set but empty" } else { "" };
             config(format!("{mode} login needs the environment variable {name}{hint}"))
         };
+        let (api_token, username) = (read("MSTR_API_TOKEN")?, read("MSTR_USERNAME")?);
         if let Some(token) = read("MSTR_IDENTITY_TOKEN")? {
+            let other = [("MSTR_API_TOKEN", &api_token), ("MSTR_USERNAME", &username)];
+            if let Some((name, _)) = other.into_iter().find(|(_, value)| value.is_some()) {
+                return Err(config(format!(
+                    "both MSTR_IDENTITY_TOKEN and {name} are set: unset one of them"
+                )));
+            }
             return match mode {
                 None => Ok(Self::identity_token(token)),
                 Some(mode) => Err(config(format!(
@@ -100,8 +111,6 @@ impl Credentials {
                 ))),
             };
         }
-        let api_token = read("MSTR_API_TOKEN")?;
-        let username = read("MSTR_USERNAME")?;
         let mode = match (mode, &api_token, &username) {
             (Some(mode), _, _) => mode,
             (None, Some(_), Some(_)) => {

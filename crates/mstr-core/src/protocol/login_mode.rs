@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[non_exhaustive]
 #[repr(u32)]
-#[serde(into = "u32", try_from = "u32")]
+#[serde(into = "u32", try_from = "Written")]
 pub enum LoginMode {
     /// The guest user; no credentials.
     Anonymous = 8,
@@ -23,6 +23,25 @@ pub enum LoginMode {
     Ldap = 16,
     /// User and password, checked by the server's own metadata.
     Standard = 1,
+}
+
+/// How a mode stands in a document: by its number, as on the wire, or by its name.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Number(u32),
+    Name(String),
+}
+
+impl TryFrom<Written> for LoginMode {
+    type Error = ParseLoginModeError;
+
+    fn try_from(written: Written) -> Result<Self, ParseLoginModeError> {
+        match written {
+            Written::Number(number) => Self::try_from(number),
+            Written::Name(name) => name.parse(),
+        }
+    }
 }
 
 impl LoginMode {

@@ -9,7 +9,7 @@ use super::{ApiToken, Version};
 use crate::duration;
 
 /// The id of a user: 32 hexadecimal digits.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct UserId(String);
 
@@ -17,6 +17,12 @@ impl UserId {
     /// The id as the server spells it.
     #[must_use]
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for UserId {
+    fn as_ref(&self) -> &str {
         &self.0
     }
 }

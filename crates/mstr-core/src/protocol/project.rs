@@ -83,8 +83,9 @@ impl<'de> Deserialize<'de> for ProjectId {
 /// assert_eq!(by_id.to_string(), "id B7CA92F04B9FAE8D941C3E9B7E0CD754");
 /// # Ok::<(), std::convert::Infallible>(())
 /// ```
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq)]
 #[non_exhaustive]
+#[serde(from = "String")]
 pub enum ProjectRef {
     /// By its id.
     Id(ProjectId),

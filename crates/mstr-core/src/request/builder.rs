@@ -25,6 +25,13 @@ impl Described {
         Self { spec, named_project: None }
     }
 
+    /// The same once more; `None` if its body can be sent only once.
+    pub(crate) fn try_clone(&self) -> Option<Self> {
+        let replayable = self.spec.body.is_replayable();
+        replayable
+            .then(|| Self { spec: self.spec.another(), named_project: self.named_project.clone() })
+    }
+
     pub(crate) fn query<T: Serialize + ?Sized>(&mut self, parameters: &T) {
         match query::write(parameters) {
             Ok(query) => {
@@ -74,7 +81,12 @@ impl Described {
                 self.spec.content_type_given = true;
                 self.spec.headers.insert(name, value);
             }
-            (Ok(name), Ok(value)) => self.spec.header(name, value),
+            (Ok(name), Ok(value)) => {
+                if name == wire::PROJECT_ID {
+                    self.named_project = None;
+                }
+                self.spec.header(name, value);
+            }
             (Ok(name), Err(_)) => self
                 .spec
                 .note_mistake(usage(format!("the header \"{name}\" has a value it cannot have"))),
@@ -83,7 +95,7 @@ impl Described {
     }
 
     pub(crate) fn project(&mut self, project: ProjectRef) {
-        self.named_project = None;
+        self.without_project();
         match project {
             ProjectRef::Id(id) => {
                 self.spec.project = ProjectChoice::Header(wire::project_header(&id));
@@ -94,6 +106,7 @@ impl Described {
 
     pub(crate) fn without_project(&mut self) {
         self.named_project = None;
+        self.spec.headers.remove(wire::PROJECT_ID);
         self.spec.project = ProjectChoice::None;
     }
 
@@ -115,10 +128,9 @@ impl Described {
         Ok(())
     }
 
-    /// Leaves the request what is left of its time.
-    pub(crate) fn begun_at(&mut self, begun: Instant, now: Instant) {
-        let spec = &mut self.spec;
-        spec.timeouts = spec.timeouts.after(now.saturating_duration_since(begun));
+    /// Counts the request's time from `begun` on.
+    pub(crate) const fn begun_at(&mut self, begun: Instant) {
+        self.spec.begun = Some(begun);
     }
 }
 
@@ -131,6 +143,13 @@ fn usage(message: impl Into<Cow<'static, str>>) -> Error {
 macro_rules! request_methods {
     ($builder:ident) => {
         impl $builder {
+            /// The same request once more, if its body can be sent more than once.
+            #[must_use]
+            pub fn try_clone(&self) -> Option<Self> {
+                let described = self.described.try_clone()?;
+                Some(Self { handle: self.handle.clone(), described })
+            }
+
             /// Adds query parameters: a struct, a map or a list of pairs. A list value repeats its key;
             /// `None` and null are left out.
             pub fn query<T: Serialize + ?Sized>(mut self, parameters: &T) -> Self {

@@ -1,11 +1,13 @@
 //! Which page of a list is asked for next: what both drivers' pagers do.
 
 use std::fmt;
+use std::hash::Hasher as _;
 
 use bytes::Bytes;
 use http::HeaderMap;
 use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use siphasher::sip::SipHasher13;
 
 use super::builder::Described;
 use super::received::Received;
@@ -115,7 +117,18 @@ pub(crate) struct Paging {
     pub(crate) described: Described,
     limit: u64,
     offset: u64,
-    over: bool,
+    next: Next,
+    /// Of the page before.
+    last: Option<u64>,
+}
+
+/// What follows.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Next {
+    Over,
+    Page,
+    /// How many entries the last page had cannot be told.
+    Unknown,
 }
 
 impl Paging {
@@ -132,61 +145,91 @@ impl Paging {
             let message = format!("the query sets \"{key}\", which pages() sets for each page");
             spec.note_mistake(Error::new(ErrorKind::Usage, message));
         }
-        Self { described, limit: limit.into(), offset: 0, over: false }
+        Self { described, limit: limit.into(), offset: 0, next: Next::Page, last: None }
     }
 
     /// The project that has to be looked up before the first page.
     pub(crate) fn wanted_project(&self) -> Option<ProjectRef> {
-        if self.over { None } else { self.described.wanted_project() }
+        if self.next == Next::Page { self.described.wanted_project() } else { None }
     }
 
     /// The list cannot be had, or not now.
     pub(crate) fn failed(&mut self, error: Error) -> Error {
-        self.over = !error.is_retryable();
+        if !error.is_retryable() {
+            self.next = Next::Over;
+        }
         error
     }
 
     /// The request for the next page; `None` after the last one.
-    pub(crate) fn next(&mut self) -> Option<Spec> {
-        if self.over {
-            return None;
+    ///
+    /// # Errors
+    ///
+    /// [`Decode`](ErrorKind::Decode), once, where it cannot be told whether there is a next page, or
+    /// where it begins.
+    pub(crate) fn next(&mut self) -> Result<Option<Spec>, Error> {
+        match self.next {
+            Next::Over => return Ok(None),
+            Next::Page => {}
+            Next::Unknown => {
+                self.next = Next::Over;
+                return Err(Error::new(
+                    ErrorKind::Decode,
+                    "whether there are more entries cannot be told: the page before has no list whose \
+                     entries could be counted",
+                ));
+            }
         }
         let mut spec = self.described.spec.another();
         if !spec.query.is_empty() {
             spec.query.push('&');
         }
         spec.query.push_str(&format!("offset={}&limit={}", self.offset, self.limit));
-        Some(spec)
+        Ok(Some(spec))
     }
 
-    /// The page has come.
-    pub(crate) fn answered(&mut self, headers: &HeaderMap, body: &[u8]) -> Place {
+    /// The page has come. `None` if it is the one before once more: the server does not look at
+    /// `offset`, and the list is over.
+    pub(crate) fn answered(&mut self, headers: &HeaderMap, body: &[u8]) -> Option<Place> {
+        let digest = digest(body);
+        let repeated = self.last.replace(digest) == Some(digest);
         let mut shape = serde_json::from_slice::<Shape>(body).unwrap_or_default();
         let told = headers.get(TOTAL).and_then(|total| total.to_str().ok()?.trim().parse().ok());
         shape.total = told.or(shape.total);
+        if repeated && shape.count != Some(0) {
+            self.next = Next::Over;
+            return None;
+        }
         let place = Place { offset: self.offset, shape };
         // A server may send less than it was asked for, and the next page begins where this one ends.
         self.offset = self.offset.saturating_add(shape.count.unwrap_or(self.limit));
-        self.over = match (shape.count, shape.total) {
-            (Some(0), _) => true,
-            (_, Some(total)) => self.offset >= total,
-            (Some(count), None) => count < self.limit,
-            // Neither can be told: it is all there is.
-            (None, None) => true,
+        self.next = match (shape.count, shape.total) {
+            (Some(0), _) => Next::Over,
+            (_, Some(total)) if self.offset >= total => Next::Over,
+            // More than was asked for, or less: there is no other page.
+            (Some(count), None) if count != self.limit => Next::Over,
+            (Some(_), _) => Next::Page,
+            (None, _) => Next::Unknown,
         };
-        place
+        Some(place)
     }
 
     /// The page was refused: it is the caller's to know, unless a smaller one is asked for instead.
     pub(crate) fn refused(&mut self, error: Error) -> Result<(), Error> {
         let too_large = error.status() == Some(http::StatusCode::PAYLOAD_TOO_LARGE)
-            || error.server().and_then(|said| said.i_server_code) == Some(TOO_LARGE);
+            || error.server().and_then(|said| said.iserver_code) == Some(TOO_LARGE);
         let again = too_large && self.limit > SMALLEST;
         if again {
             self.limit = (self.limit / 2).max(SMALLEST);
         }
         if again { Ok(()) } else { Err(self.failed(error)) }
     }
+}
+
+fn digest(body: &[u8]) -> u64 {
+    let mut hasher = SipHasher13::new();
+    hasher.write(body);
+    hasher.finish()
 }
 
 fn has_key(spec: &Spec, key: &str) -> bool {
@@ -199,8 +242,9 @@ fn usage(message: &'static str) -> Error {
     Error::new(ErrorKind::Usage, message)
 }
 
-/// How many entries there are on a page, and in the list: a list is a list, or it is called `result`,
-/// or `data` and its `paging` says how much there is of it (`current`, `total`).
+/// How many entries there are on a page, and in the list: a page is a list, or an object with one list,
+/// or its list is called `result`, or its `data` has a `paging` that says how much there is of it
+/// (`current`, `total`).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 struct Shape {
     count: Option<u64>,
@@ -209,11 +253,23 @@ struct Shape {
 
 impl<'de> Deserialize<'de> for Shape {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Looking)
+        deserializer.deserialize_any(Looking { inside: true })
     }
 }
 
-struct Looking;
+/// The length of a list; `None` for any other value.
+struct Length(Option<u64>);
+
+impl<'de> Deserialize<'de> for Length {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Looking { inside: false }).map(|shape| Self(shape.count))
+    }
+}
+
+/// Looks at a value, and at what is inside of an object.
+struct Looking {
+    inside: bool,
+}
 
 impl<'de> Visitor<'de> for Looking {
     type Value = Shape;
@@ -255,7 +311,12 @@ impl<'de> Visitor<'de> for Looking {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Shape, A::Error> {
+        if !self.inside {
+            return IgnoredAny.visit_map(map).map(|_| Shape::default());
+        }
         let mut shape = Shape::default();
+        // Of other keys, the only list there is.
+        let (mut lists, mut count) = (0, None);
         while let Some(key) = map.next_key::<String>()? {
             match &*key {
                 "total" | "totalItems" => {
@@ -268,9 +329,15 @@ impl<'de> Visitor<'de> for Looking {
                     shape.total = inner.total.or(shape.total);
                 }
                 _ => {
-                    map.next_value::<IgnoredAny>()?;
+                    if let Length(Some(length)) = map.next_value()? {
+                        lists += 1;
+                        count = Some(length);
+                    }
                 }
             }
+        }
+        if lists == 1 {
+            shape.count = shape.count.or(count);
         }
         Ok(shape)
     }
@@ -278,6 +345,8 @@ impl<'de> Visitor<'de> for Looking {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use http::{Method, StatusCode};
 
     use super::*;
@@ -292,11 +361,14 @@ mod tests {
     }
 
     fn asked(paging: &mut Paging) -> Option<String> {
-        paging.next().map(|spec| spec.query)
+        paging.next().expect("it can be told").map(|spec| spec.query)
     }
 
+    /// A list of so many entries, which are not those of another list.
     fn list(length: usize) -> Vec<u8> {
-        serde_json::to_vec(&vec![0; length]).expect("a list")
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        serde_json::to_vec(&vec![number; length]).expect("a list")
     }
 
     fn refusal(status: StatusCode, body: &str) -> Error {
@@ -317,6 +389,8 @@ mod tests {
             ),
             (r#"{"data":"text","result":null}"#, shape(None, None)),
             ("12", shape(None, None)),
+            (r#"{"users":[{},{}],"next":{"a":[1]}}"#, shape(Some(2), None)),
+            (r#"{"total":25,"users":[1],"groups":[]}"#, shape(None, Some(25))),
         ] {
             assert_eq!(serde_json::from_str::<Shape>(body).expect(body), expected, "{body}");
         }
@@ -333,7 +407,7 @@ mod tests {
         assert_eq!(asked(&mut pages).as_deref(), Some("offset=0&limit=2"));
         let first = pages.answered(&total("4"), &list(2));
         let shape = Shape { count: Some(2), total: Some(4) };
-        assert_eq!(first, Place { offset: 0, shape });
+        assert_eq!(first, Some(Place { offset: 0, shape }));
         assert_eq!(asked(&mut pages).as_deref(), Some("offset=2&limit=2"));
         // The server has a limit of its own, and sends less than it was asked for.
         pages.answered(&total("4"), &list(1));
@@ -351,9 +425,20 @@ mod tests {
         let mut shorter = paging(2);
         shorter.answered(&total("9"), &list(0));
         assert_eq!(asked(&mut shorter), None);
-        let mut no_list = paging(2);
-        no_list.answered(&HeaderMap::new(), b"<html>");
-        assert_eq!(asked(&mut no_list), None);
+        // A server that does not look at the limit has sent everything.
+        let mut whole = paging(2);
+        whole.answered(&HeaderMap::new(), &list(5));
+        assert_eq!(asked(&mut whole), None);
+        // Nor at the offset: the same page again is no page.
+        let mut same = paging(2);
+        for place in [true, false] {
+            assert_eq!(same.answered(&total("9"), b"[1,2]").is_some(), place);
+        }
+        assert_eq!(asked(&mut same), None);
+        let mut unknown = paging(2);
+        unknown.answered(&HeaderMap::new(), b"<html>");
+        assert_eq!(unknown.next().map(drop).expect_err("unknown").kind(), ErrorKind::Decode);
+        assert_eq!(asked(&mut unknown), None);
     }
 
     #[test]
@@ -390,7 +475,8 @@ mod tests {
             (with("/api/x", "limits=3"), 0, "0 entries"),
         ] {
             let mut pages = of(spec, limit);
-            let mistake = pages.next().and_then(|spec| spec.mistake).expect("a mistake");
+            let mistake =
+                pages.next().expect("known").and_then(|spec| spec.mistake).expect("a mistake");
             assert_eq!(mistake.kind(), ErrorKind::Usage);
             assert!(mistake.to_string().contains(named), "{mistake}");
         }

@@ -88,7 +88,7 @@ struct Arguments {
     proxy: Option<(String, String)>,
 }
 
-/// What `--answer` says.
+/// The value of `--answer`.
 #[derive(Clone, Debug)]
 struct OwnAnswer {
     method: Method,
@@ -175,7 +175,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     if let Some(path) = &arguments.tls {
         builder = builder.tls(tls(path, arguments.listen)?);
     }
-    // Ready for the signals before anybody learns the address.
+    // Ready for the signals before the address is printed.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -186,7 +186,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
             .start(model(arguments)?)
             .map_err(|error| format!("cannot listen on {}: {error}", arguments.listen))?;
         let mut stdout = std::io::stdout();
-        // Whoever started this may have stopped reading; the server is of use all the same.
+        // The parent process may have stopped reading; the server is useful all the same.
         drop(writeln!(stdout, "listening on {}", server.base_url()));
         let proxy = match &arguments.proxy {
             None => None,
@@ -338,9 +338,9 @@ fn answer(text: &str) -> Result<OwnAnswer, String> {
     }
     let method = match Method::from_bytes(method.as_bytes()) {
         Ok(method) if method.as_str().bytes().all(|letter| letter.is_ascii_uppercase()) => method,
-        _ => return Err(format!("\"{method}\" is no method, as GET is")),
+        _ => return Err(format!("\"{method}\" is not a method such as GET")),
     };
-    // What is wrong with the pattern is said now, beside the argument; the file is read later.
+    // Errors in the pattern are reported now, beside the argument; the file is read later.
     Endpoint::new(method.clone(), path, |_| ()).map_err(|error| error.to_string())?;
     Ok(OwnAnswer { method, path: path.to_owned(), file: file.into() })
 }

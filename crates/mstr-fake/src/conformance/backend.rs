@@ -1,4 +1,4 @@
-//! What the suite has to be told about a transport.
+//! The description of a transport that the suite needs.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use mstr_core::{BoxError, BoxFuture, ProxyConfig, SharedBlockingTransport, Share
 
 /// A transport under test.
 pub trait Backend: Send + Sync + 'static {
-    /// What it is called in reports.
+    /// The name in reports.
     fn name(&self) -> &'static str;
 
-    /// What the stack cannot do, and why. Everything else is tested.
+    /// The capabilities that the stack lacks, and why. All others are tested.
     fn lacks(&self) -> &'static [(Capability, &'static str)] {
         &[]
     }
@@ -26,7 +26,7 @@ pub trait Backend: Send + Sync + 'static {
     /// ([`start`](mstr_core::BlockingTransport::start)).
     ///
     /// The default is [`transport`](Self::transport) with the calling thread parked. A backend over
-    /// [`OnThreads`](super::OnThreads) returns what is inside.
+    /// [`OnThreads`](super::OnThreads) returns the transport inside.
     ///
     /// # Errors
     ///
@@ -39,30 +39,30 @@ pub trait Backend: Send + Sync + 'static {
     fn run(&self, case: BoxFuture<'static, ()>);
 }
 
-/// What a transport is made for.
+/// The settings of the transport for a case.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Target {
-    /// Trust what this authority has signed (PEM), and nothing else that signs for this machine.
+    /// Trust this authority (PEM), and no other that signs for this machine.
     pub authority_pem: Option<String>,
     /// Show this certificate to servers that ask (PEM, certificate and key).
     pub identity_pem: Option<String>,
     /// Use these proxies. Without any, none.
     pub proxy: Option<ProxyConfig>,
-    /// Have so many connections to a server at a time at most.
+    /// Keep at most this number of connections to a server at a time.
     pub max_connections_per_host: Option<usize>,
-    /// Ask a server that is silent for so long whether it is there, while requests are open, and
-    /// wait as long for the answer.
+    /// Ping a server that is silent for this long while requests are open, and wait as long for the
+    /// answer.
     pub ping_after: Option<Duration>,
 }
 
-/// What a stack may be unable to do.
+/// A capability that a stack may lack.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Capability {
     /// Adds no header that was not given, where HTTP does not ask for it.
     BareRequests,
-    /// Comes back to a thread that waits for an answer at the instant that it has named. (Others
+    /// Returns to a waiting thread at the instant that the thread has named. (Others
     /// finish the attempt, and [`Timeouts::total`](mstr_core::Timeouts::total) is exceeded by it.)
     BoundedWaits,
     /// Shows a certificate of its own.
@@ -73,7 +73,7 @@ pub enum Capability {
     EarlyAnswer,
     /// Delivers the head of an answer before the first byte of its body has come.
     EarlyHead,
-    /// Nothing but what the contract asks of everybody.
+    /// Nothing beyond the contract.
     Every,
     /// Speaks HTTP/2 over TLS with servers that choose it.
     Http2,
@@ -83,7 +83,7 @@ pub enum Capability {
     OddHeaders,
     /// Sends header values that are not ASCII.
     OpaqueHeaders,
-    /// Asks a silent server whether it is there, and fails what waits for it.
+    /// Pings a silent server, and fails the requests that wait for it.
     Pings,
     /// Notices at once that the server has closed a kept connection. (Others within a second.)
     PromptReuse,
@@ -98,7 +98,7 @@ pub enum Capability {
     SingleReads,
     /// Goes through SOCKS 5 proxies.
     Socks5,
-    /// Tells of a request that HTTP/2 declares unprocessed that nothing was sent.
+    /// Reports a request that HTTP/2 declares unprocessed as not sent.
     TellsUnprocessed,
     /// Speaks TLS.
     Tls,
@@ -137,14 +137,14 @@ impl Capability {
         Self::TlsProxy,
     ];
 
-    /// What it is, in a few words.
+    /// A short description.
     #[must_use]
     pub const fn describe(self) -> &'static str {
         match self {
             Self::BareRequests => "adds no header of its own",
             Self::BoundedWaits => {
-                "keeps `total` while it opens, renews and closes, which may exceed it by one \
-                 attempt otherwise"
+                "keeps `total` while it opens, renews and closes (otherwise these may exceed it by \
+                 one attempt)"
             }
             Self::ClientIdentity => "a client certificate",
             Self::ConnectionLimit => "a limit of connections",
@@ -155,16 +155,16 @@ impl Capability {
             Self::HttpProxy => "HTTP proxies",
             Self::OddHeaders => "heads with odd lines",
             Self::OpaqueHeaders => "header values beyond ASCII",
-            Self::Pings => "asks a silent server whether it is there",
+            Self::Pings => "pings a silent server",
             Self::RetiresLate => "uses no connection again on which a request was late",
             Self::SelfSigned => "a self-signed certificate that was named",
             Self::SingleReads => "never repeats a GET by itself",
             Self::PromptReuse => "notices a closed connection at once",
             Self::SilentPeerCancel => "ends a silent connection at once when dropped",
             Self::Socks5 => "SOCKS5 proxies",
-            Self::TellsUnprocessed => "tells that HTTP/2 has not processed a request",
+            Self::TellsUnprocessed => "reports that HTTP/2 has not processed a request",
             Self::Tls => "TLS",
-            Self::TlsProxy => "proxies spoken to over TLS",
+            Self::TlsProxy => "proxies over TLS",
             Self::VerbatimPaths => "paths letter by letter",
             Self::WholeHeads => "notices every head that is cut off",
         }

@@ -183,7 +183,7 @@ pub(super) async fn a_slow_reader_holds_the_server_back(mut context: Context) {
         if now == last {
             break;
         }
-        assert!(now < BUFFERED, "{now} bytes were taken in that nobody has read");
+        assert!(now < BUFFERED, "{now} bytes were taken in without being read");
         last = now;
         context.sleep(Duration::from_millis(100)).await;
     }
@@ -216,13 +216,13 @@ pub(super) async fn a_slow_server_holds_the_upload_back(mut context: Context) {
         let mut wait = Box::pin(wait);
         std::future::poll_fn(|cx| {
             if let std::task::Poll::Ready(outcome) = sending.as_mut().poll(cx) {
-                panic!("nobody has answered: {outcome:?}");
+                panic!("there is no answer: {outcome:?}");
             }
             wait.as_mut().poll(cx)
         })
         .await;
         let now = produced.load(Ordering::SeqCst);
-        assert!(now < BUFFERED, "{now} bytes were produced that nobody has read");
+        assert!(now < BUFFERED, "{now} bytes were produced without being read");
         if now == last && now > 0 {
             break;
         }

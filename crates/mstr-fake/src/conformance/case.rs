@@ -1,4 +1,4 @@
-//! What the suite is made of.
+//! A case of the suite.
 
 use mstr_core::BoxFuture;
 
@@ -11,7 +11,7 @@ use super::context::Context;
 pub struct Case {
     /// Group and name, for example `policy::a_redirect_is_not_followed`.
     pub name: &'static str,
-    /// What a stack has to be able to do for it.
+    /// The capability that it needs.
     pub needs: Capability,
     pub(super) run: fn(Context) -> BoxFuture<'static, ()>,
 }

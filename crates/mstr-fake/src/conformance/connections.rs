@@ -131,7 +131,9 @@ pub(super) async fn after_a_late_answer_over_tls_the_next_goes_over_another_conn
     after_a_late_answer(&context, &server).await;
 }
 
-pub(super) async fn a_limit_of_connections_is_kept_and_everybody_is_answered(mut context: Context) {
+pub(super) async fn a_limit_of_connections_is_kept_and_every_request_is_answered(
+    mut context: Context,
+) {
     const CONNECTIONS: usize = 3;
     let (open, most) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
     let counted = Arc::clone(&most);
@@ -169,7 +171,9 @@ pub(super) async fn a_limit_of_connections_is_kept_and_everybody_is_answered(mut
             })
         })
         .collect();
-    context.eventually("everybody is answered", || callers.iter().all(|it| it.is_finished())).await;
+    context
+        .eventually("every request is answered", || callers.iter().all(|it| it.is_finished()))
+        .await;
     for caller in callers {
         assert!(caller.join().is_ok(), "a caller was not answered");
     }

@@ -1,4 +1,4 @@
-//! What a case works with.
+//! The context of a case.
 
 use std::fmt;
 use std::io;
@@ -15,7 +15,7 @@ use crate::loopback::{RawConnection, RawServer, ServerTls};
 /// How long a case waits for something that has to happen.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What a case works with: a transport, and servers made to measure.
+/// The context of a case: a transport, and servers made to measure.
 pub struct Context {
     pub(super) transport: SharedTransport,
     backend: Arc<dyn Backend>,
@@ -165,7 +165,7 @@ pub(super) fn request(method: Method, url: &str, body: Body) -> Request<Body> {
     *request.method_mut() = method;
     match url.parse() {
         Ok(uri) => *request.uri_mut() = uri,
-        Err(error) => panic!("{url} is no address: {error}"),
+        Err(error) => panic!("{url} is not an address: {error}"),
     }
     request
 }
@@ -184,12 +184,12 @@ pub(super) fn limited(
     request
 }
 
-/// Bytes that do not repeat soon, to notice what is lost or mixed up.
+/// Bytes that do not repeat soon, to notice losses and mix-ups.
 pub(super) fn pattern(size: usize) -> Vec<u8> {
     (0..size).map(|position| (position % 251) as u8 ^ (position / 251 % 256) as u8).collect()
 }
 
-/// A request's body in pieces, of which nobody knows the length.
+/// A request's body in pieces, of unknown length.
 pub(super) struct Pieces {
     pieces: std::collections::VecDeque<Bytes>,
     fails: bool,

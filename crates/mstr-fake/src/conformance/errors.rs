@@ -1,4 +1,4 @@
-//! Failures are told as what they are, and whether the request can have left.
+//! Failures have the right kind, and tell whether the request can have left.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
@@ -119,7 +119,7 @@ pub(super) async fn a_head_that_stops_in_its_middle_is_late(mut context: Context
     });
     let sent = request(Method::GET, &server.url("/"), Body::empty());
     let outcome = context.send(limited(&context, sent, LIMIT, PATIENCE)).await;
-    let Err(error) = outcome else { panic!("half a head is no answer") };
+    let Err(error) = outcome else { panic!("half a head is not an answer") };
     assert_eq!(error.kind(), Kind::Timeout, "{error:?}");
 }
 

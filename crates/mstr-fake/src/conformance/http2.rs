@@ -1,4 +1,4 @@
-//! What HTTP/2 says of its own accord, and what its silence means.
+//! Frames that HTTP/2 sends unasked, and its silence.
 
 use std::future::Future;
 use std::io;
@@ -102,7 +102,7 @@ pub(super) async fn an_orderly_end_after_each_answer_loses_no_request(mut contex
     }
 }
 
-pub(super) async fn a_server_that_takes_one_request_at_a_time_answers_everybody(
+pub(super) async fn a_server_that_takes_one_request_at_a_time_answers_every_request(
     mut context: Context,
 ) {
     let most = Arc::new(AtomicUsize::new(0));

@@ -1,6 +1,6 @@
 //! The transport contract, sentence by sentence, as tests that any transport can run.
 //!
-//! Implement [`Backend`] for yours and write one line:
+//! Implement [`Backend`] for a transport and write one line:
 //!
 //! ```
 //! use mstr_core::{BoxError, BoxFuture, SharedTransport};
@@ -34,10 +34,10 @@
 //!
 //! That makes one `#[test]` of each case, so that a test runner lists, filters and repeats them
 //! singly. [`run_all`] does the same without macros. A case can only be skipped by declaring that
-//! the stack lacks a [`Capability`], with the reason; [`table`] shows who lacks what.
+//! the stack lacks a [`Capability`], with the reason; [`table`] shows which backend lacks what.
 //!
-//! A [`BlockingTransport`](mstr_core::BlockingTransport) runs the same cases as [`OnThreads`], and
-//! those about waiting in steps as it is ([`Backend::blocking`]).
+//! A [`BlockingTransport`](mstr_core::BlockingTransport) runs the same cases in [`OnThreads`], and
+//! those about waiting in steps directly ([`Backend::blocking`]).
 //!
 //! The servers are real sockets on this machine, some of them written byte by byte
 //! ([`RawServer`]), because most of the contract is about servers that misbehave.
@@ -101,7 +101,7 @@ pub fn run(backend: &Arc<dyn Backend>, case: &Case) -> Outcome {
     Outcome::Passed
 }
 
-/// Runs the case of this name against a backend; what [`conformance!`](crate::conformance!) calls.
+/// Runs the case of this name against a backend, for [`conformance!`](crate::conformance!).
 ///
 /// # Panics
 ///
@@ -127,7 +127,7 @@ pub fn run_all(backend: impl Backend) -> Vec<(&'static str, Outcome)> {
     cases().iter().map(one).collect()
 }
 
-/// What these backends can and cannot do, as a table in Markdown.
+/// The capabilities of these backends, as a table in Markdown.
 #[must_use]
 pub fn table(backends: &[&dyn Backend]) -> String {
     let mut text = String::from("| |");

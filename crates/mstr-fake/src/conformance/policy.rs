@@ -1,4 +1,4 @@
-//! What belongs to the session layer is left to it.
+//! A transport leaves redirects, repetitions and cookies to the session layer.
 
 use std::sync::Arc;
 

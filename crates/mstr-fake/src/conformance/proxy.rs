@@ -18,7 +18,7 @@ use crate::loopback::{
 };
 use crate::server::Server;
 
-/// A name that nobody can look up but a proxy that was told it (RFC 6761).
+/// A name that only a proxy that was told it can look up (RFC 6761).
 const NAME: &str = "env.example.test";
 
 fn start(builder: ProxyServerBuilder) -> ProxyServer {
@@ -90,7 +90,7 @@ async fn not_sent(context: &Context, url: &str) -> TransportError {
 }
 
 /// A port that was free a moment ago.
-fn nobody() -> SocketAddr {
+fn unreachable() -> SocketAddr {
     let listener = given(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
     given(listener.local_addr())
 }
@@ -212,7 +212,7 @@ pub(super) async fn a_wrong_password_is_a_refusal_and_nothing_was_sent(mut conte
         aim(&mut context, through(url), Some(&authority));
         for url in [plain.url("/"), secure.base_url().to_owned()] {
             let error = not_sent(&context, &url).await;
-            // A wrong password is a wrong setting, which nobody tries again: that locks accounts.
+            // A wrong password is a wrong setting, which is not tried again: repetitions lock accounts.
             // Without one, some stacks cannot tell this refusal from another.
             let wrong = error.kind() == Kind::Config;
             assert!(wrong || user.is_empty() && error.kind() == Kind::Connect, "{error:?}");
@@ -239,7 +239,7 @@ pub(super) async fn a_proxy_that_wants_another_authentication_says_which(mut con
 
 pub(super) async fn a_proxy_that_is_not_there_is_no_connection(mut context: Context) {
     let server = context.answer("200 OK", "");
-    let proxy = nobody();
+    let proxy = unreachable();
     for user in ["", "ann:hush@"] {
         aim(&mut context, through(format!("http://{user}{proxy}")), None);
         for scheme in ["http", "https"] {
@@ -283,14 +283,14 @@ pub(super) async fn a_proxy_for_a_host_beats_the_one_for_all(mut context: Contex
 pub(super) async fn a_server_that_a_proxy_cannot_reach_was_sent_nothing(mut context: Context) {
     let proxy = start(ProxyServer::builder());
     aim(&mut context, through(proxy.url("http://")), None);
-    let nobody = nobody();
-    refusal(&context, &format!("https://{nobody}/")).await;
+    let unreachable = unreachable();
+    refusal(&context, &format!("https://{unreachable}/")).await;
     refusal(&context, "https://nowhere.example.test/").await;
     let connect = |target: &str| (ProxyKind::Connect, target.to_owned());
-    let expected = [connect(&nobody.to_string()), connect("nowhere.example.test:443")];
+    let expected = [connect(&unreachable.to_string()), connect("nowhere.example.test:443")];
     assert_eq!(targets(&proxy), expected);
-    // A request that is to be passed on has been answered: by whom, nobody can tell.
-    assert_eq!(context.get(&format!("http://{nobody}/")).await.status(), 502);
+    // A request that is to be passed on has been answered, by the proxy or by the server.
+    assert_eq!(context.get(&format!("http://{unreachable}/")).await.status(), 502);
 
     for answer in ["403 Forbidden", "404 Not Found", "302 Found\r\nlocation: http://localhost/"] {
         let proxy = context.answer(answer, "no");
@@ -387,7 +387,7 @@ pub(super) async fn a_socks_proxy_gets_its_password(mut context: Context) {
         assert!(!format!("{error} {error:?}").contains("hush"), "{error:?}");
     }
     assert_eq!(server.connections(), connections);
-    // Where none is wanted, none is no obstacle.
+    // A proxy that asks for no password accepts a client that has one.
     let proxy = start(ProxyServer::builder());
     aim(&mut context, through(proxy.url("socks5://ann:hush@")), None);
     there_and_back(&context, &server.url("/")).await;
@@ -398,13 +398,13 @@ pub(super) async fn a_server_that_a_socks_proxy_cannot_reach_was_sent_nothing(
 ) {
     let proxy = start(ProxyServer::builder());
     aim(&mut context, through(proxy.url("socks5h://")), None);
-    let nobody = nobody();
-    for url in [format!("http://{nobody}/"), format!("https://{nobody}/")] {
+    let unreachable = unreachable();
+    for url in [format!("http://{unreachable}/"), format!("https://{unreachable}/")] {
         refusal(&context, &url).await;
     }
     refusal(&context, "http://nowhere.example.test/").await;
     assert_eq!(proxy.seen().len(), 3);
-    aim(&mut context, through(format!("socks5h://{nobody}")), None);
+    aim(&mut context, through(format!("socks5h://{unreachable}")), None);
     refusal(&context, "http://nowhere.example.test/").await;
 }
 

@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 /// A [`BlockingTransport`] as a [`Transport`], so that it can run the conformance suite.
 ///
 /// Every request has a thread, which sends it and then reads the answer's body, one piece ahead
-/// of whoever takes them. It needs no runtime: [`Backend::run`](super::Backend::run) can be
+/// of their caller. It needs no runtime: [`Backend::run`](super::Backend::run) can be
 /// `futures_executor::block_on`.
 ///
 /// It is made for tests. A thread that waits for a server cannot be told to stop, so a request
@@ -68,7 +68,7 @@ fn spawn(work: impl FnOnce() + Send + 'static) -> Result<(), TransportError> {
 
 type Answer = Result<Response<Body>, TransportError>;
 
-/// What the thread of one request does.
+/// The thread of one request.
 fn exchange(
     transport: &impl BlockingTransport,
     request: Request<Body>,
@@ -85,7 +85,7 @@ fn exchange(
     let length = body.len_hint();
     let answer =
         Response::from_parts(parts, Body::wrap(ThreadBody { incoming, length, ended: false }));
-    // Whoever has lost interest has dropped the other end; so is `body` then.
+    // A caller that has lost interest has dropped the other end; so is `body` then.
     if tell.send(Ok(answer)).is_err() {
         return;
     }
@@ -138,7 +138,7 @@ impl http_body::Body for ThreadBody {
     }
 }
 
-/// The clock of a blocking transport; whoever waits on it has a thread that does.
+/// The clock of a blocking transport; each wait has a thread of its own.
 struct ThreadTimer<T>(Arc<T>);
 
 impl<T: BlockingTransport> Timer for ThreadTimer<T> {
@@ -167,7 +167,7 @@ struct Wait<T: BlockingTransport> {
 }
 
 struct Waiting {
-    /// The time has come, or nobody waits any longer.
+    /// The time has come, or the caller has stopped waiting.
     over: bool,
     waker: Option<Waker>,
 }

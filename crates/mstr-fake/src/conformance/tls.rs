@@ -1,4 +1,4 @@
-//! Who is trusted, and what a failing handshake means.
+//! Trust, and failing handshakes.
 
 use std::io;
 use std::time::Duration;

@@ -142,7 +142,7 @@ pub(super) async fn a_started_exchange_ends_by_its_deadline(mut context: Context
     .await;
 }
 
-pub(super) async fn a_refused_connection_is_told_to_whoever_waits(context: Context) {
+pub(super) async fn a_refused_connection_is_told_to_the_waiter(context: Context) {
     // A port that was free a moment ago.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
     let Ok(address) = listener.and_then(|listener| listener.local_addr()) else {
@@ -154,7 +154,7 @@ pub(super) async fn a_refused_connection_is_told_to_whoever_waits(context: Conte
             Some(Err(error)) => {
                 assert_eq!((error.kind(), error.sent()), (Kind::Connect, Sent::No), "{error:?}");
             }
-            other => panic!("there was nobody to answer: {other:?}"),
+            other => panic!("no caller waited for the answer: {other:?}"),
         }
     })
     .await;

@@ -1,4 +1,4 @@
-//! What an endpoint answers.
+//! The answer of an endpoint.
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,7 +19,7 @@ const TEXT: &str = "text/plain;charset=UTF-8";
 /// What the ticket of a refusal is here: the server's own are numbers of 32 digits.
 const TICKET: &str = "00000000000000000000000000000000";
 
-/// What an [`Endpoint`](super::Endpoint) answers.
+/// The answer of an [`Endpoint`](super::Endpoint).
 ///
 /// A closure may return it, or anything that becomes one:
 ///
@@ -64,7 +64,7 @@ impl Answer {
     ///
     /// # Panics
     ///
-    /// If the number is no status from 200 to 999.
+    /// If the number is not a status from 200 to 999.
     #[track_caller]
     pub fn new(status: impl TryInto<StatusCode>) -> Self {
         Self {
@@ -79,7 +79,7 @@ impl Answer {
     ///
     /// # Panics
     ///
-    /// If it cannot be written as JSON, as a map whose keys are no texts.
+    /// If it cannot be written as JSON, such as a map whose keys are not strings.
     #[track_caller]
     pub fn json(value: &impl Serialize) -> Self {
         match serde_json::to_vec(value) {
@@ -100,7 +100,7 @@ impl Answer {
         Self::with_body(ERROR_TYPE, body.to_string()).with_status(status)
     }
 
-    /// 200, with what is in this file now. Its name says the type: `.json`, `.txt`, `.html`,
+    /// 200, with the present content of this file. Its name says the type: `.json`, `.txt`, `.html`,
     /// `.xml`, `.csv`; others are bytes. Paths are relative to the folder that the test runs in,
     /// which for `cargo test` is that of the package.
     ///
@@ -126,13 +126,13 @@ impl Answer {
     ///
     /// # Panics
     ///
-    /// If that is no header.
+    /// If name or value is not valid in a header.
     #[track_caller]
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
         let header = HeaderName::try_from(name).ok().zip(HeaderValue::from_str(value).ok());
         match header {
             Some((name, value)) => self.headers.append(name, value),
-            None => panic!("\"{name}: {value}\" is no header"),
+            None => panic!("\"{name}: {value}\" is not a header"),
         };
         self
     }
@@ -150,7 +150,7 @@ impl Answer {
         answer
     }
 
-    /// What the server says where there is nothing.
+    /// The server's answer to an unknown path.
     pub(super) fn not_found() -> Self {
         Self::error(StatusCode::NOT_FOUND, "ERR004", "HTTP 404 Not Found")
     }
@@ -159,7 +159,7 @@ impl Answer {
 #[track_caller]
 fn valid(status: impl TryInto<StatusCode>) -> StatusCode {
     match status.try_into() {
-        // Informational answers are no answers.
+        // Informational answers are not final.
         Ok(status) if !status.is_informational() => status,
         _ => panic!("the status of an answer is a number from 200 to 999"),
     }
@@ -220,7 +220,7 @@ impl From<StatusCode> for Answer {
 
 /// # Panics
 ///
-/// If the number is no status from 200 to 999.
+/// If the number is not a status from 200 to 999.
 impl<T: Into<Self>> From<(u16, T)> for Answer {
     #[track_caller]
     fn from((status, value): (u16, T)) -> Self {
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "\"a b: c\" is no header")]
+    #[should_panic(expected = "\"a b: c\" is not a header")]
     fn a_header_that_is_none_is_refused() {
         drop(Answer::new(200).with_header("a b", "c"));
     }

@@ -1,8 +1,8 @@
-//! Why there can be no such endpoint.
+//! The reason why an endpoint cannot be added.
 
 use std::fmt;
 
-/// Why there can be no such endpoint.
+/// The reason why an endpoint cannot be added.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct EndpointError(pub(super) String);
 

@@ -43,16 +43,16 @@ const OWN: [(Method, &str); 15] = [
 
 type Closure = Box<dyn FnMut(&EndpointRequest) -> Answer + Send>;
 
-/// An endpoint of your own on the server, for tests of what calls it.
+/// An endpoint that a test adds to the server.
 ///
 /// It is asked after everything that the server does to any other request: the
-/// [faults](crate::Fault), then the check of the session, then that of the project. What calls it
-/// meets an expired session, a 401 and a 503 as it would meet them in production.
+/// [faults](crate::Fault), then the check of the session, then that of the project. A call to it
+/// meets an expired session, a 401 and a 503 as it would in production.
 ///
 /// A pattern is a path below the base path. `{name}` and `*` stand for one part of it, `**` at its
 /// end for all the rest. A `GET` endpoint answers `HEAD` too. Where several match, the one added
 /// last answers. The endpoints of the session itself (login, logout, `/api/sessions` and so on) are
-/// out of reach; what they answer is changed by a [fault](crate::Fault::answer).
+/// out of reach; a [fault](crate::Fault::answer) changes their answers.
 ///
 /// ```
 /// use mstr_fake::{Answer, Endpoint, Method, Server};
@@ -133,7 +133,7 @@ impl Endpoint {
         Self::new(method, pattern, move |_| answers.pop_front().unwrap_or_else(|| last.clone()))
     }
 
-    /// An endpoint that answers with what is in a file now; [`Answer::file`] says of which type.
+    /// An endpoint that answers with the present content of a file; [`Answer::file`] documents the type.
     ///
     /// # Errors
     ///
@@ -148,7 +148,7 @@ impl Endpoint {
         Self::answers(method, pattern, [answer])
     }
 
-    /// An endpoint that answers with what is in the files of a folder now. What stands in the open
+    /// An endpoint that answers with the present content of the files of a folder. The text in the open
     /// parts of the pattern is the file's name, with or without its extension: with
     /// `/api/v2/cubes/{id}`, a request for `/api/v2/cubes/C1` gets `C1.json`; with several open
     /// parts, each but the last is a folder. Where there is no such file, the answer is 404.

@@ -1,4 +1,4 @@
-//! What an endpoint is asked.
+//! The request to an endpoint.
 
 use std::fmt;
 
@@ -59,7 +59,7 @@ impl EndpointRequest {
         &self.path
     }
 
-    /// What stood for `{name}` in the pattern, decoded; `*` and `**` are names too.
+    /// The text in the place of `{name}` in the pattern, decoded; `*` and `**` are names too.
     ///
     /// # Panics
     ///
@@ -73,7 +73,7 @@ impl EndpointRequest {
         }
     }
 
-    /// What stood in the open parts of the pattern, with a `/` between.
+    /// The text in the open parts of the pattern, with a `/` between.
     pub(super) fn captured(&self) -> String {
         let values: Vec<&str> = self.captures.iter().map(|(_, value)| value.as_str()).collect();
         values.join("/")

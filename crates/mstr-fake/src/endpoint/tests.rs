@@ -1,4 +1,4 @@
-//! What an endpoint of a test promises, asked of the model directly.
+//! The promises of added endpoints, tested on the model directly.
 
 use std::fs;
 use std::path::PathBuf;

@@ -110,7 +110,7 @@ impl HttpServerBuilder {
         self
     }
 
-    /// Is told of every request once it has been decided, and when the server was started.
+    /// Gets every request once it has been decided, and when the server was started.
     pub fn observe(mut self, observer: impl FnMut(&Entry, Instant) + Send + 'static) -> Self {
         self.observer = Some(Box::new(observer));
         self
@@ -161,7 +161,7 @@ impl HttpServerBuilder {
 impl Shared {
     fn server<T>(&self, look: impl FnOnce(&mut Server) -> T) -> T {
         self.server.with(|server| {
-            // Whoever looks sees what has expired meanwhile.
+            // The caller sees what has expired meanwhile.
             #[expect(clippy::disallowed_methods, reason = "a socket lives in real time")]
             server.handle_timeout(Instant::now());
             look(server)
@@ -227,7 +227,7 @@ async fn answer(
         AssertUnwindSafe(|| shared.server(|server| server.handle(request, Instant::now())));
     let reply = match catch_unwind(handled) {
         Ok(reply) => reply,
-        // The closure of an endpoint: the client is told, since nobody waits for this thread.
+        // The closure of an endpoint: the client is told, since no thread waits for this one.
         Err(panic) => return Ok(panicked(&*panic, breaker)),
     };
     shared.tell(reply.ordinal);

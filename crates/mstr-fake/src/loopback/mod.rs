@@ -1,7 +1,7 @@
 //! The server on a loopback socket, for clients in any language.
 //!
 //! It runs on a thread of its own, so tests need no runtime for it, and in real time. It listens
-//! on this machine only: it holds passwords in clear and answers anybody who asks.
+//! on this machine only: it holds passwords in clear and answers every client.
 
 mod body;
 mod http;

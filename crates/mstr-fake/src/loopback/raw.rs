@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The longest head that is read.
 const HEAD_LIMIT: usize = 1024 * 1024;
 
-/// A loopback server that does with each connection what a script says.
+/// A loopback server that runs a script on each connection.
 ///
 /// Each connection runs on a thread of its own. Dropping the server ends all of them.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl RawServer {
         Self::start_with(None, script)
     }
 
-    /// The same for servers that speak TLS. What [`RawConnection::write`] takes is encrypted.
+    /// The same for servers that speak TLS. [`RawConnection::write`] encrypts.
     ///
     /// # Errors
     ///

@@ -10,7 +10,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
-/// A certificate authority that nobody knows yet.
+/// A new certificate authority, which no client trusts yet.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate that an [`Authority`] or it itself has signed, and its key.
@@ -37,7 +37,7 @@ impl Authority {
         CertifiedIssuer::self_signed(params, key).map(Self).map_err(io::Error::other)
     }
 
-    /// Its own certificate in PEM, for those who are to trust it.
+    /// Its own certificate in PEM, for clients that are to trust it.
     #[must_use]
     pub fn pem(&self) -> String {
         self.0.pem()
@@ -99,7 +99,7 @@ impl Identity {
         Ok(Self { certificate, key })
     }
 
-    /// The certificate alone in PEM, for those who are to trust it.
+    /// The certificate alone in PEM, for clients that are to trust it.
     #[must_use]
     pub fn certificate_pem(&self) -> String {
         self.certificate.pem()

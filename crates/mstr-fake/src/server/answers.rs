@@ -76,9 +76,9 @@ pub(super) fn refuse(
     status: u16,
     code: &str,
     message: &str,
-    i_server_code: Option<i64>,
+    iserver_code: Option<i64>,
 ) -> Response<ReplyBody> {
-    let body = error_body(code, message, &model.new_ticket(), i_server_code);
+    let body = error_body(code, message, &model.new_ticket(), iserver_code);
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     json_with(status, &body)
 }
@@ -88,11 +88,11 @@ pub(super) fn error_body(
     code: &str,
     message: &str,
     ticket: &str,
-    i_server_code: Option<i64>,
+    iserver_code: Option<i64>,
 ) -> Value {
     let mut body = json!({ "code": code, "message": message, "ticketId": ticket });
-    if let Some(i_server_code) = i_server_code {
-        body["iServerCode"] = i_server_code.into();
+    if let Some(iserver_code) = iserver_code {
+        body["iServerCode"] = iserver_code.into();
     }
     body
 }

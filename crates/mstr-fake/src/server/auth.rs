@@ -169,7 +169,7 @@ impl Model {
         response
     }
 
-    /// The token itself is all that is asked for: whoever got it has no session yet.
+    /// Only the token is checked: the client that received it has no session yet.
     pub(super) fn validate_identity_token(&mut self, incoming: &Incoming) -> Response<ReplyBody> {
         let token = incoming.header("x-mstr-identitytoken").unwrap_or_default();
         let owner = self

@@ -144,7 +144,7 @@ impl ServerBuilder {
     }
 
     /// Adds an endpoint of your own, which a closure answers: [`Endpoint`] says which requests it
-    /// gets, [`Answer`] what the closure may return.
+    /// gets, [`Answer`] the possible answers.
     ///
     /// # Panics
     ///
@@ -175,7 +175,7 @@ impl ServerBuilder {
         self.add_endpoint(given(Endpoint::answers(method, pattern, answers)))
     }
 
-    /// Adds an endpoint of your own that answers with what is in a file.
+    /// Adds an endpoint that answers with the content of a file.
     ///
     /// # Panics
     ///
@@ -208,7 +208,7 @@ impl ServerBuilder {
         self
     }
 
-    /// What tokens are made from. Equal seeds give equal tokens.
+    /// The seed of tokens. Equal seeds give equal tokens.
     pub fn seed(mut self, seed: u64) -> Self {
         self.model.seed = seed;
         self

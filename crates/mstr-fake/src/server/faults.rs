@@ -1,4 +1,4 @@
-//! What a server does wrong on request.
+//! Faults of the server, on request.
 //!
 //! A rule is `WHAT:WHEN:EFFECT`; [`Fault`] has the words. [`decide`] says which of several faults
 //! apply to one request, [`Fault`]'s documentation in which order.
@@ -51,9 +51,9 @@ use crate::endpoint::Pattern;
 /// 1. `expire` ends the session, and `slow` begins to count; the delays of several add up.
 /// 2. `refuse`, `reset-before` or `stall`: nothing else happens.
 /// 3. `status`, `error` or `page`, or an answer made with [`answer`](Self::answer) or
-///    [`page`](Self::page): the answer of somebody in front of the server, who asks for no session.
+///    [`page`](Self::page): the answer of a gateway, which does not ask for a session.
 /// 4. The server checks the session, then the project.
-/// 5. The server answers, or an [endpoint](crate::Endpoint) of yours.
+/// 5. The server answers, or an added [endpoint](crate::Endpoint).
 /// 6. `drop-cookies`, and `gzip`.
 /// 7. `reset-after`, `reset-mid-body`, `stall-after` or `stall-mid-body`.
 ///
@@ -88,7 +88,7 @@ enum What {
     Purpose(Purpose),
 }
 
-/// What happens on the connection instead of, or after, a reply.
+/// A fault of the connection, instead of a reply or after it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum SocketFault {
@@ -129,7 +129,7 @@ enum Step {
     Beside,
     /// The request is not processed.
     Instead,
-    /// Somebody in front of the server answers.
+    /// A gateway answers in the server's place.
     Answer,
     Cookies,
     Afterwards,
@@ -158,7 +158,7 @@ const FAULT_TICKET: &str = "0123456789abcdef0123456789abcdef";
 
 impl Fault {
     /// Answers every request to `path` (below the base path) with this instead. No session is asked
-    /// for: to test a call of yours, add an [endpoint](crate::Endpoint).
+    /// for: to test other calls, add an [endpoint](crate::Endpoint).
     #[must_use]
     pub fn answer(path: &str, status: u16, content_type: &str, body: &str) -> Self {
         Self::always(What::Path(path.to_owned()), answer(status, content_type, body))
@@ -225,7 +225,7 @@ impl Fault {
     }
 }
 
-/// What happens to this request, in the order in which the faults were given.
+/// The faults of this request, in the order in which they were given.
 pub(super) fn decide(faults: &mut [Fault], incoming: &Incoming) -> Vec<Effect> {
     let mut due: Vec<(usize, &mut Fault)> = Vec::new();
     for (index, fault) in faults.iter_mut().enumerate() {
@@ -332,7 +332,7 @@ impl Effect {
                 Some(response)
             }
             Self::Status { status, retry_after } => {
-                // What a gateway in front of the server says, not the server itself.
+                // An answer of a gateway in front of the server, not of the server.
                 let body = format!("<html><body>{status}</body></html>");
                 let mut response = answers::with_body(*status, "text/html", body);
                 if let Some(seconds) = retry_after {
@@ -396,7 +396,7 @@ fn parse_what(text: &str) -> Result<What, String> {
 
 fn parse_when(text: &str) -> Result<(u64, u64), String> {
     let number = |text: &str| match text.parse::<u64>() {
-        Ok(0) | Err(_) => Err(format!("\"{text}\" is no number from 1 on, nor *, N+ or N-M")),
+        Ok(0) | Err(_) => Err(format!("\"{text}\" is not a number from 1 on, nor *, N+ or N-M")),
         Ok(number) => Ok(number),
     };
     if text == "*" {
@@ -430,12 +430,12 @@ fn parse_effect(text: &str) -> Result<Effect, String> {
     }
     let number = || {
         let value = value.ok_or_else(|| format!("{name} needs a number: {name}=N"))?;
-        value.parse::<u64>().map_err(|_| format!("\"{value}\" is no number"))
+        value.parse::<u64>().map_err(|_| format!("\"{value}\" is not a number"))
     };
     let status = || {
         let number = number()?;
         let status = u16::try_from(number).ok().and_then(|code| StatusCode::from_u16(code).ok());
-        // Informational answers are no answers.
+        // Informational answers are not final.
         status
             .filter(|status| !status.is_informational())
             .ok_or_else(|| format!("{number} is no HTTP status from 200 to 999"))
@@ -454,13 +454,13 @@ fn parse_effect(text: &str) -> Result<Effect, String> {
         ("error", _) => {
             let code = words.next().filter(|code| !code.is_empty());
             let code = code.ok_or("error needs a code: error=STATUS,CODE")?;
-            let i_server_code = match words.next() {
+            let iserver_code = match words.next() {
                 Some(word) => {
-                    Some(word.parse().map_err(|_| format!("\"{word}\" is no iServerCode"))?)
+                    Some(word.parse().map_err(|_| format!("\"{word}\" is not an iServerCode"))?)
                 }
                 None => None,
             };
-            let body = answers::error_body(code, "as asked for", FAULT_TICKET, i_server_code);
+            let body = answers::error_body(code, "as asked for", FAULT_TICKET, iserver_code);
             answer(status()?.as_u16(), answers::ERROR_TYPE, &body.to_string())
         }
         ("page", _) => {
@@ -561,7 +561,7 @@ mod tests {
             ("login:1:stall,twice", "twice"),
             ("login:1:slow=fast", "fast"),
             ("call:1:error=403", "error=STATUS,CODE"),
-            ("call:1:error=403,ERR017,x", "\"x\" is no iServerCode"),
+            ("call:1:error=403,ERR017,x", "\"x\" is not an iServerCode"),
         ] {
             let error = rule.parse::<Fault>().unwrap_err().to_string();
             assert!(error.contains(named), "{error}");

@@ -1,4 +1,4 @@
-//! What has arrived, and what stands in it.
+//! A request that has arrived.
 
 use bytes::Bytes;
 use http::header::COOKIE;

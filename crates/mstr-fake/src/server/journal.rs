@@ -1,4 +1,4 @@
-//! What has been asked of a server, and the questions tests put to that record.
+//! The record of a server's requests, and the questions of tests about it.
 
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ pub struct Entry {
     pub method: Method,
     /// Its path below the base path, or the whole path if it is elsewhere.
     pub path: String,
-    /// What it was for.
+    /// Its purpose.
     pub purpose: Purpose,
     /// The status of the answer; `None` if there was none.
     pub status: Option<StatusCode>,
@@ -47,9 +47,9 @@ pub struct Entry {
     pub has_token: bool,
     /// Whether its token and its cookies belonged to different sessions.
     pub mixed: bool,
-    /// Where a secret stood that has no business there.
+    /// The places of secrets that must not be there.
     pub leaks: Vec<String>,
-    /// What else is worth knowing: faults that applied, fields that were ignored.
+    /// Notes: faults that applied, fields that were ignored.
     pub notes: Vec<String>,
 }
 
@@ -253,7 +253,7 @@ impl Recorded {
     }
 }
 
-/// Where a secret of this server stands that has no business there. The secret itself is not
+/// The places of secrets of this server that must not be there. The secret itself is not
 /// repeated.
 fn leaks(incoming: &Incoming, model: &Model) -> Vec<String> {
     let secrets = model.secrets();

@@ -44,7 +44,7 @@ pub struct Server {
     latency: Duration,
 }
 
-/// What a server does about a request.
+/// The server's reaction to a request.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Reply {
@@ -52,7 +52,7 @@ pub struct Reply {
     pub after: Duration,
     /// The reply.
     pub response: Response<ReplyBody>,
-    /// What happens on the socket instead of, or after, the reply.
+    /// A fault of the connection, instead of the reply or after it.
     pub fault: Option<SocketFault>,
     /// The number of the request in the journal.
     pub ordinal: u64,
@@ -149,7 +149,7 @@ impl Server {
         self.model.open_sessions()
     }
 
-    /// Sessions that are alive beside a newer one of the same user: nobody will log them out.
+    /// Sessions that are alive beside a newer one of the same user: no client will log them out.
     #[must_use]
     pub fn orphan_sessions(&self) -> usize {
         self.model.orphan_sessions()
@@ -201,7 +201,7 @@ impl Server {
         self.latency = latency;
     }
 
-    /// What has happened so far.
+    /// The record of requests so far.
     #[must_use]
     pub fn journal(&self) -> &Journal {
         &self.journal

@@ -1,4 +1,4 @@
-//! What the server knows: users, sessions, tokens, projects.
+//! The server's state: users, sessions, tokens, projects.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -170,7 +170,7 @@ impl Model {
         }
     }
 
-    /// Everything nobody but its owner may know.
+    /// Every secret of the model.
     pub(super) fn secrets(&self) -> Vec<&str> {
         let passwords = self.users.iter().map(|user| user.password.as_str());
         let tokens = self.sessions.iter().map(|session| session.token.as_str());

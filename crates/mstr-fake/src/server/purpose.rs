@@ -1,8 +1,8 @@
-//! What requests are for.
+//! The purpose of requests.
 
 use http::Method;
 
-/// What a request is for, as far as its method and path tell.
+/// The purpose of a request, by its method and path.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Purpose {

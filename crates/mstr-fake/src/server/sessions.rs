@@ -13,7 +13,7 @@ use http::header::{HeaderValue, SET_COOKIE};
 /// Why a request has no session.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum NoSession {
-    /// No token, one nobody knows, or one whose session has ended.
+    /// No token, an unknown one, or one whose session has ended.
     Gone,
     /// A token without the cookie of its session.
     NoCookies,
@@ -22,7 +22,7 @@ pub(super) enum NoSession {
 }
 
 impl Model {
-    /// Ends what has been idle too long.
+    /// Ends sessions that have been idle too long.
     pub(super) fn pass_time(&mut self, now: Instant) {
         let now = self.now.map_or(now, |before| before.max(now));
         self.now = Some(now);
@@ -199,7 +199,7 @@ impl Model {
     }
 
     fn set_cookies(&mut self, incoming: &Incoming, response: &mut Response<ReplyBody>, own: bool) {
-        // What stands in front of the server knows no session.
+        // A gateway in front of the server does not know sessions.
         if self.rotate
             && own
             && !response.headers().contains_key(SET_COOKIE)

@@ -1,4 +1,4 @@
-//! What the model promises, asked of it directly.
+//! The model's promises, tested directly.
 
 use std::time::{Duration, Instant};
 
@@ -440,7 +440,7 @@ fn a_fault_whose_place_is_taken_happens_to_the_next_request() {
             &["call:2:reset-after", "call:2:reset-mid-body", "call:2:refuse"],
             ["200", "Reset", "ResetMidBody", "Refuse", "200"],
         ),
-        // What never ends lets what ends go first.
+        // A fault without an end yields to one with an end.
         (&["call:*:status=503", "call:1-2:stall"], ["Stall", "Stall", "503", "503", "503"]),
         (&["call:2+:refuse", "call:3:status=500"], ["200", "Refuse", "500", "Refuse", "Refuse"]),
     ] {

@@ -5,17 +5,17 @@ use std::path::Path;
 use super::setting::{PAGES, Places, Setting, Text, WALLED};
 use crate::site::{FRONT, LIBRARY};
 
-/// What it is called with.
+/// The arguments.
 pub(super) fn words(folder: &Path) -> Vec<String> {
     let settings = format!("{}/settings", folder.display());
     ["-D".to_owned(), "FOREGROUND".to_owned(), "-f".to_owned(), settings].into()
 }
 
 pub(super) fn settings(setting: Setting, places: &Places<'_>) -> Text {
-    let Places { folder, port, servers, nobody, .. } = places;
+    let Places { folder, port, servers, unused, .. } = places;
     let (folder, first) = (folder.display(), servers[0]);
     let mut text = modules(places);
-    // Nobody in particular, where it has to be somebody.
+    // An unprivileged user, where one is required.
     if places.root {
         text += "User #65534\nGroup #65534\n";
     }
@@ -78,7 +78,7 @@ ProxyPass / balancer://library/
             // LimitRequestBody is not for what is passed on.
             text += "RewriteCond expr \"%{HTTP:Content-Length} -gt 1024\"\n";
             text += &format!("RewriteRule ^{LIBRARY}{PAGES}/413$ - [R=413,L]\n");
-            text += &format!("ProxyPass {LIBRARY}{PAGES}/502 http://127.0.0.1:{nobody}/ retry=0\n");
+            text += &format!("ProxyPass {LIBRARY}{PAGES}/502 http://127.0.0.1:{unused}/ retry=0\n");
             text += &pass;
         }
         _ => return Err("Apache httpd cannot be told that".into()),
@@ -86,7 +86,7 @@ ProxyPass / balancer://library/
     Ok(text)
 }
 
-/// What is compiled in some systems' programs, and loaded in others'.
+/// Modules that are compiled in on some systems and loaded on others.
 const NEEDED: [(&str, &str); 13] = [
     ("mpm_event_module", "mpm_event"),
     ("unixd_module", "unixd"),

@@ -13,7 +13,7 @@ use crate::outcome::{Outcome, Told};
 use crate::process::{Process, find, free_port, printed};
 use crate::site::LIBRARY;
 
-/// A port may be taken by somebody else before the gateway has it.
+/// A port may be taken by another process before the gateway has it.
 const STARTS: usize = 3;
 
 /// Dropping it ends the gateway and removes its folder.
@@ -55,7 +55,7 @@ impl<'i> Gateway<'i> {
             folder: folder.path(),
             port: free_port()?,
             servers,
-            nobody: free_port()?,
+            unused: free_port()?,
             identity: folder.write("identity.pem", &identity.pem())?,
             version: &installed.version,
             modules: &installed.modules,
@@ -64,7 +64,7 @@ impl<'i> Gateway<'i> {
         folder.write("settings", &settings(installed.kind, setting, &places)?)?;
         if installed.kind == Kind::Squid {
             folder.write(squid::ASKED, &squid::asked())?;
-            // As root it becomes somebody else.
+            // As root it changes to another user.
             folder.open_to_all()?;
         }
         let port = places.port;
@@ -103,7 +103,7 @@ impl<'i> Gateway<'i> {
         format!("https://{}{LIBRARY}", self.address())
     }
 
-    /// Who is to be trusted where it speaks TLS.
+    /// The authority to trust if it speaks TLS.
     pub(crate) fn authority(&self) -> String {
         self.authority.pem()
     }

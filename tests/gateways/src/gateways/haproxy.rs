@@ -5,12 +5,12 @@ use std::path::Path;
 use super::setting::{PAGES, Places, Setting, Text, WALLED};
 use crate::site::{FRONT, LIBRARY};
 
-/// What it is called with.
+/// The arguments.
 pub(super) fn words(folder: &Path) -> Vec<String> {
     ["-db".to_owned(), "-f".to_owned(), format!("{}/settings", folder.display())].into()
 }
 
-/// What the one is called with that takes the place of another.
+/// The arguments of a process that takes the place of another.
 pub(super) fn words_of_successor(folder: &Path, before: u32) -> Vec<String> {
     let mut words = words(folder);
     // The sockets are handed over: no connection that waits to be accepted is lost.
@@ -60,9 +60,9 @@ pub(super) fn settings(setting: Setting, places: &Places<'_>) -> Text {
             let large = "{ req.hdr(content-length),sub(1024) -m int gt 0 }";
             front += &denied(413, &format!("{} {large}", path(413)));
             front += &denied(401, &format!("{{ path_beg {WALLED}/ }}"));
-            let nobody = places.nobody;
-            front += &format!("    use_backend nobody if {{ path {LIBRARY}{PAGES}/502 }}\n");
-            servers += &format!("backend nobody\n    retries 0\n    server a 127.0.0.1:{nobody}\n");
+            let unused = places.unused;
+            front += &format!("    use_backend unused if {{ path {LIBRARY}{PAGES}/502 }}\n");
+            servers += &format!("backend unused\n    retries 0\n    server a 127.0.0.1:{unused}\n");
         }
         Setting::FewConnections => {
             // What waits beyond that has no connection before another one ends.

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::setting::{PAGES, Places, Setting, Text, WALLED};
 use crate::site::{FRONT, LIBRARY};
 
-/// What it is called with.
+/// The arguments.
 pub(super) fn words(folder: &Path) -> Vec<String> {
     let folder = folder.display();
     let words = [("-p", ""), ("-e", "/error.log"), ("-c", "/settings")];
@@ -45,7 +45,7 @@ pub(super) fn settings(setting: Setting, places: &Places<'_>) -> Text {
             location += "limit_req zone=all burst=4 nodelay;\n";
         }
         Setting::WrongCookiePath => location += &format!("proxy_cookie_path {LIBRARY} /other;\n"),
-        Setting::Pages => locations += &pages(places.nobody),
+        Setting::Pages => locations += &pages(places.unused),
         Setting::Plain | Setting::Http2 => {}
         Setting::FewConnections | Setting::Password | Setting::NoTunnels => {
             return Err("nginx cannot be told that".into());
@@ -101,7 +101,7 @@ fn sticky(one: &str, other: &str) -> String {
     )
 }
 
-fn pages(nobody: u16) -> String {
+fn pages(unused: u16) -> String {
     let page =
         |name: &str, what: &str| format!("location = {LIBRARY}{PAGES}/{name} {{ {what} }}\n");
     let wall = format!("location {WALLED}/ {{ return 401; }}\n");
@@ -109,7 +109,7 @@ fn pages(nobody: u16) -> String {
         page("401", "return 401;"),
         page("403", "return 403;"),
         page("413", "client_max_body_size 1k; proxy_pass http://library;"),
-        page("502", &format!("proxy_pass http://127.0.0.1:{nobody};")),
+        page("502", &format!("proxy_pass http://127.0.0.1:{unused};")),
         wall,
     ]
     .concat()

@@ -1,16 +1,16 @@
-//! What a gateway is told to do.
+//! The settings of a gateway.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// Below it a gateway answers with pages of its own: `401`, `403`, `413` and `502` are their names.
 pub(crate) const PAGES: &str = "/api/pages";
-/// A path before the Library's under which a gateway lets nobody in.
+/// A path before the Library's under which a gateway refuses every client.
 pub(crate) const WALLED: &str = "/walled";
-/// Whom a proxy that asks for a password lets through.
+/// The user and password that a proxy accepts.
 pub(crate) const PROXY_USER: (&str, &str) = ("ann", "hush-hush");
 
-/// What is special about a gateway.
+/// The features of a gateway.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Setting {
     /// Nothing.
@@ -37,7 +37,7 @@ pub(crate) enum Setting {
     NoTunnels,
 }
 
-/// What stands where for one gateway.
+/// The addresses and paths of one gateway.
 pub(crate) struct Places<'p> {
     /// Its own folder, for everything that it writes.
     pub(crate) folder: &'p Path,
@@ -45,11 +45,11 @@ pub(crate) struct Places<'p> {
     pub(crate) port: u16,
     /// The servers.
     pub(crate) servers: &'p [SocketAddr],
-    /// Where nobody listens.
-    pub(crate) nobody: u16,
+    /// An address on which no process listens.
+    pub(crate) unused: u16,
     /// Certificate and key in PEM.
     pub(crate) identity: PathBuf,
-    /// What it says of its version.
+    /// Its version, as it prints it.
     pub(crate) version: &'p str,
     /// Where its modules are.
     pub(crate) modules: &'p Path,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::setting::{PROXY_USER, Places, Setting, Text};
 
-/// What it is called with.
+/// The arguments.
 pub(super) fn words(folder: &Path) -> Vec<String> {
     ["-d".to_owned(), "-c".to_owned(), format!("{}/settings", folder.display())].into()
 }

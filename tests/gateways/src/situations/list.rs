@@ -169,7 +169,7 @@ fn is_none(_: &Failure) -> bool {
     false
 }
 
-/// Its connection ended before the answer, so that nobody knows whether it was carried out.
+/// Its connection ended before the answer, so that it is unknown whether it was carried out.
 fn is_interrupted_post(failure: &Failure) -> bool {
     failure.method == Method::POST && failure.kind == ErrorKind::Interrupted
 }

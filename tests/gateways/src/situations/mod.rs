@@ -1,4 +1,4 @@
-//! What sessions have to live with, one file for each.
+//! The situations of the tests, one file for each kind.
 
 mod few;
 mod http2;

@@ -54,7 +54,7 @@ async fn meet_pages(stage: &Stage<'_>) -> Outcome<Played> {
     let connection = stage.way.connection(&walled, &Settings::default())?;
     judge(&mut tally, "a login behind a wall", connection.open().await, ErrorKind::Gateway);
     close(&connection, &mut tally).await;
-    // The one behind the wall has reached nobody.
+    // The request with the page in front has not reached the server.
     Ok(Played::with_logins(1, site, tally))
 }
 

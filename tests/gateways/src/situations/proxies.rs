@@ -48,7 +48,7 @@ pub(super) fn play_password<'s>(stage: &'s Stage<'s>) -> BoxFuture<'s, Outcome<P
         tally.add(through(stage, &secure, &proxy, Some(roots)).await?);
         let evidence = secure.evidence(&tally);
         tally.expect(evidence.left == 0 && evidence.doubled.is_empty(), "all is well over https");
-        // Those of the other server are judged by whoever asked for this.
+        // Those of the other server are judged by the caller.
         let other = through(stage, &site, &proxy, None).await?;
         let mut all = tally.complaints;
         all.extend(other.complaints);
@@ -71,7 +71,7 @@ pub(super) fn play_no_tunnels<'s>(stage: &'s Stage<'s>) -> BoxFuture<'s, Outcome
     })
 }
 
-/// What a login fails with without the proxy's password, or with a wrong one.
+/// The error of a login without the proxy's password, or with a wrong one.
 fn refusals(stage: &Stage<'_>, wrong: bool) -> &'static [ErrorKind] {
     match (stage.installed.kind, stage.way.is_isahc()) {
         // It says 401 to a wrong password, and may reset the connection before that is read.

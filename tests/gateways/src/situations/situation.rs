@@ -17,7 +17,7 @@ pub(crate) type Play = for<'s> fn(&'s Stage<'s>) -> BoxFuture<'s, Outcome<Played
 /// session is left on a server that lives.
 pub(crate) struct Situation {
     pub(crate) name: &'static str,
-    /// What is expected besides, in words.
+    /// Further expectations, as text.
     pub(crate) expected: &'static str,
     pub(crate) on: &'static [Kind],
     pub(crate) ways: &'static [Way],

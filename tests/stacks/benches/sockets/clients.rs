@@ -1,4 +1,4 @@
-//! Those who are compared. Each makes a GET and reads the answer, with the headers that a call of a
+//! The clients that are compared. Each makes a GET and reads the answer, with the headers that a call of a
 //! session has.
 
 use std::cell::RefCell;
@@ -22,15 +22,15 @@ use mstr_isahc::IsahcTransport;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Makes one request and tells the length of the answer's body.
+/// Makes one request and returns the length of the answer's body.
 pub(crate) type Call = Rc<dyn Fn() -> Pin<Box<dyn Future<Output = usize>>>>;
 
-/// What is asked for, and of whom.
+/// The path that is requested, and the server.
 #[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) base: String,
     pub(crate) path: &'static str,
-    /// Whom to trust, in PEM.
+    /// The authority to trust, in PEM.
     pub(crate) authority: Option<String>,
     /// Over TLS: HTTP/1.1 only.
     pub(crate) http1_only: bool,
@@ -159,7 +159,7 @@ fn by_conn(target: &Target) -> Call {
 /// A connection and its buffer.
 type Socket = (TcpStream, Vec<u8>);
 
-/// A socket and as much of HTTP as this server needs: what no client can be faster than.
+/// A socket and as much of HTTP as this server needs: the limit for every client.
 fn by_hand(target: &Target) -> Call {
     let (uri, address) = address(target);
     let idle: Rc<RefCell<Vec<Socket>>> = Rc::default();

@@ -26,7 +26,7 @@ struct Cost {
     calls: Option<f64>,
 }
 
-/// Prints what each costs. Whether nobody exceeds its limit.
+/// Prints the costs of each client. Whether all keep their limits.
 pub(crate) fn print(server: &Server, chosen: &[&Contestant], check: bool) -> bool {
     println!("Costs of a request of 200 bytes over plain HTTP/1.1");
     println!(

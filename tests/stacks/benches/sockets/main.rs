@@ -27,7 +27,7 @@ use std::process::ExitCode;
 use self::clients::{CONTESTANTS, Contestant};
 use self::server::Server;
 
-/// Whom all others are compared with.
+/// The client that all others are compared with.
 const BASE: &str = "hyper-util";
 
 fn main() -> ExitCode {
@@ -57,7 +57,7 @@ fn measure(words: &[&str]) -> ExitCode {
     let chosen: Vec<&Contestant> =
         CONTESTANTS.iter().filter(|contestant| contestant.name.contains(filter)).collect();
     if chosen.is_empty() {
-        println!("nobody has \"{filter}\" in their name; there are:");
+        println!("no client has \"{filter}\" in its name; there are:");
         CONTESTANTS.iter().for_each(|contestant| println!("    {}", contestant.name));
         return ExitCode::FAILURE;
     }

@@ -160,6 +160,6 @@ async fn answer(
         std::future::ready(Ok::<_, Infallible>(answer.body(Full::new(body)).unwrap()))
     });
     let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
-    // A client that hangs up is no news.
+    // Clients may hang up.
     drop(builder.serve_connection(TokioIo::new(stream), service).await);
 }

@@ -12,7 +12,7 @@ use mstr::{Response, blocking};
 
 use super::{AtOnce, BASE_URL, PROJECT};
 
-/// What is asked for.
+/// The path that is requested.
 const PATH: &str = "/api/x";
 
 /// The outcome of a future that has nothing to wait for.

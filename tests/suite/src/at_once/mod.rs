@@ -19,13 +19,13 @@ use http::{Request, Response, StatusCode};
 use mstr::core::{BoxFuture, SharedTimer, Sleep, Timer};
 use mstr::{BlockingTransport, Body, Transport, TransportError};
 
-/// Where the server is.
+/// The server's address.
 pub const BASE_URL: &str = "https://at-once.example/MicroStrategyLibrary";
 /// The only project there.
 pub const PROJECT: &str = "B7CA92F04B9FAE8D941C3E9B7E0CD754";
 
 const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-mstr-authtoken");
-/// What all requests but those for the session are answered with.
+/// The answer to all requests but those for the session.
 const ANSWER: [u8; 200] = [b'x'; 200];
 const PROJECTS: &[u8] = br#"[{"id":"B7CA92F04B9FAE8D941C3E9B7E0CD754","name":"Only"}]"#;
 const GONE: &[u8] = br#"{"code":"ERR009","message":"The user's session has expired"}"#;
@@ -156,7 +156,7 @@ impl Transport for AtOnce {
     }
 
     fn detach(&self, task: BoxFuture<'static, ()>) {
-        // What it would log out is gone with this transport.
+        // The sessions to log out are gone with this transport.
         drop(task);
     }
 }
@@ -201,7 +201,7 @@ pub fn now() -> Instant {
     now
 }
 
-/// Lets everybody else go first.
+/// Lets every other task run first.
 #[derive(Debug, Default)]
 struct PendingOnce(bool);
 

@@ -88,7 +88,7 @@ pub async fn an_error_keeps_everything_the_server_said(lab: Lab) {
     let error = connection.get("/api/echo").send().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Forbidden, "the code says more than the status");
     let said = error.server().unwrap();
-    assert_eq!(said.i_server_code, Some(-2_147_214_568));
+    assert_eq!(said.iserver_code, Some(-2_147_214_568));
     assert_eq!(said.ticket.as_ref().unwrap().as_str(), "t1");
     assert_eq!(error.operation(), Some("call"));
     connection.close().await;
@@ -122,7 +122,7 @@ pub async fn a_body_is_streamed_both_ways(lab: Lab) {
     let make = || Body::wrap(Pieces(vec![Bytes::from_static(b"again")]));
     let echo = connection.post("/api/echo").body(Body::replayable(make)).send().await.unwrap();
     assert_eq!(echo.json::<Value>().await.unwrap()["body"], "again");
-    // A stream that is spent cannot be repeated: the caller is told, and the next call works.
+    // A stream that is spent cannot be sent again: the caller gets an error, and the next call works.
     world.server(|server| server.expire_all_sessions());
     let error = connection.post("/api/echo").body(make()).send().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::SessionLost);
@@ -130,7 +130,7 @@ pub async fn a_body_is_streamed_both_ways(lab: Lab) {
     connection.close().await;
 }
 
-/// A body in pieces of which nobody knows the length.
+/// A body in pieces, of unknown length.
 struct Pieces(Vec<Bytes>);
 
 impl http_body::Body for Pieces {

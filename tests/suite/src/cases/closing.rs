@@ -77,7 +77,7 @@ pub(super) async fn settle(world: &crate::World) {
 }
 
 pub async fn a_session_borrowed_from_workstation_is_left_alone(lab: Lab) {
-    // What fails while it is borrowed is not the credentials.
+    // A failure while it is borrowed is not a refusal of credentials.
     let world = lab.start(server().fault("identity-token:1:status=503".parse().unwrap()));
     let workstation = world.connect().await;
     let (token, cookies) = world.server(|server| server.wire_credentials_of_newest_session());

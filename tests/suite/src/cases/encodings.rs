@@ -36,7 +36,7 @@ pub async fn a_compressed_answer_arrives_as_it_was(lab: Lab) {
     let limited = connection.get(&path).send().await.unwrap().bytes_limited(1024).await;
     assert_eq!(limited.unwrap_err().kind(), ErrorKind::Decode);
 
-    // What the server says of an error is understood, and a session that ended is replaced.
+    // The server's error is understood, and a session that ended is replaced.
     let missing = connection.get("/api/no/such/thing").send().await.unwrap_err();
     assert_eq!(missing.kind(), ErrorKind::NotFound);
     assert!(missing.server().is_some());

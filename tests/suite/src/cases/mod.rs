@@ -12,7 +12,7 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::Lab;
 
-/// A case, for whoever runs them one after another.
+/// A case, to be run from a list.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
     /// Group and name.

@@ -53,7 +53,7 @@ pub async fn every_login_mode_logs_in(lab: Lab) {
         connection.get("/api/echo").send().await.unwrap();
         connection.close().await;
     }
-    // The mode is part of who logs in.
+    // The mode is part of the credentials.
     for wrong in [Credentials::ldap("alice", "secret"), Credentials::api_token("other")] {
         let error = world.builder_for(wrong).connect().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Credentials);

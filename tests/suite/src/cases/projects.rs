@@ -37,6 +37,16 @@ pub async fn a_project_belongs_to_the_handle(lab: Lab) {
     let request = connection.get("/api/echo").project("Consolidated Education Project");
     let last = request.project(education.project().unwrap()).send().await.unwrap();
     assert_eq!(last.json::<serde_json::Value>().await.unwrap()["project"], EDUCATION);
+    // The last word counts.
+    let header = |request: mstr::RequestBuilder| request.header("X-MSTR-ProjectID", TUTORIAL);
+    for (request, expected) in [
+        (header(connection.get("/api/echo")).project(EDUCATION), EDUCATION.into()),
+        (header(connection.get("/api/echo").project("No such project")), TUTORIAL.into()),
+        (header(connection.get("/api/echo")).without_project(), serde_json::Value::Null),
+    ] {
+        let echo = request.send().await.unwrap().json::<serde_json::Value>().await.unwrap();
+        assert_eq!(echo["project"], expected);
+    }
     let none = connection.get("/api/echo").without_project().send().await.unwrap();
     assert!(none.json::<serde_json::Value>().await.unwrap()["project"].is_null());
     connection.close().await;

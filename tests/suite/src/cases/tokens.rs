@@ -1,4 +1,4 @@
-//! Identity tokens, API tokens, and who the user is.
+//! Identity tokens, API tokens, and the user.
 
 use mstr::{ApiTokenRequest, Credentials, ErrorKind, IdentityToken};
 

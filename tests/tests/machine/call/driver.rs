@@ -24,7 +24,7 @@ pub(crate) const REDIRECTS: u32 = 10;
 pub(crate) const OUTDATED: u32 = 64;
 /// How often in a row it waits for a cookie.
 pub(crate) const UNCERTAIN: u32 = 3;
-/// What is said of a failure with which a call ends because of an input that it did not ask for.
+/// The text for a failure of a call after an input that it did not ask for.
 pub(crate) const NOT_ASKED_FOR: &str = "not asked for";
 /// Longer than any wait but the one that a server asks for.
 const TOTAL: Duration = Duration::from_secs(20);
@@ -33,7 +33,7 @@ const BRIEF: Duration = Duration::from_secs(10);
 /// Shorter than any wait.
 const NEARLY: Duration = Duration::from_millis(5);
 
-/// Which call.
+/// The kind of call.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Kind {
     Get,
@@ -49,7 +49,7 @@ pub(crate) enum Kind {
     Misdirected,
 }
 
-/// What a call is created with.
+/// The settings of a call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Start {
     pub(crate) kind: Kind,
@@ -136,10 +136,10 @@ impl Machine for Driver {
     }
 
     fn inputs(&self) -> Vec<Input> {
-        // What is not asked for is tried in every state, but once is enough.
+        // Inputs that are not asked for are tried in every state, once.
         let state = self.call.describe();
         let first = state == "over" || self.track.is_first();
-        // What is judged again then is what was judged before.
+        // The response that is judged again is the one that was judged before.
         let again = state == "waiting for a verdict";
         let tried = |input: &Input| match input {
             Input::Head(_) | Input::Told(_) if again => false,
@@ -515,7 +515,7 @@ fn any_error() -> Error {
     BaseUrl::parse("").unwrap_err()
 }
 
-/// What a grant adds to a request.
+/// The headers that a grant adds to a request.
 pub(crate) fn headers(grant: &Grant) -> HeaderMap {
     let mut headers = HeaderMap::new();
     grant.apply(&mut headers, None);

@@ -1,4 +1,4 @@
-//! What can happen to a call: the alphabet of the exploration, and the words for it.
+//! The inputs of a call: the alphabet of the exploration, and its words.
 
 use bytes::Bytes;
 use http::Response;
@@ -61,7 +61,7 @@ pub(crate) enum Reply {
     BadRequest,
 }
 
-/// What the server says about the session.
+/// The server's verdict about the session.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Word {
     Alive,
@@ -260,7 +260,7 @@ impl Failure {
 }
 
 impl Input {
-    /// What can happen to any call at any time.
+    /// The inputs that are possible at any time.
     pub(crate) fn to_all() -> impl Iterator<Item = Self> {
         let given = [true, false].map(|given| Self::FrontHeaders { given });
         [Self::Proceed, Self::Access, Self::Denied, Self::Taken, Self::Late]
@@ -271,7 +271,7 @@ impl Input {
             .chain(Failure::ALL.map(Self::Failure))
     }
 
-    /// The machine is told of it.
+    /// Gives it to the machine.
     pub(crate) fn is_to_the_call(self) -> bool {
         !matches!(self, Self::Time | Self::Other(_))
     }

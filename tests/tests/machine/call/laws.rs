@@ -64,7 +64,7 @@ fn inputs(step: &Step<'_>, driver: &Driver, broken: &mut Vec<&str>) {
     }
 }
 
-/// What is sent again, and when.
+/// Repetitions, and their times.
 fn repetition(step: &Step<'_>, driver: &Driver, at: Instant, broken: &mut Vec<&str>) {
     let Step { before, input, .. } = step;
     let kind = driver.start.kind;
@@ -98,7 +98,7 @@ fn repetition(step: &Step<'_>, driver: &Driver, at: Instant, broken: &mut Vec<&s
     }
 }
 
-/// What a request needs, and where its secrets go.
+/// The needs of a request, and the destination of its secrets.
 fn sending(step: &Step<'_>, driver: &Driver, request: &Request<Body>, broken: &mut Vec<&str>) {
     let track = &driver.track;
     let wants = driver.start.wants;
@@ -136,7 +136,7 @@ fn sending(step: &Step<'_>, driver: &Driver, request: &Request<Body>, broken: &m
     }
 }
 
-/// What becomes of the session behind it.
+/// The effects on the session.
 fn session(step: &Step<'_>, driver: &Driver, broken: &mut Vec<&str>) {
     let Step { before, input, .. } = step;
     let open = driver.session.is_open();

@@ -1,5 +1,5 @@
 //! The machine of one call: every state it can be in, driven with every input, expected or not.
-//! What it does is `docs/call-machine.md`.
+//! `docs/call-machine.md` describes it.
 
 mod driver;
 mod inputs;

@@ -1,4 +1,4 @@
-//! What is said on the call's page, and which attributes matter to which input.
+//! The texts of the call's page, and the attributes that matter to each input.
 
 use super::driver::{Driver, MAX_ATTEMPTS, NOT_ASKED_FOR};
 use super::inputs::{Input, Reply};
@@ -14,21 +14,21 @@ impl Page for Driver {
     const INTRODUCTION: &'static str = "\
 # The call machine, state by state
 
-A test gives calls everything that can be given to them, in every situation that it finds, until it
-finds no further one. What the calls did is below, and a test fails where they do something else. An
-arrow says that a state *can* change for this reason; the tables say when. The calls are a GET, a POST,
-a POST whose body can be sent once, a GET about the session in use, and GETs without the session; with
-and without a limit of calls in flight, a shared store and front headers; with a deadline and without.
-Behind each is a real session, in which other calls are answered meanwhile. What a call did not ask for
-is tried before the call is sent again, in every state.
+A test gives calls every input in every situation, until it finds no further situation. The tables
+below are generated from the results, and a test fails where they differ. An arrow shows that an input
+*can* change the state; the tables show when. The calls are a GET, a POST, a POST whose body can be sent
+once, a GET about the session in use, and GETs without the session; with and without a limit of calls in
+flight, a shared store and front headers; with a deadline and without. Each call uses a real session, in
+which other calls are answered meanwhile. Inputs that a call did not ask for are tried in every state,
+before the call is sent again.
 
-In the tables, `if` has what tells the situations apart, and is empty where the row always holds. The
-head of an error is given twice: first without the beginning of its body, then with it. *No wait* means
-that the request is sent again at once, *a moment's wait* is one for a cookie that may be on its way, *a
-wait* is one that grows with each failure. A session is *given up* in the same step: the next access
-opens another one. What a caller is told is *delivered*, the response, or a *failure*.
+In the tables, the column `if` holds the condition, and is empty where the row always applies. The head
+of an error is given twice: first without the beginning of its body, then with it. *No wait* means that
+the request is sent again at once; *a moment's wait* is for a cookie that may be on its way; *a wait*
+grows with each failure. A session is *given up* in the same step: the next access opens another one.
+The caller gets the response (*delivered*) or a *failure*.
 ";
-    const SENT: &'static str = "is asked for";
+    const SENT: &'static str = "asks for";
     const WHICH: &'static [&'static str] = &[];
     const TELLING: &'static [&'static str] = &[
         "mistake",
@@ -51,8 +51,8 @@ opens another one. What a caller is told is *delivered*, the response, or a *fai
         "consulted",
     ];
     const UNEXPECTED: Option<&'static str> = Some(
-        "everything that is in no row of a state's table: *over*, failure: usage. It was not asked \
-         for.",
+        "every input that is in no row of a state's table: *over*, failure: usage. The call did not \
+         ask for it.",
     );
 
     fn attributes(input: Input, situation: &Situation) -> Attributes {

@@ -55,7 +55,7 @@ impl graph::Situation for Situation {
     }
 }
 
-/// What happened so far.
+/// The history so far.
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Track {
     /// How often it was repeated because something failed that passes.

@@ -27,7 +27,7 @@ const LONG: Duration = Duration::from_secs(3600);
 /// Sessions that end sooner are counted.
 const BRIEF: Duration = Duration::from_secs(10);
 
-/// What a machine is created with.
+/// The settings of a machine.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) enum World {
     /// With the two checks of a first login.
@@ -54,9 +54,9 @@ pub(super) struct Sent {
     pub(super) deadline: Instant,
     pub(super) detached: bool,
     pub(super) answered: bool,
-    /// A success opens a session that is somebody else's.
+    /// A success opens a borrowed session.
     pub(super) borrows: bool,
-    /// What it tried to log in with, as it was written.
+    /// The credentials of its logins, as they were written.
     pub(super) body: Vec<u8>,
 }
 
@@ -74,11 +74,11 @@ pub(crate) struct Driver {
     pub(super) grant: Option<Grant>,
     pub(super) before: Option<Grant>,
     pub(super) tokens: u32,
-    /// The tokens of sessions that nobody has ended yet and that are ours to end.
+    /// The tokens of sessions that are not ended yet and that are ours to end.
     pub(super) alive: BTreeSet<String>,
     /// The tokens of sessions that were logged out.
     pub(super) ended: BTreeSet<String>,
-    /// Of these, those of logins that nobody awaited any more when they succeeded just now.
+    /// Of these, those of logins that were no longer awaited when they succeeded just now.
     pub(super) late: Vec<String>,
     pub(super) refused: BTreeSet<Vec<u8>>,
     /// How often each password was submitted without an answer of the server's, and until when it
@@ -351,7 +351,7 @@ impl Driver {
         self.asked.last().copied().filter(|id| self.session.awaits(*id))
     }
 
-    /// What the machine waits for. Nothing is lost by asking: the outputs have been taken.
+    /// The exchanges that the machine waits for. Nothing is lost by asking: the outputs have been taken.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.track.until
     }

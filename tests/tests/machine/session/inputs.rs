@@ -1,4 +1,4 @@
-//! What can happen to a machine: the alphabet of the exploration, and the words for it.
+//! The inputs of a machine: the alphabet of the exploration, and its words.
 
 use bytes::Bytes;
 use http::Response;
@@ -40,11 +40,11 @@ pub(crate) enum Input {
     },
 }
 
-/// Which session.
+/// The kind of session.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Adopted {
     Own,
-    /// Somebody else's.
+    /// A borrowed session.
     Borrowed,
     /// The one in use, as it is.
     InUse,
@@ -52,7 +52,7 @@ pub(crate) enum Adopted {
     Foreign,
 }
 
-/// Which credentials.
+/// The kind of credentials.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Given {
     Password,
@@ -268,7 +268,7 @@ fn response(status: u16, body: &'static str) -> Response<Bytes> {
     Response::builder().status(status).body(Bytes::from_static(body.as_bytes())).unwrap()
 }
 
-/// What an application's request is answered with.
+/// The answer to an application's request.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Observed {
     Success,
@@ -283,7 +283,7 @@ pub(crate) enum Observed {
     ServerError,
 }
 
-/// What can be answered or observed at the moment.
+/// The answers and observations that are possible now.
 #[derive(Debug)]
 pub(crate) struct Possible {
     pub(crate) awaited: Vec<Exchanged>,

@@ -36,7 +36,7 @@ impl Driver {
             broken.push("a session of ours is left on the server");
         }
         if self.late.iter().any(|token| self.alive.contains(token)) {
-            broken.push("a session that nobody awaited any more is left on the server");
+            broken.push("a session that was no longer awaited is left on the server");
         }
         if self.done.told.iter().any(|told| told == "granted")
             && self.session.current_grant().is_none()
@@ -69,7 +69,7 @@ impl Driver {
         self.broken.extend(broken.into_iter().map(str::to_owned));
     }
 
-    /// Those who share the session are told of each change, and of nothing else.
+    /// Subscribers are told of each change, and of nothing else.
     pub(crate) fn check_records(&mut self, input: Input, before: Option<&[u8]>) {
         let now = self.record();
         let changed = now.is_some() && now.as_deref() != before;

@@ -1,5 +1,5 @@
 //! The session machine: every state it can be in, driven with every input that can occur there.
-//! What it does is `docs/session-machine.md`.
+//! `docs/session-machine.md` describes it.
 
 mod driver;
 mod inputs;
@@ -32,7 +32,7 @@ fn the_document_says_what_the_session_machine_does_and_it_keeps_its_rules() {
     closed_is_never_left();
     refused_is_left_by_a_reset_a_logout_or_an_adoption_only();
     only_those_answers_are_awaited_that_can_change_something();
-    whatever_is_under_way_ends_though_nothing_is_answered();
+    exchanges_end_by_their_deadlines_without_an_answer();
     GRAPH.check_walks(400, 60);
     document::compare("session-machine.md", &GRAPH);
 }
@@ -64,7 +64,7 @@ fn only_those_answers_are_awaited_that_can_change_something() {
     }
 }
 
-fn whatever_is_under_way_ends_though_nothing_is_answered() {
+fn exchanges_end_by_their_deadlines_without_an_answer() {
     let (mut known, mut unknown) = (0, 0);
     for (index, situation) in GRAPH.situations.iter().enumerate() {
         if GRAPH.edge(index, Input::Deadline).is_some() {

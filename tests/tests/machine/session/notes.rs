@@ -1,4 +1,4 @@
-//! What is kept of the server's silence: logins and questions that it has not answered.
+//! A record of the server's silence: logins and questions that it has not answered.
 
 use std::time::{Duration, Instant};
 
@@ -66,7 +66,7 @@ impl Driver {
             _ => return,
         };
         if !silent {
-            // A session that is gone is no doubt dispelled.
+            // A session that has ended does not dispel a doubt.
             if self.state() == "open" {
                 self.doubt = None;
             }

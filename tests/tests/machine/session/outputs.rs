@@ -1,4 +1,4 @@
-//! What the machine wants, written down.
+//! The machine's outputs, as text.
 
 use mstr_core::Generation;
 use mstr_core::session::{Event, Exchange, ExchangeId, Output};

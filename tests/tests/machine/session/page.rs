@@ -1,4 +1,4 @@
-//! What is said on the session's page, and which attributes matter to which input.
+//! The texts of the session's page, and the attributes that matter to each input.
 
 use super::driver::{Driver, MAX_ATTEMPTS};
 use super::inputs::{Exchanged, Input};
@@ -7,7 +7,7 @@ use crate::conditions::Attributes;
 use crate::document::Page;
 use crate::graph::Done;
 
-/// What a session is opened with, by the credentials.
+/// The request that opens a session, by the credentials.
 const OPENINGS: [&str; 3] = ["login", "delegation", "asks the provider"];
 
 /// The state after a session has begun to be opened.
@@ -17,22 +17,22 @@ impl Page for Driver {
     const INTRODUCTION: &'static str = "\
 # The session machine, state by state
 
-A test does to machines everything that can happen to them, in every situation that it finds, until
-it finds no further one. What the machines did is below, and a test fails where they do something
-else. An arrow says that a state *can* change for this reason; the tables say when. Logins that were
+A test gives machines every input in every situation, until it finds no further situation. The
+tables below are generated from the results, and a test fails where they differ. An arrow shows that an
+input *can* change the state; the tables show when. Not every combination is explored. Logins that were
 given up and may still succeed are followed for one kind at a time, own or borrowed, and not while a new
-session is being checked. Refusals without the server's word (*a gateway's 401*) are followed in
-sessions that were opened here, until one has been replaced. Adopted sessions are followed where nothing is known about the server, or
-everything.
+session is being checked. Refusals by a gateway (*a gateway's 401*) are followed in sessions that were
+opened here, until one has been replaced. Adopted sessions are followed where nothing is known about
+the server, or everything.
 
-In the tables, `if` has what tells the situations apart, and is empty where the row always holds. A
-logout *in the background* is one whose answer nobody waits for. A *failure* is told to the callers who
-share the login or renewal. To *open a session* is to do what is done in the state *idle*. \"401
-refused\" has the server's code for wrong credentials, \"401 expired\" the one for a session that has
-ended. What is *stored* is a record of the session, for those who share it, where records are wanted.
-Where front headers are wanted, they are asked for first, and what is sent is sent when they come.
+In the tables, the column `if` holds the condition, and is empty where the row always applies. The
+answer of a logout *in the background* is not waited for. A *failure* is returned to the callers that
+share the login or renewal. To *open a session* is to act as in the state *idle*. \"401 refused\" has the
+server's code for wrong credentials, \"401 expired\" the one for a session that has ended. A record of
+the session is *stored* for the processes that share it, where records are wanted. Where front headers
+are wanted, they are asked for first, and the request is sent when they come.
 ";
-    const SENT: &'static str = "is sent";
+    const SENT: &'static str = "sends";
     const WHICH: &'static [&'static str] = &["awaited", "attempt", "due", "logout"];
     const TELLING: &'static [&'static str] = &[
         "cooling",
@@ -67,7 +67,7 @@ Where front headers are wanted, they are asked for first, and what is sent is se
             own.map(|attribute| (attribute.name, attribute.value.clone())).collect();
         let beside = ["renewing", "asking about the session", "replacing the session"];
         if situation.state == "open" || beside.contains(&situation.state) {
-            // The next session is opened with what is known, which is told elsewhere.
+            // The next session is opened with the known facts, which another table has.
             attributes.remove("unknown");
             attributes.remove("refusal");
             if situation.state == "open" {

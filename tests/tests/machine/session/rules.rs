@@ -1,4 +1,4 @@
-//! What holds on every way through the graph.
+//! Rules that hold on every path through the graph.
 
 use super::driver::Driver;
 use super::inputs::Input;
@@ -23,7 +23,7 @@ pub(crate) fn ways_out(
         .collect()
 }
 
-/// Where an input and then deadlines alone lead.
+/// The end of a path of one input and then deadlines only.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum End {
     /// To a state that waits for nothing.

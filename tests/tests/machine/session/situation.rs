@@ -47,17 +47,17 @@ pub(crate) enum Check {
     Done,
 }
 
-/// What the driver sees.
+/// The driver's view.
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) world: World,
     /// In the order of the deadlines.
     pub(crate) awaited: Vec<(Instant, Exchanged)>,
-    /// A success of what is awaited opens a session that is somebody else's.
+    /// A success of the awaited exchange opens a borrowed session.
     pub(crate) borrows: bool,
     /// Of logins that were given up.
     pub(crate) late: Vec<bool>,
-    /// What waits for front headers, not in the background and in it.
+    /// Exchanges that wait for front headers: those of callers, and those in the background.
     pub(crate) fronting: [Option<Exchanged>; 2],
     /// How often the credentials were submitted without an answer, and whether that is a reason
     /// not to submit them now.
@@ -67,7 +67,7 @@ pub(crate) struct Seen {
     pub(crate) now: Instant,
 }
 
-/// What happened so far.
+/// The history so far.
 #[derive(Debug)]
 pub(crate) struct Track {
     pub(crate) until: Option<Instant>,
@@ -123,7 +123,7 @@ impl Track {
         }
     }
 
-    /// What is about to be sent in this state.
+    /// The request that is about to be sent in this state.
     pub(crate) fn beginning(&self, state: &str) -> Exchanged {
         match state {
             "logging in" if self.source == Given::IdentityToken => Exchanged::Delegate,
@@ -221,7 +221,7 @@ impl Track {
                     } else if self.then == "then it refuses" {
                         self.then = "then it logs in again";
                     } else if self.then == "then the failure is told" {
-                        self.then = "then those who wait ask again";
+                        self.then = "then the waiting callers ask again";
                     }
                 } else {
                     self.refusal = "";
@@ -367,9 +367,9 @@ impl Track {
         if beside {
             add(
                 "asked for",
-                choose(self.asked_for, "renewal was asked for", "nobody asked for it"),
+                choose(self.asked_for, "renewal was asked for", "renewal was not asked for"),
             );
-            add("required", choose(self.required, "callers wait for it", "nobody waits for it"));
+            add("required", choose(self.required, "callers wait for it", "no caller waits for it"));
             add(
                 "crossed",
                 choose(self.crossed, "the cookie was replaced", "the cookie is the same"),

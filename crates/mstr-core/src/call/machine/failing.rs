@@ -31,14 +31,17 @@ impl Call {
             error.kind(),
             TransportErrorKind::Body | TransportErrorKind::Canceled | TransportErrorKind::Config
         );
-        let failed = || Error::from_transport(error.clone()).with_attempts(self.sends);
-        let passing = (passing || !fixed) && self.repeats.is_worth(passing, failed);
+        let harmless = self.idempotent || unsent;
+        let failed = || self.described(Error::from_transport(error.clone()));
+        let passing = if harmless && (passing || !fixed) {
+            self.repeats.is_worth(passing, failed)
+        } else {
+            passing
+        };
         let at_once = if unprocessed { self.repeats.unprocessed(now) } else { None };
         self.reason = if at_once.is_some() { Reason::Unprocessed } else { Reason::Failure };
         let again = match at_once {
-            None if passing && (self.idempotent || unsent) => {
-                self.repeats.after_failure(None, self.deadline, now)
-            }
+            None if passing && harmless => self.repeats.after_failure(None, self.deadline, now),
             at_once => at_once,
         };
         match again {

@@ -468,3 +468,14 @@ fn what_was_answered_was_sent_whatever_its_body_s_failure_says() {
         assert_eq!(matches!(output, Output::Wait(_)), repeated);
     }
 }
+
+#[test]
+fn empty_body_of_any_kind_has_a_length() {
+    let mut rig = Rig::new();
+    for body in [Body::empty(), Body::from(""), Body::replayable(|| Body::wrap(Body::empty()))] {
+        let mut call = rig.call(with_body(body));
+        assert_eq!(rig.sent(&mut call).headers()["content-length"], "0");
+    }
+    let mut call = rig.call(get());
+    assert!(!rig.sent(&mut call).headers().contains_key("content-length"));
+}

@@ -205,8 +205,7 @@ impl Core<Tasks> {
         self: &Arc<Self>,
         operation: Operation<T>,
     ) -> Result<(T, Option<Generation>), Error> {
-        let Operation { mut spec, decode, limit } = operation;
-        self.set_defaults(&mut spec);
+        let Operation { spec, decode, limit } = operation;
         let name = spec.operation;
         let response = self.call(spec).await?;
         let generation = response.generation();

@@ -9,10 +9,12 @@ use crate::request::{Page, Paging};
 /// [`RequestBuilder::pages`](super::RequestBuilder::pages).
 ///
 /// It ends with the total that the server tells (in the header `x-mstr-total-count`, as `totalItems`,
-/// or in `data.paging`), and where it tells none, with a page that is not full. A page that the server
+/// or in `data.paging`), and where it tells none, with a page that is not full. Where a page is neither
+/// a list nor an object with one list, so that its entries cannot be counted, the second page is an
+/// error of kind [`Decode`](crate::ErrorKind::Decode). A page that the server
 /// refuses as too large (its code -2147206497, or HTTP 413) is asked for again with half the limit,
 /// down to 50, and so are those after it. Each page is a call of its own, with its own time and
-/// attempts.
+/// attempts, and so is the search for a project that is named.
 ///
 /// ```
 /// use mstr_core::{Connection, Error};
@@ -62,7 +64,7 @@ impl Pages {
             let found = handle.core.find_project(&mut paging.described, &wanted).await;
             found.map_err(|error| paging.failed(error))?;
         }
-        while let Some(spec) = paging.next() {
+        while let Some(spec) = paging.next()? {
             let answered = match handle.core.call(spec).await {
                 Ok(response) => response.into_whole().await,
                 Err(error) => Err(error),
@@ -70,7 +72,7 @@ impl Pages {
             match answered {
                 Ok((received, body)) => {
                     let place = paging.answered(&received.parts.headers, &body);
-                    return Ok(Some(Page::new(received, body, place)));
+                    return Ok(place.map(|place| Page::new(received, body, place)));
                 }
                 Err(error) => paging.refused(error)?,
             }

@@ -103,7 +103,7 @@ async fn in_project(
 ) -> Result<Spec, Error> {
     let begun = core.now();
     core.find_project(&mut described, &wanted).await?;
-    described.begun_at(begun, core.now());
+    described.begun_at(begun);
     Ok(described.spec)
 }
 

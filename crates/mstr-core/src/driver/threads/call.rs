@@ -144,8 +144,7 @@ impl Core<Threads> {
         self: &Arc<Self>,
         operation: Operation<T>,
     ) -> Result<(T, Option<Generation>), Error> {
-        let Operation { mut spec, decode, limit } = operation;
-        self.set_defaults(&mut spec);
+        let Operation { spec, decode, limit } = operation;
         let name = spec.operation;
         let response = self.call(spec)?;
         let generation = response.generation();

@@ -57,7 +57,7 @@ impl RequestBuilder {
         if let Some(wanted) = self.described.wanted_project() {
             let begun = core.now();
             core.find_project(&mut self.described, &wanted)?;
-            self.described.begun_at(begun, core.now());
+            self.described.begun_at(begun);
         }
         core.call(self.described.spec)
     }

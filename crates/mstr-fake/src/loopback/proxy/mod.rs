@@ -24,13 +24,13 @@ use self::shared::Shared;
 use super::running::Running;
 use super::tls::ServerTls;
 
-/// A proxy on a free port of 127.0.0.1 that keeps a record of what it saw.
+/// A proxy on a free port of 127.0.0.1 that keeps a record of its traffic.
 ///
 /// It forwards plain requests, opens tunnels (`CONNECT`) and speaks SOCKS 5, whichever a client
 /// begins with. It never leaves this machine: it knows addresses of this machine, `localhost` and
 /// the names it was [told](ProxyServerBuilder::resolve), and everything else cannot be reached.
 ///
-/// To what it forwards it adds nothing, and takes away what is meant for itself. Dropping it ends
+/// It adds nothing to forwarded requests, and removes headers that are meant for itself. Dropping it ends
 /// all connections.
 #[derive(Debug)]
 pub struct ProxyServer {
@@ -49,7 +49,7 @@ pub struct ProxyServerBuilder {
 }
 
 impl ProxyServer {
-    /// Starts one that lets everybody in.
+    /// Starts one that accepts every client.
     ///
     /// # Errors
     ///
@@ -76,7 +76,7 @@ impl ProxyServer {
         format!("{before}{}", self.address)
     }
 
-    /// What clients have asked for, in its order.
+    /// The requests of clients, in order.
     #[must_use]
     pub fn seen(&self) -> Vec<ProxyEntry> {
         self.shared.seen().clone()
@@ -92,7 +92,7 @@ impl ProxyServer {
 }
 
 impl ProxyServerBuilder {
-    /// Lets in only who shows these. Default: everybody.
+    /// Accepts only clients that send these. Default: every client.
     pub fn credentials(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.credentials = Some((user.into(), password.into()));
         self

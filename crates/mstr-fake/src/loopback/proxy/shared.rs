@@ -1,4 +1,4 @@
-//! What the connections of one proxy share: who is let in, where hosts are, and the record.
+//! The state that the connections of one proxy share: accepted clients, addresses, the record.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +15,7 @@ use super::ProxyServer;
 /// Of each direction of a connection no more than this is kept.
 pub(super) const RECORD_LIMIT: usize = 16 * 1024 * 1024;
 
-/// What a client asks of a proxy.
+/// A client's request to a proxy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ProxyKind {
@@ -33,7 +33,7 @@ pub enum ProxyKind {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ProxyEntry {
-    /// What it was.
+    /// Its kind.
     pub kind: ProxyKind,
     /// Host and port as they were asked for: a name is still a name. Empty if SOCKS did not come
     /// that far.

@@ -118,7 +118,7 @@ async fn host<R: AsyncRead + Unpin>(
     })
 }
 
-/// A reply with this code, and no address: nobody asks for it.
+/// A reply with this code, and no address, because no client reads it.
 const fn reply(code: u8) -> [u8; 10] {
     [VERSION, code, 0, 1, 0, 0, 0, 0, 0, 0]
 }

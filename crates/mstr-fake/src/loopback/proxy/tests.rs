@@ -111,7 +111,7 @@ fn a_tunnel_carries_bytes_both_ways_and_ends_with_either_side() {
 }
 
 #[test]
-fn nobody_without_the_password_gets_through() {
+fn proxy_refuses_clients_without_the_password() {
     let server = mirror();
     let proxy = ProxyServer::builder().credentials("ann", "a:b").start().unwrap();
     let connecting = format!("CONNECT {} HTTP/1.1\r\n", server.address());

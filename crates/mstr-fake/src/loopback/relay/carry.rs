@@ -104,7 +104,7 @@ impl Carrier<'_> {
         self.queue.size = 0;
     }
 
-    /// The sender has ended, and whoever it sent to is not told.
+    /// The sender has ended, and the receiver is not told.
     fn forgotten(&self) -> Result<(), Cut> {
         match self.way {
             // A client that has hung up waits for nothing any more.

@@ -1,4 +1,4 @@
-//! What a relay does to the bytes that pass.
+//! The effects of a relay on the bytes that pass.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ pub enum Direction {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Cut {
-    /// An orderly close (FIN). What the client still sends is read and dropped until it hangs up,
-    /// so that no reset takes back what it was sent.
+    /// An orderly close (FIN). Bytes that the client still sends are read and dropped until it hangs
+    /// up, so that no reset discards bytes on their way to it.
     Close,
-    /// A reset (RST). What has been sent and was not read yet may be lost with it.
+    /// A reset (RST). Bytes that were sent and not read yet may be lost with it.
     Reset,
 }
 
@@ -32,7 +32,7 @@ pub(super) enum Way {
     Down,
 }
 
-/// What happens to all connections, those there are and those to come.
+/// The faults of all connections, present and future.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Faults {
     /// Between a connection's arrival and the first step towards the server.
@@ -41,7 +41,7 @@ pub(super) struct Faults {
     down: Fault,
 }
 
-/// What happens to what goes one way.
+/// The faults of one direction.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Fault {
     pub(super) latency: Duration,

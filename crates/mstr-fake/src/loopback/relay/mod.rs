@@ -30,13 +30,13 @@ use super::running::Running;
 /// How many clients may wait to be accepted.
 const BACKLOG: i32 = 1024;
 
-/// A TCP relay on a free port of 127.0.0.1, in front of a server: it carries bytes both ways until a
-/// test says otherwise.
+/// A TCP relay on a free port of 127.0.0.1, in front of a server: it carries bytes both ways. A
+/// test changes that while clients work.
 ///
 /// It can add latency, stall, lose everything in silence, cut connections (at once or after a number
-/// of bytes), refuse them, and come back on its port. What a method says holds, from when it
-/// returns, for the connections there are and for those to come, until [`heal`](Self::heal). All of
-/// them take `&self`, so that a test can act while its clients work. TLS passes as it is.
+/// of bytes), refuse them, and come back on its port. The effect of a method begins when the method
+/// returns, applies to present and future connections, and lasts until [`heal`](Self::heal). All of
+/// them take `&self`. TLS passes unchanged.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -82,14 +82,14 @@ pub struct Relay {
     _running: Running,
 }
 
-/// What the thread that accepts is told. The answer comes when it is done.
+/// An order to the thread that accepts. The answer comes when it is done.
 #[derive(Debug)]
 enum Order {
     Refuse(StdSender<io::Result<()>>),
     Listen(StdSender<io::Result<()>>),
 }
 
-/// What a connection is told.
+/// An order to a connection.
 #[derive(Debug)]
 struct CutOrder {
     cut: Cut,
@@ -190,7 +190,7 @@ impl Relay {
         self.change(direction, |fault| fault.stalled = true);
     }
 
-    /// Lets go on what was held up by [`stall`](Self::stall).
+    /// Continues the traffic that [`stall`](Self::stall) holds up.
     pub fn resume(&self, direction: Direction) {
         self.change(direction, |fault| fault.stalled = false);
     }
@@ -297,7 +297,7 @@ impl Drop for Open {
     }
 }
 
-/// Takes an address without listening: who connects to it is refused, and nobody else gets it.
+/// Takes an address without listening: connections to it are refused, and no other process gets it.
 fn bind(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     // Connections that have ended keep an address for a minute. Windows means another thing by it.
@@ -342,7 +342,7 @@ async fn accept(
         };
         match order {
             Some(Order::Refuse(done)) => {
-                // The listener first: while it listens nobody else can bind.
+                // The listener first: while it listens no other socket can bind.
                 if let Listening::Yes(listener) = listening {
                     drop(listener);
                     listening = Listening::No(bind(address).ok());
