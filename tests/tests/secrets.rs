@@ -354,7 +354,7 @@ impl Life {
         let timeline = connection.timeline();
         let json = serde_json::to_string(&timeline).unwrap();
         self.shown.debug("Timeline", &timeline);
-        for text in [timeline.to_string(), json] {
+        for text in [timeline.to_string(), json, timeline.to_html()] {
             assert!(text.contains("logout"), "{text}");
             self.shown.0.push(("a timeline".to_owned(), text));
         }

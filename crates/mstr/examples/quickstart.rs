@@ -11,11 +11,15 @@
 //! - `MSTR_PROJECT_NAME` or `MSTR_PROJECT_ID` (default: the first project)
 //! - `MSTR_CA_FILE`, a PEM file with the certificate authority to trust, and `HTTPS_PROXY` or its
 //!   like, where there is a proxy
+//!
+//! With `--timeline` it prints at the end what the connection has done and why; with
+//! `--timeline FILE` it writes a picture of that too, an HTML page.
 #![expect(clippy::print_stderr, reason = "printing is what it is for")]
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use mstr::Timeline;
 use mstr::prelude::*;
 use mstr_fake::Server;
 use mstr_fake::loopback::HttpServer;
@@ -54,17 +58,32 @@ async fn run() -> Result<(), Error> {
 
 async fn tour(described: ConnectionBuilder, fake: Option<&HttpServer>) -> Result<(), Error> {
     let application = concat!("mstr-quickstart/", env!("CARGO_PKG_VERSION"));
-    let connection = described.user_agent(application).connect().await?;
+    let connection = described.user_agent(application).timeline(64).connect().await?;
     say!("connected to {}", connection.base_url());
 
     // Whatever happens in here, the session is closed.
     let watched = connection.clone();
     connection.scope(async |connection| look_around(connection, fake).await).await?;
     say!("closed       {:?}", watched.close().await);
+    show(&watched.timeline());
     if let Some(fake) = fake {
         say!("sessions still open on the server: {}", fake.server(|server| server.open_sessions()));
     }
     Ok(())
+}
+
+/// Shows what the connection has done and why, where that is asked for.
+fn show(timeline: &Timeline) {
+    let mut arguments = std::env::args_os().skip_while(|argument| argument != "--timeline");
+    if arguments.next().is_none() {
+        return;
+    }
+    say!("{timeline}");
+    if let Some(file) = arguments.next()
+        && let Err(error) = std::fs::write(&file, timeline.to_html())
+    {
+        eprintln!("error: {} cannot be written: {error}", file.display());
+    }
 }
 
 async fn look_around(connection: &Connection, fake: Option<&HttpServer>) -> Result<(), Error> {

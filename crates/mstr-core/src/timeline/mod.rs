@@ -1,8 +1,10 @@
 //! What a connection has done and why: a snapshot of the ring that the driver keeps.
 //!
-//! [`entry`] is what lies in the ring, [`text`] how it is printed and [`written`] how it is serialised.
+//! [`entry`] is what lies in the ring, [`text`] how it is printed, [`written`] how it is serialised,
+//! [`html`] how it is drawn.
 
 mod entry;
+mod html;
 mod text;
 mod written;
 
