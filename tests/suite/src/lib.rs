@@ -181,6 +181,9 @@ mod documents {
     #[doc = include_str!("../../../docs/testing.md")]
     struct Testing;
 
+    #[doc = include_str!("../../../docs/timeline.md")]
+    struct TimelineGuide;
+
     #[doc = include_str!("../../../docs/transports.md")]
     struct Transports;
 }
