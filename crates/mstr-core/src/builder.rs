@@ -35,7 +35,8 @@ const LONGEST_LOGOUT: Duration = Duration::from_secs(10);
 ///
 /// ```compile_fail,E0599
 /// # async {
-/// let builder = mstr_core::Connection::builder("https://env.example.com/MicroStrategyLibrary");
+/// # use mstr_core as mstr;
+/// let builder = mstr::Connection::builder("https://env.example.com/MicroStrategyLibrary");
 /// builder.standard("user", "password").connect().await;
 /// # };
 /// ```

@@ -22,7 +22,8 @@ use crate::seed::Seed;
 ///     .cap(Duration::from_secs(30))
 ///     // Not repeated if the server asks for fewer requests.
 ///     .when(|error| error.is_retryable() && error.kind() != ErrorKind::RateLimited);
-/// let builder = Connection::builder("https://env.example.com/MicroStrategyLibrary").retry(policy);
+/// let builder = Connection::builder("https://env.example.com/MicroStrategyLibrary")
+///     .retry(policy);
 /// # drop(builder);
 /// ```
 ///

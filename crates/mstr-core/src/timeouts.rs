@@ -29,7 +29,8 @@ const IDLE_BODY: Duration = Duration::from_secs(30);
 /// let timeouts = Timeouts::new()
 ///     .connect(Duration::from_secs(5))
 ///     .total(Some(Duration::from_secs(600))); // reports take up to ten minutes here
-/// let builder = Connection::builder("https://env.example.com/MicroStrategyLibrary").timeouts(timeouts);
+/// let builder = Connection::builder("https://env.example.com/MicroStrategyLibrary")
+///     .timeouts(timeouts);
 /// # drop(builder);
 /// ```
 ///
@@ -44,8 +45,8 @@ const IDLE_BODY: Duration = Duration::from_secs(30);
 /// use mstr::Timeouts;
 ///
 /// let read: Timeouts = serde_json::from_str(r#"{"connect": "5s", "total": "10m"}"#)?;
-/// let set = Timeouts::new().connect(Duration::from_secs(5)).total(Some(Duration::from_secs(600)));
-/// assert_eq!(read, set);
+/// let limits = Timeouts::new().connect(Duration::from_secs(5));
+/// assert_eq!(read, limits.total(Some(Duration::from_secs(600))));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]

@@ -1,4 +1,4 @@
-//! What most programs need: `use mstr::prelude::*;`.
+//! The items that most programs use: `use mstr::prelude::*;`.
 
 pub use mstr_core::{
     Body, CloseOutcome, Connection, ConnectionBuilder, CredentialProvider, Credentials, Error,

@@ -37,9 +37,10 @@
 //!
 //! use bytes::Bytes;
 //! use http::HeaderMap;
-//! use mstr_core::call::{Call, Output, Spec};
-//! use mstr_core::session::{Access, Session, SessionConfig};
-//! use mstr_core::{BaseUrl, Body, Credentials, Error};
+//! # mod mstr { pub use mstr_core::*; pub mod core { pub use mstr_core::*; } }
+//! use mstr::core::call::{Call, Output, Spec};
+//! use mstr::core::session::{Access, Session, SessionConfig};
+//! use mstr::{BaseUrl, Body, Credentials, Error};
 //!
 //! # fn send(request: &http::Request<Body>) -> http::response::Parts {
 //! #     assert_eq!(request.headers()["x-mstr-authtoken"], "t0k3n");
@@ -55,7 +56,8 @@
 //! # }
 //! let base = BaseUrl::parse("https://env.example.com/MicroStrategyLibrary")?;
 //! let config = SessionConfig::new(base).checks(false);
-//! let mut session = Session::new(config.clone(), Some(Credentials::standard("alice", "secret")))?;
+//! let credentials = Credentials::standard("alice", "secret");
+//! let mut session = Session::new(config.clone(), Some(credentials))?;
 //! let now = Instant::now();
 //!
 //! let mut call = Call::new(Spec::new(http::Method::GET, "/api/projects"), &config, 7, now);

@@ -91,20 +91,6 @@ impl<D: Driver> fmt::Debug for Handle<D> {
 macro_rules! common_methods {
     ($connection:ident) => {
         impl $connection {
-            /// Subscribes to what happens to the session from now on: logins, renewals, losses.
-            #[must_use]
-            pub fn events(&self) -> Events {
-                self.0.core.subscribe()
-            }
-
-            /// Replaces the credentials; with `None`, the provider is asked again. The next call logs
-            /// in with them, also if the server has refused the former ones. An open session is
-            /// logged out in the background.
-            pub fn reset_credentials(&self, credentials: Option<Credentials>) {
-                let reset = Command::Reset(credentials);
-                self.0.core.session(|session, now| session.handle(reset, now));
-            }
-
             /// Begins a request. Nothing is sent before [`send`](RequestBuilder::send).
             ///
             /// `path` is below the base URL: `"/api/projects"` is sent to
@@ -190,6 +176,20 @@ macro_rules! common_methods {
             #[must_use]
             pub fn expose_token(&self) -> Option<ExposedToken> {
                 self.0.core.look(Session::expose_token)
+            }
+
+            /// Subscribes to what happens to the session from now on: logins, renewals, losses.
+            #[must_use]
+            pub fn events(&self) -> Events {
+                self.0.core.subscribe()
+            }
+
+            /// Replaces the credentials; with `None`, the provider is asked again. The next call logs
+            /// in with them, also if the server has refused the former ones. An open session is
+            /// logged out in the background.
+            pub fn reset_credentials(&self, credentials: Option<Credentials>) {
+                let reset = Command::Reset(credentials);
+                self.0.core.session(|session, now| session.handle(reset, now));
             }
         }
 

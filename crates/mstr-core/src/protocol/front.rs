@@ -33,7 +33,7 @@ use crate::sync::{Mutex, lock};
 /// #[async_trait]
 /// impl HeaderProvider for AccessToken {
 ///     async fn headers(&self) -> Result<HeaderMap, BoxError> {
-///         let token = self.0.read().map_err(|_| "the task that renews the token has panicked")?;
+///         let token = self.0.read().map_err(|_| "the renewing task has panicked")?;
 ///         let mut headers = HeaderMap::new();
 ///         headers.insert("x-access-token", HeaderValue::from_str(&token)?);
 ///         Ok(headers)

@@ -8,7 +8,8 @@
 ///
 /// // German names and messages, but numbers as programs read them.
 /// let locale = Locale::all("de_de").number("en_us").time_zone("Europe/Berlin");
-/// let builder = Connection::builder("https://env.example.com/MicroStrategyLibrary").locale(locale);
+/// let builder = Connection::builder("https://env.example.com/MicroStrategyLibrary")
+///     .locale(locale);
 /// # drop(builder);
 /// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

@@ -69,7 +69,7 @@ pub struct User {
 /// # use mstr::Connection;
 /// async fn report(connection: &Connection) -> Result<String, Box<dyn std::error::Error>> {
 ///     let session = connection.fetch_session().await?;
-///     // {"timeout":"30m","workingSet":10,"maxSearch":3,"locale":1033,"userId":"54F3...","fullName":"Ann"}
+///     // {"timeout":"30m","workingSet":10,"maxSearch":3,"locale":1033,...}
 ///     Ok(serde_json::to_string(&session)?)
 /// }
 /// ```
@@ -148,10 +148,12 @@ pub enum SessionStatus {
 /// # use mstr::Connection;
 /// async fn report(connection: &Connection) -> Result<String, Box<dyn std::error::Error>> {
 ///     let server = connection.fetch_server().await?;
-///     if server.iserver_version.as_ref().is_some_and(|version| !version.is_at_least(&[11, 3])) {
-///         eprintln!("this server is older than 11.3");
+///     if let Some(version) = &server.iserver_version
+///         && !version.is_at_least(&[11, 3])
+///     {
+///         eprintln!("{version} is older than 11.3");
 ///     }
-///     // {"iServerVersion":"11.3.0960.02816","webVersion":"11.3.0960.0281","deploymentType":null}
+///     // {"iServerVersion":"11.3.0960.02816","webVersion":"11.3.0960.0281",...}
 ///     Ok(serde_json::to_string(&server)?)
 /// }
 /// ```
@@ -195,7 +197,8 @@ impl Server {
 ///
 /// async fn token_for_a_month(connection: &Connection) -> Result<ApiToken, Error> {
 ///     let month = Duration::from_secs(30 * 24 * 60 * 60);
-///     let created = connection.create_api_token(ApiTokenRequest::new().lifetime(month)).await?;
+///     let request = ApiTokenRequest::new().lifetime(month);
+///     let created = connection.create_api_token(request).await?;
 ///     println!("expires {:?}", created.expires);
 ///     Ok(created.token)
 /// }

@@ -39,7 +39,8 @@ use crate::workstation::WorkstationData;
 ///     .connect()
 ///     .await?;
 ///
-/// let user: serde_json::Value = connection.get("/api/sessions/userInfo").send().await?.json().await?;
+/// let response = connection.get("/api/sessions/userInfo").send().await?;
+/// let user: serde_json::Value = response.json().await?;
 /// println!("{user}");
 ///
 /// // Another project, in the same session.
@@ -72,8 +73,6 @@ use crate::workstation::WorkstationData;
 /// | log out | [`close`](Self::close), [`scope`](Self::scope) |
 #[derive(Clone)]
 pub struct Connection(pub(in crate::driver) Handle<Tasks>);
-
-common_methods!(Connection);
 
 impl Connection {
     /// Begins to describe a connection to the server at `base_url`.
@@ -127,7 +126,11 @@ impl Connection {
     pub fn from_workstation(data: &WorkstationData) -> ConnectionBuilder<NoTransport> {
         ConnectionBuilder::from_workstation(data)
     }
+}
 
+common_methods!(Connection);
+
+impl Connection {
     /// Makes sure that a session is open: logs in if there is none. Waits for at most
     /// [`Timeouts::total`](crate::Timeouts::total), 5 minutes by default.
     ///
@@ -205,8 +208,8 @@ impl Connection {
     /// ```no_run
     /// # use mstr_core as mstr;
     /// # async fn run(connection: mstr::Connection) -> Result<(), mstr::Error> {
-    /// let projects = connection.scope(async |connection| connection.fetch_projects().await).await?;
-    /// println!("{} projects", projects.len());
+    /// let user = connection.scope(async |connection| connection.fetch_user().await).await?;
+    /// println!("{:?}", user.full_name);
     /// # Ok(())
     /// # }
     /// ```

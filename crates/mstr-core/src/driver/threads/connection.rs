@@ -56,8 +56,6 @@ use crate::workstation::WorkstationData;
 #[derive(Clone)]
 pub struct Connection(pub(in crate::driver) Handle<Threads>);
 
-common_methods!(Connection);
-
 impl Connection {
     /// Begins to describe a connection to the server at `base_url`; see
     /// [`mstr::Connection::builder`](crate::Connection::builder).
@@ -84,7 +82,11 @@ impl Connection {
     pub fn from_workstation(data: &WorkstationData) -> ConnectionBuilder<NoTransport> {
         ConnectionBuilder::from_workstation(data)
     }
+}
 
+common_methods!(Connection);
+
+impl Connection {
     /// Makes sure that a session is open: logs in if there is none. Waits for at most
     /// [`Timeouts::total`](crate::Timeouts::total), 5 minutes by default. A login that is not finished
     /// by then is not sent again: the next thread that needs it finishes it.

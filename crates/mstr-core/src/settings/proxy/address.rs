@@ -81,7 +81,7 @@ impl Proxy {
             Some((user, place)) => (Some(user), place),
             None => (None, rest),
         };
-        let malformed = "is no address of a proxy; write scheme://user:password@host:port";
+        let malformed = "is not the address of a proxy; write scheme://user:password@host:port";
         let authority: Authority = place.parse().map_err(|_| malformed)?;
         if authority.host().is_empty() {
             return Err(malformed);
