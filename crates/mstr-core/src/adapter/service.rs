@@ -142,7 +142,7 @@ where
             exchange.failed(explain(&self.diagnose, &exchange.peer, stage, error))
         };
 
-        // What is ready is this clone, so it is this clone that is called.
+        // This clone is the one that is ready, so it is the one that is called.
         let mut service = self.service.clone();
         let ready = poll_fn(|cx| service.poll_ready(cx).map_err(Into::into));
         let ready = exchange.in_time(Stage::Connecting, timer, ready).await?;

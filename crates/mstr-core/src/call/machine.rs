@@ -54,11 +54,11 @@ pub struct Call {
     compressed: bool,
     /// An attempt has failed that the server may have carried out.
     executed: bool,
-    /// What the policy's predicate says of the answer under way.
+    /// The predicate's answer about the response under way.
     worth: Option<bool>,
 }
 
-/// What is awaited.
+/// The input that is awaited.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Stage {
     /// The head of an answer.
@@ -75,7 +75,7 @@ enum Stage {
     Send,
     Store,
     Turn,
-    /// What the server says about the session, which a refusal has put in doubt.
+    /// The server's answer about the session, which a refusal has put in doubt.
     Verdict,
 }
 
@@ -143,7 +143,7 @@ impl Call {
         self.deadline
     }
 
-    /// What the call is for, in log events and errors.
+    /// The purpose of the call, in log events and errors.
     #[must_use]
     pub const fn operation(&self) -> &'static str {
         self.spec.operation
@@ -159,7 +159,7 @@ impl Call {
         self.spec.timeouts
     }
 
-    /// What is left of a call that is over: where it was made, and what an error says of it.
+    /// The parts of a finished call that errors of its body need.
     pub(crate) fn into_description(mut self) -> (Arc<Endpoint>, Description) {
         let description = self.take_description();
         (self.route.into_endpoint(), description)
@@ -175,7 +175,7 @@ impl Call {
         self.sends
     }
 
-    /// What the machine waits for, for diagnosis.
+    /// The input that the machine waits for, for diagnosis.
     #[must_use]
     pub const fn describe(&self) -> &'static str {
         match self.stage {
@@ -202,7 +202,7 @@ impl Call {
         let shared = self.wants.store && self.spec.authenticated && !self.consulted;
         match self.stage {
             Stage::New if self.wants.place => self.ask_for(Stage::Place, Output::TakePlace),
-            // What others have stored is read once: afterwards it is this call that knows better.
+            // The shared store is read once: after that, this call knows better.
             Stage::New | Stage::Place if shared => {
                 self.consulted = true;
                 self.ask_for(Stage::Store, Output::ConsultStore)
@@ -276,7 +276,7 @@ impl Call {
     }
 
     fn front(&mut self, now: Instant) -> Output {
-        // They are for what stands in front of this server, and for nobody else.
+        // They are for the gateway in front of this server only.
         if self.wants.front_headers && self.route.is_at_home() {
             return self.ask_for(Stage::FrontHeaders, Output::FrontHeaders);
         }
@@ -525,7 +525,7 @@ impl Call {
     }
 
     fn again(&mut self, at: Instant) -> Output {
-        // Others need not wait while this one does.
+        // Other calls need not wait while this one does.
         self.has_turn = false;
         self.questioned = false;
         self.ask_for(Stage::New, Output::Wait(at))

@@ -19,8 +19,8 @@
 //!                  the response, or an error
 //! ```
 //!
-//! What has a question mark is passed over where it is not wanted. What each input does in each
-//! state is generated from the machine: `docs/call-machine.md` in the repository.
+//! Steps with a question mark are left out if the connection does not need them. The table of each
+//! input in each state is generated from the machine: `docs/call-machine.md` in the repository.
 //!
 //! # Driving it
 //!

@@ -1,4 +1,4 @@
-//! What a caller asks for, before it is sent.
+//! The description of a call, before it is sent.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ use crate::timeouts::Timeouts;
 /// The headers that belong to the session, and are never taken from a caller.
 const RESERVED: [HeaderName; 3] = [wire::AUTH_TOKEN, http::header::COOKIE, http::header::HOST];
 
-/// What a request of the application's is called in log events. Errors name its method and path.
+/// The name of an application's request in log events. Errors name its method and path.
 pub(crate) const CALL: &str = "call";
 
 /// The header that belongs to the transport.
@@ -30,7 +30,7 @@ pub struct Spec {
     pub(crate) path: String,
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
-    /// What is sent.
+    /// The body.
     pub body: Body,
     pub(crate) project: ProjectChoice,
     /// It belongs to the session, and goes nowhere but to its server.
@@ -44,7 +44,7 @@ pub struct Spec {
     /// How often it is tried.
     pub retry: RetryPolicy,
     pub(crate) operation: &'static str,
-    /// Statuses other than success that are no error.
+    /// Statuses that are not a success and not an error either.
     pub(crate) accepts: fn(StatusCode) -> bool,
     /// The caller has chosen a content type.
     pub(crate) content_type_given: bool,
@@ -94,7 +94,7 @@ impl Spec {
         self.mistake.get_or_insert(error);
     }
 
-    /// What an error says of the call, once nothing is sent any more.
+    /// The description of the call for errors, after the last attempt.
     pub(crate) fn take_description(&mut self, sends: u32) -> Description {
         let (method, path) = (self.method.clone(), std::mem::take(&mut self.path));
         let query = std::mem::take(&mut self.query);
@@ -116,7 +116,7 @@ impl Spec {
     }
 }
 
-/// What an error says of a call.
+/// The description of a call for errors.
 pub(crate) struct Description {
     operation: &'static str,
     method: Method,

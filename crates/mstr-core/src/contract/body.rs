@@ -224,7 +224,7 @@ impl Body {
                 break false;
             }
             match self.chunk().await {
-                // What cannot be decoded says nothing more, and its reader learns why.
+                // A body that cannot be decoded ends here, and its reader learns why.
                 Err(error) if error.is_of_content() => {
                     *self = Self::wrap(Failing(Some(error)));
                     break false;

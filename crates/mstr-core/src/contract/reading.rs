@@ -74,7 +74,7 @@ impl Body {
     }
 }
 
-/// What a reader has, as a body.
+/// The bytes of a reader, as a body.
 struct Reading<R> {
     from: R,
     /// How much is to come, if that is known.

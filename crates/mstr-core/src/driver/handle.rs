@@ -1,4 +1,4 @@
-//! What both kinds of connection are: a handle on a core, with a project of its own.
+//! The common part of both connections: a handle on a core, with its own project.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Where the server is, and which URLs belong to it.
+//! The address of the server, and the URLs that belong to it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,7 +14,7 @@ use super::segments::{has_dot_segment, library_path, resolved};
 use crate::error::{Error, ErrorKind};
 use crate::shown::{is_scheme, without_parameters, without_secrets};
 
-/// What may not stand in a request target as it is. `%` stays: the caller may have encoded.
+/// Characters that a request target cannot have as they are. `%` stays: the caller may have encoded.
 const NOT_IN_A_TARGET: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -36,12 +36,20 @@ const LONGEST_BASE: usize = 8_000;
 /// Names beyond ASCII travel in another form (RFC 5891), which browsers show when it is copied.
 const PUNYCODE: &str = "its host is not ASCII: write it in punycode, as xn--…";
 
-/// The address of a Strategy Library, for example
-/// `https://env.example.com/MicroStrategyLibrary`.
+/// The address of a Strategy Library, for example `https://env.example.com/MicroStrategyLibrary`.
 ///
-/// Accepts what people copy from a browser or the API explorer: a trailing `/`, `/api`,
-/// `/api/…`, `/app`, `/app/…`, `;jsessionid=…`, `#/home`, `?…`, an upper-case scheme. A host called
-/// `api.…` or a path like `/apiary` is left alone.
+/// ```
+/// # use mstr_core as mstr;
+/// use mstr::BaseUrl;
+///
+/// let base = BaseUrl::parse("https://env.example.com/MicroStrategyLibrary/app#/home")?;
+/// assert_eq!(base.as_str(), "https://env.example.com/MicroStrategyLibrary");
+/// # Ok::<(), mstr::Error>(())
+/// ```
+///
+/// An address can be copied from a browser or the API explorer. A trailing `/`, `/api`, `/api/…`,
+/// `/app`, `/app/…`, `;jsessionid=…`, `#/home` or `?…` is cut off. A host called `api.…` or a path like
+/// `/apiary` is left alone.
 #[derive(Clone, Eq, PartialEq)]
 pub struct BaseUrl {
     /// Scheme, authority and path without a trailing slash.
@@ -66,7 +74,7 @@ impl BaseUrl {
     /// # Errors
     ///
     /// [`Config`](ErrorKind::Config) if it is not an `http` or `https` URL with a host, has a segment
-    /// `.` or `..`, or has an `@` anywhere, before which a password may stand.
+    /// `.` or `..`, or has an `@`, because a password may stand before it.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let given = text.trim();
         // Wherever it stands: a password may hold what would end the part of users and hosts. The
@@ -79,7 +87,7 @@ impl BaseUrl {
             ));
         }
         let refuse =
-            |why: &str| config(format!("\"{}\" is no base URL: {why}", without_secrets(given)));
+            |why: &str| config(format!("\"{}\" is not a base URL: {why}", without_secrets(given)));
         let Some((scheme, rest)) = given.split_once("://") else {
             return Err(refuse("it must start with https:// or http://"));
         };
@@ -119,7 +127,7 @@ impl BaseUrl {
             return Err(refuse("the host is missing"));
         }
         if has_odd_port(&uri) {
-            return Err(refuse("the port is no number from 0 to 65535"));
+            return Err(refuse("the port is not a number from 0 to 65535"));
         }
         let parts = uri.into_parts();
         let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
@@ -156,8 +164,8 @@ impl BaseUrl {
         self.prefix.starts_with("https:")
     }
 
-    /// Whether requests stay on this machine: its host is `localhost` or a loopback address. A name
-    /// below `localhost` is one that a server of names may resolve to any machine.
+    /// Whether requests stay on this machine: the host is `localhost` or a loopback address. A name
+    /// below `localhost` does not count, because a name server may resolve it to any machine.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         let authority = self.origin().split_once("://").map_or("", |(_, authority)| authority);
@@ -249,7 +257,7 @@ impl BaseUrl {
         let host = url.split_once("://").map_or("", |(_, rest)| rest).split(['/', '?', '#']).next();
         if host.is_some_and(|host| !host.is_ascii()) {
             let shown = without_secrets(url);
-            return Err(usage(format!("\"{shown}\" is no valid address: {PUNYCODE}")));
+            return Err(usage(format!("\"{shown}\" is not a valid address: {PUNYCODE}")));
         }
         let mut text = utf8_percent_encode(without_fragment(url), NOT_IN_A_TARGET).to_string();
         push_query(&mut text, query);
@@ -265,7 +273,7 @@ impl BaseUrl {
         }
         if has_odd_port(&uri) {
             let shown = without_secrets(url);
-            return Err(usage(format!("\"{shown}\" has a port that is no number up to 65535")));
+            return Err(usage(format!("\"{shown}\" has a port that is not a number up to 65535")));
         }
         if has_dot_segment(uri.path()) {
             return Err(dot_segment(url));
@@ -311,7 +319,7 @@ fn has_http_scheme(text: &str) -> bool {
     text.split_once("://").is_some_and(|(scheme, _)| is_scheme(scheme))
 }
 
-/// Whether something stands in the place of the port that is none.
+/// Whether the place of the port has something else.
 fn has_odd_port(uri: &Uri) -> bool {
     let authority = uri.authority().map_or("", |authority| authority.as_str());
     let port = authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));
@@ -348,7 +356,7 @@ fn push_query(text: &mut String, query: &str) {
 fn parse_uri(text: String) -> Result<Uri, Error> {
     let shown = without_secrets(&text);
     let uri = Uri::try_from(text)
-        .map_err(|error| usage(format!("\"{shown}\" is no valid address")).with_source(error))?;
+        .map_err(|error| usage(format!("\"{shown}\" is not a valid address")).with_source(error))?;
     match uri.scheme_str() {
         Some("http" | "https") => Ok(uri),
         _ => Err(usage(format!("\"{shown}\" is neither http nor https"))),

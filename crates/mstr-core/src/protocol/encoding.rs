@@ -13,7 +13,7 @@ use http::{Method, Request, StatusCode};
 use super::gunzip::Gunzip;
 use crate::contract::Body;
 
-/// Asks for gzip, and says whether it did. A caller who says which encodings to use decodes them
+/// Asks for gzip, and says whether it did. A caller that names the encodings itself decodes them
 /// too; a part of an encoded body cannot be decoded, and a HEAD has no body.
 pub(crate) fn ask<B>(request: &mut Request<B>) -> bool {
     let own = |name| request.headers().contains_key(name);
@@ -53,7 +53,7 @@ fn is_gzip(headers: &HeaderMap) -> bool {
     encodings.next().is_some_and(gzip) && encodings.next().is_none()
 }
 
-/// What the body of an answer is still encoded as, for errors: two names suffice.
+/// The remaining encodings of an answer's body, for errors: two names suffice.
 pub(crate) fn left(headers: &HeaderMap) -> Option<String> {
     const LONGEST: usize = 20;
     let short = |name: &str| name.chars().take(LONGEST).collect::<String>();

@@ -75,7 +75,7 @@ pub trait HeaderProvider: fmt::Debug + Send + Sync + 'static {
     async fn headers(&self) -> Result<HeaderMap, BoxError>;
 }
 
-/// What a connection sends with each of its requests. Cheap to clone.
+/// The headers that a connection sends with each of its requests. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct FrontHeaders(Arc<Inner>);
 

@@ -1,4 +1,4 @@
-//! What makes a request belong to a session.
+//! The token and cookies with which a request belongs to a session.
 
 use std::fmt;
 use std::sync::Arc;

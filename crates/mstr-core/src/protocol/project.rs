@@ -216,8 +216,8 @@ impl<'de> Deserialize<'de> for Projects {
     }
 }
 
-/// What is kept of an entry of a list; of a key that comes twice, the last counts. What else cannot be
-/// read is taken for missing, and takes no memory, however large it is.
+/// The fields that are kept of an entry of a list. Of a key that comes twice, the last counts. A value
+/// that cannot be read counts as missing, and takes no memory, however large it is.
 #[derive(Default)]
 struct Entry {
     id: Scalar,

@@ -30,11 +30,12 @@ const WORST_ESCAPE: usize = 6;
 
 /// A live session: its token, its cookies, and what has to be known to use it elsewhere.
 ///
-/// Who has it is this user. It cannot be printed or serialised;
+/// A program that has it acts as this user. It cannot be printed or serialised;
 /// [`expose_bytes`](Self::expose_bytes) is the one way out, under a name that shows what it does.
 ///
 /// ```compile_fail
-/// fn store(record: &mstr_core::session::SessionRecord) {
+/// # mod mstr { pub mod core { pub use mstr_core::*; } }
+/// fn store(record: &mstr::core::session::SessionRecord) {
 ///     serde_json::to_string(record);
 /// }
 /// ```
@@ -109,7 +110,7 @@ impl SessionRecord {
     /// [`Decode`](ErrorKind::Decode) if it is anything else, with the place but without the text.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let refuse = |why: String| {
-            Error::new(ErrorKind::Decode, format!("this is no record of a session: {why}"))
+            Error::new(ErrorKind::Decode, format!("this is not a record of a session: {why}"))
         };
         // The error itself would show what it found.
         let read: Read = serde_json::from_slice(bytes).map_err(|error| {
@@ -129,7 +130,7 @@ impl SessionRecord {
         if read.generation > LAST_GENERATION {
             return Err(refuse(format!("its generation is {}", read.generation)));
         }
-        // What stands there came from a base URL, which has no secret in it.
+        // The text there came from a base URL, which has no secret in it.
         let base = BaseUrl::parse(&read.base)
             .map_err(|error| refuse("its server has no address".into()).with_source(error))?;
         let mut jar = CookieJar::default();
@@ -185,8 +186,8 @@ impl SessionRecord {
         ExposedRecord(bytes)
     }
 
-    /// The same session as somebody else's: it is not logged out by those who adopt it, and not
-    /// replaced when it ends.
+    /// The same session as one that is borrowed: an adopting machine does not log it out, and does
+    /// not replace it when it ends.
     #[must_use]
     pub const fn as_borrowed(mut self) -> Self {
         self.borrowed = true;
@@ -211,7 +212,7 @@ impl SessionRecord {
         self.idle_timeout
     }
 
-    /// Whether its end is somebody else's business.
+    /// Whether the session is borrowed, so that its owner decides when it ends.
     #[must_use]
     pub const fn is_borrowed(&self) -> bool {
         self.borrowed

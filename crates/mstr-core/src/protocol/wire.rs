@@ -36,12 +36,12 @@ const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(300);
 const ACCEPTED: HeaderValue = HeaderValue::from_static("application/json, */*;q=0.8");
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NO_LENGTH: HeaderValue = HeaderValue::from_static("0");
-/// What this library calls itself.
+/// The name of this library in the `User-Agent` header.
 const OWN_NAME: &str = concat!("mstr/", env!("CARGO_PKG_VERSION"));
 /// How much of an error's body is read to understand it.
 pub(crate) const ERROR_BODY_LIMIT: usize = 64 * 1024;
 
-/// What of a login does not depend on who logs in.
+/// The part of a login that does not depend on the credentials.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LoginOptions {
     pub(crate) application_id: Option<String>,
@@ -155,7 +155,7 @@ impl Endpoint {
         request
     }
 
-    /// What tells these credentials from others. `key` is the connection's own.
+    /// A fingerprint that differs for other credentials. `key` is the connection's own.
     pub(crate) fn fingerprint(&self, credentials: &Credentials, key: u64) -> Fingerprint {
         let login = self.open(credentials, 0, &LoginOptions::default());
         Fingerprint::of(login.body(), key)

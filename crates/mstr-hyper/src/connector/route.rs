@@ -19,7 +19,7 @@ pub(crate) struct Routes {
     http2_only: bool,
 }
 
-/// What a proxy is asked for.
+/// The service that a proxy is asked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Way {
     /// To pass on the request.

@@ -33,7 +33,7 @@ use crate::request::Received;
 /// ```
 pub struct Response {
     received: Received,
-    /// What [`Read`] has received and not yet handed on.
+    /// Bytes that [`Read`] has received and not yet handed on.
     rest: Bytes,
     transport: SharedBlockingTransport,
 }

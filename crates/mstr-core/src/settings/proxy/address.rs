@@ -91,7 +91,7 @@ impl Proxy {
             "" => scheme.default_port(),
             port => match port.strip_prefix(':').and_then(|port| port.parse().ok()) {
                 Some(0) | None => {
-                    return Err("has a port that is none; write a number up to 65535");
+                    return Err("has an invalid port; write a number from 1 to 65535");
                 }
                 Some(port) => port,
             },
@@ -140,7 +140,7 @@ impl Proxy {
     /// it says which kind of authentication the proxy wants, if that is not `Basic`.
     #[must_use]
     pub fn answered(&self, status: StatusCode, headers: &HeaderMap) -> TransportError {
-        // What a client is told to do later, or may do again.
+        // Statuses that ask the client to try later or again.
         let passes = matches!(status.as_u16(), 408 | 421 | 425 | 429);
         if !status.is_client_error() || passes {
             return self.refused(status);
