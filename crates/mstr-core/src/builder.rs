@@ -48,7 +48,7 @@ pub struct NoTransport {
     stated: Option<&'static str>,
 }
 
-/// Describes a connection: the server, who logs in, and all settings.
+/// Describes a connection: the server, the login and all settings.
 ///
 /// ```no_run
 /// # mod mstr { pub use mstr_core::*; pub mod prelude { pub use mstr_core::*; } }
@@ -82,9 +82,9 @@ pub struct NoTransport {
 /// | `connect_blocking()` | a [`blocking::Connection`](crate::blocking::Connection) that has logged in |
 /// | `build_blocking()` | a [`blocking::Connection`](crate::blocking::Connection) that logs in with the first request |
 ///
-/// These use the default transport; `mstr::prelude` has the trait for them. With a transport of your
-/// own, call [`transport`](Self::transport) and then `connect` or `build`, or
-/// [`blocking_transport`](Self::blocking_transport) and then `connect` or `build`.
+/// These use the default transport, and are methods of the trait `mstr::DefaultTransport`, which
+/// `mstr::prelude` has. With a transport of your own, first call [`transport`](Self::transport) or
+/// [`blocking_transport`](Self::blocking_transport), then `connect` or `build`.
 #[must_use = "a connection is not opened until `connect` is called"]
 pub struct ConnectionBuilder<T = NoTransport> {
     base: String,
@@ -176,46 +176,6 @@ impl ConnectionBuilder<NoTransport> {
         builder.transport.tls = TlsConfig::from_env();
         builder.transport.proxy = ProxyConfig::from_env();
         Ok(builder)
-    }
-
-    /// Sets the TLS settings of the default transport: the certificates that it trusts, and its own.
-    ///
-    /// A transport of your own has its own TLS settings. Together with one, this setting is an error.
-    pub fn tls(mut self, tls: TlsConfig) -> Self {
-        self.transport.tls = tls;
-        self.transport.stated = Some("tls");
-        self
-    }
-
-    /// Sets the proxies of the default transport. Default: none; the environment is read only by
-    /// [`ProxyConfig::from_env`] and [`Connection::from_env`](crate::Connection::from_env).
-    ///
-    /// A transport of your own has its own proxy settings. Together with one, this setting is an error.
-    pub fn proxy(mut self, proxy: ProxyConfig) -> Self {
-        self.transport.proxy = proxy;
-        self.transport.stated = Some("proxy");
-        self
-    }
-
-    /// Takes the TLS and proxy settings out of the description. For a crate that has a default
-    /// transport of its own: it makes one with these settings and passes it to
-    /// [`transport`](Self::transport) or [`blocking_transport`](Self::blocking_transport).
-    pub fn take_transport_settings(&mut self) -> (TlsConfig, ProxyConfig) {
-        let NoTransport { tls, proxy, .. } = std::mem::take(&mut self.transport);
-        (tls, proxy)
-    }
-
-    /// Sends requests with `transport`, for a [`Connection`](crate::Connection).
-    pub fn transport(self, transport: impl Transport) -> ConnectionBuilder<SharedTransport> {
-        self.with(SharedTransport::new(transport))
-    }
-
-    /// Sends requests with `transport`, for a [`blocking::Connection`](crate::blocking::Connection).
-    pub fn blocking_transport(
-        self,
-        transport: impl BlockingTransport,
-    ) -> ConnectionBuilder<SharedBlockingTransport> {
-        self.with(SharedBlockingTransport::new(transport))
     }
 
     fn with<T>(self, transport: T) -> ConnectionBuilder<T> {
@@ -509,6 +469,48 @@ impl<T> ConnectionBuilder<T> {
         std::ptr::from_ref(self).addr().hash(&mut hasher);
         self.base.hash(&mut hasher);
         hasher.finish()
+    }
+}
+
+impl ConnectionBuilder<NoTransport> {
+    /// Sends requests with `transport`, for a [`Connection`](crate::Connection).
+    pub fn transport(self, transport: impl Transport) -> ConnectionBuilder<SharedTransport> {
+        self.with(SharedTransport::new(transport))
+    }
+
+    /// Sends requests with `transport`, for a [`blocking::Connection`](crate::blocking::Connection).
+    pub fn blocking_transport(
+        self,
+        transport: impl BlockingTransport,
+    ) -> ConnectionBuilder<SharedBlockingTransport> {
+        self.with(SharedBlockingTransport::new(transport))
+    }
+
+    /// Sets the TLS settings of the default transport: the certificates that it trusts, and its own.
+    ///
+    /// A transport of your own has its own TLS settings. Together with one, this setting is an error.
+    pub fn tls(mut self, tls: TlsConfig) -> Self {
+        self.transport.tls = tls;
+        self.transport.stated = Some("tls");
+        self
+    }
+
+    /// Sets the proxies of the default transport. Default: none; the environment is read only by
+    /// [`ProxyConfig::from_env`] and [`Connection::from_env`](crate::Connection::from_env).
+    ///
+    /// A transport of your own has its own proxy settings. Together with one, this setting is an error.
+    pub fn proxy(mut self, proxy: ProxyConfig) -> Self {
+        self.transport.proxy = proxy;
+        self.transport.stated = Some("proxy");
+        self
+    }
+
+    /// Takes the TLS and proxy settings out of the description. For a crate that has a default
+    /// transport of its own: it makes one with these settings and passes it to
+    /// [`transport`](Self::transport) or [`blocking_transport`](Self::blocking_transport).
+    pub fn take_transport_settings(&mut self) -> (TlsConfig, ProxyConfig) {
+        let NoTransport { tls, proxy, .. } = std::mem::take(&mut self.transport);
+        (tls, proxy)
     }
 }
 

@@ -22,8 +22,9 @@ use crate::protocol::{Cookie, CookieJar, Credentials};
 /// is a convention of this library: Workstation itself only knows scripts.
 const VARIABLE: &str = "MSTR_WORKSTATION_DATA";
 
-/// Whether the environment variable `MSTR_WORKSTATION_DATA` is set, which means that this program was
-/// started with a Workstation document.
+/// Whether this program was started with a Workstation document.
+///
+/// It was if the environment variable `MSTR_WORKSTATION_DATA` is set.
 #[must_use]
 pub fn is_present() -> bool {
     std::env::var_os(VARIABLE).is_some()

@@ -17,9 +17,11 @@ use tokio_util::io::ReaderStream;
 /// How much is read at once.
 const PIECE: usize = 64 * 1024;
 
-/// Streams a file from its current position to its present end, read in tokio's threads for blocking
-/// work. The length is known, and the request can be repeated. [`Body::from_file`] is the same without
-/// tokio: it reads in the thread that sends the request.
+/// Streams a file from its current position to its present end.
+///
+/// It is read in tokio's threads for blocking work. The length is known, and the request can be
+/// repeated. [`Body::from_file`] is the same without tokio: it reads in the thread that sends the
+/// request.
 ///
 /// ```no_run
 /// # mod mstr { pub use mstr_core::*; pub mod hyper { pub use mstr_hyper::*; } }
@@ -59,8 +61,10 @@ pub async fn file_body(file: File) -> io::Result<Body> {
     }))
 }
 
-/// Streams the bytes of a tokio reader, without a `Content-Length`. It can be sent only once: a request
-/// with such a body is not repeated after it has begun.
+/// Streams the bytes of a tokio reader.
+///
+/// There is no `Content-Length`, and the body can be sent only once: the request is not repeated after
+/// it has begun.
 ///
 /// ```no_run
 /// # mod mstr { pub use mstr_core::*; pub mod hyper { pub use mstr_hyper::*; } }

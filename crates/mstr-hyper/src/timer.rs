@@ -10,7 +10,9 @@ use tokio::runtime::Handle;
 
 use crate::runtime::{Runtime, Task};
 
-/// A [`Timer`] on a tokio runtime, for a transport of your own, such as one from
+/// A [`Timer`] on a tokio runtime.
+///
+/// It is for a transport of your own, such as one from
 /// [`mstr::adapter::from_fn`](mstr_core::adapter::from_fn).
 ///
 /// ```

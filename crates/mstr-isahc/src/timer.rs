@@ -4,9 +4,11 @@ use std::time::Instant;
 
 use mstr_core::{Sleep, Timer};
 
-/// A [`Timer`] that needs no runtime, for a transport of your own, such as one from
-/// [`mstr::adapter::from_fn`](mstr_core::adapter::from_fn). One thread wakes all sleeps of the process;
-/// it is started with the first sleep.
+/// A [`Timer`] that needs no runtime.
+///
+/// It is for a transport of your own, such as one from
+/// [`mstr::adapter::from_fn`](mstr_core::adapter::from_fn). One thread wakes all sleeps of the process.
+/// It is started with the first sleep.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct ThreadTimer;

@@ -80,6 +80,8 @@
 //! | a log of sessions | [`Events`] |
 //! | API tokens and sessions of other clients | [`ApiTokenRequest`], [`Connection::create_identity_token`], [`workstation`] |
 //! | code without async | [`blocking`] |
+//! | an HTTP client of yours | [`adapter`] |
+//! | the state machines and the contract of transports | [`core`], the crate `mstr-core` |
 //!
 //! # Errors
 //!
@@ -130,7 +132,7 @@
 //! | `mstr::hyper::blocking::HyperBlocking` | the same, for [`blocking`] | no runtime of the program |
 //! | `mstr::isahc::IsahcTransport` | isahc and libcurl | the feature `isahc`; any executor |
 //! | `mstr::isahc::blocking::IsahcBlocking` | the same, for [`blocking`] | the feature `isahc` |
-//! | an HTTP client of yours | [`adapter`], or [`Transport`] | see [`core::contract`](mstr_core::contract) for the contract, [`core::toolkit`](mstr_core::toolkit) for parts |
+//! | an HTTP client of yours | [`adapter`], or [`Transport`] | see [`core::contract`] for the contract, [`core::toolkit`] for parts |
 //!
 //! # Compression
 //!
@@ -230,13 +232,22 @@ pub use mstr_core as core;
 /// The transport over hyper and rustls.
 #[cfg(feature = "hyper")]
 pub mod hyper {
-    pub use mstr_hyper::*;
+    // By name: with a glob, the pages of these three get the badge of this module's feature.
+    #[doc(no_inline)]
+    pub use mstr_core::{ProxyConfig, TlsConfig, TlsVersion};
+    #[doc(inline)]
+    pub use mstr_hyper::{
+        HyperTransport, HyperTransportBuilder, TokioTimer, blocking, file_body, read_body,
+    };
 }
 
 /// The transport over isahc and libcurl.
 #[cfg(any(feature = "isahc", feature = "isahc-native-tls-static", feature = "isahc-rustls-tls"))]
 pub mod isahc {
-    pub use mstr_isahc::*;
+    #[doc(no_inline)]
+    pub use mstr_core::{ProxyConfig, TlsConfig, TlsVersion};
+    #[doc(inline)]
+    pub use mstr_isahc::{IsahcTransport, IsahcTransportBuilder, ThreadTimer, blocking};
 }
 
 /// The fake server for tests, in memory and on a socket, and the conformance suite for transports.

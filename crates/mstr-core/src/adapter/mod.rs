@@ -93,6 +93,7 @@
 mod blocking_fn;
 mod function;
 mod parked;
+// Their public items have the same `cfg`: on the pages of `mstr` it is their badge.
 #[cfg(feature = "tower")]
 mod service;
 #[cfg(feature = "tower")]

@@ -65,6 +65,7 @@ use crate::toolkit::{Peer, Stage};
 ///
 /// The stability promise of this crate does not cover this function: `tower-service` is at version 0.3,
 /// and its next version may change the bounds.
+#[cfg(feature = "tower")]
 pub fn from_service<S, B>(timer: SharedTimer, service: S) -> TowerTransport<S>
 where
     S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
@@ -78,6 +79,7 @@ where
 }
 
 /// A [`Transport`] made of a tower service by [`from_service`].
+#[cfg(feature = "tower")]
 #[derive(Clone)]
 #[must_use]
 pub struct TowerTransport<S> {

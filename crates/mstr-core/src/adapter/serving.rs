@@ -32,12 +32,14 @@ use crate::contract::{Body, BoxFuture, SharedTransport, Transport, TransportErro
 ///
 /// The stability promise of this crate does not cover this function, as with
 /// [`from_service`](super::from_service).
+#[cfg(feature = "tower")]
 #[must_use]
 pub fn into_service(transport: impl Transport) -> TransportService {
     TransportService(SharedTransport::new(transport))
 }
 
 /// A tower service made of a [`Transport`] by [`into_service`].
+#[cfg(feature = "tower")]
 #[derive(Clone, Debug)]
 pub struct TransportService(SharedTransport);
 

@@ -11,8 +11,9 @@ use crate::contract::BoxError;
 use crate::error::{Error, ErrorKind};
 use crate::sync::{Mutex, lock};
 
-/// Supplies headers for each request to the server, logins included. For example a short-lived token
-/// for an identity-aware proxy, or a `traceparent`.
+/// Supplies headers for each request to the server, logins included.
+///
+/// For example a short-lived token for an identity-aware proxy, or a `traceparent`.
 ///
 /// Implement it with [`async-trait`](https://docs.rs/async-trait), and pass it to
 /// [`ConnectionBuilder::header_provider`](crate::ConnectionBuilder::header_provider). For a header that

@@ -14,8 +14,6 @@ use crate::driver::core::Core;
 use crate::driver::events::Events;
 use crate::driver::handle::{Handle, common_methods};
 use crate::error::Error;
-#[cfg(doc)]
-use crate::error::ErrorKind;
 use crate::generation::Generation;
 use crate::protocol::{
     ApiTokenRequest, BaseUrl, CreatedApiToken, Credentials, ExposedToken, IdentityToken, LoginMode,
@@ -140,15 +138,15 @@ impl Connection {
     ///
     /// | kind | when |
     /// |---|---|
-    /// | [`Credentials`](ErrorKind::Credentials) | the server refuses the credentials, or the provider has failed |
-    /// | [`SessionLimit`](ErrorKind::SessionLimit) | the server allows no further session |
-    /// | [`ProjectUnavailable`](ErrorKind::ProjectUnavailable) | the connection's project is unknown, ambiguous or not loaded |
-    /// | [`UnsupportedServer`](ErrorKind::UnsupportedServer) | the server is too old |
-    /// | [`Connect`](ErrorKind::Connect), [`Tls`](ErrorKind::Tls), [`Timeout`](ErrorKind::Timeout), [`Interrupted`](ErrorKind::Interrupted) | the server cannot be reached |
-    /// | [`Gateway`](ErrorKind::Gateway), [`Decode`](ErrorKind::Decode), [`Redirect`](ErrorKind::Redirect) | something else answers at this address |
-    /// | [`Server`](ErrorKind::Server), [`RateLimited`](ErrorKind::RateLimited) | the server is in trouble |
-    /// | [`SessionLost`](ErrorKind::SessionLost) | a borrowed session has ended |
-    /// | [`Closed`](ErrorKind::Closed) | the connection has been closed |
+    /// | [`Credentials`](crate::ErrorKind::Credentials) | the server refuses the credentials, or the provider has failed |
+    /// | [`SessionLimit`](crate::ErrorKind::SessionLimit) | the server allows no further session |
+    /// | [`ProjectUnavailable`](crate::ErrorKind::ProjectUnavailable) | the connection's project is unknown, ambiguous or not loaded |
+    /// | [`UnsupportedServer`](crate::ErrorKind::UnsupportedServer) | the server is too old |
+    /// | [`Connect`](crate::ErrorKind::Connect), [`Tls`](crate::ErrorKind::Tls), [`Timeout`](crate::ErrorKind::Timeout), [`Interrupted`](crate::ErrorKind::Interrupted) | the server cannot be reached |
+    /// | [`Gateway`](crate::ErrorKind::Gateway), [`Decode`](crate::ErrorKind::Decode), [`Redirect`](crate::ErrorKind::Redirect) | something else answers at this address |
+    /// | [`Server`](crate::ErrorKind::Server), [`RateLimited`](crate::ErrorKind::RateLimited) | the server is in trouble |
+    /// | [`SessionLost`](crate::ErrorKind::SessionLost) | a borrowed session has ended |
+    /// | [`Closed`](crate::ErrorKind::Closed) | the connection has been closed |
     ///
     /// # Cancel safety
     ///
@@ -176,7 +174,7 @@ impl Connection {
     }
 
     /// Ends the session on the server and the connection with it: later calls fail with
-    /// [`Closed`](ErrorKind::Closed). Closing again returns the same outcome.
+    /// [`Closed`](crate::ErrorKind::Closed). Closing again returns the same outcome.
     ///
     /// Waits for at most [`Timeouts::total`](crate::Timeouts::total), 5 minutes by default. A logout
     /// that is not finished by then is finished by the next close or, when the last handle is dropped,
@@ -277,7 +275,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`ProjectUnavailable`](ErrorKind::ProjectUnavailable) if the project is unknown or ambiguous,
+    /// [`ProjectUnavailable`](crate::ErrorKind::ProjectUnavailable) if the project is unknown or ambiguous,
     /// and those of [`fetch_projects`](Self::fetch_projects).
     ///
     /// # Cancel safety
@@ -413,7 +411,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`Forbidden`](ErrorKind::Forbidden) if the user lacks the privilege, and those of
+    /// [`Forbidden`](crate::ErrorKind::Forbidden) if the user lacks the privilege, and those of
     /// [`fetch_projects`](Self::fetch_projects).
     ///
     /// # Cancel safety
@@ -449,7 +447,7 @@ impl ConnectionBuilder<SharedTransport> {
     ///
     /// # Errors
     ///
-    /// [`Config`](ErrorKind::Config) for a setting that cannot work, and those of
+    /// [`Config`](crate::ErrorKind::Config) for a setting that cannot work, and those of
     /// [`Connection::open`].
     ///
     /// # Cancel safety
@@ -465,7 +463,7 @@ impl ConnectionBuilder<SharedTransport> {
     ///
     /// # Errors
     ///
-    /// [`Config`](ErrorKind::Config) for a setting that cannot work.
+    /// [`Config`](crate::ErrorKind::Config) for a setting that cannot work.
     pub fn build(self) -> Result<Connection, Error> {
         let (info, now) = (self.transport.info(), self.transport.timer().now());
         Ok(Connection(Handle::new(Core::new(self.prepare(info, now)?))))

@@ -14,8 +14,6 @@ use crate::call::Spec;
 use crate::contract::{Body, BoxFuture};
 use crate::driver::handle::Handle;
 use crate::error::Error;
-#[cfg(doc)]
-use crate::error::ErrorKind;
 use crate::protocol::ProjectRef;
 use crate::request::{Described, Paging, request_methods};
 use crate::retry::RetryPolicy;
@@ -75,11 +73,11 @@ impl RequestBuilder {
     ///
     /// | kind | when |
     /// |---|---|
-    /// | [`Usage`](ErrorKind::Usage) | the description of the request is wrong; nothing was sent |
-    /// | [`Request`](ErrorKind::Request), [`NotFound`](ErrorKind::NotFound), [`Forbidden`](ErrorKind::Forbidden), [`Conflict`](ErrorKind::Conflict) | the server refuses the request |
-    /// | [`ProjectUnavailable`](ErrorKind::ProjectUnavailable) | the project is unknown, ambiguous or not loaded |
-    /// | [`Timeout`](ErrorKind::Timeout) | no response in time; see [`Timeouts`] |
-    /// | [`Server`](ErrorKind::Server), [`RateLimited`](ErrorKind::RateLimited) | the server fails, or asks for fewer requests, in every attempt |
+    /// | [`Usage`](crate::ErrorKind::Usage) | the description of the request is wrong; nothing was sent |
+    /// | [`Request`](crate::ErrorKind::Request), [`NotFound`](crate::ErrorKind::NotFound), [`Forbidden`](crate::ErrorKind::Forbidden), [`Conflict`](crate::ErrorKind::Conflict) | the server refuses the request |
+    /// | [`ProjectUnavailable`](crate::ErrorKind::ProjectUnavailable) | the project is unknown, ambiguous or not loaded |
+    /// | [`Timeout`](crate::ErrorKind::Timeout) | no response in time; see [`Timeouts`] |
+    /// | [`Server`](crate::ErrorKind::Server), [`RateLimited`](crate::ErrorKind::RateLimited) | the server fails, or asks for fewer requests, in every attempt |
     /// | those of [`Connection::open`](super::Connection::open) | there is no session, or the server cannot be reached |
     ///
     /// [`Error::may_have_been_executed`] tells whether the server may have carried out the request.

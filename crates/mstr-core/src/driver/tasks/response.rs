@@ -215,7 +215,7 @@ impl Response {
         chunk.map_err(|error| self.received.failed(error))
     }
 
-    /// Turns the response into a [`Stream`](futures_core::Stream) of the body's pieces. It ends after
+    /// Turns the response into a `Stream` of the body's pieces. It ends after
     /// an error; see [`chunk`](Self::chunk).
     ///
     /// The stability promise of this crate does not cover this method, because `futures-core` is at
