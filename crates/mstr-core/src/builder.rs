@@ -418,7 +418,8 @@ impl<T> ConnectionBuilder<T> {
         let application = match &self.user_agent {
             None => None,
             Some(text) => Some(HeaderValue::from_str(text).map_err(|error| {
-                config_error("the user agent has characters no header can carry").with_source(error)
+                config_error("the user agent has characters that a header cannot have")
+                    .with_source(error)
             })?),
         };
         config = config.user_agent(info, application.as_ref());

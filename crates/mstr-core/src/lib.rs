@@ -16,20 +16,22 @@
 //!  Transport / BlockingTransport, Timer           yours, or mstr-hyper, or mstr-fake
 //! ```
 //!
-//! - [`session`] is the machine of a session: it decides when to log in, renew and log out, and what
-//!   an answer means. [`call`] is the machine of one request: it decides whether it is repeated, and
-//!   tells the session what its answer says. They do no I/O, read no clock and start nothing.
-//! - [`Connection`] and [`blocking::Connection`] drive them over a transport, for tasks and for
-//!   threads. Neither needs a runtime of its own.
-//! - [`contract`] is what an HTTP stack has to do; [`Transport`] is its trait, [`toolkit`] has parts
-//!   for one, [`adapter`] makes one of an HTTP client that you have, and [`settings`] is what all
-//!   of them are told.
+//! | module or type | purpose |
+//! |---|---|
+//! | [`session`] | the machine of a session: decides when to log in, renew and log out |
+//! | [`call`] | the machine of one request: decides whether it is sent again, and reports its answer to the session |
+//! | [`Connection`], [`blocking::Connection`] | the drivers of these machines, for tasks and for threads |
+//! | [`contract`], [`Transport`] | the duties of an HTTP stack, and the trait for it |
+//! | [`adapter`] | makes a transport of an HTTP client |
+//! | [`toolkit`] | parts for transports |
+//! | [`settings`] | TLS and proxy settings for transports |
 //!
-//! It is not an HTTP client, or a client for the single endpoints of the API.
+//! The machines do no I/O, read no clock and start nothing. The drivers need no runtime of their own.
+//! The crate is not an HTTP client, and has no functions for the single endpoints of the API.
 //!
 //! # Driving the session yourself
 //!
-//! Both drivers are this loop, with concurrency around it; a call's is in [`call`]:
+//! Both drivers are this loop, with concurrency around it. The loop for one request is in [`call`].
 //!
 //! ```
 //! use std::time::Instant;
@@ -96,9 +98,9 @@
 //!
 //! # Secrets
 //!
-//! Passwords, tokens and cookies are types that cannot be printed, compared or serialised, and
-//! are wiped when they are dropped. What they cannot do: HTTP stacks copy header bytes into
-//! buffers of their own, and a core dump contains both.
+//! Passwords, tokens and cookies are types that cannot be printed, compared or serialised, and that
+//! are wiped when they are dropped. This has limits: HTTP stacks copy header bytes into buffers of
+//! their own, and a core dump contains both.
 //!
 //! # Features
 //!

@@ -17,7 +17,7 @@ use crate::transport::{IsahcTransport, Shared};
 const LONGEST: Duration = Duration::from_secs(i32::MAX as u64);
 /// The longest interval of keep-alive probes that Linux accepts.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(i16::MAX as u64);
-/// As many connections as libcurl can be told.
+/// The largest number of connections that libcurl accepts.
 const MOST: usize = i32::MAX as usize;
 
 /// Builds an [`IsahcTransport`], or an [`IsahcBlocking`](crate::blocking::IsahcBlocking).

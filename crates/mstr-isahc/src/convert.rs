@@ -22,10 +22,10 @@ use mstr_core::{Body, Sent, TransportError, TransportErrorKind};
 
 use crate::body::{self, Cord};
 
-/// A limit that is none, and fits into every number of libcurl's for one.
+/// A value for "no limit" that fits into all of libcurl's limits.
 const LONGEST: Duration = Duration::from_secs(20 * 24 * 60 * 60);
 
-/// The longest silence that libcurl can be told, 18 hours.
+/// The longest silence that libcurl accepts, 18 hours.
 const LONGEST_SILENCE: Duration = Duration::from_secs(u16::MAX as u64);
 
 /// The limits of one request, for libcurl.
@@ -237,7 +237,7 @@ pub(crate) fn length(head: &HeaderMap) -> Result<Option<u64>, TransportError> {
     match value.to_str().ok().and_then(|value| value.parse::<i64>().ok()) {
         Some(length) => Ok(u64::try_from(length).ok()),
         None => Err(TransportError::new(TransportErrorKind::Protocol)
-            .with_detail("the answer's length is none")),
+            .with_detail("the answer's length is invalid")),
     }
 }
 

@@ -83,6 +83,10 @@
 //! | an HTTP client of yours | [`adapter`] |
 //! | the state machines and the contract of transports | [`core`], the crate `mstr-core` |
 //!
+//! Some signatures have types of the crates `http` and `bytes`, in their versions 1: add these crates
+//! to your package where you name their types. Traits such as [`CredentialProvider`] are implemented
+//! with `async-trait`.
+//!
 //! # Errors
 //!
 //! All functions return the same type, [`Error`]. Branch on its [`kind`](Error::kind), log its

@@ -83,7 +83,7 @@ impl Call {
     /// A call of the connection that `config` describes. `seed` spreads its waits.
     ///
     /// A request that cannot be sent (a mistake in describing it, a timeout of zero, an address
-    /// that is none or that the session's token must not reach) fails when it is begun, with
+    /// that is invalid or that the session's token must not reach) fails when it is begun, with
     /// [`Usage`](ErrorKind::Usage).
     #[must_use]
     pub fn new(spec: Spec, config: &SessionConfig, seed: u64, now: Instant) -> Self {
@@ -517,7 +517,7 @@ impl Call {
         if self.spec.existing_only { None } else { self.repeats.in_new_session(now) }
     }
 
-    /// Whether the caller understands a status that is no success.
+    /// Whether the caller accepts a status that is not a success.
     fn accepts(&self, status: StatusCode) -> bool {
         let asked_for_changes = self.spec.headers.contains_key(IF_NONE_MATCH)
             || self.spec.headers.contains_key(IF_MODIFIED_SINCE);

@@ -3,9 +3,8 @@
 //! # Responsibilities
 //!
 //! Decides what one request needs before it may be sent, what its answer means, whether it is sent
-//! again and when, which redirects are followed, and how long all of it may take. What a response
-//! says about the session is told to the session in the same step. It does no I/O and reads no
-//! clock.
+//! again and when, which redirects are followed, and how long all of it may take. It passes on to
+//! the session, in the same step, what a response shows about it. It does no I/O and reads no clock.
 //!
 //! # An attempt
 //!

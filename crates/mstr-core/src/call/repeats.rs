@@ -59,7 +59,7 @@ impl Repeats {
     }
 
     /// The server has not taken it, and another connection may be in order: it is sent again at
-    /// once, and once. That is no attempt: connections that were kept too long fail all together.
+    /// once, and once. That does not count as an attempt: connections that were kept too long fail all together.
     pub(super) const fn unprocessed(&mut self, now: Instant) -> Option<Instant> {
         if !self.replayable || self.put_back {
             return None;

@@ -1,4 +1,4 @@
-//! One request at a time, for servers that want it so.
+//! One request at a time, for servers that accept only one.
 //!
 //! A server that replaces its session cookie with every answer accepts only the newest. Requests
 //! that cross such an answer are refused, so they take turns.

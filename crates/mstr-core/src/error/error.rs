@@ -108,8 +108,8 @@ impl Error {
         let mut error = Self::new(kind, kind.refusal());
         error.update(|inner| {
             inner.status = Some(status);
-            // The server's refusal of a request is its word that it did nothing; a failure, also of
-            // what stands in front of it, is none, and so is a way to the result.
+            // If the server refuses a request, it has done nothing. A failure of the server or of a
+            // gateway does not show that, nor does a redirect to the result.
             inner.may_have_been_executed =
                 matches!(kind, ErrorKind::Redirect | ErrorKind::Server | ErrorKind::Timeout);
             inner.server = body.cloned();

@@ -241,7 +241,7 @@ impl BaseUrl {
         }
         let invalid = || {
             let shown = without_secrets(path);
-            usage(format!("\"{shown}\" makes no valid address below {self}"))
+            usage(format!("\"{shown}\" is not a valid path below {self}"))
         };
         let path_and_query = PathAndQuery::from_maybe_shared(Bytes::from(text))
             .map_err(|error| invalid().with_source(error))?;
@@ -268,8 +268,10 @@ impl BaseUrl {
         // colon stands where a port would.
         let elsewhere = !same_origin && authority.contains(':') && url.contains('@');
         if authority.contains('@') || elsewhere {
-            return Err(usage("the URL carries user information before \"@\": write %40 for an \"@\" that is not it"
-                    .into(),));
+            return Err(usage(
+                "the URL carries user information before \"@\": write %40 for any other \"@\""
+                    .into(),
+            ));
         }
         if has_odd_port(&uri) {
             let shown = without_secrets(url);

@@ -172,7 +172,7 @@ fn bomb() -> TransportError {
 
 fn says_nothing() -> TransportError {
     TransportError::new(TransportErrorKind::Protocol)
-        .with_detail("the gzip body goes on and has next to nothing in it")
+        .with_detail("the gzip body goes on and has almost no data")
 }
 
 #[cfg(test)]

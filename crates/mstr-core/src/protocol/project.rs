@@ -177,8 +177,8 @@ pub struct Project {
     pub status: i64,
 }
 
-/// The projects of a list, without those that no call could name: an entry that is none, or that
-/// has no id, hides no other.
+/// The projects of a list, without entries that are not a project or have no id: they do not hide
+/// the others.
 pub(crate) struct Projects(pub(crate) Vec<Project>);
 
 impl<'de> Deserialize<'de> for Projects {

@@ -125,7 +125,7 @@ impl SessionRecord {
         }
         let token = AuthToken::new(read.token.as_str());
         if token.is_empty() || wire::token_header(&token).is_none() {
-            return Err(refuse("its token is none".into()));
+            return Err(refuse("its token is invalid".into()));
         }
         if read.generation > LAST_GENERATION {
             return Err(refuse(format!("its generation is {}", read.generation)));
@@ -236,7 +236,7 @@ impl ReadCookie {
         matches!(self, Self::Pair(..))
     }
 
-    /// `None` if it has letters that are no bytes, or no name.
+    /// `None` if it has letters that are not bytes, or has no name.
     fn cookie(&self) -> Option<Cookie> {
         let (Self::Pair(name, value) | Self::Whole { name, value, .. }) = self;
         let mut cookie = Cookie::new(&bytes(name)?, &Zeroizing::new(bytes(value)?));
@@ -363,8 +363,8 @@ mod tests {
         for (bad, said) in [
             ("{\"token\":\"hunter2\"}".to_owned(), "line 1"),
             (text.replace("\"version\":2", "\"version\":9"), "version is 9"),
-            (text.replace("hunter2", ""), "token is none"),
-            (text.replace("hunter2", "hunter2\\n"), "token is none"),
+            (text.replace("hunter2", ""), "token is invalid"),
+            (text.replace("hunter2", "hunter2\\n"), "token is invalid"),
             (text.replace("a==", "hunter2\\n"), "cookies cannot be sent"),
             (text.replace(":7", &format!(":{}", u64::MAX)), "generation is"),
             (text.replace("https://", ""), "server has no address"),

@@ -58,7 +58,7 @@ impl Session {
         let mut jar = record.jar;
         jar.expire(now);
         let Some(mut held) = Held::new(record.token, jar, now) else {
-            let message = "the session's token has characters no header can carry";
+            let message = "the session's token has characters that a header cannot have";
             return Err(Error::new(ErrorKind::Usage, message));
         };
         if let State::Refused(error) = &self.state {

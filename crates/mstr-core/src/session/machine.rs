@@ -284,7 +284,7 @@ impl Session {
             Err(error) => {
                 let unsent = TransportError::new(TransportErrorKind::Canceled)
                     .with_sent(Sent::No)
-                    .with_detail("the front headers could not be had")
+                    .with_detail("the header provider failed")
                     .with_source(error);
                 self.on_response(id, Err(unsent), now);
             }

@@ -166,8 +166,8 @@ pub enum Event {
     ApplicationIdDropped,
     /// The connection has been closed.
     Closed(CloseOutcome),
-    /// A cookie has been ignored because it is too large: a cookie may have 4 KiB, all cookies together
-    /// 7 KiB, and there may be 64. Only the first ignored cookie of each session is reported.
+    /// A cookie has been ignored because it exceeds a limit: 4 KiB for one cookie, 7 KiB and 64 cookies
+    /// for all together. Only the first ignored cookie of each session is reported.
     CookieIgnored {
         /// The beginning of its name.
         name: String,

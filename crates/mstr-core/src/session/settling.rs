@@ -198,8 +198,8 @@ impl Session {
     }
 
     fn on_server_status(&mut self, response: &Response<Bytes>) -> Result<(), Error> {
-        // A gateway may shield this endpoint, or answer in its place; the session itself is none
-        // the worse.
+        // A gateway may shield this endpoint, or answer in its place. The session is usable all the
+        // same.
         let read = response.status().is_success().then(|| serde_json::from_slice(response.body()));
         let server = match read {
             Some(Ok(value @ serde_json::Value::Object(_))) => Server::from_json(&value),

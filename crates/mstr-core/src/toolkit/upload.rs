@@ -63,7 +63,8 @@ impl BodyFailure {
 /// A body that ends too early or goes on for too long fails with
 /// [`Body`](TransportErrorKind::Body) instead of being cut or padded without a word.
 ///
-/// It is as large as a pointer, and no body is none: HTTP stacks move a request about a dozen times.
+/// It has the size of a pointer, because HTTP stacks move a request about a dozen times. `None` is an
+/// empty body.
 #[derive(Debug)]
 pub struct UploadBody(Option<Box<Upload>>);
 

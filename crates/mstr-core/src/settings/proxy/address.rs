@@ -136,8 +136,8 @@ impl Proxy {
             .with_reason(format!("the proxy {self} refused: {why}"))
     }
 
-    /// The error of a request that this proxy has answered itself instead of passing it on. With 407
-    /// it says which kind of authentication the proxy wants, if that is not `Basic`.
+    /// The error for a request that this proxy has answered itself instead of forwarding it. With 407
+    /// it names the kinds of authentication that the proxy asks for, if `Basic` is not among them.
     #[must_use]
     pub fn answered(&self, status: StatusCode, headers: &HeaderMap) -> TransportError {
         // Statuses that ask the client to try later or again.
@@ -150,7 +150,7 @@ impl Proxy {
         }
         self.refused_for_good(match unspoken(headers) {
             Some(schemes) => {
-                format!("{status} (it wants {schemes}, and only Basic is spoken here)")
+                format!("{status} (it asks for {schemes}, and only Basic is supported)")
             }
             None => format!("{status} (check its user and password)"),
         })
@@ -245,9 +245,9 @@ mod tests {
             proxy.answered(StatusCode::PROXY_AUTHENTICATION_REQUIRED, &headers).to_string()
         };
         for (lines, named) in [
-            (&["NTLM", "Negotiate"][..], "it wants NTLM, Negotiate, and only Basic"),
-            (&["Negotiate TlRMTVNTUA=="], "it wants Negotiate, and"),
-            (&["Digest realm=\"a\", nonce=\"b\", qop=auth"], "it wants Digest, and"),
+            (&["NTLM", "Negotiate"][..], "it asks for NTLM, Negotiate, and only Basic"),
+            (&["Negotiate TlRMTVNTUA=="], "it asks for Negotiate, and"),
+            (&["Digest realm=\"a\", nonce=\"b\", qop=auth"], "it asks for Digest, and"),
             (&["NTLM", "basic realm=\"a\""], "check its user and password"),
             (&["NTLM, Basic"], "check its user and password"),
             (&[], "check its user and password"),
