@@ -27,11 +27,10 @@ const LONGEST_LOGOUT: Duration = Duration::from_secs(10);
 
 /// The state of a [`ConnectionBuilder`] that has no transport yet.
 ///
-/// It holds the settings for the default transport. With the crate `mstr` and its feature `hyper`, the
-/// trait `mstr::DefaultTransport` makes that transport, and `connect` works in this state. Without
-/// them, call [`transport`](ConnectionBuilder::transport) or
-/// [`blocking_transport`](ConnectionBuilder::blocking_transport) first. A program that forgets it does
-/// not compile:
+/// With the crate `mstr` and its feature `hyper`, the trait `mstr::DefaultTransport` makes a default
+/// transport, and `connect` works in this state. Without them, a program that does not first call
+/// [`transport`](ConnectionBuilder::transport) or
+/// [`blocking_transport`](ConnectionBuilder::blocking_transport) does not compile:
 ///
 /// ```compile_fail,E0599
 /// # async {
@@ -52,8 +51,6 @@ pub struct NoTransport {
 ///
 /// ```no_run
 /// # mod mstr { pub use mstr_core::*; pub mod prelude { pub use mstr_core::*; } }
-/// use std::time::Duration;
-///
 /// use mstr::prelude::*;
 ///
 /// # async fn run(transport: impl Transport) -> Result<(), Error> {
@@ -61,19 +58,16 @@ pub struct NoTransport {
 ///     .ldap("username", "password")
 ///     .project_name("MicroStrategy Tutorial")
 ///     .user_agent("nightly-export/2.1")
-///     .timeouts(Timeouts::new().total(Some(Duration::from_secs(600))))
 ///     .retry(RetryPolicy::new().max_attempts(5))
 ///     .locale(Locale::all("en_us").time_zone("UTC"))
 /// #   .transport(transport)
 ///     .connect()
 ///     .await?;
-/// # drop(connection);
 /// # Ok(())
 /// # }
 /// ```
 ///
-/// Nothing is sent before `connect` or the first request. A mistake in the description is an error of
-/// `connect` or `build`, which names the setting.
+/// Nothing is sent before `connect` or the first request. A mistake is an error that names the setting.
 ///
 /// | to end the description | result |
 /// |---|---|
@@ -245,14 +239,12 @@ impl<T> ConnectionBuilder<T> {
         self.credentials(Credentials::anonymous())
     }
 
-    /// Logs in with an API token, which an administrator or
-    /// [`create_api_token`](crate::Connection::create_api_token) has created.
+    /// Logs in with an API token; see [`create_api_token`](crate::Connection::create_api_token).
     pub fn api_token(self, token: impl Into<ApiToken>) -> Self {
         self.credentials(Credentials::api_token(token))
     }
 
-    /// Borrows the session in which this identity token was created; see
-    /// [`Credentials::identity_token`].
+    /// Borrows the session of this token's creator; see [`Credentials::identity_token`].
     pub fn identity_token(self, token: impl Into<IdentityToken>) -> Self {
         self.credentials(Credentials::identity_token(token))
     }
@@ -360,8 +352,7 @@ impl<T> ConnectionBuilder<T> {
         self
     }
 
-    /// Sends this header with every request to the server, logins included, for a gateway in front of
-    /// it.
+    /// Sends this header with every request to the server, logins included, for a gateway.
     ///
     /// The value is treated as a secret: it is sent to no other server, and no error, event or `Debug`
     /// shows it. A header that a request has already is not replaced; a `Cookie` is added to those of
@@ -488,7 +479,6 @@ impl ConnectionBuilder<NoTransport> {
     }
 
     /// Sets the TLS settings of the default transport: the certificates that it trusts, and its own.
-    ///
     /// A transport of your own has its own TLS settings. Together with one, this setting is an error.
     pub fn tls(mut self, tls: TlsConfig) -> Self {
         self.transport.tls = tls;
@@ -498,7 +488,6 @@ impl ConnectionBuilder<NoTransport> {
 
     /// Sets the proxies of the default transport. Default: none; the environment is read only by
     /// [`ProxyConfig::from_env`] and [`Connection::from_env`](crate::Connection::from_env).
-    ///
     /// A transport of your own has its own proxy settings. Together with one, this setting is an error.
     pub fn proxy(mut self, proxy: ProxyConfig) -> Self {
         self.transport.proxy = proxy;

@@ -27,7 +27,7 @@
 //! # }
 //! ```
 //!
-//! [`HyperTransport`] is for asynchronous code. It lives on the tokio runtime it is built on, and can
+//! [`HyperTransport`] is for asynchronous code. It uses the tokio runtime on which it is built, and can
 //! be used from any thread, inside another runtime or outside of all of them.
 //! [`blocking::HyperBlocking`] is for blocking code and runs a thread of its own.
 //!
@@ -88,10 +88,10 @@
 //!
 //! | proxy | http server | https server | names are looked up |
 //! | --- | --- | --- | --- |
-//! | `http://` | the proxy passes requests on, and sees them whole | a tunnel: the proxy sees host and port | by the proxy |
+//! | `http://` | the proxy forwards requests and can read them | a tunnel: the proxy sees host and port | by the proxy |
 //! | `https://` | the same, over TLS as in the table below | the same, TLS inside of TLS | by the proxy |
 //! | `socks5h://` | a connection | a connection | by the proxy |
-//! | `socks5://` | a connection | a connection | here; the first address is taken |
+//! | `socks5://` | a connection | a connection | by this machine; the first address is used |
 //!
 //! HTTP/2 is spoken with the server inside a tunnel, never with a proxy. With `http2_only`, http servers
 //! get a tunnel as well. User and password are sent only to the proxy, as `Basic` credentials or by the

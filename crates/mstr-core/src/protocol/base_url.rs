@@ -38,15 +38,6 @@ const PUNYCODE: &str = "its host is not ASCII: write it in punycode, as xn--…"
 
 /// The address of a Strategy Library, for example `https://env.example.com/MicroStrategyLibrary`.
 ///
-/// ```
-/// # use mstr_core as mstr;
-/// use mstr::BaseUrl;
-///
-/// let base = BaseUrl::parse("https://env.example.com/MicroStrategyLibrary/app#/home")?;
-/// assert_eq!(base.as_str(), "https://env.example.com/MicroStrategyLibrary");
-/// # Ok::<(), mstr::Error>(())
-/// ```
-///
 /// An address can be copied from a browser or the API explorer. A trailing `/`, `/api`, `/api/…`,
 /// `/app`, `/app/…`, `;jsessionid=…`, `#/home` or `?…` is cut off. A host called `api.…` or a path like
 /// `/apiary` is left alone.

@@ -76,7 +76,8 @@ impl Described {
             }
             (Ok(name), Ok(value)) => self.spec.header(name, value),
             (Ok(name), Err(_)) => {
-                self.spec.note_mistake(usage(format!("the header \"{name}\" has an invalid value")))
+                self.spec
+                    .note_mistake(usage(format!("the header \"{name}\" has an invalid value")));
             }
             (Err(_), _) => self.spec.note_mistake(usage("a header has an invalid name")),
         }
