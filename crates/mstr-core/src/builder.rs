@@ -1,5 +1,8 @@
 //! Describing a connection, for both drivers.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
@@ -26,12 +29,17 @@ use crate::workstation::{Borrowing, WorkstationData};
 /// The longest that closing waits for the server.
 const LONGEST_LOGOUT: Duration = Duration::from_secs(10);
 
-/// The state of a [`ConnectionBuilder`] that has no transport yet: what a default transport is to be
-/// made of. `mstr` makes one over hyper; `mstr-core` alone cannot connect in this state:
+/// The state of a [`ConnectionBuilder`] that has no transport yet.
+///
+/// With the crate `mstr` and its feature `hyper`, the trait `mstr::DefaultTransport` makes a default
+/// transport, and `connect` works in this state. Without them, a program that does not first call
+/// [`transport`](ConnectionBuilder::transport) or
+/// [`blocking_transport`](ConnectionBuilder::blocking_transport) does not compile:
 ///
 /// ```compile_fail,E0599
 /// # async {
-/// let builder = mstr_core::Connection::builder("https://env.example.com/MicroStrategyLibrary");
+/// # use mstr_core as mstr;
+/// let builder = mstr::Connection::builder("https://env.example.com/MicroStrategyLibrary");
 /// builder.standard("user", "password").connect().await;
 /// # };
 /// ```
@@ -39,13 +47,42 @@ const LONGEST_LOGOUT: Duration = Duration::from_secs(10);
 pub struct NoTransport {
     tls: TlsConfig,
     proxy: ProxyConfig,
-    /// The setting that was made here, and not by the environment.
+    /// The setting that the program has made. Those of the environment do not count.
     stated: Option<&'static str>,
 }
 
-/// Describes a connection. Nothing is sent before `connect` or the first request.
+/// Describes a connection: the server, the login and all settings.
 ///
-/// Mistakes are reported when the connection is built, by name, before anything is sent.
+/// ```no_run
+/// # mod mstr { pub use mstr_core::*; pub mod prelude { pub use mstr_core::*; } }
+/// use mstr::prelude::*;
+///
+/// # async fn run(transport: impl Transport) -> Result<(), Error> {
+/// let connection = Connection::builder("https://env.example.com/MicroStrategyLibrary")
+///     .ldap("username", "password")
+///     .project_name("MicroStrategy Tutorial")
+///     .user_agent("nightly-export/2.1")
+///     .retry(RetryPolicy::new().max_attempts(5))
+///     .locale(Locale::all("en_us").time_zone("UTC"))
+/// #   .transport(transport)
+///     .connect()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Nothing is sent before `connect` or the first request. A mistake is an error that names the setting.
+///
+/// | to end the description | result |
+/// |---|---|
+/// | `connect().await` | a [`Connection`](crate::Connection) that has logged in |
+/// | `build()` | a [`Connection`](crate::Connection) that logs in with the first request |
+/// | `connect_blocking()` | a [`blocking::Connection`](crate::blocking::Connection) that has logged in |
+/// | `build_blocking()` | a [`blocking::Connection`](crate::blocking::Connection) that logs in with the first request |
+///
+/// These use the default transport, and are methods of the trait `mstr::DefaultTransport`, which
+/// `mstr::prelude` has. With a transport of your own, first call [`transport`](Self::transport) or
+/// [`blocking_transport`](Self::blocking_transport), then `connect` or `build`.
 #[must_use = "a connection is not opened until `connect` is called"]
 pub struct ConnectionBuilder<T = NoTransport> {
     base: String,
@@ -141,44 +178,6 @@ impl ConnectionBuilder<NoTransport> {
         Ok(builder)
     }
 
-    /// Whom the default transport trusts, and who it is. A transport that is given has settings of its
-    /// own, and another one here is an error.
-    pub fn tls(mut self, tls: TlsConfig) -> Self {
-        self.transport.tls = tls;
-        self.transport.stated = Some("tls");
-        self
-    }
-
-    /// Which proxies the default transport uses. Without this, none, whatever the environment says. A
-    /// transport that is given has settings of its own, and another one here is an error.
-    pub fn proxy(mut self, proxy: ProxyConfig) -> Self {
-        self.transport.proxy = proxy;
-        self.transport.stated = Some("proxy");
-        self
-    }
-
-    /// Takes what a default transport is to be made of out of the description, for a facade that makes
-    /// one and gives it to [`transport`](Self::transport) or
-    /// [`blocking_transport`](Self::blocking_transport).
-    #[doc(hidden)]
-    pub fn take_transport_settings(&mut self) -> (TlsConfig, ProxyConfig) {
-        let NoTransport { tls, proxy, .. } = std::mem::take(&mut self.transport);
-        (tls, proxy)
-    }
-
-    /// Sends requests with `transport`, asynchronously.
-    pub fn transport(self, transport: impl Transport) -> ConnectionBuilder<SharedTransport> {
-        self.with(SharedTransport::new(transport))
-    }
-
-    /// Sends requests with `transport`, blocking the calling thread.
-    pub fn blocking_transport(
-        self,
-        transport: impl BlockingTransport,
-    ) -> ConnectionBuilder<SharedBlockingTransport> {
-        self.with(SharedBlockingTransport::new(transport))
-    }
-
     fn with<T>(self, transport: T) -> ConnectionBuilder<T> {
         let Self {
             base,
@@ -233,12 +232,12 @@ impl ConnectionBuilder<NoTransport> {
 }
 
 impl<T> ConnectionBuilder<T> {
-    /// Logs in as a user the server itself knows.
+    /// Logs in as a user of the server's own metadata.
     pub fn standard(self, username: impl Into<String>, password: impl Into<Password>) -> Self {
         self.credentials(Credentials::standard(username, password))
     }
 
-    /// Logs in as a user of the directory the server is connected to.
+    /// Logs in as a user of the LDAP directory that the server is connected to.
     pub fn ldap(self, username: impl Into<String>, password: impl Into<Password>) -> Self {
         self.credentials(Credentials::ldap(username, password))
     }
@@ -248,36 +247,37 @@ impl<T> ConnectionBuilder<T> {
         self.credentials(Credentials::anonymous())
     }
 
-    /// Logs in with an API token.
+    /// Logs in with an API token; see [`create_api_token`](crate::Connection::create_api_token).
     pub fn api_token(self, token: impl Into<ApiToken>) -> Self {
         self.credentials(Credentials::api_token(token))
     }
 
-    /// Borrows the session of whoever created this identity token.
+    /// Borrows the session of this token's creator; see [`Credentials::identity_token`].
     pub fn identity_token(self, token: impl Into<IdentityToken>) -> Self {
         self.credentials(Credentials::identity_token(token))
     }
 
-    /// Logs in with these credentials, kept for the case that the session has to be replaced.
+    /// Logs in with these credentials. They are kept in memory, because a session that ends is replaced
+    /// by a new login; see [`credential_provider`](Self::credential_provider) for the alternative.
     pub fn credentials(mut self, credentials: Credentials) -> Self {
         self.source = Source::Credentials(credentials);
         self
     }
 
-    /// Asks `provider` at each login, and keeps nothing.
+    /// Asks `provider` for the credentials at each login. They are not kept.
     pub fn credential_provider(mut self, provider: impl CredentialProvider) -> Self {
         self.source = Source::Provider(Arc::new(provider));
         self
     }
 
-    /// Opens the connection for this project: 32 hexadecimal digits are taken for an id,
-    /// anything else for a name.
+    /// Opens the connection for this project. A text of 32 hexadecimal digits is an id, any other text
+    /// is a name.
     pub fn project(mut self, project: impl Into<ProjectRef>) -> Self {
         self.project = Some(project.into());
         self
     }
 
-    /// Opens the connection for the project with this id, in any case.
+    /// Opens the connection for the project with this id: 32 hexadecimal digits, upper or lower case.
     pub fn project_id(mut self, id: impl AsRef<str>) -> Self {
         match ProjectId::new(id) {
             Ok(id) => self.project = Some(ProjectRef::Id(id)),
@@ -292,74 +292,79 @@ impl<T> ConnectionBuilder<T> {
         self
     }
 
-    /// Logs in as this type of application. By default as 76 (Python client, there being none
-    /// for Rust), and as 35 (web client) on servers that do not know it.
+    /// Logs in as this type of application. Default: 76 (Python client, because the server has no
+    /// number for Rust), and 35 (web client) on servers that do not know 76.
     pub fn application_type(mut self, number: u32) -> Self {
         self.application_type = Some(number);
         self
     }
 
-    /// Logs in to this application, on servers that know applications (from 11.3.1200 on).
+    /// Logs in to the application with this id. Servers before 11.3.1200 do not know applications, and
+    /// for them the id is left out.
     pub fn application_id(mut self, id: impl Into<String>) -> Self {
         self.application_id = Some(id.into());
         self
     }
 
-    /// How many results the server keeps for the session, at least 3.
+    /// Sets how many results the server keeps for the session, at least 3. Default: the server's.
     pub fn working_set(mut self, results: u32) -> Self {
         self.working_set = Some(results);
         self
     }
 
-    /// How many searches the server keeps for the session, at least 1.
+    /// Sets how many searches the server keeps for the session, at least 1. Default: the server's.
     pub fn max_search(mut self, searches: u32) -> Self {
         self.max_search = Some(searches);
         self
     }
 
-    /// The languages and the time zone of the session.
+    /// Sets the languages and the time zone of the session. Default: the server's.
     pub fn locale(mut self, locale: Locale) -> Self {
         self.locale = locale;
         self
     }
 
-    /// How long each part of a request may take, unless the request says otherwise.
+    /// Sets how long each part of a request may take. A request can replace this with
+    /// [`RequestBuilder::timeouts`](crate::RequestBuilder::timeouts). Default: [`Timeouts::new`].
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = timeouts;
         self
     }
 
-    /// How often requests are tried, unless the request says otherwise; logins too.
+    /// Sets how often requests and logins are tried. A request can replace this with
+    /// [`RequestBuilder::retry`](crate::RequestBuilder::retry). Default: [`RetryPolicy::new`].
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         self
     }
 
-    /// Whether the idle timeout and the server's version are asked for when the session is first
-    /// opened. Default true. Without, old servers are not recognised, and the session is renewed
-    /// as if it could be idle for 5 minutes.
+    /// Sets whether the first login is followed by requests for the session's idle timeout and the
+    /// server's version. Default: true. Without them, an unsupported server is not recognised, and an
+    /// idle timeout of 5 minutes is assumed.
     pub fn checks(mut self, checks: bool) -> Self {
         self.checks = checks;
         self
     }
 
-    /// Permits credentials over plain http to other machines, where anyone on the way can read
-    /// them.
+    /// Permits an `http` address of another machine. **The network can read the password and the
+    /// token then.** Without this, such an address is an error; `localhost` is always permitted.
     pub fn allow_insecure_http(mut self) -> Self {
         self.allow_insecure = true;
         self
     }
 
-    /// Names the application in the `User-Agent` header, for example `"nightly-export/2.1"`.
+    /// Names the application in the `User-Agent` header, for example `"nightly-export/2.1"`. The names of
+    /// this library and of the transport follow it.
     pub fn user_agent(mut self, application: impl Into<String>) -> Self {
         self.user_agent = Some(application.into());
         self
     }
 
-    /// Sends this header with every request to the server, the session's own included: what a gateway
-    /// in front of it wants. It is a secret to this library: it goes to no other server and is shown
-    /// nowhere. A header that a request has already stays as it is; a `Cookie` is added to the
-    /// session's. May be called several times, also for one name.
+    /// Sends this header with every request to the server, logins included, for a gateway.
+    ///
+    /// The value is treated as a secret: it is sent to no other server, and no error, event or `Debug`
+    /// shows it. A header that a request has already is not replaced; a `Cookie` is added to those of
+    /// the session. May be called several times, also with the same name.
     pub fn header<N, V>(mut self, name: N, value: V) -> Self
     where
         N: TryInto<HeaderName>,
@@ -374,14 +379,15 @@ impl<T> ConnectionBuilder<T> {
         self
     }
 
-    /// Asks `provider` for such headers before every request to the server. What it supplies replaces
-    /// what [`header`](Self::header) says.
+    /// Asks `provider` for such headers before every request to the server. Its headers replace those
+    /// of [`header`](Self::header) that have the same name.
     pub fn header_provider(mut self, provider: impl HeaderProvider) -> Self {
         self.header_provider = Some(Arc::new(provider));
         self
     }
 
-    /// Fixes what spreads waits and renewals, so that a test is repeatable.
+    /// Sets the seed of the random spread of waits and renewals, so that a test is repeatable. Default:
+    /// another seed for each connection.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
@@ -398,7 +404,7 @@ impl<T> ConnectionBuilder<T> {
         self.mistake.get_or_insert(mistake);
     }
 
-    /// Puts together what a driver is made of.
+    /// Checks the description and returns the parts of a driver.
     pub(crate) fn prepare(self, info: TransportInfo, now: Instant) -> Result<Prepared<T>, Error> {
         let base = BaseUrl::parse(&self.base)?;
         if let Some(mistake) = self.mistake {
@@ -418,7 +424,8 @@ impl<T> ConnectionBuilder<T> {
         let application = match &self.user_agent {
             None => None,
             Some(text) => Some(HeaderValue::from_str(text).map_err(|error| {
-                config_error("the user agent has characters no header can carry").with_source(error)
+                config_error("the user agent has characters that a header cannot have")
+                    .with_source(error)
             })?),
         };
         config = config.user_agent(info, application.as_ref());
@@ -472,7 +479,48 @@ impl<T> ConnectionBuilder<T> {
     }
 }
 
-/// Who is asked for credentials at each login.
+impl ConnectionBuilder<NoTransport> {
+    /// Sends requests with `transport`, for a [`Connection`](crate::Connection).
+    pub fn transport(self, transport: impl Transport) -> ConnectionBuilder<SharedTransport> {
+        self.with(SharedTransport::new(transport))
+    }
+
+    /// Sends requests with `transport`, for a [`blocking::Connection`](crate::blocking::Connection).
+    pub fn blocking_transport(
+        self,
+        transport: impl BlockingTransport,
+    ) -> ConnectionBuilder<SharedBlockingTransport> {
+        self.with(SharedBlockingTransport::new(transport))
+    }
+
+    /// Sets the TLS settings of the default transport: the certificates that it trusts, and its own.
+    /// A transport of your own has its own TLS settings. Together with one, this setting is an error.
+    pub fn tls(mut self, tls: TlsConfig) -> Self {
+        self.transport.tls = tls;
+        self.transport.stated = Some("tls");
+        self
+    }
+
+    /// Sets the proxies of the default transport. Default: none; the environment is read only by
+    /// [`ProxyConfig::from_env`] and [`Connection::from_env`](crate::Connection::from_env).
+    /// A transport of your own has its own proxy settings. Together with one, this setting is an error.
+    pub fn proxy(mut self, proxy: ProxyConfig) -> Self {
+        self.transport.proxy = proxy;
+        self.transport.stated = Some("proxy");
+        self
+    }
+
+    /// Takes the TLS and proxy settings out of the description. For a crate that has a default
+    /// transport of its own: it makes one with these settings and passes it to
+    /// [`transport`](Self::transport) or [`blocking_transport`](Self::blocking_transport).
+    #[doc(hidden)]
+    pub fn take_transport_settings(&mut self) -> (TlsConfig, ProxyConfig) {
+        let NoTransport { tls, proxy, .. } = std::mem::take(&mut self.transport);
+        (tls, proxy)
+    }
+}
+
+/// The source of the credentials for each login.
 #[derive(Clone, Debug)]
 pub(crate) enum Provider {
     /// One that was given.
@@ -481,7 +529,7 @@ pub(crate) enum Provider {
     Workstation(Arc<Borrowing>),
 }
 
-/// What a driver is made of.
+/// The parts of a driver.
 pub(crate) struct Prepared<T> {
     pub(crate) session: Session,
     pub(crate) transport: T,
@@ -500,71 +548,5 @@ fn config_error(message: &'static str) -> Error {
 impl<T> fmt::Debug for ConnectionBuilder<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConnectionBuilder").field("project", &self.project).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of<'a>(
-        variables: &'a [(&'a str, &'a str)],
-    ) -> impl Fn(&str) -> Result<Option<String>, Error> + 'a {
-        move |name| {
-            let found = variables.iter().find(|(known, _)| *known == name);
-            Ok(found.map(|(_, value)| (*value).to_owned()))
-        }
-    }
-
-    const NEEDED: [(&str, &str); 3] = [
-        ("MSTR_BASE_URL", "https://env.example.com/MicroStrategyLibrary"),
-        ("MSTR_USERNAME", "alice"),
-        ("MSTR_PASSWORD", "hush"),
-    ];
-
-    #[test]
-    fn environment_describes_server_user_and_project() {
-        let with = |more: &[(&str, &str)]| {
-            let variables: Vec<_> = NEEDED.iter().chain(more).copied().collect();
-            ConnectionBuilder::from_variables(of(&variables))
-        };
-        assert!(with(&[]).expect("enough").project.is_none());
-        let named = with(&[("MSTR_PROJECT_NAME", "Sales\r\n")]).expect("a project");
-        assert_eq!(named.project, Some(ProjectRef::Name("Sales".to_owned())));
-        let id = "b7ca92f04b9fae8d941c3e9b7e0cd754";
-        let chosen = with(&[("MSTR_PROJECT_ID", id)]).expect("a project");
-        assert_eq!(chosen.project, Some(id.into()));
-        for (more, named) in [
-            (&[("MSTR_PROJECT_ID", "Sales")][..], "MSTR_PROJECT_ID is wrong"),
-            (&[("MSTR_PROJECT_NAME", " ")], "MSTR_PROJECT_NAME is set but empty"),
-            (&[("MSTR_PROJECT_NAME", "a"), ("MSTR_PROJECT_ID", id)], "both MSTR_PROJECT_ID and"),
-            (&[("MSTR_API_TOKEN", "t")], "both MSTR_API_TOKEN and"),
-            (&[("MSTR_IDENTITY_TOKEN", "t")], "both MSTR_IDENTITY_TOKEN and MSTR_USERNAME"),
-        ] {
-            let error = with(more).expect_err("a mistake");
-            assert_eq!(error.kind(), ErrorKind::Config);
-            assert!(error.to_string().contains(named), "{error}");
-        }
-        let error = ConnectionBuilder::from_variables(of(&NEEDED[1..])).expect_err("no server");
-        assert!(error.to_string().contains("MSTR_BASE_URL is not set"), "{error}");
-    }
-
-    #[test]
-    fn settings_of_the_default_transport_are_not_lost_in_silence() {
-        #[expect(clippy::disallowed_methods, reason = "an arbitrary origin for virtual time")]
-        let now = Instant::now();
-        let builder = || ConnectionBuilder::new(NEEDED[0].1).anonymous();
-        // A transport of any kind.
-        let prepared = |builder: ConnectionBuilder| {
-            builder.with(()).prepare(TransportInfo::default(), now).map(drop)
-        };
-        let error = prepared(builder().tls(TlsConfig::new())).expect_err("whose are they?");
-        assert_eq!(error.kind(), ErrorKind::Config);
-        assert!(error.to_string().contains("ConnectionBuilder::tls"), "{error}");
-        let mut taken = builder().proxy(ProxyConfig::new());
-        taken.take_transport_settings();
-        prepared(taken).expect("they have been seen to");
-        // What the environment says is beaten by the transport that is given.
-        prepared(ConnectionBuilder::from_variables(of(&NEEDED)).expect("enough")).expect("fine");
     }
 }

@@ -1,8 +1,9 @@
 //! The session layer of the Strategy One (MicroStrategy) REST API, without an HTTP stack.
 //!
-//! Programs depend on [`mstr`](https://docs.rs/mstr-sdk), which re-exports everything here. This crate is
-//! for those who bring a transport, a driver or a test of their own. It depends on no HTTP client, no
-//! TLS library and no async runtime.
+//! Programs depend on [`mstr`](https://docs.rs/mstr-sdk) (package `mstr-sdk`), which re-exports this
+//! crate. The examples here say `mstr::`; what a program does not need every day is in `mstr::core`.
+//! Depend on this crate directly to write a transport, a driver or a test tool. It depends on no HTTP
+//! client, no TLS library and no async runtime.
 //!
 //! ```text
 //!   your calls
@@ -15,27 +16,31 @@
 //!  Transport / BlockingTransport, Timer           yours, or mstr-hyper, or mstr-fake
 //! ```
 //!
-//! - [`session`] is the machine of a session: it decides when to log in, renew and log out, and what
-//!   an answer means. [`call`] is the machine of one request: it decides whether it is repeated, and
-//!   tells the session what its answer says. They do no I/O, read no clock and start nothing.
-//! - [`Connection`] and [`blocking::Connection`] drive them over a transport, for tasks and for
-//!   threads. Neither needs a runtime of its own.
-//! - [`contract`] is what an HTTP stack has to do; [`Transport`] is its trait, [`toolkit`] has parts
-//!   for one, [`adapter`] makes one of an HTTP client that you have, and [`settings`] is what all
-//!   of them are told.
+//! | module or type | purpose |
+//! |---|---|
+//! | [`session`] | the machine of a session: decides when to log in, renew and log out |
+//! | [`call`] | the machine of one request: decides whether it is sent again, and reports its answer to the session |
+//! | [`Connection`], [`blocking::Connection`] | the drivers of these machines, for tasks and for threads |
+//! | [`contract`], [`Transport`] | the duties of an HTTP stack, and the trait for it |
+//! | [`adapter`] | makes a transport of an HTTP client |
+//! | [`toolkit`] | parts for transports |
+//! | [`settings`] | TLS and proxy settings for transports |
 //!
-//! What it is not: an HTTP client, or a client for the single endpoints of the API.
+//! The machines do no I/O, read no clock and start nothing. The drivers need no runtime of their own.
+//! The crate is not an HTTP client, and has no functions for the single endpoints of the API.
 //!
 //! # Driving the session yourself
 //!
-//! Both drivers are this loop, with concurrency around it; a call's is in [`call`]:
+//! Both drivers are this loop, with concurrency around it. The loop for one request is in [`call`].
 //!
 //! ```
 //! use std::time::Instant;
 //!
 //! use bytes::Bytes;
-//! use mstr_core::session::{Access, Output, Session, SessionConfig};
-//! use mstr_core::{BaseUrl, Credentials, Error, Grant, TransportError};
+//! # mod mstr { pub use mstr_core::*; pub mod core { pub use mstr_core::*; } }
+//! use mstr::core::Grant;
+//! use mstr::core::session::{Access, Output, Session, SessionConfig};
+//! use mstr::{BaseUrl, Credentials, Error, TransportError};
 //!
 //! type Answer = Result<http::Response<Bytes>, TransportError>;
 //!
@@ -60,8 +65,8 @@
 //!                 Output::NeedCredentials(id) => {
 //!                     session.supply_credentials(id, Credentials::from_env(), now());
 //!                 }
-//!                 Output::Event(_) => {} // for those who want to know
-//!                 // Only if the settings ask for it.
+//!                 Output::Event(_) => {} // for a log, for example
+//!                 // Only with the settings that ask for them.
 //!                 Output::FrontHeaders(_) | Output::Store(_) => {}
 //!                 Output::Wait(Some(until)) => {
 //!                     sleep_until(until);
@@ -93,9 +98,9 @@
 //!
 //! # Secrets
 //!
-//! Passwords, tokens and cookies are types that cannot be printed, compared or serialised, and
-//! are wiped when they are dropped. What they cannot do: HTTP stacks copy header bytes into
-//! buffers of their own, and a core dump contains both.
+//! Passwords, tokens and cookies are types that cannot be printed, compared or serialised, and that
+//! are wiped when they are dropped. This has limits: HTTP stacks copy header bytes into buffers of
+//! their own, and a core dump contains both.
 //!
 //! # Features
 //!
@@ -136,11 +141,43 @@ pub mod toolkit;
 mod trace;
 pub mod workstation;
 
-/// The blocking connection: the second driver over the same machines.
+/// The blocking connection, for programs without an async runtime.
 ///
-/// No executor and no hidden runtime. The first thread that needs a session drives the machine (it
-/// leads) for as long as it has time, then another one does; all receive the same outcome. It may be
-/// used inside asynchronous code, although it blocks the thread there.
+/// ```no_run
+/// # mod mstr { pub use mstr_core::*; pub mod prelude { pub use mstr_core::*; } }
+/// use std::thread;
+///
+/// use mstr::prelude::*;
+///
+/// # fn run(transport: impl mstr::BlockingTransport) -> Result<(), Error> {
+/// let connection = Connection::from_env()?
+/// #   .blocking_transport(transport).connect()?; /*
+///     .connect_blocking()?;
+/// # */
+///
+/// // All threads share one session.
+/// thread::scope(|scope| {
+///     for id in ["8CCD8D9D4051A4C533C719A6590DEED8", "1A5DB7E4FD4F5B1E8D2AF2B5E3E7D4C0"] {
+///         let connection = connection.clone();
+///         scope.spawn(move || match connection.post(format!("/api/v2/cubes/{id}")).send() {
+///             Ok(_) => println!("{id} is published"),
+///             Err(error) => eprintln!("{}", error.report()),
+///         });
+///     }
+/// });
+///
+/// connection.close();
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The methods of [`blocking::Connection`](Connection), [`RequestBuilder`] and [`Response`] have the
+/// names of their async counterparts and block the calling thread. There is no executor and no hidden
+/// runtime in them; the default transport runs one thread of its own.
+///
+/// Threads that need a session at the same time share one login: one thread carries it out, and hands it
+/// to another one when its own time is over. All receive the same result. These types may be used
+/// inside asynchronous code, where they block the thread.
 pub mod blocking {
     pub use crate::adapter::BlockOn;
     pub use crate::driver::threads::{Connection, Pages, RequestBuilder, Response};

@@ -1,4 +1,4 @@
-//! What is tried again, how often, and when.
+//! The rules for repeating a request.
 
 use std::time::Duration;
 
@@ -9,31 +9,48 @@ use crate::duration;
 use crate::error::Error;
 use crate::seed::Seed;
 
-/// What is tried again, how often, and how long to wait in between.
-///
-/// Only what may be repeated is: a request that is idempotent, or one that cannot have reached
-/// the server, and only if its body can be produced again. Failures that pass by themselves are
-/// waited out: no connection, an interrupted one, a timeout, HTTP 408, 429, 502, 503, 504, and a
-/// 500 that is not in the server's format or says that a part of the server is away (ERR0013,
-/// ERR0016). Everything else is delivered at once. [`when`](Self::when) replaces this list.
-///
-/// It can be read from a file of settings and written to one, with durations as `"200ms"`; what the
-/// file does not say keeps its default. A predicate is not written.
+/// How often a request is tried, which failures are repeated, and how long to wait between attempts.
 ///
 /// ```
+/// # use mstr_core as mstr;
 /// use std::time::Duration;
 ///
-/// use mstr_core::{ErrorKind, RetryPolicy};
+/// use mstr::{Connection, ErrorKind, RetryPolicy};
 ///
-/// // Five attempts, and none of them while the server asks for fewer requests.
 /// let policy = RetryPolicy::new()
 ///     .max_attempts(5)
 ///     .cap(Duration::from_secs(30))
-///     .when(|error, passes| passes && error.kind() != ErrorKind::RateLimited);
+///     // Not repeated if the server asks for fewer requests.
+///     .when(|error, listed| listed && error.kind() != ErrorKind::RateLimited);
+/// let builder = Connection::builder("https://env.example.com/MicroStrategyLibrary")
+///     .retry(policy);
+/// # drop(builder);
+/// ```
 ///
+/// | setting | default |
+/// |---|---|
+/// | [`max_attempts`](Self::max_attempts) | 3, the first one included |
+/// | [`base`](Self::base), the shortest wait | 200 milliseconds |
+/// | [`cap`](Self::cap), the longest wait | 10 seconds |
+/// | [`when`](Self::when), the failures that are repeated | the list below |
+///
+/// A request is repeated only if that is harmless: it is
+/// [idempotent](crate::RequestBuilder::idempotent), or it cannot have reached the server. Its body has
+/// to be one that can be sent again.
+///
+/// By default these failures are repeated: no connection, an interrupted connection, a timeout, HTTP
+/// 408, 429, 502, 503 and 504, and a 500 that is not in the server's error format or says that a part
+/// of the server is not available (ERR0013, ERR0016). All other failures are returned at once.
+///
+/// A policy can be read from and written to a file of settings, with durations as `"200ms"`. A setting
+/// that is not in the file has its default. `when` is not written.
+///
+/// ```
+/// # use mstr_core as mstr;
+/// # use std::time::Duration;
+/// # use mstr::RetryPolicy;
 /// let read: RetryPolicy = serde_json::from_str(r#"{"max_attempts": 5, "cap": "30s"}"#)?;
 /// assert_eq!(read, RetryPolicy::new().max_attempts(5).cap(Duration::from_secs(30)));
-/// # drop(policy);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
@@ -62,35 +79,35 @@ impl RetryPolicy {
         Self::new().max_attempts(1)
     }
 
-    /// Sets the number of attempts, the first included: at least 1. Default 3.
+    /// Sets the number of attempts, the first one included. 0 counts as 1. Default: 3.
     #[must_use]
     pub const fn max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = if attempts == 0 { 1 } else { attempts };
         self
     }
 
-    /// Sets the shortest wait. Default 200 milliseconds.
+    /// Sets the shortest wait between two attempts. Default: 200 milliseconds.
     #[must_use]
     pub const fn base(mut self, wait: Duration) -> Self {
         self.base = wait;
         self
     }
 
-    /// Sets the longest wait, unless the server asks for a longer one. Default 10 seconds.
+    /// Sets the longest wait between two attempts, unless the server asks for a longer one. Default: 10
+    /// seconds.
     #[must_use]
     pub const fn cap(mut self, wait: Duration) -> Self {
         self.cap = wait;
         self
     }
 
-    /// Sets which failures of a call are worth another attempt. `is_worth_repeating` is asked about
-    /// the error that the caller would receive, and told whether the list above has it. Whether a
-    /// repetition is harmless is decided as before: it is not asked where the request is not
-    /// idempotent (except after a 429, or where nothing of it has left), where the body cannot be
-    /// sent again, and after the last attempt; nor about a setting that cannot work. The session's own
-    /// requests, such as logins, keep the list.
+    /// Sets which failures of a call are repeated, in place of the list above. The function gets the
+    /// error that the caller would receive, and whether the list above has it. It must not block.
     ///
-    /// It must not block.
+    /// It cannot make a harmful repetition happen, and is not asked where there is none: a request that
+    /// is not idempotent is not repeated (except after a 429, or if nothing of it has left), nor is one
+    /// whose body cannot be sent again, nor an error of kind [`Config`](crate::ErrorKind::Config), nor
+    /// anything after the last attempt. Logins and renewals keep the list above.
     #[must_use]
     pub const fn when(mut self, is_worth_repeating: fn(&Error, bool) -> bool) -> Self {
         self.when = Some(is_worth_repeating);

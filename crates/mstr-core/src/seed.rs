@@ -12,7 +12,7 @@ const fn mixed(seed: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// A seed of its own for each of many: neighbours share no number of theirs.
+/// A seed of its own for each of many: neighbouring seeds do not share numbers.
 pub(crate) const fn seed_of(seed: u64, number: u64) -> u64 {
     mixed(seed.wrapping_add(number.wrapping_mul(GAMMA)))
 }

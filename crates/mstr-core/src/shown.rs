@@ -1,4 +1,4 @@
-//! Addresses and the words of others, as they may be shown.
+//! Addresses and texts from outside, as they may be shown.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
@@ -8,8 +8,8 @@ const TEXT_LIMIT: usize = 2_000;
 /// The longest address that is shown, in characters.
 const ADDRESS_LIMIT: usize = 300;
 
-/// A text of which others have written a part. What would begin a new line, give a terminal an order
-/// or turn the direction of reading is escaped.
+/// A text of which a part comes from outside. A character that would begin a new line, give a
+/// terminal an order or turn the direction of reading is escaped.
 pub(crate) struct Plain<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Plain<'_> {
@@ -86,7 +86,7 @@ pub(crate) fn without_secrets(address: &str) -> String {
 }
 
 /// Whether a password may stand where a host, a port, a path or a query is expected: it can hold
-/// any letter, and not everybody encodes them.
+/// any letter, and is not always encoded.
 fn is_doubtful(user: Option<&str>, host: &str, further: &str) -> bool {
     let named = |text: &str| text.contains('@') || text.contains("%40");
     let port = host.find(']').map_or(host, |end| &host[end..]).split_once(':');

@@ -1,4 +1,4 @@
-//! How long to wait for what.
+//! The time limits of a call.
 
 use std::time::{Duration, Instant};
 
@@ -13,27 +13,40 @@ const IDLE_BODY: Duration = Duration::from_secs(30);
 
 /// How long each part of a request may take.
 ///
+/// | limit | covers | default |
+/// |---|---|---|
+/// | [`connect`](Self::connect) | DNS, TCP, proxy and TLS handshakes | 10 seconds |
+/// | [`attempt`](Self::attempt) | one attempt, until the head of the response | 60 seconds, or `total` if that is set and longer |
+/// | [`total`](Self::total) | the whole call with all attempts | 5 minutes |
+/// | [`idle_body`](Self::idle_body) | each wait for more of the response's body | 30 seconds |
+///
 /// ```
+/// # use mstr_core as mstr;
 /// use std::time::Duration;
 ///
-/// use mstr_core::Timeouts;
+/// use mstr::{Connection, Timeouts};
 ///
-/// // Reports take up to ten minutes here, and each is asked for once within that time.
-/// let patient = Timeouts::new().total(Some(Duration::from_secs(600)));
-/// # drop(patient);
+/// let timeouts = Timeouts::new()
+///     .connect(Duration::from_secs(5))
+///     .total(Some(Duration::from_secs(600))); // reports take up to ten minutes here
+/// let builder = Connection::builder("https://env.example.com/MicroStrategyLibrary")
+///     .timeouts(timeouts);
+/// # drop(builder);
 /// ```
 ///
-/// They can be read from a file of settings and written to one, with durations as `"30s"` or `"1h
-/// 30m"` and a `total` without limit as `"none"`; what the file does not say keeps its default.
+/// Timeouts can be read from and written to a file of settings. Durations are written as `"30s"` or
+/// `"1h 30m"`, and a `total` without limit as `"none"`. A limit that is not in the file has its
+/// default.
 ///
 /// ```
+/// # use mstr_core as mstr;
 /// use std::time::Duration;
 ///
-/// use mstr_core::Timeouts;
+/// use mstr::Timeouts;
 ///
 /// let read: Timeouts = serde_json::from_str(r#"{"connect": "5s", "total": "10m"}"#)?;
-/// let set = Timeouts::new().connect(Duration::from_secs(5)).total(Some(Duration::from_secs(600)));
-/// assert_eq!(read, set);
+/// let limits = Timeouts::new().connect(Duration::from_secs(5));
+/// assert_eq!(read, limits.total(Some(Duration::from_secs(600))));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -43,7 +56,7 @@ pub struct Timeouts {
     connect: Duration,
     #[serde(with = "duration::or_default", skip_serializing_if = "Option::is_none")]
     attempt: Option<Duration>,
-    /// What was set, if anything was.
+    /// The limit that was set; `None` if none was.
     #[serde(with = "duration::or_none", skip_serializing_if = "Option::is_none")]
     total: Option<Option<Duration>>,
     #[serde(with = "duration")]
@@ -57,40 +70,40 @@ impl Timeouts {
         Self::default()
     }
 
-    /// Sets the time until a connection stands, TLS handshake included. Default 10 seconds.
+    /// Sets the time for making a network connection, TLS handshake included. Default: 10 seconds.
     #[must_use]
     pub const fn connect(mut self, limit: Duration) -> Self {
         self.connect = limit;
         self
     }
 
-    /// Sets the time until the head of the response, for each attempt, connecting included. Default
-    /// 60 seconds, or the [`total`](Self::total) that is set, if that is longer: who waits for ten
-    /// minutes wants one attempt that may take so long, and not three that are given up.
+    /// Sets the time of each attempt until the head of the response, connecting included. Default: 60
+    /// seconds, or the [`total`](Self::total) that is set, if that is longer. A caller with a total of
+    /// ten minutes gets one attempt that may take so long, instead of several that are cut off.
     #[must_use]
     pub const fn attempt(mut self, limit: Duration) -> Self {
         self.attempt = Some(limit);
         self
     }
 
-    /// Sets the time for the whole call: waiting for a login, all attempts, the waits between
-    /// them, and the body when it is read whole. Opening, renewing and closing have the same. In
-    /// blocking code a transport that sends in place
-    /// ([`BlockingTransport::start`](crate::BlockingTransport::start)) may exceed it by one
-    /// attempt where a login is waited for. Default 5 minutes; `None` for no limit, with
-    /// which each attempt keeps its own. A body that is taken as a stream is limited by
-    /// [`idle_body`](Self::idle_body) only.
+    /// Sets the time for the whole call: waiting for a login, all attempts, the waits between them, and
+    /// the body if it is read whole. Opening, renewing and closing have the same limit. Default: 5
+    /// minutes. `None` sets no limit; each attempt still has its own.
+    ///
+    /// A body that is read in pieces is limited by [`idle_body`](Self::idle_body) only. In blocking code,
+    /// a login over a transport that cannot wait in steps
+    /// ([`BlockingTransport::start`](crate::BlockingTransport::start)) may exceed this by one attempt.
     #[must_use]
     pub const fn total(mut self, limit: Option<Duration>) -> Self {
         self.total = Some(limit);
         self
     }
 
-    /// Sets the time between two pieces of a response's body. Default 30 seconds.
+    /// Sets the time between two pieces of a response's body. Default: 30 seconds.
     ///
-    /// Where calls of tasks take turns, because the server exchanges the session's cookie with every
-    /// answer, it is also how long a request's body that is a stream may stand still: the others
-    /// wait for it. The call fails then.
+    /// Some servers replace the session's cookie with every answer, and then calls are sent one at a
+    /// time. With such a server, this is also the time that a request's body may produce nothing if it
+    /// is a stream, because all other calls wait for it.
     #[must_use]
     pub const fn idle_body(mut self, limit: Duration) -> Self {
         self.idle_body = limit;
@@ -137,7 +150,7 @@ impl Timeouts {
         )
     }
 
-    /// What is wrong if one of them is zero: nothing could ever be in time.
+    /// The message if one of the limits is zero: nothing could ever be in time.
     pub(crate) fn zero(&self) -> Option<&'static str> {
         [
             (Some(self.connect), "the connect timeout is zero: nothing could ever be in time"),
@@ -168,8 +181,8 @@ pub(crate) enum Limit {
 /// "For ever": a century, which every platform's clock can hold.
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
-/// The instant `wait` after `now`. Whoever asks for more than a century gets a century:
-/// `Duration::MAX` is a common way to say "no limit", and adding it to an instant panics.
+/// The instant `wait` after `now`. A wait of more than a century becomes a century: `Duration::MAX`
+/// is a common way to say "no limit", and adding it to an instant panics.
 pub(crate) fn later(now: Instant, wait: Duration) -> Instant {
     now + wait.min(FOR_EVER)
 }

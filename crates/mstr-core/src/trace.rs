@@ -57,14 +57,14 @@ pub(crate) fn repeating(call: &Call) {
 pub(crate) fn event(event: &Event) {
     match event {
         Event::ApplicationIdDropped => {
-            warn!(target: TARGET, "the server is too old for an application id: left out");
+            warn!(target: TARGET, "the server is too old for an application id: it is left out");
         }
         Event::Closed(CloseOutcome::Failed(error)) => {
             warn!(target: TARGET, %error, "closed, but the server did not confirm");
         }
         Event::Closed(outcome) => info!(target: TARGET, ?outcome, "closed"),
         Event::CookieIgnored { name } => {
-            warn!(target: TARGET, name, "a cookie is ignored: there is no room for it");
+            warn!(target: TARGET, name, "a cookie is ignored: it is too large, or there are too many");
         }
         Event::Lost { generation, reason } => {
             let reason = match reason {
@@ -77,7 +77,7 @@ pub(crate) fn event(event: &Event) {
             info!(target: TARGET, generation = generation.number(), "session opened");
         }
         Event::NotSticky => {
-            warn!(target: TARGET, "sessions end at once: a load balancer keeps to no server");
+            warn!(target: TARGET, "sessions end at once: the load balancer needs sticky sessions");
         }
         Event::Rejected(error) => rejected(error),
         Event::Renewed { generation } => {
@@ -87,10 +87,10 @@ pub(crate) fn event(event: &Event) {
             info!(target: TARGET, generation = generation.number(), "session replaced");
         }
         Event::VersionUnknown => {
-            warn!(target: TARGET, "the server does not tell its version: taken for a current one");
+            warn!(target: TARGET, "the server's version is not known: assuming a current one");
         }
         Event::TimeoutAssumed { timeout } => {
-            warn!(target: TARGET, ?timeout, "the server does not tell its idle timeout: assumed");
+            warn!(target: TARGET, ?timeout, "the server does not report its idle timeout: assuming one");
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Borrowing the session of Strategy Workstation.
+//! Borrow the session of Strategy Workstation in a script that Workstation starts.
 //!
-//! Workstation hands its scripts a document with the address, headers and cookies of its own
-//! session. A connection opened from it is borrowed with an identity token: closing it never
-//! logs Workstation out.
+//! Workstation passes its scripts a document with the address, headers and cookies of its own
+//! session. A connection from it borrows that session with an identity token: closing the connection
+//! never logs Workstation out. See [`WorkstationData`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,15 +22,36 @@ use crate::protocol::{Cookie, CookieJar, Credentials};
 /// is a convention of this library: Workstation itself only knows scripts.
 const VARIABLE: &str = "MSTR_WORKSTATION_DATA";
 
-/// Whether this program was started with a Workstation document: whether the environment
-/// variable `MSTR_WORKSTATION_DATA` is set.
+/// Whether this program was started with a Workstation document.
+///
+/// It was if the environment variable `MSTR_WORKSTATION_DATA` is set.
 #[must_use]
 pub fn is_present() -> bool {
     std::env::var_os(VARIABLE).is_some()
 }
 
-/// The document that Workstation hands to a script: where its session is, and with which headers
-/// and cookies.
+/// The document that Workstation passes to a script: the address, headers and cookies of its session.
+///
+/// ```no_run
+/// # mod mstr { pub use mstr_core::*; pub mod prelude { pub use mstr_core::*; } }
+/// use mstr::prelude::*;
+/// use mstr::{WorkstationData, workstation};
+///
+/// # async fn run(transport: impl Transport) -> Result<(), Error> {
+/// // In Workstation the session is borrowed, elsewhere the script logs in itself.
+/// let builder = match workstation::is_present() {
+///     true => Connection::from_workstation(&WorkstationData::from_env()?),
+///     false => Connection::from_env()?,
+/// };
+/// let connection = builder
+///     .project_name("MicroStrategy Tutorial")
+/// #   .transport(transport)
+///     .connect()
+///     .await?;
+/// connection.close().await; // Workstation stays logged in
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Deserialize)]
 #[serde(from = "Document")]
 pub struct WorkstationData {
@@ -76,7 +97,7 @@ impl WorkstationData {
     ///
     /// # Errors
     ///
-    /// [`Config`](ErrorKind::Config), naming the field that is missing or wrong.
+    /// [`Config`](ErrorKind::Config); the message names the field that is missing or wrong.
     pub fn from_json(json: &str) -> Result<Self, Error> {
         let refuse = |what: String| {
             Error::new(ErrorKind::Config, format!("the Workstation document is wrong: {what}"))
@@ -90,7 +111,7 @@ impl WorkstationData {
         // Field by field, because serde says only that no form of the document matches.
         let text = |value: &serde_json::Value, field: String| match value.as_str() {
             Some(text) => Ok(text.to_owned()),
-            None => Err(refuse(format!("\"{field}\" is missing or is no text"))),
+            None => Err(refuse(format!("\"{field}\" is missing or not a string"))),
         };
         let field = |name: &str| part.get(name).unwrap_or(&serde_json::Value::Null);
         let url = text(field("url"), format!("{place}url"))?;
@@ -102,7 +123,7 @@ impl WorkstationData {
                     headers.insert(name.clone(), text(value, format!("{place}headers.{name}"))?);
                 }
             }
-            _ => return Err(refuse(format!("\"{place}headers\" is no object"))),
+            _ => return Err(refuse(format!("\"{place}headers\" is not an object"))),
         }
         let mut cookies = Vec::new();
         match field("cookies") {
@@ -116,7 +137,7 @@ impl WorkstationData {
                     });
                 }
             }
-            _ => return Err(refuse(format!("\"{place}cookies\" is no list"))),
+            _ => return Err(refuse(format!("\"{place}cookies\" is not an array"))),
         }
         Ok(Self { environment: Environment { url, headers, cookies } })
     }
@@ -125,7 +146,7 @@ impl WorkstationData {
     ///
     /// # Errors
     ///
-    /// [`Config`](ErrorKind::Config) if it is not set, and those of
+    /// [`Config`](ErrorKind::Config) if the variable is not set, and those of
     /// [`from_json`](Self::from_json).
     pub fn from_env() -> Result<Self, Error> {
         let json = environment::filled(VARIABLE, environment::variable)?.ok_or_else(|| {
@@ -174,7 +195,7 @@ impl fmt::Debug for WorkstationData {
     }
 }
 
-/// What is asked of Workstation's session at each login: an identity token.
+/// The request for an identity token, which Workstation's session answers at each login.
 pub(crate) struct Borrowing {
     data: WorkstationData,
     endpoint: Arc<Endpoint>,
@@ -193,7 +214,7 @@ impl Borrowing {
         self.data.request(&self.endpoint)
     }
 
-    /// What the answer says.
+    /// Reads the answer.
     pub(crate) fn read(response: &Response<Bytes>) -> Result<Credentials, Error> {
         if !response.status().is_success() {
             return Err(wire::refusal(response).with_operation(Self::NAME));

@@ -18,7 +18,40 @@ use crate::transport::HyperTransport;
 /// How often TCP asks a silent peer, and how many times, before the connection is dead.
 const PROBES: u32 = 3;
 
-/// Builds a [`HyperTransport`].
+/// Builds a [`HyperTransport`], or a [`HyperBlocking`](crate::blocking::HyperBlocking).
+///
+/// ```no_run
+/// # mod mstr { pub use mstr_core::*; pub mod hyper { pub use mstr_hyper::*; } }
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), mstr::Error> {
+/// use std::time::Duration;
+///
+/// use mstr::hyper::HyperTransport;
+/// use mstr::{ProxyConfig, TlsConfig};
+///
+/// let transport = HyperTransport::builder()
+///     .tls(TlsConfig::new().add_root_pem_file("/etc/ssl/company-ca.pem"))
+///     .proxy(ProxyConfig::from_env())
+///     .pool_idle_timeout(Duration::from_secs(10))
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// | setting | default |
+/// |---|---|
+/// | [`tls`](Self::tls) | the operating system's certificates, TLS 1.2 and 1.3 |
+/// | [`proxy`](Self::proxy) | none |
+/// | [`http1_only`](Self::http1_only), [`http2_only`](Self::http2_only) | HTTP/2 over TLS if the server offers it, otherwise HTTP/1.1 |
+/// | [`connect_timeout`](Self::connect_timeout) | 10 seconds, for requests without their own |
+/// | [`pool_idle_timeout`](Self::pool_idle_timeout) | 15 seconds |
+/// | [`pool_max_idle_per_host`](Self::pool_max_idle_per_host) | 32 connections |
+/// | [`max_connections_per_host`](Self::max_connections_per_host) | 100 connections |
+/// | [`max_streams_per_connection`](Self::max_streams_per_connection) | as many as the server allows |
+/// | [`http2_ping`](Self::http2_ping) | after 15 seconds of silence, 15 seconds for the answer |
+/// | [`tcp_keepalive`](Self::tcp_keepalive) | after 15 seconds of silence |
+/// | [`tcp_user_timeout`](Self::tcp_user_timeout) | 30 seconds |
+/// | [`tcp_nodelay`](Self::tcp_nodelay) | true |
 #[derive(Clone)]
 #[must_use]
 pub struct HyperTransportBuilder {
@@ -63,122 +96,129 @@ impl HyperTransportBuilder {
         }
     }
 
-    /// What to trust, who to be. Default: the platform's certificates, no client identity.
+    /// Sets the trusted certificates and the client certificate. Default: the operating system's
+    /// certificates are trusted, no client certificate.
     pub fn tls(mut self, tls: TlsConfig) -> Self {
         self.tls = tls;
         self
     }
 
-    /// Which proxies to use. Default: none, and the environment is not asked:
-    /// [`ProxyConfig::from_env`] does that, if it is given here.
+    /// Sets the proxies. Default: none. The environment is read only if [`ProxyConfig::from_env`] is
+    /// given here.
     ///
-    /// Requests to http servers are passed on by an HTTP proxy, which sees them whole; to https
-    /// servers it opens a tunnel, as a SOCKS proxy does to all. A proxy that is reached over TLS
-    /// is trusted, and shown an identity, as [`tls`](Self::tls) says of servers.
+    /// An HTTP proxy forwards requests to http servers and can read them. To https servers it opens a
+    /// tunnel, as a SOCKS proxy does to all servers. For a proxy that is reached over TLS, the settings
+    /// of [`tls`](Self::tls) hold as for a server.
     pub fn proxy(mut self, proxy: ProxyConfig) -> Self {
         self.proxy = proxy;
         self
     }
 
-    /// Speak HTTP/1.1 only. Default: HTTP/2 over TLS with servers that choose it, HTTP/1.1
-    /// otherwise.
+    /// Uses HTTP/1.1 only. Default: HTTP/2 over TLS if the server offers it, otherwise HTTP/1.1.
     pub fn http1_only(mut self) -> Self {
         self.versions = Versions::Http1;
         self
     }
 
-    /// Speak HTTP/2 only, over plain TCP as well. An HTTP/1.1 server cannot be reached then.
+    /// Uses HTTP/2 only, over plain TCP as well. A server without HTTP/2 cannot be reached then.
     pub fn http2_only(mut self) -> Self {
         self.versions = Versions::Http2;
         self
     }
 
-    /// How long DNS, TCP, a proxy and the TLS handshake together may take for a request that does
-    /// not say. Default: 10 seconds. `None` waits as long as the request's deadline.
+    /// Sets the time for DNS, TCP, the proxy and the TLS handshake together, for requests that have no
+    /// connect timeout of their own. Default: 10 seconds. `None` waits until the request's deadline.
+    ///
+    /// The requests of a connection always have one: set it with
+    /// [`Timeouts::connect`](mstr_core::Timeouts::connect) instead.
     pub fn connect_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.connect_timeout = limit.into();
         self
     }
 
-    /// How long an unused connection is kept. Default: 15 seconds. `None` keeps it until the
-    /// server closes it.
+    /// Sets how long an unused connection is kept. Default: 15 seconds. `None` keeps it until the server
+    /// closes it.
     pub fn pool_idle_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.pool_idle_timeout = limit.into();
         self
     }
 
-    /// How many unused connections to one host and port are kept. Default: 32. With 0 every
-    /// request makes a connection of its own.
+    /// Sets how many unused connections to one host and port are kept. Default: 32. With 0, each request
+    /// makes its own connection.
     pub fn pool_max_idle_per_host(mut self, limit: usize) -> Self {
         self.pool_max_idle_per_host = limit;
         self
     }
 
-    /// How many connections to one host and port there are at a time, those that are being made
-    /// included. Default: 100. `None` sets no limit.
+    /// Sets how many connections to one host and port there may be, those that are being made included.
+    /// Default: 100. `None` sets no limit.
     ///
-    /// Requests beyond that wait, first come first served, at most until their deadline; an error
-    /// then says that nothing was sent. Over HTTP/1.1 a connection has one request at a time, and is
-    /// held until the body of its answer has been read to its end or is dropped. An answer that its
-    /// caller does not read is read ahead for those who wait, up to 256 KiB. Over HTTP/2 there is
-    /// one connection, and one more where an earlier one takes no more requests. The earlier ones
-    /// count until their answers have ended, but one that takes requests can always be made.
+    /// Further requests wait in the order in which they came, at most until their deadline. The error
+    /// then says that nothing was sent.
+    ///
+    /// Over HTTP/1.1 a connection has one request at a time, and is in use until the body of the
+    /// response has been read to its end or is dropped. If other requests wait and the caller does not
+    /// read, up to 256 KiB of the body are read ahead to free the connection. Over HTTP/2 there is one
+    /// connection, and another one when it takes no more requests. The former one counts until its
+    /// responses have ended, but never keeps a usable one from being made.
     pub fn max_connections_per_host(mut self, limit: impl Into<Option<usize>>) -> Self {
         self.max_connections_per_host = limit.into();
         self
     }
 
-    /// How many requests at a time go over one connection with HTTP/2. Further ones wait as above.
-    /// Default: `None`, as many as the server takes.
+    /// Sets how many requests may use one HTTP/2 connection at the same time. Further requests wait as
+    /// for [`max_connections_per_host`](Self::max_connections_per_host). Default: `None`, as many as the
+    /// server allows.
     pub fn max_streams_per_connection(mut self, limit: impl Into<Option<usize>>) -> Self {
         self.max_streams_per_connection = limit.into();
         self
     }
 
-    /// After how much silence HTTP/2 asks whether the server is still there (`PING`), and how long
-    /// it waits for the answer. It asks while requests are open, once the server has sent its
-    /// settings. Without an answer the connection is dead, and its requests fail. Default: 15
-    /// seconds each. `None` never asks.
+    /// Sets after how much silence an HTTP/2 connection sends a `PING`, and how long it waits for the
+    /// answer. It does so while requests are open, after the server has sent its settings. Without an
+    /// answer the connection is closed and its requests fail. Default: 15 seconds each. `None` sends no
+    /// `PING`.
     pub fn http2_ping(mut self, times: impl Into<Option<(Duration, Duration)>>) -> Self {
         self.http2_ping = times.into().map(|(after, patience)| Pings { after, patience });
         self
     }
 
-    /// After how much silence TCP asks whether the other side is still there, and asks again three
-    /// times in as much time. Default: 15 seconds. `None` never asks.
+    /// Sets after how much silence TCP sends keep-alive probes: three, spread over the same time again.
+    /// Default: 15 seconds. `None` sends none.
     pub fn tcp_keepalive(mut self, after: impl Into<Option<Duration>>) -> Self {
         self.tcp_keepalive = after.into();
         self
     }
 
-    /// How long what was sent may stay unacknowledged before the connection is dead
-    /// (`TCP_USER_TIMEOUT`), where the system has it: Linux, Android and Fuchsia. It also bounds
-    /// how long [`tcp_keepalive`](Self::tcp_keepalive) asks. Default: 30 seconds. `None` leaves it
-    /// to the system, which waits for many minutes.
+    /// Sets how long sent data may stay unacknowledged before the connection is closed
+    /// (`TCP_USER_TIMEOUT`; Linux, Android and Fuchsia only). It also limits the time of
+    /// [`tcp_keepalive`](Self::tcp_keepalive). Default: 30 seconds. `None` leaves it to the operating
+    /// system, which waits for many minutes.
     pub fn tcp_user_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.tcp_user_timeout = limit.into();
         self
     }
 
-    /// Whether small pieces are sent at once (`TCP_NODELAY`). Default: true.
+    /// Sets whether small pieces are sent at once (`TCP_NODELAY`). Default: true.
     pub fn tcp_nodelay(mut self, nodelay: bool) -> Self {
         self.tcp_nodelay = nodelay;
         self
     }
 
-    /// The runtime to live on. Default: the one of the task that calls [`build`](Self::build).
+    /// Sets the tokio runtime for the transport's tasks. Default: the runtime of the task that calls
+    /// [`build`](Self::build).
     pub fn runtime(mut self, runtime: Handle) -> Self {
         self.runtime = Some(runtime);
         self
     }
 
-    /// Builds the transport. Files are read here; nothing is connected.
+    /// Builds the transport. Certificate files are read here; no connection is made.
     ///
     /// # Errors
     ///
-    /// [`Config`](mstr_core::ErrorKind::Config) outside a tokio runtime if none was given, if a limit
-    /// is 0, and if the TLS or proxy settings cannot work: the source says which file or setting,
-    /// and why.
+    /// [`Config`](mstr_core::ErrorKind::Config) outside a tokio runtime if none was given, if a limit of
+    /// connections or streams is 0, and if the TLS or proxy settings cannot work. The source names the
+    /// file or setting and the reason.
     pub fn build(self) -> Result<HyperTransport, mstr_core::Error> {
         self.build_kept(None)
     }
@@ -241,7 +281,7 @@ impl HyperTransportBuilder {
 }
 
 impl HyperTransport {
-    /// A transport with the default settings on the runtime of the calling task.
+    /// Makes a transport with the default settings, on the tokio runtime of the calling task.
     ///
     /// # Errors
     ///
@@ -250,7 +290,7 @@ impl HyperTransport {
         Self::builder().build()
     }
 
-    /// Starts to choose settings.
+    /// Makes a builder with the default settings.
     pub fn builder() -> HyperTransportBuilder {
         HyperTransportBuilder::new()
     }

@@ -1,4 +1,4 @@
-//! What hyper's errors mean in terms of the transport contract.
+//! The classification of hyper's errors for the transport contract.
 
 use std::error::Error as StdError;
 use std::io;
@@ -141,7 +141,7 @@ fn diagnose(stage: Stage, error: &(dyn StdError + 'static)) -> (TransportErrorKi
         if hyper.is_body_write_aborted() {
             return (Kind::Body, sent);
         }
-        // What is left of `is_user` is that the connection's task was dropped.
+        // The remaining case of `is_user` is that the connection's task was dropped.
         if hyper.is_user() {
             return (Kind::Canceled, sent);
         }

@@ -17,14 +17,17 @@ use tokio_util::io::ReaderStream;
 /// How much is read at once.
 const PIECE: usize = 64 * 1024;
 
-/// Streams a file from its current position to its present end, read in tokio's threads for blocking
-/// work. The length is known, and a request that carries it can be repeated; see
-/// [`Body::from_file`], which reads where the request is sent.
+/// Streams a file from its current position to its present end.
+///
+/// It is read in tokio's threads for blocking work. The length is known, and the request can be
+/// repeated. [`Body::from_file`] is the same without tokio: it reads in the thread that sends the
+/// request.
 ///
 /// ```no_run
+/// # mod mstr { pub use mstr_core::*; pub mod hyper { pub use mstr_hyper::*; } }
 /// # async fn upload(connection: &mstr_core::Connection) -> Result<(), Box<dyn std::error::Error>> {
 /// let file = tokio::fs::File::open("sales.csv").await?;
-/// let body = mstr_hyper::file_body(file).await?;
+/// let body = mstr::hyper::file_body(file).await?;
 /// let request = connection.post("/api/datasets/upload").body(body);
 /// request.header("Content-Type", "text/csv").send().await?;
 /// # Ok(())
@@ -59,21 +62,25 @@ pub async fn file_body(mut file: File) -> io::Result<Body> {
     }
     let body = Arc::new(body);
     Ok(Body::replayable(move || {
-        // What is replayable can be cloned.
+        // A replayable body can be cloned.
         let again = body.try_clone().unwrap_or_default();
         Body::wrap(Elsewhere::new(again, runtime.clone()))
     }))
 }
 
-/// Streams what a reader of tokio's has. It is sent once only, without a `Content-Length`: a request
-/// that carries it is never repeated after it has begun.
+/// Streams the bytes of a tokio reader.
+///
+/// There is no `Content-Length`, and the body can be sent only once: the request is not repeated after
+/// it has begun.
 ///
 /// ```no_run
+/// # mod mstr { pub use mstr_core::*; pub mod hyper { pub use mstr_hyper::*; } }
 /// # async fn forward(
 /// #     connection: &mstr_core::Connection,
 /// #     socket: tokio::net::TcpStream,
 /// # ) -> Result<(), mstr_core::Error> {
-/// connection.post("/api/datasets/upload").body(mstr_hyper::read_body(socket)).send().await?;
+/// let body = mstr::hyper::read_body(socket);
+/// connection.post("/api/datasets/upload").body(body).send().await?;
 /// # Ok(())
 /// # }
 /// ```

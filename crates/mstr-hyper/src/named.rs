@@ -1,8 +1,8 @@
 //! Servers whose very certificate was named as one to trust.
 //!
 //! `openssl req -x509` makes a certificate that is its own authority (`CA:TRUE`), and servers show
-//! it as it is. webpki refuses that: an authority is no server (RFC 5280, 4.2.1.9). But the caller
-//! has named this certificate, and whoever holds its key can sign any other with it.
+//! it as it is. webpki refuses that: an authority is not a server (RFC 5280, 4.2.1.9). But the caller
+//! has named this certificate, and the holder of its key can sign any other with it.
 
 use std::sync::Arc;
 

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::task::coop::{Unconstrained, unconstrained};
 use tokio::task::{AbortHandle, JoinError, JoinHandle};
 
-/// What keeps the thread of a [`HyperBlocking`](crate::blocking::HyperBlocking) running while it
+/// Keeps the thread of a [`HyperBlocking`](crate::blocking::HyperBlocking) running while this value
 /// exists.
 pub(crate) type KeepAlive = mpsc::Sender<Infallible>;
 

@@ -1,4 +1,4 @@
-//! Locks that outlive a panic of those who held them.
+//! Locks that stay usable after a panic of a thread that held them.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

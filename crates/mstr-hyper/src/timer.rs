@@ -12,14 +12,28 @@ use crate::runtime::{Runtime, Task};
 
 /// A [`Timer`] on a tokio runtime.
 ///
-/// Its sleeps can be polled on any thread, inside another runtime or outside of all of them, and
-/// are ready at once when the runtime has shut down. The runtime needs its time driver
-/// (`enable_time`); without it sleeps are ready at once as well.
+/// It is for a transport of your own, such as one from
+/// [`mstr::adapter::from_fn`](mstr_core::adapter::from_fn).
+///
+/// ```
+/// # mod mstr { pub use mstr_core::*; pub mod hyper { pub use mstr_hyper::*; } }
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), mstr::Error> {
+/// use mstr::hyper::TokioTimer;
+///
+/// let timer = TokioTimer::new()?;
+/// # drop(timer);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Its sleeps can be polled on any thread, also outside of the runtime. The runtime needs time
+/// (`enable_time`). Without it, or when the runtime has shut down, sleeps are ready at once.
 #[derive(Clone)]
 pub struct TokioTimer(Runtime);
 
 impl TokioTimer {
-    /// A timer on the runtime of the calling task.
+    /// Makes a timer on the runtime of the calling task.
     ///
     /// # Errors
     ///
@@ -28,7 +42,7 @@ impl TokioTimer {
         Ok(Self::on(Runtime::current()?))
     }
 
-    /// A timer on a given runtime.
+    /// Makes a timer on the given runtime.
     #[must_use]
     pub fn on(runtime: Handle) -> Self {
         Self(Runtime::new(runtime))

@@ -1,4 +1,4 @@
-//! What to trust and who to be.
+//! The TLS settings for rustls.
 //!
 //! The provider of cryptography is always passed explicitly. rustls can take one from a global
 //! instead, but that global belongs to the program, and two libraries that set it collide.
@@ -94,7 +94,7 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    /// What every connection shares.
+    /// The configuration that all connections share.
     pub(crate) fn config(&self) -> Result<Arc<ClientConfig>, TransportError> {
         self.config.get_or_init(|| self.assemble().map(Arc::new)).clone()
     }

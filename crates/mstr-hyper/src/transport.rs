@@ -16,18 +16,38 @@ use mstr_core::{
 use crate::connector::hand_over;
 use crate::pool::{Answer, Begun, Order, Pool, Settings};
 
-/// A [`Transport`] over hyper, with a connection pool of its own.
+/// A [`Transport`] over hyper, with its own connection pool, for async code on tokio.
 ///
-/// Clones share the pool. It lives on the tokio runtime it was built on, but may be used from any
-/// thread, inside another runtime or outside of all of them: connections are made and driven by
-/// tasks on its own runtime. When that has shut down, every exchange ends with
+/// ```no_run
+/// # mod mstr { pub use mstr_core::*; pub mod hyper { pub use mstr_hyper::*; } }
+/// use mstr::Connection;
+/// use mstr::hyper::HyperTransport;
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), mstr::Error> {
+/// let transport = HyperTransport::builder().max_connections_per_host(20).build()?;
+/// // Both connections share the pool.
+/// for user in ["ann", "bob"] {
+///     let connection = Connection::builder("https://env.example.com/MicroStrategyLibrary")
+///         .standard(user, "password")
+///         .transport(transport.clone())
+///         .connect()
+///         .await?;
+///     connection.close().await;
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Clones share the pool. The transport runs tasks on the tokio runtime on which it was built, which
+/// needs I/O and time (`enable_all`; `#[tokio::main]` has both). Its methods may be called from any
+/// thread, also outside of that runtime. When the runtime has shut down, requests fail with
 /// [`Canceled`](TransportErrorKind::Canceled).
 ///
-/// The runtime needs its I/O and time drivers (`enable_all`, which `#[tokio::main]` does).
-///
-/// A connection over HTTP/1.1 is held until the body of its answer has been read to its end or is
-/// dropped. When [`max_connections_per_host`](crate::HyperTransportBuilder::max_connections_per_host)
-/// are held, further requests wait in line, and their waiting counts as connecting does.
+/// A connection over HTTP/1.1 is in use until the body of the response has been read to its end or is
+/// dropped. When
+/// [`max_connections_per_host`](crate::HyperTransportBuilder::max_connections_per_host) are in use,
+/// further requests wait in line; the wait counts as connecting.
 #[derive(Clone)]
 pub struct HyperTransport {
     shared: Arc<Inner>,
@@ -84,7 +104,7 @@ impl Transport for HyperTransport {
             let (begun, forwarder) = self.shared.begin(request)?;
             let Answer { head, whole, rest } = self.shared.pool.answer(begun).await?;
             match forwarder {
-                // Only a proxy says so, and it has passed on nothing.
+                // Only a proxy answers with this status, and it has forwarded nothing.
                 Some(proxy) if head.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
                     Err(proxy.answered(head.status(), head.headers()))
                 }

@@ -8,15 +8,33 @@ use mstr_core::{BlockingTransport, Body, Pending, TransportError, TransportInfo}
 use crate::builder::IsahcTransportBuilder;
 use crate::transport::IsahcTransport;
 
-/// A [`BlockingTransport`] over isahc.
+/// A [`BlockingTransport`] over isahc, with its own connection pool and thread.
 ///
-/// The thread that isahc runs anyway does the work; calls park. Needs no runtime, can be shared by
-/// any number of threads, and may be used and dropped inside asynchronous code.
+/// ```no_run
+/// # mod mstr { pub use mstr_core::*; pub mod isahc { pub use mstr_isahc::*; } }
+/// use mstr::Connection;
+/// use mstr::isahc::blocking::IsahcBlocking;
+///
+/// # fn main() -> Result<(), mstr::Error> {
+/// let connection = Connection::builder("https://env.example.com/MicroStrategyLibrary")
+///     .standard("username", "password")
+///     .blocking_transport(IsahcBlocking::new()?)
+///     .connect()?;
+/// connection.close();
+/// # Ok(())
+/// # }
+/// ```
+///
+/// To share one transport between connections, put it into a
+/// [`SharedBlockingTransport`](mstr_core::SharedBlockingTransport), which can be cloned.
+///
+/// Calls park while the thread of isahc does the work. The transport needs no runtime and can be shared
+/// by any number of threads. It may be used and dropped inside asynchronous code.
 #[derive(Debug)]
 pub struct IsahcBlocking(BlockOn<IsahcTransport>);
 
 impl IsahcBlocking {
-    /// A transport with the default settings.
+    /// Makes a transport with the default settings.
     ///
     /// # Errors
     ///
@@ -25,7 +43,7 @@ impl IsahcBlocking {
         Self::from_builder(IsahcTransportBuilder::new())
     }
 
-    /// A transport with the settings of `builder`.
+    /// Makes a transport with the settings of `builder`.
     ///
     /// # Errors
     ///

@@ -38,7 +38,7 @@ pub(crate) fn upload(body: UploadBody) -> (AsyncBody, Cord) {
 
 /// Ends an upload when it is dropped.
 ///
-/// libcurl does not notice by itself that nobody waits for the answer any more while it waits for
+/// libcurl does not notice by itself that the answer is no longer awaited while it waits for
 /// the body's next piece.
 #[derive(Default)]
 pub(crate) struct Cord(Arc<Mutex<End>>);
@@ -69,7 +69,7 @@ struct Upload {
 }
 
 impl Upload {
-    /// Whether nobody waits for the answer; whoever asks is woken when that changes.
+    /// Whether the answer is no longer awaited; the task that asks is woken when that changes.
     fn is_cut(&self, cx: &Context<'_>) -> bool {
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         end.reader = Some(cx.waker().clone());
@@ -112,13 +112,13 @@ fn panicked() -> TransportError {
 pub(crate) struct Download {
     body: AsyncBody,
     length: Option<u64>,
-    /// What has been read already.
+    /// Bytes that have been read already.
     first: Option<Bytes>,
     buffer: BytesMut,
     peer: Peer,
     /// The server may answer before it has the whole request.
     _upload: Option<Cord>,
-    /// Serves nobody else until this has ended.
+    /// Serves no other request until this has ended.
     client: Option<Client>,
 }
 

@@ -15,12 +15,24 @@ use crate::transport::{IsahcTransport, Shared};
 
 /// The longest time that libcurl takes in seconds of 32 bits: 68 years.
 const LONGEST: Duration = Duration::from_secs(i32::MAX as u64);
-/// The longest that Linux takes for TCP's questions.
+/// The longest interval of keep-alive probes that Linux accepts.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(i16::MAX as u64);
-/// As many connections as libcurl can be told.
+/// The largest number of connections that libcurl accepts.
 const MOST: usize = i32::MAX as usize;
 
-/// Builds an [`IsahcTransport`].
+/// Builds an [`IsahcTransport`], or an [`IsahcBlocking`](crate::blocking::IsahcBlocking).
+///
+/// | setting | default |
+/// |---|---|
+/// | [`tls`](Self::tls) | the operating system's certificates, TLS 1.2 and 1.3 |
+/// | [`proxy`](Self::proxy) | none |
+/// | [`http1_only`](Self::http1_only), [`http2_only`](Self::http2_only) | HTTP/2 over TLS if the server offers it, otherwise HTTP/1.1 |
+/// | [`connect_timeout`](Self::connect_timeout) | 10 seconds, for requests without their own |
+/// | [`pool_idle_timeout`](Self::pool_idle_timeout) | 15 seconds |
+/// | [`pool_max_idle`](Self::pool_max_idle) | four times the number of requests under way |
+/// | [`max_connections_per_host`](Self::max_connections_per_host) | 100 connections |
+/// | [`tcp_keepalive`](Self::tcp_keepalive) | every 60 seconds |
+/// | [`wire_log`](Self::wire_log) | false |
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct IsahcTransportBuilder {
@@ -31,7 +43,7 @@ pub struct IsahcTransportBuilder {
     wire_log: bool,
 }
 
-/// What libcurl is told once, for all requests.
+/// The settings of libcurl for all requests.
 #[derive(Clone, Copy, Debug)]
 struct Pool {
     versions: Versions,
@@ -70,88 +82,91 @@ impl IsahcTransportBuilder {
         }
     }
 
-    /// What to trust, who to be. Default: the platform's certificates, no client identity.
+    /// Sets the trusted certificates and the client certificate. Default: the operating system's
+    /// certificates are trusted, no client certificate.
     pub fn tls(mut self, tls: TlsConfig) -> Self {
         self.tls = tls;
         self
     }
 
-    /// Which proxies to use. Default: none, and none from the environment either.
+    /// Sets the proxies. Default: none. The environment is read only if [`ProxyConfig::from_env`] is
+    /// given here.
     pub fn proxy(mut self, proxy: ProxyConfig) -> Self {
         self.proxy = proxy;
         self
     }
 
-    /// Speak HTTP/1.1 only. Default: HTTP/2 over TLS with servers that choose it, HTTP/1.1
-    /// otherwise.
+    /// Uses HTTP/1.1 only. Default: HTTP/2 over TLS if the server offers it, otherwise HTTP/1.1.
     pub fn http1_only(mut self) -> Self {
         self.pool.versions = Versions::Http1;
         self
     }
 
-    /// Speak HTTP/2 only, over plain TCP as well. An HTTP/1.1 server cannot be reached then.
+    /// Uses HTTP/2 only, over plain TCP as well. A server without HTTP/2 cannot be reached then.
     pub fn http2_only(mut self) -> Self {
         self.pool.versions = Versions::Http2;
         self
     }
 
-    /// How long DNS, TCP and the TLS handshake together may take for a request that does not say.
-    /// Default: 10 seconds. `None` waits as long as the request's deadline, or libcurl's own 5
-    /// minutes.
+    /// Sets the time for DNS, TCP and the TLS handshake together, for requests that have no connect
+    /// timeout of their own. Default: 10 seconds. `None` waits until the request's deadline, or for
+    /// libcurl's own 5 minutes.
+    ///
+    /// The requests of a connection always have one: set it with
+    /// [`Timeouts::connect`](mstr_core::Timeouts::connect) instead.
     pub fn connect_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.connect_timeout = limit.into();
         self
     }
 
-    /// How long an unused connection is kept. Default: 15 seconds. `None` keeps it for libcurl's
-    /// own 118 seconds.
+    /// Sets how long an unused connection is kept. Default: 15 seconds. `None` keeps it for libcurl's own
+    /// 118 seconds.
     pub fn pool_idle_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.pool.idle_timeout = limit.into();
         self
     }
 
-    /// How many unused connections are kept, to all hosts together. Default: four times as many
-    /// as there are requests under way, which is libcurl's. With 0 every request makes a
-    /// connection of its own.
+    /// Sets how many unused connections are kept, to all hosts together. Default: libcurl's own, four
+    /// times the number of requests under way. With 0, each request makes its own connection.
     pub fn pool_max_idle(mut self, limit: impl Into<Option<usize>>) -> Self {
         self.pool.max_idle = limit.into();
         self
     }
 
-    /// How many connections to one host and port there are at a time. Default: 100. `None` sets no
-    /// limit. Requests beyond that wait in libcurl, at most until their deadline.
+    /// Sets how many connections to one host and port there may be. Default: 100. `None` sets no limit.
+    /// Further requests wait in libcurl, at most until their deadline.
     ///
-    /// Writes without a body go over connections of their own, which are not counted: libcurl
-    /// repeats such a request by itself if a kept connection breaks.
+    /// A POST, PUT, PATCH or DELETE without a body uses its own connection, which is not counted:
+    /// libcurl would repeat it by itself if a kept connection breaks.
     pub fn max_connections_per_host(mut self, limit: impl Into<Option<usize>>) -> Self {
         self.pool.max_per_host = limit.into();
         self
     }
 
-    /// How much time lies between two questions of TCP whether the other side is still there.
-    /// Default: 60 seconds. `None` never asks.
+    /// Sets the time between two keep-alive probes of TCP. Default: 60 seconds. `None` sends none.
     pub fn tcp_keepalive(mut self, interval: impl Into<Option<Duration>>) -> Self {
         self.pool.tcp_keepalive = interval.into();
         self
     }
 
-    /// Whether isahc may log what goes over the wire, under the target `isahc::wire` at level
-    /// `TRACE`. Default: false. **The log holds passwords, tokens and cookies.**
+    /// Sets whether isahc may log everything that is sent and received, to the target `isahc::wire` at
+    /// level `TRACE`. Default: false. **The log has passwords, tokens and cookies.**
     ///
-    /// For a program with one subscriber, set for the whole process: isahc begins its spans on the
-    /// caller's thread and goes on with them on its own, and a subscriber of one thread's that is
-    /// not the other's may panic at that.
+    /// Use it only with one subscriber for the whole process. isahc begins its spans on the caller's
+    /// thread and continues them on its own thread; if the two have different subscribers, one may
+    /// panic.
     pub fn wire_log(mut self, log: bool) -> Self {
         self.wire_log = log;
         self
     }
 
-    /// Builds the transport and starts its thread. Files are read here; nothing is connected.
+    /// Builds the transport and starts its thread. Certificate files are read here; no connection is
+    /// made.
     ///
     /// # Errors
     ///
-    /// [`Config`](mstr_core::ErrorKind::Config) if the thread cannot be started, and for settings
-    /// that cannot work or that isahc cannot honour: the error names the setting and says why.
+    /// [`Config`](mstr_core::ErrorKind::Config) if the thread cannot be started, and for a setting that
+    /// cannot work or that isahc cannot honour. The error names the setting and the reason.
     pub fn build(self) -> Result<IsahcTransport, mstr_core::Error> {
         if self.pool.max_per_host == Some(0) {
             return Err(TransportError::new(TransportErrorKind::Config)
@@ -184,7 +199,7 @@ impl IsahcTransportBuilder {
 }
 
 impl IsahcTransport {
-    /// A transport with the default settings.
+    /// Makes a transport with the default settings.
     ///
     /// # Errors
     ///
@@ -193,7 +208,7 @@ impl IsahcTransport {
         Self::builder().build()
     }
 
-    /// Starts to choose settings.
+    /// Makes a builder with the default settings.
     pub fn builder() -> IsahcTransportBuilder {
         IsahcTransportBuilder::new()
     }
@@ -245,8 +260,8 @@ impl Pool {
     }
 }
 
-/// isahc 2.0 checks the certificate of a proxy when told not to and does not when told to, and
-/// without being told trusts nobody. So there is no way to use such a proxy safely.
+/// isahc 2.0 inverts the setting that checks the certificate of a proxy, and without the setting it
+/// trusts no certificate. So such a proxy cannot be used safely.
 fn refuse_tls_proxies(proxies: &Proxies) -> Result<(), TransportError> {
     match proxies.iter().find(|proxy| proxy.scheme() == ProxyScheme::Https) {
         None => Ok(()),

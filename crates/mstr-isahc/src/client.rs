@@ -45,7 +45,7 @@ impl Drop for Client {
     fn drop(&mut self) {
         let Some(client) = self.client.take() else { return };
         // A thread cannot wait for itself: an upload's body may own the last handle, and libcurl's
-        // thread drops it. And whoever gives up a request waits for nothing.
+        // thread drops it. And a caller that gives up a request must not wait.
         if self.home.is_some() || is_theirs(&thread::current()) {
             elsewhere(client);
         }

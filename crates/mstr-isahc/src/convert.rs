@@ -1,7 +1,7 @@
 //! Between the types of `http` here and those that isahc was built with.
 //!
-//! isahc takes any `http` from 0.2 on, and which one it gets is decided by whoever builds the
-//! program, so the two are never assumed to be the same: everything crosses as bytes.
+//! isahc takes any `http` from 0.2 on, and the program's lock file decides which one it gets. So the
+//! two are never assumed to be the same: everything crosses as bytes.
 
 #![allow(unused_qualifications, reason = "with another `http` these are other types")]
 
@@ -22,13 +22,13 @@ use mstr_core::{Body, Sent, TransportError, TransportErrorKind};
 
 use crate::body::{self, Cord};
 
-/// A limit that is none, and fits into every number of libcurl's for one.
+/// A value for "no limit" that fits into all of libcurl's limits.
 const LONGEST: Duration = Duration::from_secs(20 * 24 * 60 * 60);
 
-/// The longest silence that libcurl can be told, 18 hours.
+/// The longest silence that libcurl accepts, 18 hours.
 const LONGEST_SILENCE: Duration = Duration::from_secs(u16::MAX as u64);
 
-/// What libcurl is told about one request besides what is sent.
+/// The limits of one request, for libcurl.
 pub(crate) struct Limits {
     pub(crate) connect: Option<Duration>,
     /// How long nothing at all may happen.
@@ -165,7 +165,7 @@ fn in_ascii<'a>(name: &HeaderName, value: &'a HeaderValue) -> Result<&'a str, Tr
     })
 }
 
-/// Those of the cookies that isahc can send: without the others a session still works.
+/// The cookies that isahc can send: without the other ones a session still works.
 fn cookies_in_ascii(value: &HeaderValue) -> String {
     let pairs = value.as_bytes().split(|byte| *byte == b';').filter(|pair| pair.is_ascii());
     let pairs: Vec<_> = pairs.map(|pair| String::from_utf8_lossy(pair.trim_ascii())).collect();
@@ -237,7 +237,7 @@ pub(crate) fn length(head: &HeaderMap) -> Result<Option<u64>, TransportError> {
     match value.to_str().ok().and_then(|value| value.parse::<i64>().ok()) {
         Some(length) => Ok(u64::try_from(length).ok()),
         None => Err(TransportError::new(TransportErrorKind::Protocol)
-            .with_detail("the answer's length is none")),
+            .with_detail("the answer's length is invalid")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What isahc's and libcurl's errors mean in terms of the transport contract.
+//! The classification of isahc's and libcurl's errors for the transport contract.
 
 use isahc::error::ErrorKind as Theirs;
 use mstr_core::settings::Proxy;

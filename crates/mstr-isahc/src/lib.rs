@@ -1,22 +1,23 @@
 //! The transport for [`mstr`](https://docs.rs/mstr-sdk) over isahc and libcurl: HTTP/1.1 and HTTP/2, TLS,
 //! proxies, connection pools, deadlines, and no tokio.
 //!
-//! Programs get it with `mstr` and its feature `isahc`, as `mstr::isahc`. Depend on this crate to
-//! choose its features yourself, or if you build on `mstr-core` alone. It is for those who must not
-//! have tokio or must use the system's OpenSSL; in doubt take `mstr-hyper`, the default, which does
-//! without the exceptions below.
+//! Programs get it with `mstr` and its feature `isahc`, as `mstr::isahc`; the examples here use these
+//! names. Depend on this crate directly to choose its features yourself, or to use it with `mstr-core`
+//! alone. It is for programs that must not have tokio or that must use the system's OpenSSL. Otherwise
+//! use `mstr-hyper`, the default, which does not have the exceptions below.
 //!
 //! ```no_run
+//! # mod mstr { pub use mstr_core::*; pub mod isahc { pub use mstr_isahc::*; } }
 //! use std::time::Duration;
 //!
-//! use mstr_core::Connection;
-//! use mstr_isahc::{IsahcTransport, ProxyConfig, TlsConfig};
+//! use mstr::isahc::IsahcTransport;
+//! use mstr::{Connection, ProxyConfig, TlsConfig};
 //!
-//! # async fn run() -> Result<(), mstr_core::Error> {
+//! # async fn run() -> Result<(), mstr::Error> {
 //! let transport = IsahcTransport::builder()
 //!     .tls(TlsConfig::new().add_root_pem_file("/etc/ssl/company-ca.pem"))
 //!     .proxy(ProxyConfig::new().https("http://proxy.example.com:3128"))
-//!     .connect_timeout(Duration::from_secs(5))
+//!     .pool_idle_timeout(Duration::from_secs(10))
 //!     .build()?;
 //! let connection = Connection::builder("https://env.example.com/MicroStrategyLibrary")
 //!     .standard("username", "password")
@@ -31,8 +32,8 @@
 //! [`IsahcTransport`] is for asynchronous code under any executor; libcurl runs on a thread of its
 //! own. [`blocking::IsahcBlocking`] is for blocking code.
 //!
-//! What it is not: a client. It moves one request and its response; it follows no redirect, keeps no
-//! cookie and decodes nothing. Sessions are the business of `mstr`.
+//! A transport is not a complete HTTP client. It sends one request and returns its response; it follows
+//! no redirect, keeps no cookie and decodes nothing. `mstr` does everything else.
 //!
 //! # Features
 //!
@@ -54,15 +55,15 @@
 //!
 //! # What it cannot do
 //!
-//! These are libcurl's ways, and isahc's, that cannot be changed from outside. What would be unsafe or
-//! silently different is an error that says so.
+//! libcurl and isahc do some things in ways that cannot be changed from outside. Whatever would be unsafe
+//! or silently different is an error that says so.
 //!
-//! | | what happens |
+//! | case | result |
 //! | --- | --- |
-//! | a request without `Accept` or `User-Agent`, a `POST` with a body and without `Content-Type` | is sent with `*/*`, with this crate's name, with `application/octet-stream`: what their absence means. The calls of `mstr` have all of them. |
+//! | a request without `Accept` or `User-Agent`, a `POST` with a body and without `Content-Type` | is sent with `*/*`, with this crate's name, with `application/octet-stream`, which have the meaning of a missing header. The calls of `mstr` have all of them. |
 //! | `..` or `.` in a path | an error: libcurl would resolve it. `%2f` is sent as `%2F`. |
 //! | a header value that is not ASCII | an error |
-//! | an answer whose head has more than 300 KiB | is `Interrupted`: libcurl's number for it is that of a lost connection |
+//! | an answer whose head has more than 300 KiB | `Interrupted`: libcurl reports a lost connection |
 //! | the head of an answer | comes with the first byte of its body; until then the deadline counts |
 //! | a request that is dropped while its server is silent | its connection ends when the longer of the request's deadline and idle limit has passed, in whole seconds; at once if anything arrives |
 //! | a kept connection that breaks before an answer | libcurl repeats a `GET`, `HEAD` or `OPTIONS` by itself. It cannot repeat anything else: bodies cannot be begun anew, and writes without a body get a connection of their own, also with HTTP/2. |
@@ -71,30 +72,29 @@
 //! | `TlsConfig::bundled_roots` | needs `rustls-tls` and `webpki-roots` |
 //! | `TlsConfig::client_identity_pem` with `rustls-tls` | an error: from a file only |
 //! | proxies that are spoken to over TLS (`https://`) | an error: isahc 2.0 does not check their certificate |
-//! | a tunnel that a proxy with a password does not open | is an error of kind `Config` and not tried again, whatever the reason: libcurl does not tell a refused password from a proxy or a server that is down, and repeating a wrong password locks accounts. Without a password it is `Connect`, a 407 included. |
-//! | a client certificate that the server misses | is `Interrupted` with OpenSSL and `Decode` with rustls: libcurl's reason does not arrive |
-//! | a key that is not its certificate's | is an error of the first request, which does not name the file |
+//! | a tunnel that a proxy with a password does not open | an error of kind `Config`, never repeated: libcurl cannot distinguish a refused password from a proxy or a server that is down, and repeating a wrong password locks accounts. Without a password it is `Connect`, a 407 included. |
+//! | a missing client certificate | `Interrupted` with OpenSSL and `Decode` with rustls, because libcurl does not report the reason |
+//! | a private key that does not belong to its certificate | an error of the first request, which does not name the file |
 //! | a stream that delivers less than a byte a second for longer than both limits | is ended |
 //!
 //! # The log
 //!
-//! isahc writes everything that goes over the wire, tokens and passwords included, to the target
-//! `isahc::wire` at level `TRACE` whenever a subscriber takes an interest in isahc. This crate keeps
-//! isahc from noticing any, so nothing is written;
-//! [`wire_log(true)`](IsahcTransportBuilder::wire_log) lets it.
-//! (A program that enables isahc's own feature `log` gets it through `log` at level `DEBUG` all the
-//! same.)
+//! If a `tracing` subscriber accepts events of isahc, isahc writes everything that is sent and received,
+//! tokens and passwords included, to the target `isahc::wire` at level `TRACE`. This crate hides all
+//! subscribers from isahc, so nothing is written.
+//! [`wire_log(true)`](IsahcTransportBuilder::wire_log) changes that. A program that enables isahc's own
+//! feature `log` gets the output through `log` at level `DEBUG` in any case.
 //!
 //! # The environment
 //!
-//! libcurl writes the keys of its TLS connections to the file that `SSLKEYLOGFILE` names; whoever has it
-//! can read what was recorded. That cannot be turned off from here: keep the variable out of the
-//! environment of services. OpenSSL reads its own (`OPENSSL_CONF`, `SSL_CERT_FILE`, `SSL_CERT_DIR`).
+//! libcurl writes the keys of its TLS connections to the file that `SSLKEYLOGFILE` names. Recorded traffic
+//! can be decrypted with this file. This crate cannot turn that off: keep the variable out of the
+//! environment of services. OpenSSL reads `OPENSSL_CONF`, `SSL_CERT_FILE` and `SSL_CERT_DIR`.
 //!
 //! # The version of `http`
 //!
-//! isahc works with `http` 0.2 and 1.x, and which of them it gets is decided by your `Cargo.lock`; this
-//! crate works with either.
+//! isahc works with `http` 0.2 and 1.x. The `Cargo.lock` of the program decides which one it gets. This
+//! crate works with both.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 

@@ -4,14 +4,17 @@ use std::time::Instant;
 
 use mstr_core::{Sleep, Timer};
 
-/// A [`Timer`] for any executor, and for none: its sleeps are woken by one thread that all of
-/// them share, started with the first.
+/// A [`Timer`] that needs no runtime.
+///
+/// It is for a transport of your own, such as one from
+/// [`mstr::adapter::from_fn`](mstr_core::adapter::from_fn). One thread wakes all sleeps of the process.
+/// It is started with the first sleep.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct ThreadTimer;
 
 impl ThreadTimer {
-    /// A timer.
+    /// Makes a timer.
     #[must_use]
     pub const fn new() -> Self {
         Self

@@ -1,4 +1,4 @@
-//! Whom to trust and who to be, as libcurl and the TLS library in it understand it.
+//! The TLS settings for libcurl and the TLS library in it.
 
 use std::fs;
 

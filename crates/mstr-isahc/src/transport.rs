@@ -22,10 +22,26 @@ use crate::convert::{self, Limits, Outgoing};
 use crate::error::{Hop, classify};
 use crate::quiet::Silence;
 
-/// A [`Transport`] over isahc, with a connection pool of its own.
+/// A [`Transport`] over isahc, with its own connection pool, for async code on any executor.
 ///
-/// Clones share the pool. It runs a thread of its own, so it can be used under any executor and
-/// under none.
+/// ```no_run
+/// # mod mstr { pub use mstr_core::*; pub mod isahc { pub use mstr_isahc::*; } }
+/// use mstr::Connection;
+/// use mstr::isahc::IsahcTransport;
+///
+/// # async fn run() -> Result<(), mstr::Error> {
+/// let transport = IsahcTransport::builder().max_connections_per_host(20).build()?;
+/// let connection = Connection::builder("https://env.example.com/MicroStrategyLibrary")
+///     .standard("username", "password")
+///     .transport(transport)
+///     .connect()
+///     .await?;
+/// connection.close().await;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Clones share the pool. The transport runs its own thread, so it needs no runtime.
 #[derive(Clone)]
 pub struct IsahcTransport(Arc<Shared>);
 
@@ -118,7 +134,7 @@ impl Transport for IsahcTransport {
         if let (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(Hop { proxy, opens: false })) =
             (head.status(), hop)
         {
-            // Only a proxy says so, and it has passed on nothing.
+            // Only a proxy answers with this status, and it has forwarded nothing.
             return Err(proxy.answered(head.status(), head.headers()));
         }
         let bare =

@@ -7,12 +7,9 @@ use mstr_core::{ProxyConfig, SharedBlockingTransport, TlsConfig};
 use mstr_hyper::blocking::HyperBlocking;
 use mstr_hyper::{HyperTransport, HyperTransportBuilder};
 
-/// Lets a [`ConnectionBuilder`] without a transport connect over hyper, with a pool of its own and
-/// what [`tls`](ConnectionBuilder::tls) and [`proxy`](ConnectionBuilder::proxy) say. In the
-/// [prelude](crate::prelude).
+/// Connects a [`ConnectionBuilder`] over the default transport, [`HyperTransport`].
 ///
-/// Without the feature `hyper` there is no such trait, and a builder without a transport cannot
-/// connect: the program does not compile.
+/// Import it with `use mstr::prelude::*;`.
 ///
 /// ```no_run
 /// use mstr::prelude::*;
@@ -22,15 +19,23 @@ use mstr_hyper::{HyperTransport, HyperTransportBuilder};
 ///     .standard("username", "password")
 ///     .tls(mstr::TlsConfig::new().add_root_pem_file("company.pem"))
 ///     .build()?;
-/// let mut events = connection.events(); // hears the first login, too
+/// let mut events = connection.events(); // before the first login
 /// connection.open().await?;
 /// println!("{:?}", events.next().await);
 /// connection.close().await;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Each connection gets a transport with a connection pool of its own, with the settings of
+/// [`tls`](ConnectionBuilder::tls) and [`proxy`](ConnectionBuilder::proxy). To share a pool, or for
+/// further settings, make a transport and give it to [`transport`](ConnectionBuilder::transport).
+///
+/// Without the feature `hyper` this trait does not exist, and a builder without a transport does not
+/// compile with `connect`.
 pub trait DefaultTransport: Sized + sealed::Sealed {
-    /// Opens the connection; see [`ConnectionBuilder::connect`].
+    /// Opens an async connection: logs in, and finds the project if one is given; see
+    /// [`ConnectionBuilder::connect`].
     ///
     /// # Errors
     ///
@@ -42,26 +47,28 @@ pub trait DefaultTransport: Sized + sealed::Sealed {
     /// That of [`ConnectionBuilder::connect`].
     fn connect(self) -> impl Future<Output = Result<Connection, Error>> + Send;
 
-    /// Builds the connection without opening it: the first request logs in.
+    /// Builds an async connection without opening it: the first request logs in.
     ///
     /// # Errors
     ///
-    /// [`Config`](mstr_core::ErrorKind::Config) outside a tokio runtime, or for a setting that cannot
+    /// [`Config`](mstr_core::ErrorKind::Config) outside a tokio runtime, and for a setting that cannot
     /// work.
     fn build(self) -> Result<Connection, Error>;
 
-    /// Opens a blocking connection, on a transport with a thread of its own.
+    /// Opens a blocking connection, over a transport with a thread of its own. Needs no runtime.
     ///
     /// # Errors
     ///
-    /// Those of [`ConnectionBuilder::connect`].
+    /// [`Config`](mstr_core::ErrorKind::Config) if the thread cannot be started, and those of
+    /// [`ConnectionBuilder::connect`].
     fn connect_blocking(self) -> Result<blocking::Connection, Error>;
 
     /// Builds a blocking connection without opening it: the first request logs in.
     ///
     /// # Errors
     ///
-    /// [`Config`](mstr_core::ErrorKind::Config) for a setting that cannot work.
+    /// [`Config`](mstr_core::ErrorKind::Config) if the thread cannot be started, and for a setting that
+    /// cannot work.
     fn build_blocking(self) -> Result<blocking::Connection, Error>;
 }
 

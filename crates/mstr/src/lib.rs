@@ -1,8 +1,9 @@
 //! Sessions with a Strategy One (MicroStrategy) server.
 //!
-//! `mstr` logs in (in every [`LoginMode`], or with a delegated identity token), stays logged in,
-//! selects projects, calls any endpoint of the REST API and logs out, under load and under faults.
-//! It is not a client for the single endpoints: what you call, and what the answers mean, is yours.
+//! `mstr` logs in (with every [`LoginMode`], or with an identity token), stays logged in, selects
+//! projects, calls any endpoint of the REST API and logs out. It does so under load, and when the
+//! network or the server fails. It has no functions for the single endpoints: you name the path, and
+//! read the answer into types of your own.
 //!
 //! Until the first release, from a clone of this repository beside your package:
 //!
@@ -22,14 +23,18 @@
 //!         .project_name("MicroStrategy Tutorial")
 //!         .connect()
 //!         .await?;
-//!     let projects: serde_json::Value = connection.get("/api/projects").send().await?.json().await?;
+//!
+//!     let response = connection.get("/api/projects").send().await?;
+//!     let projects: serde_json::Value = response.json().await?;
 //!     println!("{projects}");
+//!
 //!     connection.close().await;
 //!     Ok(())
 //! }
 //! ```
 //!
-//! The same without async, on a transport with a thread of its own ([`blocking`]):
+//! The same without async ([`blocking`]), with all settings from the environment
+//! ([`Connection::from_env`]):
 //!
 //! ```no_run
 //! use mstr::prelude::*;
@@ -48,43 +53,57 @@
 //!
 //! # The life of a connection
 //!
-//! - **Opening.** [`Connection::builder`] describes it; every mistake in the description is an
-//!   error before anything is sent. [`ConnectionBuilder::connect`] logs in and, side by side, learns the
-//!   idle timeout, checks the server's version and finds the project. If one of these fails, the
-//!   session is logged out again.
-//! - **Calling.** [`get`](Connection::get), [`post`](Connection::post) and the others begin a
-//!   request, [`send`](RequestBuilder::send) sends it. A session that has ended is replaced and
-//!   the call repeated. Clone the connection into as many tasks as you like: they share one
-//!   session and one login.
-//! - **Projects.** The project is a property of the handle, not of the session:
-//!   [`select_project`](Connection::select_project) returns a handle for another one, and no task can
-//!   change the project of another.
-//! - **Idling.** Spawn [`keepalive`](Connection::keepalive) to keep an idle session alive, or do
-//!   nothing: the next call logs in again.
-//! - **Closing.** [`close`](Connection::close) logs out; [`scope`](Connection::scope) does so on
-//!   every path.
+//! - **Opening.** [`Connection::builder`] describes the connection. A mistake in the description is
+//!   an error before anything is sent. [`ConnectionBuilder::connect`] logs in, then learns the idle
+//!   timeout, checks the server's version and finds the project. If one of these fails, the session is
+//!   logged out again.
+//! - **Calling.** [`get`](Connection::get), [`post`](Connection::post) and similar methods begin a
+//!   request, [`send`](RequestBuilder::send) sends it. If the session has ended, it is replaced and the
+//!   call is repeated. Clone the connection into as many tasks as you like: they share one session and
+//!   one login.
+//! - **Projects.** Each handle has its own project, and all share the session.
+//!   [`select_project`](Connection::select_project) returns a handle for another project, so tasks
+//!   cannot change each other's project.
+//! - **Idling.** Spawn [`keepalive`](Connection::keepalive) to keep an idle session alive. Without it,
+//!   the next call logs in again if the session has ended.
+//! - **Closing.** [`close`](Connection::close) logs out. [`scope`](Connection::scope) does so also if
+//!   the code in between fails.
 //!
-//! # Compression
+//! # Where to look
 //!
-//! Requests say `Accept-Encoding: gzip`, and what comes compressed is decompressed as it is read: the
-//! response then has neither `Content-Encoding` nor `Content-Length`. A request with an
-//! `Accept-Encoding` of its own gets its body as it was sent, and a `Range` is asked for without.
-//! The feature `gzip` is on by default here and off in `mstr-core`.
+//! | for | see |
+//! |---|---|
+//! | server, login, project and all settings | [`ConnectionBuilder`], [`Credentials`], [`CredentialProvider`] |
+//! | calls and their answers | [`RequestBuilder`], [`Response`], [`Body`], [`Pages`] |
+//! | time limits and repetitions | [`Timeouts`], [`RetryPolicy`] |
+//! | certificates and proxies | [`TlsConfig`], [`ProxyConfig`] |
+//! | a gateway in front of the server | [`ConnectionBuilder::header`], [`HeaderProvider`] |
+//! | failures | [`Error`], [`ErrorKind`] |
+//! | a log of sessions | [`Events`] |
+//! | API tokens and sessions of other clients | [`ApiTokenRequest`], [`Connection::create_identity_token`], [`workstation`] |
+//! | code without async | [`blocking`] |
+//! | an HTTP client of yours | [`adapter`] |
+//! | the state machines and the contract of transports | [`core`], the crate `mstr-core` |
+//!
+//! Some signatures have types of the crates `http` and `bytes`, in their versions 1: add these crates
+//! to your package where you name their types. Traits such as [`CredentialProvider`] are implemented
+//! with `async-trait`.
 //!
 //! # Errors
 //!
-//! One type, [`Error`]: [`kind`](Error::kind) to branch on, [`server`](Error::server) for the
-//! server's code and the ticket its support asks for, [`report`](Error::report) for a log.
+//! All functions return the same type, [`Error`]. Branch on its [`kind`](Error::kind), log its
+//! [`report`](Error::report), and find the server's code and the ticket for the vendor's support in
+//! [`server`](Error::server).
 //!
 //! ```
 //! use mstr::prelude::*;
 //!
 //! fn explain(error: &Error) -> String {
 //!     match error.kind() {
-//!         ErrorKind::Credentials => "check the password: it is not tried again".to_owned(),
+//!         ErrorKind::Credentials => "check the password; it is not tried again".to_owned(),
 //!         ErrorKind::SessionLimit => "close other sessions first".to_owned(),
-//!         // After a gateway's 502, for example, the server may have carried it out.
-//!         _ if error.may_have_been_executed() => format!("look whether it was done: {error}"),
+//!         // After a gateway's 502, for example, the server may have carried out the call.
+//!         _ if error.may_have_been_executed() => format!("was it done? {error}"),
 //!         _ if error.is_retryable() => "try again later".to_owned(),
 //!         _ => error.report(),
 //!     }
@@ -93,8 +112,8 @@
 //!
 //! # Transports
 //!
-//! The default is [`hyper::HyperTransport`]. Each `connect` without an explicit transport makes a
-//! pool of its own, so give several connections one transport:
+//! A transport sends the requests. The default is [`hyper::HyperTransport`]. Each `connect` without an
+//! explicit transport makes one with a pool of its own. Several connections can share one:
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -113,18 +132,26 @@
 //! # }
 //! ```
 //!
-//! With the feature `isahc` there is `isahc::IsahcTransport` beside it, over libcurl and without
-//! tokio: the same line with another name. Any other HTTP stack becomes a transport by [`adapter`]
-//! or by implementing [`Transport`] with the parts in [`core::toolkit`]; the contract is in
-//! [`core::contract`]'s documentation, and the feature `fake` has it as a suite of tests
-//! (`mstr::fake::conformance`).
+//! | transport | over | needs |
+//! |---|---|---|
+//! | `mstr::hyper::HyperTransport` | hyper and rustls | tokio |
+//! | `mstr::hyper::blocking::HyperBlocking` | the same, for [`blocking`] | no runtime of the program |
+//! | `mstr::isahc::IsahcTransport` | isahc and libcurl | the feature `isahc`; any executor |
+//! | `mstr::isahc::blocking::IsahcBlocking` | the same, for [`blocking`] | the feature `isahc` |
+//! | an HTTP client of yours | [`adapter`], or [`Transport`] | see [`core::contract`] for the contract, [`core::toolkit`] for parts |
+//!
+//! # Compression
+//!
+//! With the feature `gzip`, which is on by default, requests have `Accept-Encoding: gzip`, and a
+//! compressed answer is decompressed as it is read. The response then has neither `Content-Encoding`
+//! nor `Content-Length`. A request with its own `Accept-Encoding` gets the body as the server sends it,
+//! and a request with a `Range` does not ask for compression.
 //!
 //! # Your own tests
 //!
-//! With the feature `fake`, in the dev-dependencies, `mstr::fake` is a model of the server: in
-//! memory, under `#[tokio::test]` or in virtual time of its own, and on a socket. It answers
-//! endpoints of yours after its own checks, so that a test meets a lost session, a 401 and a 503 as
-//! your program will.
+//! With the feature `fake`, in the dev-dependencies, `mstr::fake` is a model of the server. It runs in
+//! memory, under `#[tokio::test]` or in virtual time, and on a socket. It can answer your own endpoints,
+//! after it has checked the session, so a test can meet a lost session, a 401 or a 503.
 //!
 #![cfg_attr(feature = "fake", doc = "```")]
 #![cfg_attr(not(feature = "fake"), doc = "```ignore")]
@@ -176,8 +203,8 @@
 //!
 //! <!-- features: end -->
 //!
-//! Features only add; none changes what is there. Of the three that begin with `isahc` a program
-//! takes one, because isahc refuses to build with two TLS libraries; with `hyper` each goes along.
+//! Features only add items. A program can enable one of the three features that begin with `isahc`,
+//! because isahc refuses to build with two TLS libraries. All of them can be combined with `hyper`.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
@@ -203,25 +230,34 @@ pub use mstr_core::{
     workstation,
 };
 
-/// What is under the connection: the state machines, the contract of transports and the parts to
-/// make one of. It is the crate `mstr-core`, whose versions are its own business: a major version of
-/// it need not be one of `mstr`.
+/// The parts below a connection: state machines, the contract of transports, and parts for one.
+///
+/// This is the crate `mstr-core`. It has its own versions: a new major version of it is not always a
+/// new major version of `mstr`.
 pub use mstr_core as core;
 
 /// The transport over hyper and rustls.
 #[cfg(feature = "hyper")]
 pub mod hyper {
-    pub use mstr_hyper::*;
+    // By name: with a glob, the pages of these three get the badge of this module's feature.
+    #[doc(no_inline)]
+    pub use mstr_core::{ProxyConfig, TlsConfig, TlsVersion};
+    #[doc(inline)]
+    pub use mstr_hyper::{
+        HyperTransport, HyperTransportBuilder, TokioTimer, blocking, file_body, read_body,
+    };
 }
 
 /// The transport over isahc and libcurl.
 #[cfg(any(feature = "isahc", feature = "isahc-native-tls-static", feature = "isahc-rustls-tls"))]
 pub mod isahc {
-    pub use mstr_isahc::*;
+    #[doc(no_inline)]
+    pub use mstr_core::{ProxyConfig, TlsConfig, TlsVersion};
+    #[doc(inline)]
+    pub use mstr_isahc::{IsahcTransport, IsahcTransportBuilder, ThreadTimer, blocking};
 }
 
-/// The fake server, for tests: in memory, on a socket, with endpoints of your own; and the
-/// conformance suite for transports.
+/// The fake server for tests, in memory and on a socket, and the conformance suite for transports.
 #[cfg(feature = "fake")]
 pub mod fake {
     pub use mstr_fake::*;

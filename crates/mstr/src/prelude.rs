@@ -1,9 +1,10 @@
-//! What most programs need: `use mstr::prelude::*;`.
+//! The items that most programs use: `use mstr::prelude::*;`.
 
-pub use mstr_core::{
+#[cfg(feature = "hyper")]
+#[doc(no_inline)]
+pub use crate::DefaultTransport;
+#[doc(no_inline)]
+pub use crate::{
     Body, CloseOutcome, Connection, ConnectionBuilder, CredentialProvider, Credentials, Error,
     ErrorKind, Locale, LoginMode, RetryPolicy, Timeouts, Transport, TransportError,
 };
-
-#[cfg(feature = "hyper")]
-pub use crate::DefaultTransport;

@@ -71,8 +71,9 @@ fn sixty_four_tasks_keep_their_connections_if_the_pool_is_told_to() {
             tokio::time::sleep(Duration::from_millis(100)).await;
             burst().await;
         }
-        let more = accepted.load(Ordering::SeqCst) - first;
-        assert!(more <= 10, "{more} new connections for 320 requests that found 64");
+        // One for each task at most, whichever burst needed it first.
+        let all = accepted.load(Ordering::SeqCst);
+        assert!(all <= 74, "{first} connections for 64 requests, and {all} for 384");
         connection.close().await;
     });
 }

@@ -11,31 +11,52 @@ use super::watched::Watched;
 use crate::contract::{BlockingTransport, Body, SharedTimer, TransportError, TransportInfo};
 use crate::park::{block_on, park_beside};
 
-/// Makes a blocking transport of `send`, a function that sends a request and waits for the
-/// answer.
+/// Makes a [`BlockingTransport`] of `send`, a function that sends a request and waits for the response.
 ///
-/// `send` has to come back by the deadline in the request's
-/// [`RequestContext`](crate::RequestContext), and the body that it returns has to keep the
-/// body idle timeout: nobody can end a call that blocks from outside, so opening a session may
-/// exceed [`Timeouts::total`](crate::Timeouts::total) by one attempt. The
-/// [module documentation](super) says what is done for it and what it has to do besides.
-/// [`UploadReader`](crate::toolkit::UploadReader) and [`ReadBody`](crate::toolkit::ReadBody) turn
-/// bodies into readers and back.
+/// ```no_run
+/// # mod mstr { pub use mstr_core::*; pub mod core { pub use mstr_core::*; } }
+/// use http::{Request, Response};
+/// use mstr::adapter::blocking_from_fn;
+/// use mstr::core::RequestContext;
+/// use mstr::core::toolkit::{UploadBody, UploadReader};
+/// use mstr::{Body, Connection, TransportError};
 ///
-/// Its clock is that of the operating system, unlike everywhere else in this crate, where a clock
-/// is always given: threads have this one only, and it is the transport's part to have one. For
-/// virtual time there is [`on_timer`](BlockingFnTransport::on_timer).
+/// fn send(request: Request<Body>) -> Result<Response<Body>, TransportError> {
+///     let deadline = RequestContext::of(&request).deadline;
+///     // `client` stands for the HTTP client of the program.
+///     let (head, body) = request.into_parts();
+///     let body = UploadReader::new(UploadBody::new(body, &head.headers));
+///     let response = client::send(head, body, deadline).map_err(TransportError::from_io)?;
+///     Ok(response.map(Body::from))
+/// }
 ///
+/// # fn run() -> Result<(), mstr::Error> {
+/// let connection = Connection::builder("https://env.example.com/MicroStrategyLibrary")
+///     .standard("username", "password")
+///     .blocking_transport(blocking_from_fn(send))
+///     .connect()?;
+/// # drop(connection);
+/// # Ok(())
+/// # }
+/// # mod client {
+/// #     pub fn send(
+/// #         _: http::request::Parts,
+/// #         _: impl std::io::Read,
+/// #         _: Option<std::time::Instant>,
+/// #     ) -> Result<http::Response<Vec<u8>>, std::io::Error> {
+/// #         Err(std::io::ErrorKind::ConnectionRefused.into())
+/// #     }
+/// # }
 /// ```
-/// use bytes::Bytes;
-/// use mstr_core::adapter::blocking_from_fn;
-/// use mstr_core::{BlockingTransport, Body};
 ///
-/// let echo = blocking_from_fn(|request| Ok(http::Response::new(request.into_body())));
-/// let request = http::Request::post("http://host.example/").body(Body::from("hello"));
-/// let response = echo.send(request.unwrap()).unwrap();
-/// assert_eq!(response.body().as_bytes(), Some(&Bytes::from("hello")));
-/// ```
+/// - `send` has to return by the deadline of the request, and the body that it returns has to keep the
+///   [idle limit](crate::RequestContext::body_idle_timeout), because a blocking call cannot be ended
+///   from outside. A login may exceed [`Timeouts::total`](crate::Timeouts::total) by one attempt.
+/// - [`UploadReader`](crate::toolkit::UploadReader) turns a request's body into a reader, and
+///   [`ReadBody`](crate::toolkit::ReadBody) turns a reader into a response's body.
+/// - The clock is that of the operating system. For virtual time, use
+///   [`on_timer`](BlockingFnTransport::on_timer).
+/// - The [module documentation](super) says what else the adapter does, and what `send` has to do.
 pub fn blocking_from_fn<F>(send: F) -> BlockingFnTransport<F>
 where
     F: Fn(Request<Body>) -> Result<Response<Body>, TransportError> + Send + Sync + 'static,
@@ -60,9 +81,9 @@ pub struct BlockingFnTransport<F> {
 type Spawn = Arc<dyn Fn(Box<dyn FnOnce() + Send>) + Send + Sync>;
 
 impl<F> BlockingFnTransport<F> {
-    /// Sends logouts that nobody waits for with `spawn`, which has to return at once: it gets a
-    /// function that blocks, to be run on another thread. Without it, a session whose connection
-    /// is dropped stays open until the server's idle timeout.
+    /// Sends logouts in the background with `spawn`. It gets a function that blocks, runs it on another
+    /// thread, and returns at once. Without it, a session whose connection is dropped without a close
+    /// stays open until the server's idle timeout.
     pub fn detach_with(
         mut self,
         spawn: impl Fn(Box<dyn FnOnce() + Send>) + Send + Sync + 'static,

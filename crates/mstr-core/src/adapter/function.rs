@@ -10,10 +10,29 @@ use super::watched::{Surroundings, Watched};
 use crate::contract::{Body, BoxFuture, SharedTimer, Transport, TransportError, TransportInfo};
 use crate::toolkit::Stage;
 
-/// Makes a transport of `send`, a function that sends a request and returns the answer.
+/// Makes a [`Transport`] of `send`, an async function that sends a request and returns the response.
 ///
-/// `timer` is that of the runtime that `send` needs. The [module documentation](super) says what
-/// is done for `send` and what it has to do itself.
+/// `timer` is the timer of the runtime that `send` runs on. The [module documentation](super) has a
+/// complete example, and says what the adapter does and what `send` has to do.
+///
+/// ```
+/// # mod mstr { pub use mstr_core::*; pub mod core { pub use mstr_core::*; } }
+/// use http::{Request, Response};
+/// use mstr::adapter::from_fn;
+/// use mstr::core::{SharedTimer, TransportInfo};
+/// use mstr::{Body, Transport, TransportError};
+///
+/// /// A transport that sends no request and answers 503, for a test.
+/// fn unavailable(timer: SharedTimer) -> impl Transport {
+///     let send = |request: Request<Body>| async move {
+///         drop(request);
+///         let mut response = Response::new(Body::from("try again later"));
+///         *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+///         Ok::<_, TransportError>(response)
+///     };
+///     from_fn(timer, send).named(TransportInfo::new("unavailable", "1.0"))
+/// }
+/// ```
 pub fn from_fn<F, A>(timer: SharedTimer, send: F) -> FnTransport<F>
 where
     F: Fn(Request<Body>) -> A + Send + Sync + 'static,
@@ -31,9 +50,9 @@ pub struct FnTransport<F> {
 }
 
 impl<F> FnTransport<F> {
-    /// Runs background work with `spawn`, which has to return at once. Without it, a session
-    /// whose connection is dropped stays open until the server's idle timeout; see
-    /// [`Transport::detach`].
+    /// Runs background work with `spawn`, which has to return at once, for example by
+    /// `tokio::spawn`. Without it, a session whose connection is dropped without a close stays open
+    /// until the server's idle timeout; see [`Transport::detach`].
     pub fn detach_with(
         mut self,
         spawn: impl Fn(BoxFuture<'static, ()>) + Send + Sync + 'static,
@@ -60,7 +79,7 @@ where
         let (exchange, request) = Watched::begin(request, timer.now())?;
         let answer = (self.send)(request);
         match exchange.in_time(Stage::Sending, timer, answer).await? {
-            // It cannot stall.
+            // A body in memory cannot stall.
             Ok(response) if response.body().as_bytes().is_some() => Ok(response),
             Ok(response) => Ok(exchange.answer(response, timer)),
             Err(error) => Err(exchange.failed(error)),

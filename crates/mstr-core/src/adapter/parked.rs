@@ -11,15 +11,28 @@ use crate::contract::{
 use crate::park::{block_on, park_beside};
 use crate::toolkit::before;
 
-/// How long a request that nobody waits for may take.
+/// How long a request in the background may take.
 const DETACHED_LIMIT: Duration = Duration::from_secs(10);
 
-/// Uses an asynchronous [`Transport`] from blocking code by parking the calling thread.
+/// Makes a [`BlockingTransport`] of an asynchronous [`Transport`], by parking the calling thread.
 ///
-/// The transport must make progress without being polled by an executor of its own: one over a
-/// runtime that runs on other threads does. Inside a task of an asynchronous runtime this blocks
-/// the thread; a transport that waits on tokio's own primitives there has to poll them
-/// `unconstrained`, as mstr-hyper does, because a parked task never gives its budget back.
+/// ```no_run
+/// # use mstr_core as mstr;
+/// use mstr::blocking::BlockOn;
+/// use mstr::{Connection, Error, Transport, blocking};
+///
+/// fn connect(transport: impl Transport) -> Result<blocking::Connection, Error> {
+///     Connection::builder("https://env.example.com/MicroStrategyLibrary")
+///         .standard("username", "password")
+///         .blocking_transport(BlockOn::new(transport))
+///         .connect()
+/// }
+/// ```
+///
+/// The transport has to make progress while the calling thread is parked, for example on the threads
+/// of its own runtime. Inside a task of an asynchronous runtime the calling thread is blocked. A
+/// transport that waits on tokio's own primitives there has to poll them `unconstrained`, as mstr-hyper
+/// does, because a parked task never gets a new budget.
 #[derive(Debug)]
 pub struct BlockOn<T> {
     transport: Arc<T>,
@@ -49,7 +62,7 @@ impl<T: Transport> BlockingTransport for BlockOn<T> {
         let transport = Arc::clone(&self.transport);
         let mut sending: BoxFuture<'static, Answer> =
             Box::pin(async move { transport.send(request).await });
-        // Sent now, not when somebody waits for it.
+        // Sent now, not when a thread waits for it.
         let polled = sending.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         let state = match polled {
             Poll::Ready(answer) => State::Answered(Some(answer)),
@@ -86,7 +99,7 @@ impl<T: Transport> BlockingTransport for BlockOn<T> {
 
 type Answer = Result<http::Response<Body>, TransportError>;
 
-/// An exchange that has begun. Nobody polls it while nobody waits.
+/// An exchange that has begun. It is polled only while a thread waits for it.
 struct Started<T> {
     state: State,
     transport: Arc<T>,

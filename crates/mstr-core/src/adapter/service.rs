@@ -20,17 +20,52 @@ use crate::contract::{
 };
 use crate::toolkit::{Peer, Stage};
 
-/// Makes a transport of `service`: an HTTP client, with whatever layers around it.
+/// Makes a [`Transport`] of a tower service: an HTTP client, with any layers around it.
 ///
-/// **Not part of the stability promise** of the rest of this crate: `tower-service` is at 0.3, so
-/// its next version may change the bounds of this function.
+/// ```
+/// # mod mstr { pub use mstr_core::*; pub mod core { pub use mstr_core::*; } }
+/// use std::io;
 ///
-/// `timer` is that of the runtime that `service` needs. For each request the service is cloned and
-/// asked whether it is ready; the deadline of the request covers that. The
-/// [module documentation](super) says what else is done for it and what it has to do itself.
+/// use http::{Request, Response};
+/// use mstr::adapter::from_service;
+/// use mstr::core::{Sent, SharedTimer};
+/// use mstr::{Body, Transport, TransportError, TransportErrorKind};
+/// # use std::future::{Ready, ready};
+/// # use std::task::{Context, Poll};
+/// # #[derive(Clone)]
+/// # struct Client;
+/// # impl tower_service::Service<Request<Body>> for Client {
+/// #     type Response = Response<Body>;
+/// #     type Error = io::Error;
+/// #     type Future = Ready<Result<Response<Body>, io::Error>>;
+/// #     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), io::Error>> {
+/// #         Poll::Ready(Ok(()))
+/// #     }
+/// #     fn call(&mut self, _: Request<Body>) -> Self::Future {
+/// #         ready(Err(io::ErrorKind::ConnectionRefused.into()))
+/// #     }
+/// # }
 ///
-/// A [`TransportError`] anywhere in the source chain of the service's error, or of the error of a
-/// response's body, is kept. [`classify`](TowerTransport::classify) says what others mean.
+/// /// `Client` stands for the service of the program.
+/// fn transport(timer: SharedTimer, client: Client) -> impl Transport {
+///     from_service(timer, client).classify(|error| {
+///         let error = TransportError::find_source::<io::Error>(error)?;
+///         let refused = error.kind() == io::ErrorKind::ConnectionRefused;
+///         refused.then_some((TransportErrorKind::Connect, Sent::No))
+///     })
+/// }
+/// ```
+///
+/// `timer` is the timer of the runtime that `service` runs on. For each request the service is cloned
+/// and polled until it is ready, within the deadline of the request. The [module documentation](super)
+/// says what else the adapter does, and what the service has to do.
+///
+/// A [`TransportError`] in the source chain of the service's error, or of the error of a response's
+/// body, is kept. [`classify`](TowerTransport::classify) is for all other errors.
+///
+/// The stability promise of this crate does not cover this function: `tower-service` is at version 0.3,
+/// and its next version may change the bounds.
+#[cfg(feature = "tower")]
 pub fn from_service<S, B>(timer: SharedTimer, service: S) -> TowerTransport<S>
 where
     S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
@@ -44,6 +79,7 @@ where
 }
 
 /// A [`Transport`] made of a tower service by [`from_service`].
+#[cfg(feature = "tower")]
 #[derive(Clone)]
 #[must_use]
 pub struct TowerTransport<S> {
@@ -56,13 +92,13 @@ type Diagnosis = Option<(TransportErrorKind, Sent)>;
 type Diagnose = Arc<dyn Fn(&(dyn StdError + 'static)) -> Diagnosis + Send + Sync>;
 
 impl<S> TowerTransport<S> {
-    /// Says what the errors of the service and of its bodies mean, and whether the request can
-    /// have left; [`TransportError::find_source`] searches their source chain.
+    /// Classifies the errors of the service and of its bodies with `diagnose`: their kind, and whether
+    /// the request can have left. [`TransportError::find_source`] searches their source chain.
     ///
-    /// Without it, and where `diagnose` returns `None`, they are
-    /// [`Interrupted`](TransportErrorKind::Interrupted) and the request may have left. Of a
-    /// service that could not become ready it is known that it did not: that is
-    /// [`Connect`](TransportErrorKind::Connect) unless `diagnose` has a better word.
+    /// Without it, and if `diagnose` returns `None`, an error is
+    /// [`Interrupted`](TransportErrorKind::Interrupted) and the request may have left. The error of a
+    /// service that did not become ready is [`Connect`](TransportErrorKind::Connect), and the request
+    /// has not left.
     pub fn classify(
         mut self,
         diagnose: impl Fn(&(dyn StdError + 'static)) -> Option<(TransportErrorKind, Sent)>
@@ -74,9 +110,9 @@ impl<S> TowerTransport<S> {
         self
     }
 
-    /// Runs background work with `spawn`, which has to return at once. Without it, a session
-    /// whose connection is dropped stays open until the server's idle timeout; see
-    /// [`Transport::detach`].
+    /// Runs background work with `spawn`, which has to return at once, for example by
+    /// `tokio::spawn`. Without it, a session whose connection is dropped without a close stays open
+    /// until the server's idle timeout; see [`Transport::detach`].
     pub fn detach_with(
         mut self,
         spawn: impl Fn(BoxFuture<'static, ()>) + Send + Sync + 'static,
@@ -108,7 +144,7 @@ where
             exchange.failed(explain(&self.diagnose, &exchange.peer, stage, error))
         };
 
-        // What is ready is this clone, so it is this clone that is called.
+        // This clone is the one that is ready, so it is the one that is called.
         let mut service = self.service.clone();
         let ready = poll_fn(|cx| service.poll_ready(cx).map_err(Into::into));
         let ready = exchange.in_time(Stage::Connecting, timer, ready).await?;

@@ -7,36 +7,39 @@ use tower_service::Service;
 
 use crate::contract::{Body, BoxFuture, SharedTransport, Transport, TransportError};
 
-/// Makes a tower service of `transport`, to put layers around it; [`from_service`](super::from_service)
-/// makes a transport of the whole.
-///
-/// **Not part of the stability promise** of the rest of this crate, like
-/// [`from_service`](super::from_service).
-///
-/// The service is always ready. What a request's transport is told, such as its deadline, travels with
-/// the request's body: a layer that puts another body in its place uses
-/// [`RequestContext::map_body`](crate::RequestContext::map_body).
+/// Makes a tower service of `transport`, to put layers around it. [`from_service`](super::from_service)
+/// makes a transport of the result.
 ///
 /// ```
-/// use mstr_core::adapter::{from_service, into_service};
-/// use mstr_core::Transport;
-/// # use mstr_core::adapter::TransportService;
+/// # use mstr_core as mstr;
+/// use mstr::Transport;
+/// use mstr::adapter::{from_service, into_service};
+/// # use mstr::adapter::TransportService;
 /// # fn with_layers(service: TransportService) -> TransportService { service }
 ///
 /// fn layered<T: Transport + Clone>(transport: T) -> impl Transport {
+///     // For example tower::ServiceBuilder::new().concurrency_limit(8).service(..).
 ///     let service = with_layers(into_service(transport.clone()));
 ///     let timer = transport.timer();
 ///     let info = transport.info();
 ///     from_service(timer, service).named(info).detach_with(move |task| transport.detach(task))
 /// }
-/// # drop(layered::<mstr_core::SharedTransport>);
+/// # drop(layered::<mstr::SharedTransport>);
 /// ```
+///
+/// The service is always ready. The time limits of a request travel in its body. A layer that replaces
+/// the body uses [`RequestContext::map_body`](crate::RequestContext::map_body).
+///
+/// The stability promise of this crate does not cover this function, as with
+/// [`from_service`](super::from_service).
+#[cfg(feature = "tower")]
 #[must_use]
 pub fn into_service(transport: impl Transport) -> TransportService {
     TransportService(SharedTransport::new(transport))
 }
 
 /// A tower service made of a [`Transport`] by [`into_service`].
+#[cfg(feature = "tower")]
 #[derive(Clone, Debug)]
 pub struct TransportService(SharedTransport);
 

@@ -1,4 +1,4 @@
-//! What adapters do around the stack: the parts of the contract that can be kept from outside.
+//! The parts of the contract that adapters can keep from outside of the stack.
 
 use std::fmt;
 use std::future::Future;
@@ -83,7 +83,7 @@ fn hold(body: Body, headers: &HeaderMap) -> Result<(Body, BodyFailure), Transpor
     }
 }
 
-/// What a transport is besides a way to send.
+/// The parts of a transport other than sending.
 #[derive(Clone)]
 pub(super) struct Surroundings {
     pub(super) timer: SharedTimer,

@@ -55,7 +55,7 @@ pub struct Call {
     compressed: bool,
     /// An attempt has failed that the server may have carried out.
     executed: bool,
-    /// What the policy's predicate says of the answer under way.
+    /// The predicate's answer about the response under way.
     worth: Option<bool>,
     /// Why it is sent again, if it is.
     reason: Reason,
@@ -63,7 +63,7 @@ pub struct Call {
     noted: Link,
 }
 
-/// What is awaited.
+/// The input that is awaited.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Stage {
     /// The head of an answer.
@@ -80,7 +80,7 @@ enum Stage {
     Send,
     Store,
     Turn,
-    /// What the server says about the session, which a refusal has put in doubt.
+    /// The server's answer about the session, which a refusal has put in doubt.
     Verdict,
 }
 
@@ -88,7 +88,7 @@ impl Call {
     /// A call of the connection that `config` describes. `seed` spreads its waits.
     ///
     /// A request that cannot be sent (a mistake in describing it, a timeout of zero, an address
-    /// that is none or that the session's token must not reach) fails when it is begun, with
+    /// that is invalid or that the session's token must not reach) fails when it is begun, with
     /// [`Usage`](ErrorKind::Usage).
     #[must_use]
     pub fn new(spec: Spec, config: &SessionConfig, seed: u64, now: Instant) -> Self {
@@ -150,7 +150,7 @@ impl Call {
         self.deadline
     }
 
-    /// What the call is for, in log events and errors.
+    /// The purpose of the call, in log events and errors.
     #[must_use]
     pub const fn operation(&self) -> &'static str {
         self.spec.operation
@@ -182,7 +182,7 @@ impl Call {
         self.sends
     }
 
-    /// What the machine waits for, for diagnosis.
+    /// The input that the machine waits for, for diagnosis.
     #[must_use]
     pub const fn describe(&self) -> &'static str {
         match self.stage {
@@ -209,7 +209,7 @@ impl Call {
         let shared = self.wants.store && self.spec.authenticated && !self.consulted;
         match self.stage {
             Stage::New if self.wants.place => self.ask_for(Stage::Place, Output::TakePlace),
-            // What others have stored is read once: afterwards it is this call that knows better.
+            // The shared store is read once: after that, this call knows better.
             Stage::New | Stage::Place if shared => {
                 self.consulted = true;
                 self.ask_for(Stage::Store, Output::ConsultStore)
@@ -283,7 +283,7 @@ impl Call {
     }
 
     fn front(&mut self, now: Instant) -> Output {
-        // They are for what stands in front of this server, and for nobody else.
+        // They are for the gateway in front of this server only.
         if self.wants.front_headers && self.route.is_at_home() {
             return self.ask_for(Stage::FrontHeaders, Output::FrontHeaders);
         }
@@ -535,7 +535,7 @@ impl Call {
         if self.spec.existing_only { None } else { self.repeats.in_new_session(now) }
     }
 
-    /// Whether the caller understands a status that is no success.
+    /// Whether the caller accepts a status that is not a success.
     fn accepts(&self, status: StatusCode) -> bool {
         let asked_for_changes = self.spec.headers.contains_key(IF_NONE_MATCH)
             || self.spec.headers.contains_key(IF_MODIFIED_SINCE);
@@ -543,7 +543,7 @@ impl Call {
     }
 
     fn again(&mut self, at: Instant) -> Output {
-        // Others need not wait while this one does.
+        // Other calls need not wait while this one does.
         self.has_turn = false;
         self.questioned = false;
         self.ask_for(Stage::New, Output::Wait(at))

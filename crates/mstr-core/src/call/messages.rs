@@ -1,4 +1,4 @@
-//! What comes out of the machine, and what a connection wants of it.
+//! The outputs of the machine, and the settings of a connection for it.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use super::machine::Call;
 use crate::error::Error;
 use crate::session::SessionConfig;
 
-/// What the machine wants from its driver.
+/// A request of the machine to its driver.
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a driver has to handle each")]
 pub enum Output {
@@ -16,7 +16,7 @@ pub enum Output {
     /// [`handle_head`](Call::handle_head) again with the head and the error's body, whatever has
     /// come of it: the refusal is for the caller if nothing is known.
     AwaitVerdict,
-    /// Read what others have stored about the session, then [`proceed`](Call::proceed).
+    /// Read the session's record in the shared store, then [`proceed`](Call::proceed).
     ConsultStore,
     /// Hand the response over: it is what the caller wants.
     Deliver,
@@ -46,20 +46,20 @@ pub enum Output {
     Wait(Instant),
 }
 
-/// What a connection wants of each of its calls beyond a grant.
+/// The further outputs of each call that a connection needs.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Wants {
     /// There is a limit of calls in flight.
     pub place: bool,
-    /// The session is shared with others through a store.
+    /// The session is shared with other machines through a store.
     pub store: bool,
     /// Something in front of the server wants headers of its own.
     pub front_headers: bool,
 }
 
 impl Wants {
-    /// What sessions with these settings want of the calls in them.
+    /// The outputs that calls need in sessions with these settings.
     pub(crate) const fn of(config: &SessionConfig) -> Self {
         Self { place: false, store: config.records, front_headers: config.front_headers }
     }

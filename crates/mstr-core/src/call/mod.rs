@@ -3,9 +3,8 @@
 //! # Responsibilities
 //!
 //! Decides what one request needs before it may be sent, what its answer means, whether it is sent
-//! again and when, which redirects are followed, and how long all of it may take. What a response
-//! says about the session is told to the session in the same step. It does no I/O and reads no
-//! clock.
+//! again and when, which redirects are followed, and how long all of it may take. It passes on to
+//! the session, in the same step, what a response shows about it. It does no I/O and reads no clock.
 //!
 //! # An attempt
 //!
@@ -19,8 +18,8 @@
 //!                  the response, or an error
 //! ```
 //!
-//! What has a question mark is passed over where it is not wanted. What each input does in each
-//! state is generated from the machine: `docs/call-machine.md` in the repository.
+//! Steps with a question mark are left out if the connection does not need them. The table of each
+//! input in each state is generated from the machine: `docs/call-machine.md` in the repository.
 //!
 //! # Driving it
 //!
@@ -37,9 +36,10 @@
 //!
 //! use bytes::Bytes;
 //! use http::HeaderMap;
-//! use mstr_core::call::{Call, Output, Spec};
-//! use mstr_core::session::{Access, Session, SessionConfig};
-//! use mstr_core::{BaseUrl, Body, Credentials, Error};
+//! # mod mstr { pub use mstr_core::*; pub mod core { pub use mstr_core::*; } }
+//! use mstr::core::call::{Call, Output, Spec};
+//! use mstr::core::session::{Access, Session, SessionConfig};
+//! use mstr::{BaseUrl, Body, Credentials, Error};
 //!
 //! # fn send(request: &http::Request<Body>) -> http::response::Parts {
 //! #     assert_eq!(request.headers()["x-mstr-authtoken"], "t0k3n");
@@ -55,7 +55,8 @@
 //! # }
 //! let base = BaseUrl::parse("https://env.example.com/MicroStrategyLibrary")?;
 //! let config = SessionConfig::new(base).checks(false);
-//! let mut session = Session::new(config.clone(), Some(Credentials::standard("alice", "secret")))?;
+//! let credentials = Credentials::standard("alice", "secret");
+//! let mut session = Session::new(config.clone(), Some(credentials))?;
 //! let now = Instant::now();
 //!
 //! let mut call = Call::new(Spec::new(http::Method::GET, "/api/projects"), &config, 7, now);

@@ -18,7 +18,7 @@ pub(super) const OUTDATED_LIMIT: u32 = 64;
 const UNCERTAIN_LIMIT: u32 = 3;
 const UNCERTAIN_WAIT: Duration = Duration::from_millis(10);
 
-/// What one request has used up of what it is allowed.
+/// The attempts and waits that one request has used up.
 #[derive(Debug)]
 pub(super) struct Repeats {
     policy: RetryPolicy,
@@ -59,7 +59,7 @@ impl Repeats {
     }
 
     /// The server has not taken it, and another connection may be in order: it is sent again at
-    /// once, and once. That is no attempt: connections that were kept too long fail all together.
+    /// once, and once. That does not count as an attempt: connections that were kept too long fail all together.
     pub(super) const fn unprocessed(&mut self, now: Instant) -> Option<Instant> {
         if !self.replayable || self.put_back {
             return None;
@@ -144,7 +144,7 @@ impl Repeats {
 }
 
 /// A 500 of the server says why in its own format, and stays, unless that is that a part of it is
-/// away. Without a reason it is a gateway's, and passes like its others.
+/// away. Without a reason it is a gateway's, and temporary like its other errors.
 pub(super) fn is_passing(status: StatusCode, error_body: Option<&[u8]>) -> bool {
     is_passing_status(status)
         || (status == StatusCode::INTERNAL_SERVER_ERROR
@@ -167,7 +167,7 @@ pub(super) fn refusal(head: &Parts, error_body: Option<&[u8]>) -> Error {
     }
 }
 
-/// What cannot be told is no word about the session.
+/// The error for a refusal from which nothing about the session can be concluded.
 pub(super) fn undecided() -> Error {
     let message = "the server refuses the session's cookie, which another answer may have replaced: \
                    whether the session has ended cannot be told";

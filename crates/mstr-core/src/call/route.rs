@@ -100,14 +100,14 @@ impl Route {
         let refuse = |why: &'static str| Err(refused().with_message(why));
         let Some(location) = head.headers.get(LOCATION).and_then(|value| value.to_str().ok())
         else {
-            return refuse("the redirect says nowhere to go");
+            return refuse("the redirect has no target");
         };
         if self.redirects >= REDIRECT_LIMIT {
             return refuse("the server keeps redirecting: stopped after 10 times");
         }
         let from = self.endpoint.base.target(&spec.path, &spec.query)?.uri;
         let Ok(target) = self.endpoint.base.redirect(&from, location) else {
-            return refuse("the redirect leads to no valid address");
+            return refuse("the redirect's target is not a valid address");
         };
         // Without the session's token, the origin to stay on is the one that was asked.
         let stays = target.same_origin

@@ -1,4 +1,4 @@
-//! What a caller asks for, before it is sent.
+//! The description of a call, before it is sent.
 
 use std::fmt;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use crate::timeouts::Timeouts;
 /// The headers that belong to the session, and are never taken from a caller.
 const RESERVED: [HeaderName; 3] = [wire::AUTH_TOKEN, http::header::COOKIE, http::header::HOST];
 
-/// What a request of the application's is called in log events. Errors name its method and path.
+/// The name of an application's request in log events. Errors name its method and path.
 pub(crate) const CALL: &str = "call";
 
 /// The header that belongs to the transport.
@@ -31,7 +31,7 @@ pub struct Spec {
     pub(crate) path: String,
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
-    /// What is sent.
+    /// The body.
     pub body: Body,
     pub(crate) project: ProjectChoice,
     /// It belongs to the session, and goes nowhere but to its server.
@@ -47,7 +47,7 @@ pub struct Spec {
     /// How often it is tried.
     pub retry: RetryPolicy,
     pub(crate) operation: &'static str,
-    /// Statuses other than success that are no error.
+    /// Statuses that are not a success and not an error either.
     pub(crate) accepts: fn(StatusCode) -> bool,
     /// The caller has chosen a content type.
     pub(crate) content_type_given: bool,
@@ -104,7 +104,7 @@ impl Spec {
         if self.operation == CALL { error.with_request(&self.method, &self.path) } else { error }
     }
 
-    /// What an error says of the call, once nothing is sent any more.
+    /// The description of the call for errors, after the last attempt.
     pub(crate) fn take_description(&mut self, sends: u32) -> Description {
         let (method, path) = (self.method.clone(), std::mem::take(&mut self.path));
         let query = std::mem::take(&mut self.query);
@@ -126,7 +126,7 @@ impl Spec {
     }
 }
 
-/// What an error says of a call.
+/// The description of a call for errors.
 pub(crate) struct Description {
     operation: &'static str,
     method: Method,

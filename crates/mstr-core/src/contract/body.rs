@@ -19,15 +19,46 @@ use sync_wrapper::SyncWrapper;
 use super::context::RequestContext;
 use super::transport_error::{BoxError, TransportError, TransportErrorKind};
 
-/// The largest buffer that [`Body::collect`] allocates on the word of a `Content-Length`.
+/// The largest buffer, in bytes, that [`Body::collect`] allocates because of a `Content-Length`: 64 MiB.
 ///
-/// A longer body still collects; the buffer grows as the bytes arrive.
+/// For a longer body the buffer grows as the bytes arrive.
 pub const COLLECT_PREALLOCATION_LIMIT: usize = 64 * 1024 * 1024;
 
 type Stream = Pin<Box<dyn HttpBody<Data = Bytes, Error = TransportError> + Send>>;
 type Factory = Arc<dyn Fn() -> Body + Send + Sync>;
 
 /// The bytes of a request or response: empty, in memory, or streamed.
+///
+/// ```
+/// # use mstr_core as mstr;
+/// use std::error::Error;
+/// use std::fs::File;
+///
+/// use mstr::{Body, Connection};
+///
+/// async fn upload(connection: &Connection) -> Result<(), Box<dyn Error>> {
+///     // In memory, and sent again if the attempt fails.
+///     let small = connection.put("/api/items/1").body("id,name\n1,Ann\n").idempotent(true);
+///     small.header("Content-Type", "text/csv").send().await?;
+///
+///     // From a file, without reading it into memory.
+///     let large = Body::from_file(File::open("sales.csv")?)?;
+///     connection.post("/api/items").body(large).send().await?;
+///
+///     // From any reader. It is sent once and never repeated.
+///     let socket = std::net::TcpStream::connect("export.example.com:9000")?;
+///     connection.post("/api/items").body(Body::from_reader(socket)).send().await?;
+///     Ok(())
+/// }
+/// ```
+///
+/// | from | constructor | can be sent again |
+/// |---|---|---|
+/// | text or bytes | `Body::from`, or directly `.body("text")` | yes |
+/// | a file | [`from_file`](Self::from_file); `mstr::hyper::file_body` in tokio's threads | yes |
+/// | a reader | [`from_reader`](Self::from_reader); `mstr::hyper::read_body` for tokio's | no |
+/// | any `http_body::Body` | [`wrap`](Self::wrap) | no |
+/// | a function that makes a body | [`replayable`](Self::replayable) | yes |
 pub struct Body {
     inner: Inner,
     context: Option<RequestContext>,
@@ -59,8 +90,8 @@ impl Body {
         Self::new(Inner::Empty)
     }
 
-    /// Streams from `body`. It can be sent once only: a request that carries it is never
-    /// repeated.
+    /// Streams from any `http_body::Body`. It can be sent only once: a request with such a body is
+    /// never repeated.
     #[must_use]
     pub fn wrap<B>(body: B) -> Self
     where
@@ -78,7 +109,7 @@ impl Body {
         })
     }
 
-    /// A body that `make` can produce again, so that a request that carries it can be repeated.
+    /// A body that `make` produces anew for each attempt, so that the request can be repeated.
     #[must_use]
     pub fn replayable(make: impl Fn() -> Self + Send + Sync + 'static) -> Self {
         Self::new(Inner::Replayable { make: Arc::new(make), current: None })
@@ -100,7 +131,7 @@ impl Body {
         self.as_bytes().filter(|bytes| bytes.len() <= limit).cloned()
     }
 
-    /// The exact length in bytes, if it is known.
+    /// The exact length of the unread part in bytes, if it is known.
     #[must_use]
     pub fn len_hint(&self) -> Option<u64> {
         self.size_hint().exact()
@@ -115,7 +146,8 @@ impl Body {
         }
     }
 
-    /// A second body with the same bytes, from their beginning; `None` for a one-shot stream.
+    /// A second body with the same bytes, from their beginning; `None` for a body that can be sent only
+    /// once.
     #[must_use]
     pub fn try_clone(&self) -> Option<Self> {
         match &self.inner {
@@ -131,13 +163,12 @@ impl Body {
         }
     }
 
-    /// Reads everything into one buffer, sized by the declared length up to
-    /// [`COLLECT_PREALLOCATION_LIMIT`].
+    /// Reads the whole body into memory.
     ///
     /// # Errors
     ///
-    /// [`TooLarge`](TransportErrorKind::TooLarge) if there are more than `limit` bytes, and
-    /// whatever the stream fails with. The bytes read so far are lost.
+    /// [`TooLarge`](TransportErrorKind::TooLarge) if there are more than `limit` bytes, and the errors
+    /// of the stream. The bytes read so far are lost.
     ///
     /// # Cancel safety
     ///
@@ -153,11 +184,11 @@ impl Body {
         Ok(collected.finish())
     }
 
-    /// The next piece of the body, `None` at its end. Trailers are skipped.
+    /// Reads the next piece of the body; `None` at its end. Trailers are skipped.
     ///
     /// # Errors
     ///
-    /// Whatever the stream fails with.
+    /// Those of the stream.
     ///
     /// # Cancel safety
     ///
@@ -170,7 +201,7 @@ impl Body {
     ///
     /// # Errors
     ///
-    /// Whatever the stream fails with.
+    /// Those of the stream.
     pub fn poll_chunk(
         &mut self,
         cx: &mut Context<'_>,
@@ -203,7 +234,7 @@ impl Body {
                 break false;
             }
             match self.chunk().await {
-                // What cannot be decoded says nothing more, and its reader learns why.
+                // A body that cannot be decoded ends here, and its reader learns why.
                 Err(error) if error.is_of_content() => {
                     *self = Self::wrap(Failing(Some(error)));
                     break false;

@@ -1,17 +1,19 @@
-//! What a transport author implements and a caller's request travels in.
+//! The contract of a transport, for authors of a [`Transport`].
 //!
-//! Everything here is independent of the session: [`Transport`] moves one HTTP exchange,
-//! [`Timer`] is the only hook into a runtime, [`Body`] carries bytes both ways without choosing
-//! a runtime, and [`TransportError`] says what failed and whether the request can have left.
+//! | type | purpose |
+//! |---|---|
+//! | [`Transport`], [`BlockingTransport`] | sends one request and returns its response |
+//! | [`Timer`] | the only connection to a runtime: tells the time and waits |
+//! | [`Body`] | the bytes of a request or response |
+//! | [`RequestContext`] | the time limits of a request |
+//! | [`TransportError`] | what failed, and whether the request can have left |
 //!
-//! The contract of a [`Transport`], each sentence of which is a case of the conformance suite in
-//! `mstr-fake`:
+//! Each sentence of the contract below is a case of the suite `mstr::fake::conformance`.
 //!
 //! # Responsibilities
 //!
 //! A transport moves one request to a server and its response back: DNS, TLS, pooling, HTTP
-//! framing. Everything with a meaning above that (sessions, cookies, redirects, retries) is
-//! decided by the caller.
+//! framing. The caller decides everything above that: sessions, cookies, redirects, retries.
 //!
 //! # Must
 //!
@@ -38,18 +40,17 @@
 //!
 //! # Waiting in steps
 //!
-//! A call that blocks cannot be given up from outside. So a [`BlockingTransport`] has `start`
-//! besides `send`: the [`Pending`] that it returns is waited for until an instant, put aside, and
-//! waited for again by another thread. That is how a thread comes back within its own time and
-//! the login that it has begun is finished by the next one. A transport that leaves `start` as it
-//! is sends in place; it says so as a missing capability, and the time of a thread may then be
-//! exceeded by one attempt.
+//! A blocking call cannot be ended from outside. So a [`BlockingTransport`] has
+//! [`start`](BlockingTransport::start) in addition to `send`. It returns a [`Pending`], for which a thread
+//! waits until its time is over. The next thread waits for the same [`Pending`] again, and so finishes
+//! the login. A transport without its own `start` sends in place: a thread may then exceed its time by
+//! one attempt, and the transport says so to the conformance suite as a missing capability.
 //!
 //! # Cancel safety
 //!
-//! Dropping `send`'s future or the response's [`Body`] aborts that exchange only; the transport
-//! stays usable and nothing else observes the drop. The same holds for a [`Pending`]. After a drop
-//! the caller must assume that the request may have been processed.
+//! Dropping the future of `send`, the response's [`Body`] or a [`Pending`] aborts that exchange only. The
+//! transport stays usable, and no other exchange is affected. After a drop the caller has to assume that
+//! the server has processed the request.
 
 mod body;
 mod context;

@@ -15,39 +15,48 @@ use super::body::Body;
 const PIECE: usize = 64 * 1024;
 
 impl Body {
-    /// Streams what `reader` has. It is sent once only, without a `Content-Length`: a request that
-    /// carries it is never repeated after it has begun.
+    /// Streams the bytes of `reader`, without a `Content-Length`. It can be sent only once: a request
+    /// with such a body is not repeated after it has begun.
     ///
-    /// It is read where the request is sent, in pieces of 64 KiB, and blocks that thread: for a pipe
-    /// or a socket in asynchronous code, use the stream of the runtime (`mstr::hyper::read_body` for
+    /// The thread that sends the request reads it, in pieces of 64 KiB, and blocks meanwhile. For a
+    /// pipe or a socket in asynchronous code, use a reader of the runtime (`mstr::hyper::read_body` for
     /// tokio's).
     #[must_use]
     pub fn from_reader(reader: impl Read + Send + 'static) -> Self {
         Self::wrap(Reading { from: reader, left: None })
     }
 
-    /// Streams a file from its current position to its present end. The length is known, and a request
-    /// that carries it can be repeated: each attempt reads at positions of its own, so the file must
-    /// not change meanwhile; a file that says it is empty, as those of `/proc` do, is. One that has become shorter is an error, and what has been added is not
-    /// sent. What is not a regular file is streamed as by [`from_reader`](Self::from_reader).
+    /// Streams a file from its current position to its present end. The length is known, and the
+    /// request can be repeated.
     ///
-    /// It is read where the request is sent, in pieces of 64 KiB; `mstr::hyper::file_body` reads in
-    /// tokio's threads for blocking work.
+    /// The file must not change until the request has ended: each attempt reads it again. A file that
+    /// has become shorter is an error; bytes that were added are not sent. The files of `/proc` say that
+    /// they are empty, and are sent so. A pipe or a device is
+    /// streamed as by [`from_reader`](Self::from_reader).
+    ///
+    /// The thread that sends the request reads the file, in pieces of 64 KiB. `mstr::hyper::file_body`
+    /// reads in tokio's threads for blocking work instead.
     ///
     /// ```
-    /// use mstr_core::{Body, Error, blocking};
+    /// # use mstr_core as mstr;
+    /// use std::error::Error;
     ///
-    /// fn upload(connection: &blocking::Connection, path: &str) -> Result<(), Box<dyn std::error::Error>> {
+    /// use mstr::{Body, blocking};
+    ///
+    /// fn upload(connection: &blocking::Connection, path: &str) -> Result<(), Box<dyn Error>> {
     ///     let body = Body::from_file(std::fs::File::open(path)?)?;
-    ///     let request = connection.post("/api/datasets/upload").idempotent(true).body(body);
-    ///     request.header("Content-Type", "text/csv").send()?;
+    ///     connection
+    ///         .post("/api/datasets/upload")
+    ///         .header("Content-Type", "text/csv")
+    ///         .body(body)
+    ///         .send()?;
     ///     Ok(())
     /// }
     /// ```
     ///
     /// # Errors
     ///
-    /// Those of asking the file for its kind, length and position, and
+    /// The I/O errors of reading the file's type, length and position, and
     /// [`IsADirectory`](io::ErrorKind::IsADirectory).
     pub fn from_file(mut file: File) -> io::Result<Self> {
         let metadata = file.metadata()?;
@@ -67,7 +76,7 @@ impl Body {
     }
 }
 
-/// What a reader has, as a body.
+/// The bytes of a reader, as a body.
 struct Reading<R> {
     from: R,
     /// How much is to come, if that is known.

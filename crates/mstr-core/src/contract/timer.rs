@@ -12,8 +12,8 @@ pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Tells the time and waits.
 ///
-/// The session reads no clock of its own; every instant it sees comes from here, so a test can
-/// let an hour pass in a microsecond.
+/// All instants of a session come from its transport's timer, so a test can let an hour pass in a
+/// microsecond. `mstr::hyper::TokioTimer` and `mstr::isahc::ThreadTimer` are two of them.
 pub trait Timer: fmt::Debug + Send + Sync + 'static {
     /// The current instant. Never goes backwards.
     fn now(&self) -> Instant;

@@ -1,4 +1,4 @@
-//! The traits an HTTP stack implements. The contract itself is the essay of the parent module.
+//! The traits that an HTTP stack implements. Their contract is in the parent module.
 
 use std::fmt;
 use std::future::Future;
@@ -18,16 +18,63 @@ use super::transport_error::TransportError;
 /// A boxed future that may move between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// An asynchronous HTTP stack. The [module documentation](crate::contract) is the
-/// contract.
+/// An asynchronous HTTP stack.
+///
+/// Programs use one that exists, such as `mstr::hyper::HyperTransport`, or make one of an HTTP client
+/// with [`adapter`](crate::adapter). Implement this trait, with
+/// [`async-trait`](https://docs.rs/async-trait), to wrap a transport:
+///
+/// ```
+/// # mod mstr { pub use mstr_core::*; pub mod core { pub use mstr_core::*; } }
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// use async_trait::async_trait;
+/// use http::header::HeaderValue;
+/// use mstr::core::{BoxFuture, SharedTimer, TransportInfo};
+/// use mstr::{Body, Transport, TransportError};
+///
+/// /// Adds a header to all requests, those of the session included, and counts them.
+/// #[derive(Debug)]
+/// struct Tagged<T> {
+///     inner: T,
+///     count: AtomicU64,
+/// }
+///
+/// #[async_trait]
+/// impl<T: Transport> Transport for Tagged<T> {
+///     async fn send(
+///         &self,
+///         mut request: http::Request<Body>,
+///     ) -> Result<http::Response<Body>, TransportError> {
+///         let number = self.count.fetch_add(1, Ordering::Relaxed);
+///         request.headers_mut().insert("x-request-number", HeaderValue::from(number));
+///         self.inner.send(request).await
+///     }
+///
+///     fn timer(&self) -> SharedTimer {
+///         self.inner.timer()
+///     }
+///
+///     fn detach(&self, task: BoxFuture<'static, ()>) {
+///         self.inner.detach(task);
+///     }
+///
+///     fn info(&self) -> TransportInfo {
+///         self.inner.info()
+///     }
+/// }
+/// ```
+///
+/// The [module `contract`](crate::contract) says what a transport has to do and must not do; the suite
+/// `mstr::fake::conformance` tests it.
 #[async_trait]
 pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// Sends one request and returns the response's head and a body that streams.
     ///
-    /// What limits it has are in [`RequestContext::of`] the request. A transport that wraps another
-    /// and gives the request another body does so by [`RequestContext::map_body`], or
-    /// [attaches](RequestContext::attach) them again: without them a server that is silent is waited
-    /// for without end.
+    /// [`RequestContext::of`] has the time limits of the request. They travel in the request's body. A
+    /// transport that replaces the body uses [`RequestContext::map_body`], or
+    /// [attaches](RequestContext::attach) the limits to the new one. Without them, the transport below
+    /// waits for a silent server without end.
     ///
     /// # Errors
     ///
@@ -35,7 +82,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Cancel safety
     ///
-    /// See the [module documentation](crate::contract).
+    /// Dropping the future aborts this exchange only. The server may have received the request.
     async fn send(
         &self,
         request: http::Request<Body>,
@@ -43,17 +90,17 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
 
     /// The timer that belongs to this transport's runtime.
     ///
-    /// A transport lives on some reactor, or on virtual time in a test; only it knows which
-    /// clock fits.
+    /// All waits of a connection use this timer. In a test with virtual time it is a virtual one.
     fn timer(&self) -> SharedTimer;
 
-    /// Runs `task` to its end in the background, if this transport has something that can.
+    /// Runs `task` to its end in the background, for example as a task of the runtime.
     ///
-    /// Must return at once, without polling `task`: a caller waits for its own answer meanwhile.
+    /// Must return at once, without polling `task`, because a caller waits for its own answer
+    /// meanwhile.
     ///
-    /// Used for one purpose: to log a session out whose last handle has been dropped, or whose
-    /// opening was canceled, so that nothing stays open on the server. The default gives the
-    /// task up and the server's idle timeout ends the session instead.
+    /// It is used to log out a session whose last handle has been dropped, or whose opening was
+    /// canceled. The default drops the task with a warning in the log; the session then stays open
+    /// until the server's idle timeout.
     fn detach(&self, task: BoxFuture<'static, ()>) {
         not_detached();
         drop(task);
@@ -73,7 +120,58 @@ pub(crate) fn not_detached() {
     );
 }
 
-/// A synchronous HTTP stack, for the blocking driver. The same contract as [`Transport`].
+/// A synchronous HTTP stack, for [`blocking::Connection`](crate::blocking::Connection). The
+/// [contract](crate::contract) is that of [`Transport`].
+///
+/// Programs use one that exists, such as `mstr::hyper::blocking::HyperBlocking`, or make one of an HTTP
+/// client with [`blocking_from_fn`](crate::adapter::blocking_from_fn). Implement this trait to wrap a
+/// transport:
+///
+/// ```
+/// # mod mstr { pub use mstr_core::*; pub mod core { pub use mstr_core::*; } }
+/// use std::time::Instant;
+///
+/// use http::{Request, Response};
+/// use mstr::core::{Pending, TransportInfo};
+/// use mstr::{BlockingTransport, Body, TransportError};
+///
+/// /// Prints the method and the path of all requests.
+/// #[derive(Debug)]
+/// struct Printing<T>(T);
+///
+/// impl<T: BlockingTransport> BlockingTransport for Printing<T> {
+///     fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
+///         println!("{} {}", request.method(), request.uri().path());
+///         self.0.send(request)
+///     }
+///
+///     // Logins and renewals, which a thread can leave to another one.
+///     fn start(&self, request: Request<Body>) -> Box<dyn Pending> {
+///         println!("{} {}", request.method(), request.uri().path());
+///         self.0.start(request)
+///     }
+///
+///     fn now(&self) -> Instant {
+///         self.0.now()
+///     }
+///
+///     fn sleep_until(&self, deadline: Instant) {
+///         self.0.sleep_until(deadline);
+///     }
+///
+///     fn park_until(&self, deadline: Instant) {
+///         self.0.park_until(deadline);
+///     }
+///
+///     fn send_detached(&self, request: Request<Body>) {
+///         self.0.send_detached(request);
+///     }
+///
+///     fn info(&self) -> TransportInfo {
+///         self.0.info()
+///     }
+/// }
+/// ```
 pub trait BlockingTransport: fmt::Debug + Send + Sync + 'static {
     /// Sends one request and waits for the response's head.
     ///
@@ -82,13 +180,14 @@ pub trait BlockingTransport: fmt::Debug + Send + Sync + 'static {
     /// Only failures below HTTP; a 500 is a response.
     fn send(&self, request: http::Request<Body>) -> Result<http::Response<Body>, TransportError>;
 
-    /// Begins to send one request, whose answer can be waited for in several steps.
+    /// Begins to send one request, and returns a value with which the answer can be waited for in
+    /// several steps.
     ///
-    /// The requests of the session's own are sent this way: a thread whose time is over leaves
-    /// what it has begun to the next one.
+    /// Logins, renewals and logouts are sent this way: a thread whose time is over returns, and the next
+    /// thread waits for the same answer.
     ///
-    /// The default runs [`send`](Self::send) in place, and what it returns has its answer already.
-    /// With it, [`Timeouts::total`](crate::Timeouts::total) may be exceeded by one attempt.
+    /// The default calls [`send`](Self::send) and returns when the answer has arrived. With it,
+    /// [`Timeouts::total`](crate::Timeouts::total) may be exceeded by one attempt.
     fn start(&self, request: http::Request<Body>) -> Box<dyn Pending> {
         Box::new(Answered(Some(self.send(request))))
     }
@@ -101,15 +200,17 @@ pub trait BlockingTransport: fmt::Debug + Send + Sync + 'static {
 
     /// Parks the calling thread until it is unparked, at most until `deadline`. May return early.
     ///
-    /// Whoever waits for a future does it with this: for a credential provider, or for the body of
-    /// an answer. The default is right for every transport whose [`now`](Self::now) is the
-    /// system's.
+    /// It is used to wait for a future, for example that of a credential provider. The default is right
+    /// for every transport whose [`now`](Self::now) is the clock of the operating system.
     fn park_until(&self, deadline: Instant) {
         thread::park_timeout(deadline.saturating_duration_since(self.now()));
     }
 
-    /// Sends `request` in the background and ignores the answer, if this transport can do so
-    /// without blocking. The counterpart of [`Transport::detach`].
+    /// Sends `request` in the background and ignores the answer. Must not block. The counterpart of
+    /// [`Transport::detach`].
+    ///
+    /// The default drops the request; the session that it was to end stays open until the server's idle
+    /// timeout.
     fn send_detached(&self, request: http::Request<Body>) {
         drop(request);
     }
@@ -122,10 +223,10 @@ pub trait BlockingTransport: fmt::Debug + Send + Sync + 'static {
 
 /// An exchange that [`BlockingTransport::start`] has begun. Dropping it aborts that exchange only.
 pub trait Pending: Send {
-    /// Waits for the response's head, at most until `deadline`. `None` if it is not there by then;
-    /// it can be waited for again, by any thread.
+    /// Waits for the response's head, at most until `deadline`. `None` if it has not arrived by then;
+    /// any thread can wait for it again.
     ///
-    /// An answer that has arrived is returned whatever the time. It is returned once.
+    /// An answer that has arrived is returned even if `deadline` has passed. It is returned once.
     ///
     /// # Errors
     ///
@@ -135,11 +236,11 @@ pub trait Pending: Send {
         deadline: Instant,
     ) -> Option<Result<http::Response<Body>, TransportError>>;
 
-    /// Lets the exchange go on in the background and gives its answer to `then`, if this transport
-    /// has something that can. Must return at once.
+    /// Lets the exchange continue in the background and gives its answer to `then`. Must return at
+    /// once.
     ///
-    /// Used for one purpose: to log a session out whose login is no longer waited for. The default
-    /// gives the exchange up, and the server's idle timeout ends the session instead.
+    /// It is used to log out a session for whose login no thread waits any more. The default drops the
+    /// exchange; the session then stays open until the server's idle timeout.
     fn detach(
         self: Box<Self>,
         then: Box<dyn FnOnce(Result<http::Response<Body>, TransportError>) + Send>,
@@ -148,7 +249,7 @@ pub trait Pending: Send {
     }
 }
 
-/// What was sent in place. The answer, until it has been taken.
+/// The answer to a request that was sent in place, until it is taken.
 struct Answered(Option<Result<http::Response<Body>, TransportError>>);
 
 impl Pending for Answered {
@@ -166,10 +267,7 @@ impl Pending for Answered {
     }
 }
 
-/// A [`Transport`] shared by any number of connections.
-///
-/// A newtype rather than an alias, so that a transport can be passed by value, in an `Arc` or
-/// as this, through one trait.
+/// A [`Transport`] of any type, shared by any number of connections. It is a transport itself.
 #[derive(Clone, Debug)]
 pub struct SharedTransport(Arc<dyn Transport>);
 
@@ -216,7 +314,7 @@ macro_rules! forward_transport {
 
 forward_transport!([T: Transport + ?Sized] Arc<T>, [T: Transport + ?Sized] Box<T>, [] SharedTransport);
 
-/// A [`BlockingTransport`] shared by any number of connections.
+/// A [`BlockingTransport`] of any type, shared by any number of connections. It is a transport itself.
 #[derive(Clone, Debug)]
 pub struct SharedBlockingTransport(Arc<dyn BlockingTransport>);
 
@@ -279,7 +377,7 @@ forward_blocking_transport!(
 );
 
 impl RequestContext {
-    /// What is said about `request`. Empty if nothing is.
+    /// The limits of `request`. Empty if it has none.
     #[must_use]
     pub fn of(request: &http::Request<Body>) -> Self {
         // A layer between may have put it there, with a body of its own.
@@ -287,7 +385,7 @@ impl RequestContext {
         request.body().context().or_else(extension).unwrap_or_default()
     }
 
-    /// Gives `request` the body that `change` makes of its own, and keeps what is said about it.
+    /// Replaces the body of `request` by the one that `change` returns, and keeps the limits.
     #[must_use]
     pub fn map_body(
         request: http::Request<Body>,
@@ -299,16 +397,16 @@ impl RequestContext {
         request
     }
 
-    /// Says it about `request`.
+    /// Attaches these limits to `request`.
     ///
-    /// It travels in the body. A layer that gives the request another body says it again, of what
-    /// [`of`](Self::of) has returned.
+    /// They travel in the request's body. A layer that replaces the body attaches the limits that
+    /// [`of`](Self::of) has returned to the new one.
     pub fn attach(self, request: &mut http::Request<Body>) {
         request.body_mut().set_context(self);
     }
 }
 
-/// Which transport this is.
+/// The name and version of a transport.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct TransportInfo {

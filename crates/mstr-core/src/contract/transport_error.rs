@@ -11,7 +11,26 @@ use crate::shown::{Plain, bounded};
 /// Any error, as bodies and sources carry it.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// Why an exchange failed below HTTP.
+/// The reason why an exchange failed below HTTP, as a [`Transport`](crate::Transport) reports it.
+///
+/// ```
+/// # mod mstr { pub use mstr_core::*; pub mod core { pub use mstr_core::*; } }
+/// use std::io;
+///
+/// use mstr::core::Sent;
+/// use mstr::{TransportError, TransportErrorKind};
+///
+/// fn from_client(error: io::Error) -> TransportError {
+///     match error.kind() {
+///         // Only this error shows that no byte of the request has left.
+///         io::ErrorKind::NotConnected => {
+///             TransportError::new(TransportErrorKind::Connect).with_sent(Sent::No)
+///         }
+///         _ => TransportError::new(TransportErrorKind::Interrupted),
+///     }
+///     .with_source(error)
+/// }
+/// ```
 ///
 /// Cheap to clone, so that every caller waiting for one exchange receives the same failure.
 /// [`Display`](fmt::Display) says what failed and where; the underlying error's own text is
@@ -158,7 +177,7 @@ impl TransportError {
         }
     }
 
-    /// What failed.
+    /// The kind of the failure.
     #[must_use]
     pub fn kind(&self) -> TransportErrorKind {
         self.0.kind
@@ -174,7 +193,7 @@ impl TransportError {
         self.0.reason.is_some()
     }
 
-    /// What failed, where and why, for the first line of an error.
+    /// The failure with its place and reason, for the first line of an error.
     pub(crate) fn brief(&self) -> String {
         use TransportErrorKind as Kind;
 
@@ -209,7 +228,7 @@ impl TransportError {
         text
     }
 
-    /// What took too long: connecting, an answer.
+    /// The step that took too long: connecting, an answer.
     pub(crate) fn awaited(&self) -> String {
         match &self.0.place {
             Some((Stage::Connecting, with)) => format!("connecting to {with}"),
@@ -260,7 +279,7 @@ impl fmt::Display for TransportError {
     }
 }
 
-/// What became of a socket, in the words of the standard library.
+/// The failure of a socket, in the words of the standard library.
 fn said_by_the_system(source: &(dyn StdError + 'static)) -> Option<String> {
     use io::ErrorKind as Io;
 
@@ -331,7 +350,7 @@ impl StdError for TransportError {
     }
 }
 
-/// What failed below HTTP.
+/// The kind of a failure below HTTP.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum TransportErrorKind {

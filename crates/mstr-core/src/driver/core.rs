@@ -34,15 +34,15 @@ use crate::timeline::Timeline;
 use crate::timeouts::{Timeouts, later};
 use crate::trace;
 
-/// What those who wait for a session or a logout are told.
+/// The result for callers that wait for a session or a logout.
 pub(super) type Outcome = Result<(), Error>;
 
-/// What the drivers do differently: how they tell the time, how callers wait for one another, how
+/// The differences between the drivers: how they tell the time, how callers wait for one another, how
 /// something is sent that no caller waits for.
 pub(crate) trait Driver: fmt::Debug + Send + Sync + Sized + 'static {
     /// The transport a connection is built with.
     type Transport: fmt::Debug;
-    /// What callers who share a login wait for.
+    /// The shared login for which callers wait.
     type Flight: Clone + Send;
 
     fn new(transport: Self::Transport) -> Self;
@@ -72,14 +72,14 @@ pub(crate) struct Core<D: Driver> {
     state: Mutex<Locked<D>>,
 }
 
-/// What the lock protects. It is held for microseconds and never across an await.
+/// The data behind the lock, which is held for microseconds and never across an await.
 pub(super) struct Locked<D: Driver> {
     pub(super) session: Session,
     pub(super) queue: VecDeque<Work>,
     subscribers: Subscribers,
     pub(super) flight: Option<D::Flight>,
     user: Option<(Option<Generation>, User)>,
-    /// What runs the code of others, and waits for that until the lock is free again: a subscriber
+    /// Work that runs code of the program, and waits until the lock is free again: a subscriber
     /// of events or of `tracing`, or a transport, may look at the connection.
     later: Later,
     pub(super) timeline: Recorder,
@@ -111,7 +111,7 @@ pub(super) struct Scope {
     pub(super) header: HeaderValue,
 }
 
-/// What can be had at once, or is being worked on.
+/// A result that is ready, or the flight that will have it.
 pub(super) enum Begun<T, F> {
     Done(T),
     Flight(F),
@@ -194,7 +194,7 @@ impl<D: Driver> Core<D> {
         seed_of(self.seed, self.calls.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Takes over what the connection's settings say of a request that says nothing else.
+    /// Applies the connection's settings to a request without its own.
     pub(super) const fn set_defaults(&self, spec: &mut Spec) {
         (spec.timeouts, spec.retry) = (self.timeouts, self.retry);
     }
@@ -210,7 +210,7 @@ impl<D: Driver> Core<D> {
     }
 
     /// Takes the machine's outputs: events are published, exchanges no caller waits for are sent
-    /// in the background once the lock is free, the rest is queued for those who drive.
+    /// in the background once the lock is free, the rest is queued for the callers that drive.
     pub(super) fn flush(&self, locked: &mut Locked<D>) -> Option<Instant> {
         if locked.timeline.is_awaiting() {
             let Locked { session, timeline, .. } = &mut *locked;
@@ -253,7 +253,7 @@ impl<D: Driver> Core<D> {
                         locked.queue.push_back(Work::Exchange(exchange));
                     }
                 }
-                // The session is not shared with anybody.
+                // The session is not shared.
                 Output::Store(_) => {}
                 Output::Wait(deadline) => return deadline,
             }
@@ -309,7 +309,7 @@ impl<D: Driver> Core<D> {
         locked.flight.get_or_insert_with(|| D::flight(self)).clone()
     }
 
-    /// The flight, if nobody has driven it for so long that the machine would give up what it
+    /// The flight, if no caller has driven it for so long that the machine would give up what it
     /// awaits. It may have been answered meanwhile: first the answers, then the time.
     fn overdue(&self, locked: &mut Locked<D>) -> Option<D::Flight> {
         let flight = locked.flight.clone()?;
@@ -369,8 +369,8 @@ impl<D: Driver> Core<D> {
         Begun::Flight(self.flight(&mut locked))
     }
 
-    /// What a caller who needs a session is told of a flight that has landed. That a renewal
-    /// failed is no matter of theirs, as long as there is a session.
+    /// The result of a flight for a caller that needs a session. A failed renewal is not an error
+    /// for it, as long as there is a session.
     pub(super) fn told(&self, landed: Outcome) -> Outcome {
         match landed {
             Err(_) if self.look(Session::is_open) => Ok(()),
@@ -382,9 +382,9 @@ impl<D: Driver> Core<D> {
     /// that a caller who comes later does not receive this flight's outcome.
     pub(super) fn land(&self, locked: &mut Locked<D>) -> Option<Outcome> {
         let Locked { session, queue, .. } = &mut *locked;
-        // What was given up before anybody began it is not begun.
+        // Work that was given up before a caller began it is not begun.
         queue.retain(|work| session.awaits(work.id()));
-        // Those who wait ask again when a pause begins: it may be too long for some.
+        // Waiting callers ask again when a pause begins: it may be too long for some.
         if !queue.is_empty() || (!session.is_settled() && !session.take_pause()) {
             return None;
         }
@@ -409,7 +409,7 @@ impl<D: Driver> Core<D> {
     }
 
     /// Ends a flight whose work has panicked: the machine does not wait for answers that never
-    /// come, and those who wait are told about the panic itself. What is returned is dropped
+    /// come, and waiting callers receive the panic itself. The returned value is dropped
     /// without the lock.
     pub(super) fn abort(&self, under_way: impl Iterator<Item = ExchangeId>) -> Option<D::Flight> {
         let mut locked = self.lock();

@@ -1,4 +1,4 @@
-//! What happens to a session, for those who want to know.
+//! Subscriptions to the events of a session.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -10,13 +10,33 @@ use std::task::{Context, Poll, Waker};
 use crate::session::Event;
 use crate::sync::{Mutex, lock};
 
-/// How many events a subscriber that does not read can be behind. The oldest are dropped.
+/// How many unread events a subscriber can have. The oldest ones are dropped.
 const BACKLOG: usize = 256;
 
-/// The events of one connection, from when [`events`](crate::Connection::events) was called.
+/// The events of one connection, from [`events`](crate::Connection::events).
 ///
-/// Ends when the connection has been closed or its last handle dropped. A reader that falls
-/// more than 256 events behind loses the oldest.
+/// ```
+/// # use mstr_core as mstr;
+/// use mstr::{Connection, Event};
+///
+/// /// To be spawned as a task of its own.
+/// async fn watch(connection: Connection) {
+///     let mut events = connection.events();
+///     drop(connection); // only the last handle ends the events
+///     while let Some(event) = events.next().await {
+///         match event {
+///             Event::Opened { generation } => println!("session {generation} is open"),
+///             Event::Lost { reason, .. } => println!("a session has ended: {reason:?}"),
+///             Event::Rejected(error) => eprintln!("{}", error.report()),
+///             _ => {}
+///         }
+///     }
+/// }
+/// ```
+///
+/// It has the events since `events` was called, and ends when the connection is closed or its last
+/// handle is dropped. Subscribe after `build` and before `open` to see the first login. A reader that
+/// falls more than 256 events behind loses the oldest ones.
 #[derive(Debug)]
 pub struct Events(Arc<Queue>);
 
@@ -33,7 +53,7 @@ struct Pending {
 }
 
 impl Events {
-    /// The next event; `None` after the last one.
+    /// Waits for the next event; `None` after the last one.
     ///
     /// # Cancel safety
     ///
@@ -42,12 +62,13 @@ impl Events {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
-    /// The next event if there is one already.
+    /// Returns the next event if there is one already. For blocking code: `None` does not mean that the
+    /// events have ended.
     pub fn try_next(&mut self) -> Option<Event> {
         lock(&self.0.state).events.pop_front()
     }
 
-    /// Polls for the next event; what a `Stream` of any library is made from.
+    /// Polls for the next event, for a `Stream` of your own; see also the feature `stream`.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         let mut pending = lock(&self.0.state);
         match pending.events.pop_front() {
@@ -61,7 +82,8 @@ impl Events {
     }
 }
 
-/// Outside the stability promise, like the feature `stream`: `futures-core` is at 0.3.
+/// The stability promise of this crate does not cover this implementation, because `futures-core` is at
+/// version 0.3.
 #[cfg(feature = "stream")]
 impl futures_core::Stream for Events {
     type Item = Event;
@@ -84,8 +106,8 @@ impl Subscribers {
         Events(queue)
     }
 
-    /// Gives an event to all subscribers. Who is to be woken for it is noted, and woken later:
-    /// a waker is a caller's code, and a lock is held here.
+    /// Gives an event to all subscribers. Their wakers are collected and called later, because a waker
+    /// is a caller's code and a lock is held here.
     pub(super) fn publish(&mut self, event: &Event, wakers: &mut Vec<Waker>) {
         let last = matches!(event, Event::Closed(_));
         self.0.retain(|subscriber| {

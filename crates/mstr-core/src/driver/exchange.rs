@@ -22,7 +22,7 @@ use crate::workstation::Borrowing;
 /// still opens can be logged out.
 pub(super) const LATE_LOGIN_GRACE: Duration = Duration::from_secs(60);
 
-/// What the machine has asked for and no caller has begun.
+/// A request of the machine that no caller has begun.
 pub(super) enum Work {
     Credentials(ExchangeId),
     Exchange(Box<Exchange>),
@@ -38,7 +38,7 @@ impl Work {
     }
 }
 
-/// What a request is about.
+/// The subject of a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Asked {
     /// An exchange of the machine's.
@@ -54,7 +54,7 @@ pub(super) struct Asking {
     request: Request<Bytes>,
 }
 
-/// What the machine is told.
+/// The answer for the machine.
 pub(super) enum Answer {
     Credentials(Result<Credentials, Error>),
     FrontHeaders(Result<HeaderMap, Error>),
@@ -142,7 +142,7 @@ impl Asked {
 
     /// An answer whose body has been read, or not, or (`None`) not in time.
     ///
-    /// What opens a session says so in its head: if only the body is lost, the session is not, and
+    /// A successful login shows in its head: if only the body is lost, the session is not, and
     /// giving up would leave it on the server.
     pub(super) fn answered(
         self,

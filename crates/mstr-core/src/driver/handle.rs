@@ -1,4 +1,4 @@
-//! What both kinds of connection are: a handle on a core, with a project of its own.
+//! The common part of both connections: a handle on a core, with its own project.
 
 use std::fmt;
 use std::sync::Arc;
@@ -88,25 +88,16 @@ impl<D: Driver> fmt::Debug for Handle<D> {
     }
 }
 
-/// The methods of a connection for which nothing is sent and nothing waited for. They are the
-/// same for tasks and threads, and so is what is said of them.
+/// The methods of a connection that send nothing and wait for nothing. They and their documentation
+/// are the same for tasks and threads.
 macro_rules! common_methods {
     ($connection:ident) => {
         impl $connection {
-            /// What happens to the session from now on.
-            #[must_use]
-            pub fn events(&self) -> Events {
-                self.0.core.subscribe()
-            }
-
-            /// Replaces the credentials, or asks the provider again with `None`. Lifts a refusal;
-            /// a session that is open is logged out in the background.
-            pub fn reset_credentials(&self, credentials: Option<Credentials>) {
-                self.0.core.reset(credentials);
-            }
-
-            /// Begins a request. `path` is relative to the base URL; an absolute URL has to lead
-            /// to the same origin, unless the request is sent
+            /// Begins a request. Nothing is sent before [`send`](RequestBuilder::send).
+            ///
+            /// `path` is below the base URL: `"/api/projects"` is sent to
+            /// `https://env.example.com/MicroStrategyLibrary/api/projects`. An absolute URL has to
+            /// have the origin of the base URL, unless the request is sent
             /// [without the session](RequestBuilder::without_auth).
             pub fn request(&self, method: Method, path: impl Into<String>) -> RequestBuilder {
                 RequestBuilder::new(self.0.clone(), self.0.spec(method, path))
@@ -142,27 +133,27 @@ macro_rules! common_methods {
                 self.request(Method::HEAD, path)
             }
 
-            /// The project the requests of this handle are about; no request is sent to tell. The
-            /// one the connection is opened for is known once it has been opened.
+            /// The project that the requests of this handle are about. Sends no request: the project
+            /// of the builder is `None` here until the connection has been opened.
             #[must_use]
             pub fn project(&self) -> Option<&Project> {
                 self.0.project()
             }
 
-            /// A new handle without a default project.
+            /// Returns a new handle on the same session, whose requests are about no project.
             #[must_use]
             pub fn without_project(&self) -> Self {
                 Self(self.0.without_project())
             }
 
-            /// Where the server is.
+            /// The address of the server.
             #[must_use]
             pub fn base_url(&self) -> &BaseUrl {
                 &self.0.core.endpoint.base
             }
 
-            /// The user name, for the login modes that have one. With a credential provider, only
-            /// while a login is under way.
+            /// The name of the user who logs in; `None` for anonymous, API token and borrowed
+            /// sessions. With a credential provider it is known only while a login is under way.
             #[must_use]
             pub fn username(&self) -> Option<String> {
                 self.0.core.look(|session| session.username().map(str::to_owned))
@@ -186,11 +177,26 @@ macro_rules! common_methods {
                 self.0.core.look(Session::generation)
             }
 
-            /// The session's token in clear, for another tool. Who has it and the cookies is this
-            /// user. `None` while no session is open. Wiped from memory on drop.
+            /// The session's token in clear, for another tool; `None` while no session is open.
+            ///
+            /// A program that has the token and the cookies acts as this user. The value is wiped from
+            /// memory when it is dropped.
             #[must_use]
             pub fn expose_token(&self) -> Option<ExposedToken> {
                 self.0.core.look(Session::expose_token)
+            }
+
+            /// Subscribes to what happens to the session from now on: logins, renewals, losses.
+            #[must_use]
+            pub fn events(&self) -> Events {
+                self.0.core.subscribe()
+            }
+
+            /// Replaces the credentials; with `None`, the provider is asked again. The next call logs
+            /// in with them, also if the server has refused the former ones. An open session is
+            /// logged out in the background.
+            pub fn reset_credentials(&self, credentials: Option<Credentials>) {
+                self.0.core.reset(credentials);
             }
         }
 

@@ -1,9 +1,9 @@
-//! What carries out what the machines decide.
+//! The drivers, which carry out the decisions of the machines.
 //!
-//! [`core`] is all that both drivers do: the session behind its lock, what it has asked for, those
-//! who want to know what happens. [`tasks`] drives it from futures, [`threads`] by blocking. Neither
+//! [`core`] is all that both drivers do: the session behind its lock, its open
+//! requests, its subscribers. [`tasks`] drives it from futures, [`threads`] by blocking. Neither
 //! decides anything: each is a loop over the outputs of [`Call`](crate::call::Call) and one over
-//! those of [`Session`](crate::session::Session), and what they differ in is `.await`.
+//! those of [`Session`](crate::session::Session), and they differ in `.await`.
 
 mod core;
 mod events;

@@ -1,10 +1,10 @@
-//! One request at a time, for servers that want it so.
+//! One request at a time, for servers that accept only one.
 //!
 //! A server that replaces its session cookie with every answer accepts only the newest. Requests
 //! that cross such an answer are refused, so they take turns.
 //!
-//! Who has a turn must be able to go on, or everybody waits. A thread always is. A task may be alive
-//! and not polled, so there the turn is taken within work that others can drive: see the `line` of the
+//! A call that has a turn must be able to go on, or all others wait. A thread always is. A task may be
+//! alive and not polled, so there the turn is taken within work that other tasks can drive: see the `line` of the
 //! asynchronous driver. An upload whose stream only the unpolled task feeds is what they cannot drive;
 //! it lapses at the limit between two pieces.
 

@@ -21,13 +21,41 @@ use crate::timeline::Timeline;
 const CAUSES: usize = 8;
 const CAUSE_LIMIT: usize = 500;
 
-/// Why an operation failed.
+/// The reason why an operation failed. All fallible functions of this crate return this type.
 ///
-/// One pointer in size and cheap to clone: every caller waiting for one login receives the same
-/// failure. [`kind`](Self::kind) is what to branch on; [`server`](Self::server) is what the
-/// server said, with the ticket id its support asks for. [`Display`](fmt::Display) says in one line
-/// what failed, where and why; [`source`](StdError::source) leads to the causes, and
-/// [`report`](Self::report) has all of them. No error holds a secret.
+/// ```
+/// # use mstr_core as mstr;
+/// use mstr::{Connection, Error, ErrorKind};
+///
+/// async fn delete(connection: &Connection, id: &str) -> Result<(), Error> {
+///     let request = connection.delete(format!("/api/objects/{id}")).query(&[("type", 3)]);
+///     match request.send().await {
+///         Ok(_) => Ok(()),
+///         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()), // it is gone already
+///         Err(error) => {
+///             eprintln!("{}", error.report());
+///             if let Some(ticket) = error.server().and_then(|server| server.ticket.as_ref()) {
+///                 eprintln!("tell the vendor's support: {ticket}");
+///             }
+///             Err(error)
+///         }
+///     }
+/// }
+/// ```
+///
+/// | question | method |
+/// |---|---|
+/// | What happened, and what can the program do? | [`kind`](Self::kind) |
+/// | Is it worth trying later? | [`is_retryable`](Self::is_retryable), [`retry_after`](Self::retry_after) |
+/// | May the server have carried out the request? | [`may_have_been_executed`](Self::may_have_been_executed) |
+/// | What did the server say? | [`server`](Self::server), [`status`](Self::status) |
+/// | What goes into a log? | [`report`](Self::report): the error and all its causes in one line |
+/// | What failed below HTTP? | [`transport`](Self::transport) |
+///
+/// `Display` says in one line what failed, where and why; it does not repeat the
+/// [`source`](StdError::source). Serialised, an error has its kind, operation, status, server code and
+/// ticket. No error holds a secret. An error is one pointer in size and cheap to clone: all callers
+/// that wait for one login receive the same error.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -73,7 +101,7 @@ impl Error {
             .with_source(error)
     }
 
-    /// What the server refused, classified by its codes first and the status second.
+    /// A refusal of the server, classified by its codes first and the status second.
     pub(crate) fn from_response(
         status: StatusCode,
         body: Option<&ServerError>,
@@ -83,8 +111,8 @@ impl Error {
         let mut error = Self::new(kind, kind.refusal());
         error.update(|inner| {
             inner.status = Some(status);
-            // The server's refusal of a request is its word that it did nothing; a failure, also of
-            // what stands in front of it, is none, and so is a way to the result.
+            // If the server refuses a request, it has done nothing. A failure of the server or of a
+            // gateway does not show that, nor does a redirect to the result.
             inner.may_have_been_executed =
                 matches!(kind, ErrorKind::Redirect | ErrorKind::Server | ErrorKind::Timeout);
             inner.server = body.cloned();
@@ -154,38 +182,39 @@ impl Error {
         }
     }
 
-    /// What happened. The documentation of each kind says what to do about it.
+    /// The kind of the failure. The documentation of each kind says what to do about it.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// Whether the same call can succeed later without anything being changed. It says nothing of
-    /// what repeating does: see [`may_have_been_executed`](Self::may_have_been_executed).
+    /// Whether the same call can succeed later without a change of the program or its settings.
+    ///
+    /// This does not mean that repeating is harmless: see
+    /// [`may_have_been_executed`](Self::may_have_been_executed).
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.0.kind.is_retryable()
     }
 
-    /// Whether the server may have done what the call asks for, at one of its attempts, although no
-    /// success was reported. Repeating a call that is not idempotent then may do it twice.
+    /// Whether the server may have carried out the call, in one of its attempts, although no success
+    /// was reported. Repeating a call that is not idempotent may then carry it out twice.
     ///
-    /// It may have been where a gateway has answered in the server's place after the request was
-    /// passed on (502, 504), where the answer was lost or came late or could not be read, and where
-    /// the server itself failed. It certainly was not where nothing of the request can have left,
-    /// or the server has refused it, for example because the session had ended.
+    /// | result | when |
+    /// |---|---|
+    /// | `true` | the response was lost, late or unreadable; a gateway answered after it had passed the request on (502, 504); the server itself failed |
+    /// | `false` | no byte of the request can have left; the server refused the request, for example because the session had ended |
     ///
     /// ```
-    /// use mstr_core::Error;
-    ///
-    /// /// What becomes of an order whose request has failed.
-    /// fn next_step(error: &Error) -> &'static str {
+    /// # use mstr_core as mstr;
+    /// /// The advice for a user whose order could not be confirmed.
+    /// fn next_step(error: &mstr::Error) -> &'static str {
     ///     if error.may_have_been_executed() {
-    ///         "look whether it is there, before it is sent again"
+    ///         "look for the order before you send it again"
     ///     } else if error.is_retryable() {
-    ///         "send it again later"
+    ///         "send the order again later"
     ///     } else {
-    ///         "correct it"
+    ///         "correct the order"
     ///     }
     /// }
     /// ```
@@ -194,8 +223,8 @@ impl Error {
         self.0.may_have_been_executed
     }
 
-    /// The error and all its causes in one line, for a log: escaped, without secrets, and no longer
-    /// than a page.
+    /// The error and all its causes in one line, for a log. Control characters are escaped, secrets are
+    /// left out, and the length is limited to a few kilobytes.
     #[must_use]
     pub fn report(&self) -> String {
         let mut texts = vec![self.to_string()];
@@ -214,50 +243,51 @@ impl Error {
         texts.join(": ")
     }
 
-    /// Whether the credentials or the session are at fault.
+    /// Whether the kind is [`Credentials`](ErrorKind::Credentials) or
+    /// [`SessionLost`](ErrorKind::SessionLost).
     #[must_use]
     pub fn is_auth(&self) -> bool {
         matches!(self.0.kind, ErrorKind::Credentials | ErrorKind::SessionLost)
     }
 
-    /// Whether a deadline passed.
+    /// Whether the kind is [`Timeout`](ErrorKind::Timeout).
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         self.0.kind == ErrorKind::Timeout
     }
 
-    /// The status of the response, if there was one.
+    /// The HTTP status of the response; `None` if there was no response.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         self.0.status
     }
 
-    /// What the server said, if it answered in its own error format.
+    /// The server's code, message and ticket; `None` if the response is not in the server's error format.
     #[must_use]
     pub fn server(&self) -> Option<&ServerError> {
         self.0.server.as_ref()
     }
 
-    /// What was being done: `"login"`, `"renew"`, `"call"`.
+    /// The operation that failed, for example `"login"`, `"renew"` or `"call"`.
     #[must_use]
     pub fn operation(&self) -> Option<&'static str> {
         self.0.operation
     }
 
-    /// How many times it was tried. 0 if nothing was sent.
+    /// The number of attempts; 0 if nothing was sent.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }
 
-    /// The generation of the session the failed request belonged to.
+    /// The session in which the failed request was sent.
     #[must_use]
     pub fn generation(&self) -> Option<Generation> {
         self.0.generation
     }
 
-    /// How long the server asked to wait, if it did; or how long nothing is sent, after logins that
-    /// were not answered.
+    /// The time to wait before the next attempt, if the server asked for one (`Retry-After`), or if the
+    /// connection pauses after logins that were not answered.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
@@ -271,7 +301,7 @@ impl Error {
         self.0.timeline.as_deref()
     }
 
-    /// The failure below HTTP, if that is what happened.
+    /// The failure below HTTP; `None` for all other failures.
     #[must_use]
     pub fn transport(&self) -> Option<&TransportError> {
         self.source().and_then(|source| source.downcast_ref::<TransportError>())
@@ -319,8 +349,8 @@ impl fmt::Debug for Error {
     }
 }
 
-/// What a report groups by, and nothing that others have written at length: the kind, the operation,
-/// the status, the server's code and the ticket, as far as there are.
+/// Writes the fields by which a report groups errors: kind, operation, status, the server's code and
+/// ticket, as far as they are known. Texts of the server are left out.
 impl Serialize for Error {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let server = self.server();

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use serde_path_to_error::Segment;
 
-/// What `serde` calls the things that can be found.
+/// The names that `serde` has for values of the wrong type.
 const FOUND: [&str; 12] = [
     "boolean",
     "byte array",

@@ -1,4 +1,4 @@
-//! What can go wrong.
+//! The kinds of failures.
 
 use std::fmt;
 
@@ -6,11 +6,25 @@ use serde::{Serialize, Serializer};
 
 macro_rules! error_kinds {
     ($($(#[doc = $doc:literal])+ $name:ident $text:literal => $refusal:literal,)+) => {
-        /// What happened.
+        /// The kind of a failure, to branch on.
         ///
-        /// Each variant says whether the request is repeated automatically (within the
-        /// [`RetryPolicy`](crate::RetryPolicy), and only if it may be repeated) and what the
-        /// caller can do.
+        /// Each variant says whether the request is repeated automatically, and what the caller can
+        /// do. Repetitions are limited by the [`RetryPolicy`](crate::RetryPolicy). A request that is not
+        /// idempotent is repeated only if it cannot have reached the server.
+        ///
+        /// ```
+        /// # use mstr_core as mstr;
+        /// use mstr::ErrorKind;
+        ///
+        /// fn exit_code(kind: ErrorKind) -> u8 {
+        ///     match kind {
+        ///         ErrorKind::Config | ErrorKind::Usage => 64,
+        ///         ErrorKind::Credentials | ErrorKind::Forbidden => 77,
+        ///         _ if kind.is_retryable() => 75, // try again later
+        ///         _ => 1,
+        ///     }
+        /// }
+        /// ```
         #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
         #[non_exhaustive]
         pub enum ErrorKind {
@@ -40,31 +54,31 @@ macro_rules! error_kinds {
 }
 
 error_kinds! {
-    /// The operation was given up by this side, for example because the runtime behind the
+    /// The operation was canceled on this side, for example because the runtime behind the
     /// transport has shut down. Not repeated.
     Canceled "canceled" => "the operation was canceled",
     /// The connection has been closed. Not repeated: open a new connection.
     Closed "closed" => "the connection has been closed",
     /// A setting cannot work; the message names it. Not repeated: correct the setting.
     Config "config" => "a setting cannot work",
-    /// The server refuses because of the state of the object: it exists already, or it is
-    /// being changed by someone else. Not repeated.
+    /// The server refuses because of the state of the object: it exists already, or another user is
+    /// changing it. Not repeated.
     Conflict "conflict" => "the server reports a conflict",
     /// No connection could be made. Repeated: the request cannot have left.
     Connect "connect" => "no connection could be made",
     /// The server refuses the credentials. Never repeated, because repeating a wrong password
-    /// locks the account: later calls fail with the same error until
-    /// [`reset_credentials`](crate::Connection::reset_credentials), or until a credential provider
-    /// gives others.
+    /// locks the account. Later calls fail with the same error until
+    /// [`reset_credentials`](crate::Connection::reset_credentials) is called, or until a credential
+    /// provider returns other credentials.
     Credentials "credentials" => "the server refused the credentials",
-    /// The answer is not what the REST API promises. Not repeated. Often the base URL points to
-    /// something else, such as a sign-in page.
+    /// The response is not the one that the REST API documents, or not the type that the caller asked
+    /// for. Not repeated. Often the base URL points to something else, such as a sign-in page.
     Decode "decode" => "the answer could not be understood",
     /// The user lacks a privilege or an access right. Not repeated: ask the administrator.
     Forbidden "forbidden" => "the user is not allowed to do this",
-    /// Something in front of the server answered in its place: a gateway, a proxy, a sign-in page. It
-    /// says nothing about the session or the credentials. Not repeated, except by the session's own
-    /// requests: it may pass by itself, or be a matter of the network's settings or the base URL.
+    /// A gateway, a proxy or a sign-in page in front of the server answered in its place. The session
+    /// and the credentials may be fine. Only logins and renewals are repeated, because the reason may be
+    /// temporary. If it stays, check the base URL and the network's settings.
     Gateway "gateway" => "something in front of the server answered in its place",
     /// The connection ended before the answer was complete. Repeated if the request is
     /// idempotent, because the server may have processed it.
@@ -84,15 +98,16 @@ error_kinds! {
     /// The server failed. Repeated if the request is idempotent and the failure is one that
     /// passes (502, 503, 504).
     Server "server" => "the server failed",
-    /// The server has no session left for this user or at all. Not repeated, because sessions
-    /// are freed in minutes, not milliseconds: close sessions or raise the limit.
+    /// The server allows no further session for this user, or in total. Not repeated, because it takes
+    /// minutes until sessions end: close sessions or raise the limit.
     SessionLimit "session_limit" => "the server allows no further session",
-    /// The session has ended and could not be replaced, for example one borrowed with an
+    /// The session has ended and cannot be replaced, for example because it was borrowed with an
     /// identity token. A session that can be replaced is replaced without an error.
     SessionLost "session_lost" => "the session has ended",
-    /// A deadline passed. Repeated if the request is idempotent.
+    /// A time limit has passed; see [`Timeouts`](crate::Timeouts). Repeated if the request is
+    /// idempotent.
     Timeout "timeout" => "the deadline passed",
-    /// The TLS handshake failed. Not repeated: see the TLS settings of the transport.
+    /// The TLS handshake failed. Not repeated: check [`TlsConfig`](crate::TlsConfig).
     Tls "tls" => "no secure connection could be made",
     /// The server is older than this library supports. Not repeated.
     UnsupportedServer "unsupported_server" => "the server is too old",
@@ -101,7 +116,7 @@ error_kinds! {
 }
 
 impl ErrorKind {
-    /// Whether an error of this kind can pass by itself.
+    /// Whether an error of this kind can go away without a change of the program or its settings.
     #[must_use]
     pub const fn is_retryable(self) -> bool {
         matches!(

@@ -22,7 +22,7 @@ const FURTHER_LIMIT: usize = 20;
 /// The longest code or ticket that is kept, in bytes. The server's have 32 at most.
 const NAME_LIMIT: usize = 100;
 
-/// What the server says about a refused request.
+/// The server's reason for refusing a request, from [`Error::server`](crate::Error::server).
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ServerError {

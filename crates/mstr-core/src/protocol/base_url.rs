@@ -1,4 +1,4 @@
-//! Where the server is, and which URLs belong to it.
+//! The address of the server, and the URLs that belong to it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,6 +11,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use percent_encoding::utf8_percent_encode;
 
 use super::segments::{NOT_IN_A_TARGET, has_dot_segment, is_plain, library_path, resolved};
+use crate::environment::config;
 use crate::error::{Error, ErrorKind};
 use crate::shown::{is_scheme, without_parameters, without_secrets};
 
@@ -23,12 +24,11 @@ const LONGEST_BASE: usize = 8_000;
 /// Names beyond ASCII travel in another form (RFC 5891), which browsers show when it is copied.
 const PUNYCODE: &str = "its host is not ASCII: write it in punycode, as xn--…";
 
-/// The address of a Strategy Library, for example
-/// `https://env.example.com/MicroStrategyLibrary`.
+/// The address of a Strategy Library, for example `https://env.example.com/MicroStrategyLibrary`.
 ///
-/// Accepts what people copy from a browser or the API explorer: a trailing `/`, `/api`,
-/// `/api/…`, `/app`, `/app/…`, `;jsessionid=…`, `#/home`, `?…`, an upper-case scheme. A host called
-/// `api.…` or a path like `/apiary` is left alone.
+/// An address can be copied from a browser or the API explorer. A trailing `/`, `/api`, `/api/…`,
+/// `/app`, `/app/…`, `;jsessionid=…`, `#/home` or `?…` is cut off. A host called `api.…` or a path like
+/// `/apiary` is left alone.
 #[derive(Clone, Eq, PartialEq)]
 pub struct BaseUrl {
     /// Scheme, authority and path without a trailing slash.
@@ -53,7 +53,7 @@ impl BaseUrl {
     /// # Errors
     ///
     /// [`Config`](ErrorKind::Config) if it is not an `http` or `https` URL with a host, has a segment
-    /// `.` or `..`, or has an `@` anywhere, before which a password may stand.
+    /// `.` or `..`, or has an `@`, because a password may stand before it.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let given = text.trim();
         // Wherever it stands: a password may hold what would end the part of users and hosts. The
@@ -66,7 +66,7 @@ impl BaseUrl {
             ));
         }
         let refuse =
-            |why: &str| config(format!("\"{}\" is no base URL: {why}", without_secrets(given)));
+            |why: &str| config(format!("\"{}\" is not a base URL: {why}", without_secrets(given)));
         let Some((scheme, rest)) = given.split_once("://") else {
             return Err(refuse("it must start with https:// or http://"));
         };
@@ -106,7 +106,7 @@ impl BaseUrl {
             return Err(refuse("the host is missing"));
         }
         if has_odd_port(&uri) {
-            return Err(refuse("the port is no number from 0 to 65535"));
+            return Err(refuse("the port is not a number from 0 to 65535"));
         }
         let parts = uri.into_parts();
         let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
@@ -143,8 +143,8 @@ impl BaseUrl {
         self.prefix.starts_with("https:")
     }
 
-    /// Whether requests stay on this machine: its host is `localhost` or a loopback address. A name
-    /// below `localhost` is one that a server of names may resolve to any machine.
+    /// Whether requests stay on this machine: the host is `localhost` or a loopback address. A name
+    /// below `localhost` does not count, because a name server may resolve it to any machine.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         let authority = self.origin().split_once("://").map_or("", |(_, authority)| authority);
@@ -228,7 +228,7 @@ impl BaseUrl {
         }
         let invalid = || {
             let shown = without_secrets(path);
-            usage(format!("\"{shown}\" makes no valid address below {self}"))
+            usage(format!("\"{shown}\" is not a valid path below {self}"))
         };
         let path_and_query = PathAndQuery::from_maybe_shared(Bytes::from(text))
             .map_err(|error| invalid().with_source(error))?;
@@ -244,7 +244,7 @@ impl BaseUrl {
         let host = url.split_once("://").map_or("", |(_, rest)| rest).split(['/', '?', '#']).next();
         if host.is_some_and(|host| !host.is_ascii()) {
             let shown = without_secrets(url);
-            return Err(usage(format!("\"{shown}\" is no valid address: {PUNYCODE}")));
+            return Err(usage(format!("\"{shown}\" is not a valid address: {PUNYCODE}")));
         }
         let mut text = utf8_percent_encode(without_fragment(url), NOT_IN_A_TARGET).to_string();
         push_query(&mut text, query);
@@ -255,12 +255,14 @@ impl BaseUrl {
         // colon stands where a port would.
         let elsewhere = !same_origin && authority.contains(':') && url.contains('@');
         if authority.contains('@') || elsewhere {
-            return Err(usage("the URL carries user information before \"@\": write %40 for an \"@\" that is not it"
-                    .into(),));
+            return Err(usage(
+                "the URL carries user information before \"@\": write %40 for any other \"@\""
+                    .into(),
+            ));
         }
         if has_odd_port(&uri) {
             let shown = without_secrets(url);
-            return Err(usage(format!("\"{shown}\" has a port that is no number up to 65535")));
+            return Err(usage(format!("\"{shown}\" has a port that is not a number up to 65535")));
         }
         if has_dot_segment(uri.path()) {
             return Err(dot_segment(url));
@@ -306,7 +308,7 @@ fn has_http_scheme(text: &str) -> bool {
     text.split_once("://").is_some_and(|(scheme, _)| is_scheme(scheme))
 }
 
-/// Whether something stands in the place of the port that is none.
+/// Whether the place of the port has something else.
 fn has_odd_port(uri: &Uri) -> bool {
     let authority = uri.authority().map_or("", |authority| authority.as_str());
     let port = authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));
@@ -343,15 +345,11 @@ fn push_query(text: &mut String, query: &str) {
 fn parse_uri(text: String) -> Result<Uri, Error> {
     let shown = without_secrets(&text);
     let uri = Uri::try_from(text)
-        .map_err(|error| usage(format!("\"{shown}\" is no valid address")).with_source(error))?;
+        .map_err(|error| usage(format!("\"{shown}\" is not a valid address")).with_source(error))?;
     match uri.scheme_str() {
         Some("http" | "https") => Ok(uri),
         _ => Err(usage(format!("\"{shown}\" is neither http nor https"))),
     }
-}
-
-fn config(message: String) -> Error {
-    Error::new(ErrorKind::Config, message)
 }
 
 fn usage(message: String) -> Error {

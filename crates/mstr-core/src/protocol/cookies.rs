@@ -22,7 +22,7 @@ const LONGEST_COOKIE: usize = 4 * 1024;
 /// Of the whole header. Tomcat refuses a request whose head has more than 8 KiB, the logout included;
 /// the rest is for the other headers.
 const LONGEST_HEADER: usize = 7 * 1024;
-/// What stands between a name, a value and the next name.
+/// The length of the separators between a name, a value and the next name.
 const BETWEEN: usize = 3;
 
 /// The cookie of the servlet container, which names the session.
@@ -50,7 +50,7 @@ pub(crate) struct Cookie {
     pub(crate) expires: Option<Instant>,
 }
 
-/// What a response has changed.
+/// The change that a response has made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Stored {
     Nothing,

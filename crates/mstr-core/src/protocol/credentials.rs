@@ -1,4 +1,4 @@
-//! Who logs in.
+//! The credentials of a login.
 
 use std::fmt;
 
@@ -9,11 +9,38 @@ use crate::contract::BoxError;
 use crate::environment::{self, variable};
 use crate::error::{Error, ErrorKind};
 
-/// Who logs in, and how.
+/// The user who logs in, and the way in which the server checks it.
 ///
-/// An empty user name, token or LDAP password is an error and never turns into another login mode: a
-/// directory takes an empty password for an anonymous bind. An empty password of a standard login is
-/// sent as it is: the server has users without one, as it is installed.
+/// ```
+/// # use mstr_core as mstr;
+/// use mstr::{Connection, Credentials, LoginMode};
+///
+/// # fn credentials(mode: LoginMode, name: String, secret: String) -> Credentials {
+/// let credentials = match mode {
+///     LoginMode::Ldap => Credentials::ldap(name, secret),
+///     LoginMode::ApiToken => Credentials::api_token(secret),
+///     LoginMode::Anonymous => Credentials::anonymous(),
+///     _ => Credentials::standard(name, secret),
+/// };
+/// let builder = Connection::builder("https://env.example.com/MicroStrategyLibrary")
+///     .credentials(credentials.clone());
+/// # drop(builder);
+/// # credentials
+/// # }
+/// ```
+///
+/// | for | use |
+/// |---|---|
+/// | a user of the server's own metadata | [`standard`](Self::standard) |
+/// | a user of the LDAP directory behind the server | [`ldap`](Self::ldap) |
+/// | a program without a password | [`api_token`](Self::api_token) |
+/// | the guest user | [`anonymous`](Self::anonymous) |
+/// | the session of another client | [`identity_token`](Self::identity_token) |
+/// | settings from outside | [`from_env`](Self::from_env), or a [`CredentialProvider`] |
+///
+/// An empty user name, token or LDAP password is an error, because a directory treats a login without
+/// a password as an anonymous one. An empty password of a standard login is sent: a newly installed
+/// server has users without one.
 #[derive(Clone)]
 pub struct Credentials(pub(crate) Kind);
 
@@ -26,13 +53,13 @@ pub(crate) enum Kind {
 }
 
 impl Credentials {
-    /// A user the server itself knows.
+    /// A user of the server's own metadata.
     #[must_use]
     pub fn standard(username: impl Into<String>, password: impl Into<Password>) -> Self {
         Self::user(LoginMode::Standard, username.into(), password.into())
     }
 
-    /// A user of the directory the server is connected to.
+    /// A user of the LDAP directory that the server is connected to.
     #[must_use]
     pub fn ldap(username: impl Into<String>, password: impl Into<Password>) -> Self {
         Self::user(LoginMode::Ldap, username.into(), password.into())
@@ -48,29 +75,37 @@ impl Credentials {
         Self(Kind::Anonymous)
     }
 
-    /// An API token.
+    /// An API token, which stands for its user.
     #[must_use]
     pub fn api_token(token: impl Into<ApiToken>) -> Self {
         Self(Kind::ApiToken(token.into()))
     }
 
-    /// An identity token: borrows the session of whoever created it.
+    /// An identity token: borrows the session in which it was created.
     ///
-    /// The token works once. The session is shared with its owner, so closing the connection
-    /// does not log it out, and when it ends it cannot be replaced.
+    /// The token works once. The session is shared with its owner: closing the connection does not log
+    /// it out, and when it ends, calls fail with [`SessionLost`](ErrorKind::SessionLost).
     #[must_use]
     pub fn identity_token(token: impl Into<IdentityToken>) -> Self {
         Self(Kind::IdentityToken(token.into()))
     }
 
-    /// Reads the environment: `MSTR_IDENTITY_TOKEN`, or `MSTR_API_TOKEN`, or `MSTR_USERNAME`
-    /// and `MSTR_PASSWORD`, with `MSTR_LOGIN_MODE` (a [`LoginMode`] by its name, such as `ldap`,
-    /// or by its number) where the mode is not implied.
+    /// Reads credentials from environment variables:
+    ///
+    /// | variables | result |
+    /// |---|---|
+    /// | `MSTR_IDENTITY_TOKEN` | [`identity_token`](Self::identity_token) |
+    /// | `MSTR_API_TOKEN` | [`api_token`](Self::api_token) |
+    /// | `MSTR_USERNAME` and `MSTR_PASSWORD` | [`standard`](Self::standard) |
+    /// | the same and `MSTR_LOGIN_MODE=ldap` | [`ldap`](Self::ldap) |
+    /// | `MSTR_LOGIN_MODE=anonymous` | [`anonymous`](Self::anonymous) |
+    ///
+    /// `MSTR_LOGIN_MODE` takes a [`LoginMode`] by its name or number.
     ///
     /// # Errors
     ///
-    /// [`Config`](ErrorKind::Config) if nothing is set, or if what is set contradicts itself;
-    /// the message names the variable.
+    /// [`Config`](ErrorKind::Config) if no variable is set, or if variables contradict one another; the
+    /// message names the variable.
     pub fn from_env() -> Result<Self, Error> {
         Self::from_variables(variable)
     }
@@ -172,7 +207,7 @@ impl Credentials {
         }
     }
 
-    /// Keeps who logs in and drops what proves it.
+    /// Keeps the user name and drops the secret.
     pub(crate) fn forget_secret(&mut self) {
         match &mut self.0 {
             Kind::Anonymous => {}
@@ -182,7 +217,7 @@ impl Credentials {
         }
     }
 
-    /// Whether the session is borrowed from somebody else's.
+    /// Whether the session is borrowed from another client.
     pub(crate) const fn is_delegated(&self) -> bool {
         matches!(self.0, Kind::IdentityToken(_))
     }
@@ -192,7 +227,7 @@ impl Credentials {
         !matches!(self.0, Kind::Anonymous)
     }
 
-    /// Refuses what the server would take for another login mode.
+    /// Refuses credentials that the server would take for another login mode.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let odd = match &self.0 {
             Kind::ApiToken(token) if token.has_control() => Some("API token"),
@@ -240,46 +275,63 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Supplies credentials when a login needs them, so that nothing secret has to be kept.
+/// Supplies credentials for each login, so that the connection keeps no secret in memory.
 ///
-/// Asked once for each login, and not while a session is usable, except for one that replaces a
-/// session in which the server cannot be heard. After a refusal it is asked again by the next call:
-/// what it gives is submitted if it differs from what was refused, and otherwise the same error comes
-/// at once, without a request.
+/// Implement it with [`async-trait`](https://docs.rs/async-trait), and pass it to
+/// [`ConnectionBuilder::credential_provider`](crate::ConnectionBuilder::credential_provider).
 ///
 /// ```
-/// use mstr_core::{BoxError, CredentialProvider, Credentials};
+/// # use mstr_core as mstr;
+/// use std::path::PathBuf;
 ///
+/// use async_trait::async_trait;
+/// use mstr::{BoxError, Connection, CredentialProvider, Credentials};
+///
+/// /// Reads the password from a file that the platform renews, such as a mounted secret.
 /// #[derive(Debug)]
-/// struct Vault;
+/// struct SecretFile {
+///     username: String,
+///     path: PathBuf,
+/// }
 ///
-/// #[async_trait::async_trait]
-/// impl CredentialProvider for Vault {
+/// #[async_trait]
+/// impl CredentialProvider for SecretFile {
 ///     async fn credentials(&self) -> Result<Credentials, BoxError> {
-///         let password = "read it from the vault here";
-///         Ok(Credentials::standard("reporting", password))
+///         let password = std::fs::read_to_string(&self.path)?;
+///         Ok(Credentials::standard(&self.username, password.trim_end()))
 ///     }
 /// }
+///
+/// let secret = SecretFile { username: "reporting".into(), path: "/run/secrets/mstr".into() };
+/// let builder = Connection::builder("https://env.example.com/MicroStrategyLibrary")
+///     .credential_provider(secret);
+/// # drop(builder);
 /// ```
+///
+/// The provider is asked once for each login. It is not asked while a session can be used, unless the
+/// server no longer answers in that session.
+///
+/// After the server has refused the credentials, the next call asks the provider again. If it returns
+/// the refused ones, that call fails with the same error and sends nothing, so that the account is not
+/// locked.
 #[async_trait]
 pub trait CredentialProvider: fmt::Debug + Send + Sync + 'static {
     /// Returns the credentials for one login.
     ///
     /// # Errors
     ///
-    /// Any error ends the login; callers receive it as the source of an error of the kind
-    /// [`Credentials`](ErrorKind::Credentials), or of its own kind if it is an [`Error`] or a
-    /// [`TransportError`](crate::TransportError).
+    /// Any error ends the login. Its callers receive an error of kind
+    /// [`Credentials`](ErrorKind::Credentials) with this one as its source; an [`Error`] or a
+    /// [`TransportError`](crate::TransportError) keeps its own kind.
     ///
     /// # Cancel safety
     ///
-    /// The future is kept while the login is waited for and dropped with the connection.
+    /// The future is kept while a caller waits for the login, and dropped with the connection.
     ///
     /// # Blocking code
     ///
-    /// The future is polled by the thread that waits for the login, which comes back within its
-    /// own time as long as the future does not block that thread. A wait that blocks belongs on
-    /// another thread.
+    /// The future is polled by the thread that waits for the login. If the future blocks that thread,
+    /// its time limit does not hold: run a slow blocking call on another thread.
     async fn credentials(&self) -> Result<Credentials, BoxError>;
 }
 

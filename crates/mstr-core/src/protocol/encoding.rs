@@ -59,7 +59,7 @@ fn is_gzip(headers: &HeaderMap) -> bool {
     encodings.next().is_some_and(gzip) && encodings.next().is_none()
 }
 
-/// What the body of an answer is still encoded as, for errors: two names suffice.
+/// The remaining encodings of an answer's body, for errors: two names suffice.
 pub(crate) fn left(headers: &HeaderMap) -> Option<String> {
     const LONGEST: usize = 20;
     let short = |name: &str| name.chars().take(LONGEST).collect::<String>();

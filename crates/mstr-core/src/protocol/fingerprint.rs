@@ -1,4 +1,4 @@
-//! What tells credentials apart without keeping them.
+//! Digests that distinguish credentials without keeping them.
 
 use std::fmt;
 use std::hash::Hasher;

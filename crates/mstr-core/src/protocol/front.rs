@@ -1,4 +1,4 @@
-//! Headers for what stands in front of the server: identity-aware proxies, gateways, tracing.
+//! Headers for identity-aware proxies, gateways and tracing in front of the server.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,45 +11,59 @@ use crate::contract::BoxError;
 use crate::error::{Error, ErrorKind};
 use crate::sync::{Mutex, lock};
 
-/// Supplies headers before each request to the server, the session's own included: a token that an
-/// identity-aware proxy wants and that is soon out of date, or a `traceparent`.
+/// Supplies headers for each request to the server, logins included.
 ///
-/// They go to the server of the base URL only, as the session's token does; they are marked
-/// sensitive, and no error, event or `Debug` shows them. Headers that a request has already stay as
-/// they are, and those of the session and the transport cannot be supplied. A `Cookie` is added to
-/// the session's own.
+/// For example a short-lived token for an identity-aware proxy, or a `traceparent`.
 ///
-/// A logout in the background, of a session that was replaced, carries those of the request before
-/// it; so does, of a blocking connection, that of the last handle. A provider must not wait for a call
-/// of the connection that asks it.
+/// Implement it with [`async-trait`](https://docs.rs/async-trait), and pass it to
+/// [`ConnectionBuilder::header_provider`](crate::ConnectionBuilder::header_provider). For a header that
+/// never changes, [`ConnectionBuilder::header`](crate::ConnectionBuilder::header) is enough.
 ///
 /// ```
+/// # use mstr_core as mstr;
+/// use std::sync::{Arc, RwLock};
+///
+/// use async_trait::async_trait;
 /// use http::{HeaderMap, HeaderValue};
-/// use mstr_core::{BoxError, HeaderProvider};
+/// use mstr::{BoxError, Connection, HeaderProvider};
 ///
-/// #[derive(Debug)]
-/// struct AccessToken;
+/// /// A token that another task of the program renews.
+/// #[derive(Clone, Debug, Default)]
+/// struct AccessToken(Arc<RwLock<String>>);
 ///
-/// #[async_trait::async_trait]
+/// #[async_trait]
 /// impl HeaderProvider for AccessToken {
 ///     async fn headers(&self) -> Result<HeaderMap, BoxError> {
-///         let token = "read it from a file or a cache here";
+///         let token = self.0.read().map_err(|_| "the renewing task has panicked")?;
 ///         let mut headers = HeaderMap::new();
-///         headers.insert("proxy-authorization-token", HeaderValue::from_str(token)?);
+///         headers.insert("x-access-token", HeaderValue::from_str(&token)?);
 ///         Ok(headers)
 ///     }
 /// }
+///
+/// let token = AccessToken::default();
+/// let builder = Connection::builder("https://env.example.com/MicroStrategyLibrary")
+///     .header_provider(token.clone());
+/// # drop(builder);
 /// ```
+///
+/// - The headers are sent to the server of the base URL only. They are marked sensitive, and no error,
+///   event or `Debug` shows them.
+/// - A header that a request has already is not replaced. The headers of the session and the transport
+///   cannot be supplied. A `Cookie` is added to those of the session.
+/// - A provider must not wait for a call of the connection that asks it.
+/// - A logout in the background is sent with the headers of the request before it.
 #[async_trait]
 pub trait HeaderProvider: fmt::Debug + Send + Sync + 'static {
     /// Returns the headers for one request.
     ///
     /// # Errors
     ///
-    /// Any error fails a call, before anything is sent: with the kind
-    /// [`Credentials`](ErrorKind::Credentials), or its own if it is an [`Error`] or a
-    /// [`TransportError`](crate::TransportError). A login, a renewal or a logout is tried again as after
-    /// a failure that passes, and then fails as [`Canceled`](ErrorKind::Canceled), with it as the cause.
+    /// Any error fails the call before anything is sent, with the kind
+    /// [`Credentials`](ErrorKind::Credentials); an [`Error`] or a
+    /// [`TransportError`](crate::TransportError) keeps its own kind. A login, a renewal or a logout is
+    /// tried again within the [`RetryPolicy`](crate::RetryPolicy), and then fails with
+    /// [`Canceled`](ErrorKind::Canceled) and this error as its source.
     ///
     /// # Cancel safety
     ///
@@ -62,7 +76,7 @@ pub trait HeaderProvider: fmt::Debug + Send + Sync + 'static {
     async fn headers(&self) -> Result<HeaderMap, BoxError>;
 }
 
-/// What a connection sends with each of its requests. Cheap to clone.
+/// The headers that a connection sends with each of its requests. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct FrontHeaders(Arc<Inner>);
 
@@ -80,17 +94,17 @@ impl FrontHeaders {
             .then(|| Self(Arc::new(Inner { fixed, provider, last })))
     }
 
-    /// Those that need no asking, if that is all.
+    /// The fixed headers, if there is no provider to ask.
     pub(crate) fn at_once(&self) -> Option<HeaderMap> {
         self.0.provider.is_none().then(|| self.0.fixed.clone())
     }
 
-    /// Those of the request before.
+    /// The headers of the last request.
     pub(crate) fn last(&self) -> HeaderMap {
         lock(&self.0.last).clone()
     }
 
-    /// Asks for those of the next request; `explain` says what the provider's failure means.
+    /// Asks for the headers of the next request; `explain` classifies the provider's failure.
     pub(crate) async fn ask(&self, explain: fn(BoxError) -> Error) -> Result<HeaderMap, Error> {
         let mut headers = self.0.fixed.clone();
         if let Some(provider) = &self.0.provider {
@@ -119,11 +133,11 @@ where
     V: TryInto<HeaderValue>,
 {
     let refuse = |why: String| Error::new(ErrorKind::Config, why);
-    let name = name.try_into().map_err(|_| refuse("a header has a name it cannot have".into()))?;
+    let name = name.try_into().map_err(|_| refuse("a header has an invalid name".into()))?;
     // The value may be a secret.
     let mut value = value
         .try_into()
-        .map_err(|_| refuse(format!("the header \"{name}\" has a value it cannot have")))?;
+        .map_err(|_| refuse(format!("the header \"{name}\" has an invalid value")))?;
     if wire::is_own(&name) {
         return Err(refuse(format!(
             "the header \"{name}\" belongs to the session or the transport and cannot be set"

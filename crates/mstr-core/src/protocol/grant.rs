@@ -1,4 +1,4 @@
-//! What makes a request belong to a session.
+//! The token and cookies with which a request belongs to a session.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,9 +15,10 @@ pub(crate) const PROJECT_ID: HeaderName = HeaderName::from_static("x-mstr-projec
 /// The header that carries an identity token, both ways.
 pub(crate) const IDENTITY_TOKEN: HeaderName = HeaderName::from_static("x-mstr-identitytoken");
 
-/// Permission to send requests in one session: its token and cookies, as they were when the
-/// grant was given. One value, so that the token of one login never travels with the cookies of
-/// another.
+/// Permission to send requests in one session.
+///
+/// It is one value with the token and the cookies of that session, as they were when the grant was
+/// given, so the token of one login is never sent with the cookies of another.
 #[derive(Clone)]
 pub struct Grant {
     pub(crate) generation: Generation,

@@ -13,7 +13,7 @@ use crate::contract::{Body, TransportError, TransportErrorKind};
 /// The largest piece that is put out at once.
 const LARGEST_PIECE: usize = 32 * 1024;
 const SMALLEST_PIECE: usize = 1024;
-/// What texts shrink to at most, roughly: for the size of a piece.
+/// How much texts shrink at most, roughly: for the size of a piece.
 const USUAL_RATIO: usize = 8;
 
 /// Up to this many bytes a body may be compressed as well as gzip can (1,032 to 1).
@@ -23,10 +23,10 @@ const LARGEST_RATIO: u64 = 100;
 
 /// Each byte may take so many, which those of the shortest members do (RFC 1952, 2.2).
 const SMALLEST_RATIO: u64 = 32;
-/// What more is taken in says nothing: it is made to keep its reader busy.
+/// A body that produces nothing for longer than this is made to keep its reader busy.
 const UNPRODUCTIVE: u64 = 64 * 1024;
 
-/// What is left of a gzip body, decompressed. Ends with
+/// The rest of a gzip body, decompressed. Ends with
 /// [`Interrupted`](TransportErrorKind::Interrupted) if the body does before its compressed stream
 /// does, with [`Protocol`](TransportErrorKind::Protocol) if it is not gzip, and with
 /// [`TooLarge`](TransportErrorKind::TooLarge) if it grows beyond measure.
@@ -38,7 +38,7 @@ pub(super) struct Gunzip {
     ended: bool,
 }
 
-/// What has arrived and is not yet decompressed.
+/// Bytes that have arrived and are not yet decompressed.
 struct Input {
     piece: Bytes,
     taken: u64,
@@ -172,7 +172,7 @@ fn bomb() -> TransportError {
 
 fn says_nothing() -> TransportError {
     TransportError::new(TransportErrorKind::Protocol)
-        .with_detail("the gzip body goes on and has next to nothing in it")
+        .with_detail("the gzip body goes on and has almost no data")
 }
 
 #[cfg(test)]

@@ -1,6 +1,17 @@
 //! The languages and the time zone of a session.
 
-/// The languages and the time zone a session works in. What is not set is the server's default.
+/// The languages and the time zone of a session. A setting that is `None` is the server's default.
+///
+/// ```
+/// # use mstr_core as mstr;
+/// use mstr::{Connection, Locale};
+///
+/// // German names and messages, but numbers as programs read them.
+/// let locale = Locale::all("de_de").number("en_us").time_zone("Europe/Berlin");
+/// let builder = Connection::builder("https://env.example.com/MicroStrategyLibrary")
+///     .locale(locale);
+/// # drop(builder);
+/// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Locale {
@@ -19,13 +30,13 @@ pub struct Locale {
 }
 
 impl Locale {
-    /// Sets nothing: the server's defaults.
+    /// The server's defaults.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The same language for everything; the time zone is left to the server.
+    /// The same language, for example `"en_us"`, for everything. The time zone is the server's.
     #[must_use]
     pub fn all(language: impl Into<String>) -> Self {
         let language = Some(language.into());
@@ -74,7 +85,7 @@ impl Locale {
         self
     }
 
-    /// Sets the time zone.
+    /// Sets the time zone, for example `"Europe/Berlin"`.
     #[must_use]
     pub fn time_zone(mut self, zone: impl Into<String>) -> Self {
         self.time_zone = Some(zone.into());

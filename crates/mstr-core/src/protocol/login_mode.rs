@@ -1,4 +1,4 @@
-//! How the server is asked to authenticate.
+//! The ways in which the server checks a login.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -6,9 +6,19 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// How the server is asked to authenticate. The numbers are those of the REST API.
+/// The way in which the server checks a login. The numbers are those of the REST API.
 ///
-/// Modes that need a browser (SAML, OIDC, Kerberos) are not offered: no script can complete
+/// ```
+/// # use mstr_core as mstr;
+/// use mstr::LoginMode;
+///
+/// let mode: LoginMode = "ldap".parse()?;
+/// assert_eq!(mode, LoginMode::Ldap);
+/// assert_eq!(u32::from(mode), 16);
+/// # Ok::<(), mstr::ParseLoginModeError>(())
+/// ```
+///
+/// Modes that need a browser (SAML, OIDC, Kerberos) are not offered, because a program cannot complete
 /// them. Use an identity token or an API token instead.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -81,7 +91,7 @@ impl TryFrom<u32> for LoginMode {
 impl FromStr for LoginMode {
     type Err = ParseLoginModeError;
 
-    /// Accepts a name, in any case, with `-`, `_` or nothing between words, or the number.
+    /// Accepts the number, or the name in any case, with `-`, `_` or nothing between its words.
     fn from_str(text: &str) -> Result<Self, ParseLoginModeError> {
         let plain = |text: &str| text.trim().to_ascii_lowercase().replace(['-', '_', ' '], "");
         let wanted = plain(text);
@@ -93,13 +103,13 @@ impl FromStr for LoginMode {
     }
 }
 
-/// The text or number is not a login mode this library can use.
+/// The text or number is not a login mode that this library can use.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ParseLoginModeError(String);
 
 impl fmt::Display for ParseLoginModeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\" is no login mode: use ", self.0)?;
+        write!(f, "\"{}\" is not a login mode: use ", self.0)?;
         for (index, mode) in LoginMode::ALL.into_iter().enumerate() {
             let separator = if index == 0 { "" } else { ", " };
             write!(f, "{separator}{mode} ({})", u32::from(mode))?;

@@ -1,4 +1,4 @@
-//! What travels on the wire, and the values it is made of. No I/O and no session state.
+//! The messages on the wire and their values. No I/O and no session state.
 
 mod base_url;
 mod cookies;

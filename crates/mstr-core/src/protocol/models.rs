@@ -1,4 +1,4 @@
-//! What the server tells about a session, its user and itself.
+//! The server's description of a session, its user and itself.
 
 use std::fmt;
 use std::time::Duration;
@@ -58,7 +58,7 @@ pub struct User {
     /// The initials.
     #[serde(default)]
     pub initials: Option<String>,
-    /// The login name; servers before 11.3 do not tell it.
+    /// The login name; `None` from servers before 11.3.
     #[serde(default)]
     pub username: Option<String>,
     /// Whether the user is stored in the metadata rather than in a directory.
@@ -66,19 +66,32 @@ pub struct User {
     pub metadata_user: Option<bool>,
 }
 
-/// What the server knows about a session.
+/// The server's description of a session, from [`fetch_session`](crate::Connection::fetch_session).
+///
+/// It can be reported as JSON:
+///
+/// ```
+/// # use mstr_core as mstr;
+/// # use mstr::Connection;
+/// async fn report(connection: &Connection) -> Result<String, Box<dyn std::error::Error>> {
+///     let session = connection.fetch_session().await?;
+///     // {"timeout":"30m","workingSet":10,"maxSearch":3,"locale":1033,...}
+///     Ok(serde_json::to_string(&session)?)
+/// }
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 #[serde(rename_all = "camelCase")]
 pub struct SessionInfo {
-    /// How long the session may be idle. Any request starts it anew. Written as `"30m"`.
+    /// The idle timeout: the server ends the session after so much time without a request. Serialised
+    /// as `"30m"`.
     #[serde(serialize_with = "duration::or_default::serialize")]
     pub timeout: Option<Duration>,
     /// How many results the server keeps for this session.
     pub working_set: Option<u32>,
     /// How many searches the server keeps for this session.
     pub max_search: Option<u32>,
-    /// The number of the session's language.
+    /// The number of the session's language, for example 1033 for American English.
     pub locale: Option<i64>,
     /// The user's id.
     pub user_id: Option<UserId>,
@@ -111,29 +124,55 @@ impl SessionInfo {
     }
 }
 
-/// Whether a session is alive, as [`fetch_status`](crate::Connection::fetch_status) reports it.
+/// Whether a session is alive, from [`fetch_status`](crate::Connection::fetch_status).
+///
+/// ```
+/// # use mstr_core as mstr;
+/// use mstr::{Connection, Error, SessionStatus};
+///
+/// async fn is_alive(connection: &Connection) -> Result<bool, Error> {
+///     Ok(match connection.fetch_status().await? {
+///         SessionStatus::Active(_) => true,
+///         SessionStatus::Expired => false,
+///     })
+/// }
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(tag = "status", rename_all = "camelCase")]
 #[expect(clippy::exhaustive_enums, reason = "a session is alive or it is not")]
 pub enum SessionStatus {
-    /// It is alive; asking has also reset its idle time.
+    /// The session is alive. The question has also reset its idle time.
     Active(SessionInfo),
-    /// It has ended, or none has been opened.
+    /// The session has ended, or none has been opened.
     Expired,
 }
 
-/// Which server this is.
+/// The versions of the server, from [`fetch_server`](crate::Connection::fetch_server).
+///
+/// ```
+/// # use mstr_core as mstr;
+/// # use mstr::Connection;
+/// async fn report(connection: &Connection) -> Result<String, Box<dyn std::error::Error>> {
+///     let server = connection.fetch_server().await?;
+///     if let Some(version) = &server.iserver_version
+///         && !version.is_at_least(&[11, 3])
+///     {
+///         eprintln!("{version} is older than 11.3");
+///     }
+///     // {"iServerVersion":"11.3.0960.02816","webVersion":"11.3.0960.0281",...}
+///     Ok(serde_json::to_string(&server)?)
+/// }
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 #[serde(rename_all = "camelCase")]
 pub struct Server {
-    /// The Intelligence Server's version; `None` if the server does not tell or it cannot be
-    /// read as a version.
+    /// The Intelligence Server's version; `None` if the server does not report one that can be read.
     #[serde(rename = "iServerVersion")]
     pub iserver_version: Option<Version>,
     /// The Library server's version.
     pub web_version: Option<Version>,
-    /// How it is deployed, for example `"cloud"`; newer servers only.
+    /// The kind of deployment, for example `"cloud"`; newer servers only.
     #[serde(rename = "deploymentType")]
     pub deployment: Option<String>,
 }
@@ -154,15 +193,31 @@ impl Server {
     }
 }
 
-/// What kind of API token to create.
+/// The description of an API token to create.
+///
+/// ```
+/// # use mstr_core as mstr;
+/// use std::time::Duration;
+///
+/// use mstr::{ApiToken, ApiTokenRequest, Connection, Error};
+///
+/// async fn token_for_a_month(connection: &Connection) -> Result<ApiToken, Error> {
+///     let month = Duration::from_secs(30 * 24 * 60 * 60);
+///     let request = ApiTokenRequest::new().lifetime(month);
+///     let created = connection.create_api_token(request).await?;
+///     println!("expires {:?}", created.expires);
+///     Ok(created.token)
+/// }
+/// ```
 #[derive(Clone, Debug, Default, Serialize)]
 #[non_exhaustive]
 #[serde(rename_all = "camelCase")]
 pub struct ApiTokenRequest {
-    /// For whom: `None` for the session's own user; others need an administrator.
+    /// The user of the token; `None` for the session's own user. Only an administrator can name another
+    /// user.
     #[serde(rename = "userId", skip_serializing_if = "Option::is_none")]
     pub user: Option<UserId>,
-    /// How long it is valid, in whole minutes; `None` for the server's default.
+    /// The lifetime, rounded up to whole minutes; `None` for the server's default.
     #[serde(
         rename = "lifeTimeInMinutes",
         skip_serializing_if = "Option::is_none",
@@ -178,14 +233,14 @@ impl ApiTokenRequest {
         Self::default()
     }
 
-    /// For another user; needs the privileges of an administrator.
+    /// Sets the user. Another user than the session's own needs the privileges of an administrator.
     #[must_use]
     pub fn user(mut self, user: impl Into<UserId>) -> Self {
         self.user = Some(user.into());
         self
     }
 
-    /// Valid for `lifetime`, rounded up to whole minutes.
+    /// Sets the lifetime, rounded up to whole minutes. Default: the server's.
     #[must_use]
     pub const fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = Some(lifetime);
@@ -205,7 +260,7 @@ fn minutes<S: serde::Serializer>(
     serializer.serialize_u64(lifetime.unwrap_or_default().as_secs().div_ceil(60))
 }
 
-/// An API token the server has just created. It replaces the user's former one.
+/// An API token that the server has just created. It replaces the user's former one.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CreatedApiToken {

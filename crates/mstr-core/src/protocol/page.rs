@@ -11,7 +11,7 @@ pub(crate) fn is_html(body: &[u8]) -> bool {
     body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<')
 }
 
-/// What an error without the server's own words means, if its status and its page say so.
+/// The meaning of an error without the server's own message, if its status and page show it.
 pub(crate) fn hint(status: StatusCode, body: &[u8]) -> Option<&'static str> {
     if status == StatusCode::BAD_REQUEST && is_about_plain_http(body) {
         return Some(

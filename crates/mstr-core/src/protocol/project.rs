@@ -26,7 +26,7 @@ impl ProjectId {
         Self::read(text).ok_or_else(|| {
             Error::new(
                 ErrorKind::Usage,
-                format!("\"{text}\" is no project id: 32 hexadecimal digits are expected"),
+                format!("\"{text}\" is not a project id: 32 hexadecimal digits are expected"),
             )
         })
     }
@@ -70,13 +70,14 @@ impl<'de> Deserialize<'de> for ProjectId {
     }
 }
 
-/// A project as a caller names it: by its id, by its name, or by what the server has told of it.
+/// A project as a caller names it: its id, its name, or a [`Project`] from the server.
 ///
-/// A text of 32 hexadecimal digits is taken for an id, any other for a name. A project whose name
-/// looks like an id is named as [`Name`](Self::Name).
+/// A text of 32 hexadecimal digits is an id, any other text is a name. For a project whose name looks
+/// like an id, use [`Name`](Self::Name).
 ///
 /// ```
-/// use mstr_core::ProjectRef;
+/// # use mstr_core as mstr;
+/// use mstr::ProjectRef;
 ///
 /// let by_name = ProjectRef::from("MicroStrategy Tutorial");
 /// let by_id: ProjectRef = "b7ca92f04b9fae8d941c3e9b7e0cd754".parse()?;
@@ -164,7 +165,7 @@ impl fmt::Display for ProjectRef {
 pub struct Project {
     /// Its id.
     pub id: ProjectId,
-    /// Its name, unique only by convention.
+    /// Its name. The server does not guarantee that it is unique.
     pub name: String,
     /// Its short name; often empty.
     #[serde(default, deserialize_with = "null_as_default")]
@@ -172,13 +173,13 @@ pub struct Project {
     /// Its description; often empty.
     #[serde(default, deserialize_with = "null_as_default")]
     pub description: String,
-    /// Its state on the server: 0 is active, or that the server does not tell.
+    /// Its state on the server: 0 if it is active, or if the server does not report the state.
     #[serde(default)]
     pub status: i64,
 }
 
-/// The projects of a list, without those that no call could name: an entry that is none, or that
-/// has no id, hides no other.
+/// The projects of a list, without entries that are not a project or have no id: they do not hide
+/// the others.
 pub(crate) struct Projects(pub(crate) Vec<Project>);
 
 impl<'de> Deserialize<'de> for Projects {
@@ -216,8 +217,8 @@ impl<'de> Deserialize<'de> for Projects {
     }
 }
 
-/// What is kept of an entry of a list; of a key that comes twice, the last counts. What else cannot be
-/// read is taken for missing, and takes no memory, however large it is.
+/// The fields that are kept of an entry of a list. Of a key that comes twice, the last counts. A value
+/// that cannot be read counts as missing, and takes no memory, however large it is.
 #[derive(Default)]
 struct Entry {
     id: Scalar,

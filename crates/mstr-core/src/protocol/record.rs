@@ -30,11 +30,12 @@ const WORST_ESCAPE: usize = 6;
 
 /// A live session: its token, its cookies, and what has to be known to use it elsewhere.
 ///
-/// Who has it is this user. It cannot be printed or serialised;
+/// A program that has it acts as this user. It cannot be printed or serialised;
 /// [`expose_bytes`](Self::expose_bytes) is the one way out, under a name that shows what it does.
 ///
 /// ```compile_fail
-/// fn store(record: &mstr_core::session::SessionRecord) {
+/// # mod mstr { pub mod core { pub use mstr_core::*; } }
+/// fn store(record: &mstr::core::session::SessionRecord) {
 ///     serde_json::to_string(record);
 /// }
 /// ```
@@ -109,7 +110,7 @@ impl SessionRecord {
     /// [`Decode`](ErrorKind::Decode) if it is anything else, with the place but without the text.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let refuse = |why: String| {
-            Error::new(ErrorKind::Decode, format!("this is no record of a session: {why}"))
+            Error::new(ErrorKind::Decode, format!("this is not a record of a session: {why}"))
         };
         // The error itself would show what it found.
         let read: Read = serde_json::from_slice(bytes).map_err(|error| {
@@ -124,12 +125,12 @@ impl SessionRecord {
         }
         let token = AuthToken::new(read.token.as_str());
         if token.is_empty() || wire::token_header(&token).is_none() {
-            return Err(refuse("its token is none".into()));
+            return Err(refuse("its token is invalid".into()));
         }
         if read.generation > LAST_GENERATION {
             return Err(refuse(format!("its generation is {}", read.generation)));
         }
-        // What stands there came from a base URL, which has no secret in it.
+        // The text there came from a base URL, which has no secret in it.
         let base = BaseUrl::parse(&read.base)
             .map_err(|error| refuse("its server has no address".into()).with_source(error))?;
         let mut jar = CookieJar::default();
@@ -185,8 +186,8 @@ impl SessionRecord {
         ExposedRecord(bytes)
     }
 
-    /// The same session as somebody else's: it is not logged out by those who adopt it, and not
-    /// replaced when it ends.
+    /// The same session as one that is borrowed: an adopting machine does not log it out, and does
+    /// not replace it when it ends.
     #[must_use]
     pub const fn as_borrowed(mut self) -> Self {
         self.borrowed = true;
@@ -211,7 +212,7 @@ impl SessionRecord {
         self.idle_timeout
     }
 
-    /// Whether its end is somebody else's business.
+    /// Whether the session is borrowed, so that its owner decides when it ends.
     #[must_use]
     pub const fn is_borrowed(&self) -> bool {
         self.borrowed
@@ -235,7 +236,7 @@ impl ReadCookie {
         matches!(self, Self::Pair(..))
     }
 
-    /// `None` if it has letters that are no bytes, or no name.
+    /// `None` if it has letters that are not bytes, or has no name.
     fn cookie(&self) -> Option<Cookie> {
         let (Self::Pair(name, value) | Self::Whole { name, value, .. }) = self;
         let mut cookie = Cookie::new(&bytes(name)?, &Zeroizing::new(bytes(value)?));
@@ -362,8 +363,8 @@ mod tests {
         for (bad, said) in [
             ("{\"token\":\"hunter2\"}".to_owned(), "line 1"),
             (text.replace("\"version\":2", "\"version\":9"), "version is 9"),
-            (text.replace("hunter2", ""), "token is none"),
-            (text.replace("hunter2", "hunter2\\n"), "token is none"),
+            (text.replace("hunter2", ""), "token is invalid"),
+            (text.replace("hunter2", "hunter2\\n"), "token is invalid"),
             (text.replace("a==", "hunter2\\n"), "cookies cannot be sent"),
             (text.replace(":7", &format!(":{}", u64::MAX)), "generation is"),
             (text.replace("https://", ""), "server has no address"),

@@ -66,31 +66,55 @@ macro_rules! secrets {
 secrets! {
     /// A user's password.
     ///
+    /// ```
+    /// # use mstr_core as mstr;
+    /// use mstr::{Credentials, Password};
+    ///
+    /// fn login(username: &str, password: Password) -> Credentials {
+    ///     Credentials::standard(username, password)
+    /// }
+    ///
+    /// let credentials = login("alice", Password::from("secret"));
+    /// assert!(!format!("{credentials:?}").contains("secret"));
+    /// ```
+    ///
+    /// The compiler refuses to print, write or compare a password:
+    ///
     /// ```compile_fail
-    /// println!("{}", mstr_core::Password::from("secret"));
+    /// # use mstr_core as mstr;
+    /// println!("{}", mstr::Password::from("secret"));
     /// ```
     ///
     /// ```compile_fail
-    /// serde_json::to_string(&mstr_core::Password::from("secret"));
+    /// # use mstr_core as mstr;
+    /// serde_json::to_string(&mstr::Password::from("secret"));
     /// ```
     ///
     /// ```compile_fail
-    /// mstr_core::Password::from("a") == mstr_core::Password::from("b");
+    /// # use mstr_core as mstr;
+    /// mstr::Password::from("a") == mstr::Password::from("b");
     /// ```
     pub Password;
 
     /// A long-lived API token, as [`create_api_token`](crate::Connection::create_api_token)
     /// returns it.
     ///
+    /// The compiler refuses to print it; [`expose_token`](Self::expose_token) gives the text.
+    ///
     /// ```compile_fail
-    /// println!("{}", mstr_core::ApiToken::from("secret"));
+    /// # use mstr_core as mstr;
+    /// println!("{}", mstr::ApiToken::from("secret"));
     /// ```
     pub ApiToken;
 
-    /// A short-lived, single-use token that lets another client borrow a session.
+    /// A short-lived, single-use token that lets another client borrow a session, as
+    /// [`create_identity_token`](crate::Connection::create_identity_token) returns it.
+    ///
+    /// The compiler refuses to print it; [`expose_token`](Self::expose_token) gives the text.
     ///
     /// ```compile_fail
-    /// println!("{}", mstr_core::IdentityToken::from("secret"));
+    /// # use mstr_core as mstr;
+    /// println!("{}", mstr::IdentityToken::from("secret"));
     /// ```
     pub IdentityToken;
 
@@ -101,7 +125,7 @@ secrets! {
 macro_rules! exposable {
     ($($name:ident),+) => {$(
         impl $name {
-            /// The secret in clear, to be stored where the caller keeps secrets.
+            /// The secret in clear, for the place where the caller stores secrets.
             #[must_use]
             pub fn expose_token(&self) -> &str {
                 self.0.expose_secret()
@@ -114,7 +138,7 @@ exposable!(ApiToken, IdentityToken);
 
 /// The token of a session in clear, as [`expose_token`](crate::Connection::expose_token) returns it.
 ///
-/// It reads as a text and is wiped from memory on drop. `Debug` shows nothing of it.
+/// It dereferences to `str` and is wiped from memory when it is dropped. `Debug` does not show it.
 ///
 /// ```
 /// # fn header(connection: &mstr_core::Connection) -> Option<http::HeaderValue> {
@@ -147,13 +171,13 @@ impl fmt::Debug for ExposedToken {
 }
 
 impl AuthToken {
-    /// The token, for those who ask for it by this name.
+    /// The token in clear. The name makes each use visible.
     pub(crate) fn to_exposed(&self) -> ExposedToken {
         ExposedToken(Zeroizing::new(self.0.expose_secret().to_owned()))
     }
 
-    /// Whether both name the same session. Neither is told to anybody, so how long it takes tells
-    /// nothing.
+    /// Whether both are the token of the same session. Both belong to this process and neither comes
+    /// from a peer, so the comparison may take a variable time.
     pub(crate) fn is_same_as(&self, other: &Self) -> bool {
         self.0.expose_secret() == other.0.expose_secret()
     }

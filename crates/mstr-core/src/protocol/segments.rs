@@ -42,7 +42,7 @@ pub(super) fn has_dot_segment(path: &str) -> bool {
 
 /// The segments of a Library's own path, cut where its API or its web application begins.
 pub(super) fn library_path(path: &str) -> Vec<&str> {
-    // What the product has been called when it is installed by its documentation.
+    // The names of the product in installations that follow its documentation.
     const USUAL: [&str; 2] = ["MicroStrategyLibrary", "StrategyLibrary"];
     let among = |names: &[&str], name: &str| names.iter().any(|one| name.eq_ignore_ascii_case(one));
     let segments = path.split('/').map(without_parameters);

@@ -1,4 +1,4 @@
-//! What `Set-Cookie` lines say (RFC 6265), read without a copy. Bytes stay as they came: a value need
+//! `Set-Cookie` lines (RFC 6265), read without a copy. Bytes stay as they came: a value need
 //! not be ASCII.
 
 use std::time::Duration;

@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A server version such as `11.3.0000.14308J`.
 ///
-/// Keeps every part, compares by number (`11.10` is newer than `11.9`; a missing part counts as
-/// 0) and tolerates the letter some builds end in.
+/// All parts are kept and compared as numbers: `11.10` is newer than `11.9`, and a missing part counts
+/// as 0. The letter at the end of some builds is ignored in comparisons.
 #[derive(Clone, Debug)]
 pub struct Version {
     parts: Vec<u64>,
@@ -35,9 +35,10 @@ impl Version {
     /// Whether this is at least the version with these parts.
     ///
     /// ```
-    /// let version: mstr_core::Version = "11.10.0100.00012".parse()?;
+    /// # use mstr_core as mstr;
+    /// let version: mstr::Version = "11.10.0100.00012".parse()?;
     /// assert!(version.is_at_least(&[11, 3, 1200]));
-    /// # Ok::<_, mstr_core::ParseVersionError>(())
+    /// # Ok::<_, mstr::ParseVersionError>(())
     /// ```
     #[must_use]
     pub fn is_at_least(&self, parts: &[u64]) -> bool {
@@ -117,7 +118,7 @@ pub struct ParseVersionError(String);
 
 impl fmt::Display for ParseVersionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\" is no version: numbers with dots between are expected", self.0)
+        write!(f, "\"{}\" is not a version: numbers with dots between are expected", self.0)
     }
 }
 

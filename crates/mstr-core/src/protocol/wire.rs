@@ -36,12 +36,12 @@ const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(300);
 const ACCEPTED: HeaderValue = HeaderValue::from_static("application/json, */*;q=0.8");
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NO_LENGTH: HeaderValue = HeaderValue::from_static("0");
-/// What this library calls itself.
+/// The name of this library in the `User-Agent` header.
 const OWN_NAME: &str = concat!("mstr/", env!("CARGO_PKG_VERSION"));
 /// How much of an error's body is read to understand it.
 pub(crate) const ERROR_BODY_LIMIT: usize = 64 * 1024;
 
-/// What of a login does not depend on who logs in.
+/// The part of a login that does not depend on the credentials.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LoginOptions {
     pub(crate) application_id: Option<String>,
@@ -155,7 +155,7 @@ impl Endpoint {
         request
     }
 
-    /// What tells these credentials from others. `key` is the connection's own.
+    /// A fingerprint that differs for other credentials. `key` is the connection's own.
     pub(crate) fn fingerprint(&self, credentials: &Credentials, key: u64) -> Fingerprint {
         let login = self.open(credentials, 0, &LoginOptions::default());
         Fingerprint::of(login.body(), key)
@@ -282,7 +282,7 @@ pub(crate) fn token_header(token: &AuthToken) -> Option<HeaderValue> {
 /// The identity token as a header, marked sensitive.
 pub(crate) fn identity_token_header(token: &IdentityToken) -> Result<HeaderValue, Error> {
     let mut value = HeaderValue::from_str(token.expose()).map_err(|_| {
-        Error::new(ErrorKind::Usage, "the identity token has characters no header can carry")
+        Error::new(ErrorKind::Usage, "the identity token has characters that a header cannot have")
     })?;
     value.set_sensitive(true);
     Ok(value)
@@ -349,9 +349,9 @@ pub(crate) fn refusal(response: &Response<Bytes>) -> Error {
     }
 }
 
-/// Adds what something in front of the server wants on a request. What the request has already
-/// stays, what belongs to the session or the transport is left out, and nothing of it may be shown.
-/// Cookies are put behind the session's own.
+/// Adds the headers for a gateway in front of the server. A header that the request has already
+/// stays, those of the session and the transport are left out, and none may be shown. Cookies are put
+/// behind the session's own.
 pub(crate) fn add_front_headers(headers: &mut HeaderMap, front: HeaderMap) {
     let mut name = None;
     for (next, mut value) in front {
@@ -454,7 +454,7 @@ pub(crate) fn is_servers_word(response: &Response<Bytes>) -> bool {
     parse_error_body(response.body()).is_some_and(|error| error.is_servers_own())
 }
 
-/// Whether something in front of the server has failed or refused in its place, which may pass.
+/// Whether a gateway has failed or refused in the server's place, which may be temporary.
 pub(crate) fn is_gateways(response: &Response<Bytes>) -> bool {
     match response.status().as_u16() {
         401 | 403 | 407 | 500 => !is_servers_word(response),

@@ -1,4 +1,4 @@
-//! What both drivers' request builders say of a request.
+//! The description of a request, which both drivers' request builders share.
 
 use std::borrow::Cow;
 use std::time::Instant;
@@ -87,10 +87,11 @@ impl Described {
                 }
                 self.spec.header(name, value);
             }
-            (Ok(name), Err(_)) => self
-                .spec
-                .note_mistake(usage(format!("the header \"{name}\" has a value it cannot have"))),
-            (Err(_), _) => self.spec.note_mistake(usage("a header has a name it cannot have")),
+            (Ok(name), Err(_)) => {
+                self.spec
+                    .note_mistake(usage(format!("the header \"{name}\" has an invalid value")));
+            }
+            (Err(_), _) => self.spec.note_mistake(usage("a header has an invalid name")),
         }
     }
 
@@ -138,8 +139,8 @@ fn usage(message: impl Into<Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::Usage, message)
 }
 
-/// The methods of a request builder that describe the request. They are the same for tasks and
-/// threads, and so is what is said of them.
+/// The methods of a request builder that describe the request. They and their documentation are the
+/// same for tasks and threads.
 macro_rules! request_methods {
     ($builder:ident) => {
         impl $builder {
@@ -150,32 +151,52 @@ macro_rules! request_methods {
                 Some(Self { handle: self.handle.clone(), described })
             }
 
-            /// Adds query parameters: a struct, a map or a list of pairs. A list value repeats its key;
-            /// `None` and null are left out.
+            /// Adds query parameters: a struct, a map or a list of pairs. A list as a value repeats the
+            /// key; `None` and null are left out.
+            ///
+            /// ```
+            /// # use mstr_core as mstr;
+            /// # fn run(connection: &mstr::Connection) -> mstr::RequestBuilder {
+            /// #[derive(serde::Serialize)]
+            /// struct Search<'a> {
+            ///     name: &'a str,
+            ///     r#type: Vec<u32>,
+            ///     root: Option<&'a str>,
+            /// }
+            ///
+            /// let search = Search { name: "sales", r#type: vec![3, 55], root: None };
+            /// // /api/searches/results?name=sales&type=3&type=55
+            /// connection.get("/api/searches/results").query(&search)
+            /// # }
+            /// ```
             pub fn query<T: Serialize + ?Sized>(mut self, parameters: &T) -> Self {
                 self.described.query(parameters);
                 self
             }
 
-            /// Sends `value` as JSON. A `Content-Type` header of your own is kept.
+            /// Sends `value` as JSON, with `Content-Type: application/json` unless the request has
+            /// another one.
             pub fn json<T: Serialize + ?Sized>(mut self, value: &T) -> Self {
                 self.described.json(value);
                 self
             }
 
-            /// Sends `value` as an HTML form. A `Content-Type` header of your own is kept.
+            /// Sends `value` as an HTML form, with `Content-Type: application/x-www-form-urlencoded`
+            /// unless the request has another one.
             pub fn form<T: Serialize + ?Sized>(mut self, value: &T) -> Self {
                 self.described.form(value);
                 self
             }
 
-            /// Sends these bytes, or this stream. Without a `Content-Type` header of your own it is
-            /// called `application/octet-stream`.
+            /// Sends these bytes or this stream, with `Content-Type: application/octet-stream` unless the
+            /// request has another one. See [`Body`] for files and readers.
             ///
-            /// A stream has to be fed until the server has answered. Where calls take turns, because the
-            /// server exchanges the session's cookie with every answer, the calls of other tasks wait
-            /// meanwhile; a stream that stands still there, as one does that is fed by the same task while
-            /// that is not polled, fails at the limit that [`idle_body`](crate::Timeouts::idle_body) sets.
+            /// A stream has to produce data until the server has answered. Some servers replace the
+            /// session's cookie with every answer, and then calls are sent one at a time. With such a
+            /// server, a stream that produces nothing for
+            /// [`Timeouts::idle_body`](crate::Timeouts::idle_body) fails, because it blocks the calls of
+            /// all other tasks. A stream that is fed by the task that also waits for the response can
+            /// run into this.
             pub fn body(mut self, body: impl Into<Body>) -> Self {
                 let bytes = HeaderValue::from_static("application/octet-stream");
                 self.described.body(body.into(), bytes);
@@ -183,8 +204,8 @@ macro_rules! request_methods {
             }
 
             /// Adds a header. `Content-Type`, `Accept` and `User-Agent` replace the defaults, and
-            /// `X-MSTR-ProjectID` replaces the connection's project; the session's own headers cannot be
-            /// set.
+            /// `X-MSTR-ProjectID` replaces the connection's project. The headers of the session, such as
+            /// `X-MSTR-AuthToken`, cannot be set.
             pub fn header<N, V>(mut self, name: N, value: V) -> Self
             where
                 N: TryInto<HeaderName>,
@@ -207,29 +228,29 @@ macro_rules! request_methods {
                 self
             }
 
-            /// Limits this call as a whole: waiting for a login, all attempts, the body when it is read
-            /// whole. One attempt may take as long, unless
-            /// [`Timeouts::attempt`](crate::Timeouts::attempt) says less.
+            /// Limits this call as a whole: waiting for a login, all attempts, and the body if it is read
+            /// whole. Default 5 minutes. One attempt may take as long, unless
+            /// [`Timeouts::attempt`](crate::Timeouts::attempt) is set.
             pub fn timeout(mut self, total: Duration) -> Self {
                 self.described.spec.timeouts = self.described.spec.timeouts.total(Some(total));
                 self
             }
 
-            /// Replaces all time limits of this call.
+            /// Replaces all time limits of this call; see [`Timeouts`] for the defaults.
             pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
                 self.described.spec.timeouts = timeouts;
                 self
             }
 
-            /// Replaces how often this call is tried.
+            /// Replaces the retry policy of this call; see [`RetryPolicy`] for the defaults.
             pub fn retry(mut self, policy: RetryPolicy) -> Self {
                 self.described.spec.retry = policy;
                 self
             }
 
-            /// Sends the request about this project, whatever the connection's own is. A name is looked up
-            /// first, with a request of its own that counts against this call's time; for more than one
-            /// call, [`select_project`](super::Connection::select_project) looks it up once.
+            /// Sends the request about this project instead of the connection's own. A name is looked up
+            /// first, with a request that counts against this call's time. For more than one call, use
+            /// [`select_project`](super::Connection::select_project), which looks it up once.
             pub fn project(mut self, project: impl Into<ProjectRef>) -> Self {
                 self.described.project(project.into());
                 self
@@ -241,16 +262,18 @@ macro_rules! request_methods {
                 self
             }
 
-            /// Sends the request without the session: no token, no cookies, no project. Needs no login
+            /// Sends the request without the session: no token, no cookies, no project. It needs no login
             /// and may go to another host.
             pub fn without_auth(mut self) -> Self {
                 self.described.spec.authenticated = false;
                 self
             }
 
-            /// States whether repeating the request does no harm, so that it is repeated after a failure
-            /// that passes. Without this GET, HEAD and OPTIONS are taken to be so, and no other method: what
-            /// a repeated PUT or DELETE does can undo what came in between.
+            /// States whether the request can be repeated without harm. Only such a request is repeated
+            /// after a failure that leaves open whether the server has carried it out.
+            ///
+            /// Default: true for GET, HEAD and OPTIONS, false for all other methods, because a repeated
+            /// PUT or DELETE can undo a change that was made in between.
             pub fn idempotent(mut self, idempotent: bool) -> Self {
                 self.described.spec.idempotent = Some(idempotent);
                 self

@@ -35,13 +35,13 @@ pub(crate) fn decode_text(headers: &HeaderMap, body: Bytes) -> Result<String, Er
         let (_, charset) = value.split_once("charset=")?;
         Some(charset.split(';').next().unwrap_or_default().trim_matches(['"', ' ']).to_owned())
     });
-    // Who says ISO 8859-1 means Windows' extension of it, as on the web (WHATWG Encoding, 4.2).
+    // On the web, ISO 8859-1 means Windows' extension of it (WHATWG Encoding, 4.2).
     if matches!(charset.as_deref(), Some("iso-8859-1" | "latin1" | "windows-1252" | "cp1252")) {
         return Ok(body.iter().map(|byte| windows_1252(*byte)).collect());
     }
     String::from_utf8(body.into()).map_err(|error| {
         let message =
-            still_encoded(headers).unwrap_or_else(|| "the response is no UTF-8 text".to_owned());
+            still_encoded(headers).unwrap_or_else(|| "the response is not UTF-8 text".to_owned());
         Error::new(ErrorKind::Decode, message).with_source(error.utf8_error())
     })
 }

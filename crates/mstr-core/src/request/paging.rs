@@ -22,10 +22,11 @@ const TOO_LARGE: i64 = -2_147_206_497;
 /// The smallest page that is asked for because of that.
 const SMALLEST: u64 = 50;
 
-/// One page of a list.
+/// One page of a list, from [`Pages`](crate::Pages).
 ///
 /// ```
-/// # fn names(page: &mstr_core::Page) -> Result<(), mstr_core::Error> {
+/// # use mstr_core as mstr;
+/// # fn names(page: &mstr::Page) -> Result<(), mstr::Error> {
 /// #[derive(serde::Deserialize)]
 /// struct Found {
 ///     result: Vec<Object>,
@@ -62,7 +63,7 @@ impl Page {
         self.received.json(&self.body)
     }
 
-    /// The page as it came.
+    /// The page as the server sent it.
     #[must_use]
     pub const fn bytes(&self) -> &Bytes {
         &self.body
@@ -80,13 +81,13 @@ impl Page {
         self.place.offset
     }
 
-    /// How many entries it has, if that can be told.
+    /// The number of entries on this page; `None` if the page is not a list that can be counted.
     #[must_use]
     pub const fn count(&self) -> Option<u64> {
         self.place.shape.count
     }
 
-    /// How many entries the whole list has, if the server says so.
+    /// The number of entries in the whole list; `None` if the server does not report it.
     #[must_use]
     pub const fn total(&self) -> Option<u64> {
         self.place.shape.total

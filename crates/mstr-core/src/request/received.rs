@@ -58,7 +58,7 @@ impl Received {
         Ok(collected.finish())
     }
 
-    /// What became of reading the body; `None` if it was not read in time.
+    /// The result of reading the body. An `outcome` of `None` means that it was not read in time.
     pub(crate) fn read(
         &self,
         outcome: Option<Result<Bytes, TransportError>>,

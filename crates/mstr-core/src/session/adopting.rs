@@ -15,7 +15,7 @@ impl Session {
     /// use, its cookies and its idle time are taken over and nothing else changes.
     ///
     /// Its generation is the record's, or the next one of this machine if that is later. Until
-    /// something has succeeded in it, others may be its owners: it is not logged out when it turns
+    /// something has succeeded in it, another machine may be its owner: it is not logged out when it turns
     /// out to have ended, when the credentials are reset or when the machine is dropped, but only
     /// by [`Command::Logout`](super::Command::Logout). What replaces it when it ends is what this
     /// machine would have done without it: a login, or the refusal that there was before. One
@@ -58,7 +58,7 @@ impl Session {
         let mut jar = record.jar;
         jar.expire(now);
         let Some(mut held) = Held::new(record.token, jar, now) else {
-            let message = "the session's token has characters no header can carry";
+            let message = "the session's token has characters that a header cannot have";
             return Err(Error::new(ErrorKind::Usage, message));
         };
         if let State::Refused(error) = &self.state {

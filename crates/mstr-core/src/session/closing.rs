@@ -152,7 +152,7 @@ impl Session {
 
     pub(super) fn finish_close(&mut self, outcome: CloseOutcome) {
         self.forget_supplied();
-        // Who it was may still be asked; the secret is of no use any more.
+        // The user name may still be asked for; the secret is not needed any more.
         if let Source::Held(credentials) = &mut self.credentials {
             credentials.forget_secret();
         }

@@ -1,4 +1,4 @@
-//! What a session is opened with.
+//! The settings of a session.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,11 +19,11 @@ const PYTHON_APPLICATION: u32 = 76;
 pub(super) const WEB_APPLICATION: u32 = 35;
 /// The fewest results a server can be asked to keep.
 const SMALLEST_WORKING_SET: u32 = 3;
-/// What is assumed when the server does not tell its idle timeout: half of its default of 600
+/// The assumed idle timeout if the server does not report it: half of its default of 600
 /// seconds, because renewing too early costs one request and too late costs a login.
 const ASSUMED_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// What a session is opened with.
+/// The settings of a session, for its machine.
 #[derive(Clone, Debug)]
 pub struct SessionConfig {
     pub(super) endpoint: Arc<Endpoint>,
@@ -147,7 +147,7 @@ impl SessionConfig {
         self
     }
 
-    /// What spreads the waits and renewals of many sessions. Give each session another one.
+    /// Sets the seed that spreads the waits and renewals of many sessions. Give each session another one.
     #[must_use]
     pub const fn seed(mut self, seed: u64) -> Self {
         self.seed = Seed(seed);
@@ -163,17 +163,16 @@ impl SessionConfig {
         self
     }
 
-    /// Whether the session is kept for others who share it. Default false. With it, each change of
+    /// Whether the session is stored for other machines that share it. Default: false. With it, each change of
     /// session or cookies is an [`Output::Store`](super::Output::Store). A session that is adopted
-    /// is none until its cookies change: those who share it have it already.
+    /// is none until its cookies change: the machines that share it have it already.
     #[must_use]
     pub const fn records(mut self, wanted: bool) -> Self {
         self.records = wanted;
         self
     }
 
-    /// What the `User-Agent` header says: the application, if given, this library, and the
-    /// transport.
+    /// Sets the `User-Agent` header: the application, if given, this library, and the transport.
     #[must_use]
     pub fn user_agent(
         mut self,

@@ -89,7 +89,7 @@ impl Session {
 
     fn replace_by(&mut self, what: Beside, exchange: InFlight) {
         let epoch = self.state.held().map(|held| held.epoch).unwrap_or_default();
-        // Who asked for a renewal while the provider was asked still waits.
+        // A caller that asked for a renewal while the provider was asked still waits.
         let (required, asked_for) = match &self.state {
             State::Open { renewing: Some(beside), .. } => (beside.required, beside.asked_for),
             _ => (false, false),
@@ -166,7 +166,7 @@ impl Session {
         self.fail_beside(error);
     }
 
-    /// What was under way beside the session has failed: it is kept.
+    /// The exchange beside the session has failed: the session is kept.
     pub(super) fn fail_beside(&mut self, error: Error) {
         self.forget_supplied();
         if let State::Open { renewing, failure, .. } = &mut self.state

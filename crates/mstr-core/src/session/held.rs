@@ -32,7 +32,7 @@ pub(super) struct Held {
     pub(super) borrowed: bool,
     /// Opened elsewhere, and nothing has succeeded in it here.
     pub(super) adopted: bool,
-    /// What is told when it ends: the credentials had been refused before it was adopted.
+    /// The error when it ends, if the credentials had been refused before it was adopted.
     pub(super) refusal: Option<Error>,
     /// When it was opened, or adopted.
     since: Instant,
@@ -79,7 +79,7 @@ impl Held {
         }))
     }
 
-    /// Whether it is ours to end: not borrowed, and not one that others may use.
+    /// Whether it is ours to end: not borrowed, and not one that other machines may use.
     pub(super) const fn is_ours(&self) -> bool {
         !self.borrowed && !self.adopted
     }

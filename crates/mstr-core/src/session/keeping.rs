@@ -58,7 +58,7 @@ impl Session {
             renewing.asked_for |= asked_for;
             return;
         }
-        // An earlier renewal may have failed while nobody waited for it.
+        // An earlier renewal may have failed while no caller waited for it.
         *failure = None;
         let epoch = held.epoch;
         let (idle, limit) = (now.saturating_duration_since(held.touched), held.idle_timeout);
@@ -96,7 +96,7 @@ impl Session {
         self.merge_cookies(response.headers(), Purpose::Renew, own, now);
         let State::Open { held, renewing: Some(beside), .. } = &mut self.state else { return };
         let renewal = beside.what == Beside::Renewal;
-        // Who is forbidden to ask is known to the server.
+        // A server that forbids the question knows the session.
         let known = own && !renewal && response.status().is_client_error();
         if !done && !known {
             return self.on_renewal_failed(wire::refusal(&response), now);
@@ -171,7 +171,7 @@ impl Session {
         held.renew_at = held.renew_at.max(later(now, wait));
         let Some(beside) = renewing.take() else { return };
         let asked = error.retry_after();
-        // Too much to do is no silence.
+        // An overloaded server is not a silent one.
         let busy = matches!(error.status().map(|status| status.as_u16()), Some(429 | 503));
         if beside.asked_for {
             *failure = Some(error.with_operation("renew"));
@@ -223,7 +223,7 @@ impl Session {
             _ => {}
         }
         if held.adopted {
-            // Others may use it, whatever became of it here.
+            // Other machines may use it, whatever became of it here.
             return;
         }
         self.count_brief(&held, now);
@@ -309,9 +309,9 @@ impl Session {
     fn replace_credentials(&mut self, credentials: Option<Credentials>) {
         self.forget_supplied();
         match &mut self.state {
-            // What was refused before is no longer what is asked for.
+            // The refusal was about the former credentials.
             State::Leaving { after: after @ After::Refuse(_), .. } => *after = After::LogInAgain,
-            // Nor is what failed: those who wait ask again.
+            // Nor is the failure: waiting callers ask again.
             State::Leaving { after: After::Fail(failure), .. } => *failure = None,
             _ => {}
         }

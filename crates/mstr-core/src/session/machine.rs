@@ -39,7 +39,7 @@ pub struct Session {
     pub(super) submissions: Submissions,
     pub(super) backoff: Backoff,
     next_exchange: u64,
-    /// Logins that nobody awaits any more and that may still succeed, with what was submitted. Each
+    /// Logins that are no longer awaited and may still succeed, with the submitted credentials. Each
     /// is answered in the end.
     retired_logins: Vec<(InFlight, Option<Fingerprint>)>,
     /// Exchanges for which front headers have been asked.
@@ -62,7 +62,7 @@ pub(super) enum Source {
     },
 }
 
-/// What earlier sessions have taught about the server.
+/// Knowledge about the server from earlier sessions.
 #[derive(Debug)]
 pub(super) struct Known {
     /// Every check has been answered: the next session is used without any.
@@ -87,7 +87,7 @@ pub(super) struct Cooling {
 
 /// So many in a row mean that a load balancer does not keep to one server.
 pub(super) const BRIEF_LIMIT: u32 = 5;
-/// What is told then.
+/// The message of that error.
 pub(super) const NOT_STICKY: &str = "the server opens sessions and does not know them a moment \
      later, again and again, as behind a load balancer that sends the requests of one session to \
      several servers (enable sticky sessions there), or where another login ends this user's \
@@ -167,8 +167,8 @@ impl Session {
         }
     }
 
-    /// Whether a pause has begun since this was asked the last time. Those who wait for a session
-    /// are to [ask again](Self::request_access_by): some may have no time for it.
+    /// Whether a pause has begun since the last call of this function. Callers that wait for a session
+    /// have to [ask again](Self::request_access_by): the pause may be too long for them.
     pub fn take_pause(&mut self) -> bool {
         let rests = match &self.state {
             State::Settling { checks, .. } => checks.rest(),
@@ -287,7 +287,7 @@ impl Session {
             Err(error) => {
                 let unsent = TransportError::new(TransportErrorKind::Canceled)
                     .with_sent(Sent::No)
-                    .with_detail("the front headers could not be had")
+                    .with_detail("the header provider failed")
                     .with_source(error);
                 self.on_response(id, Err(unsent), now);
             }
@@ -426,8 +426,8 @@ impl Session {
         }
     }
 
-    /// Those who waited have been told otherwise: a failure is no matter of who asks next, also one
-    /// for which a session is being left first.
+    /// The waiting callers have been told otherwise: the next caller does not receive this failure,
+    /// nor one for which a session is being left first.
     pub(crate) fn forget_failure(&mut self) {
         drop(self.take_failure());
         if let State::Leaving { after: After::Fail(failure), .. } = &mut self.state {
@@ -462,7 +462,7 @@ impl Session {
         }
     }
 
-    /// What tells the credentials in use from others.
+    /// The fingerprint of the credentials in use.
     pub(super) fn submitted(&self) -> Option<Fingerprint> {
         let credentials = self.current_credentials()?;
         Some(self.config.endpoint.fingerprint(credentials, self.config.seed.0))
@@ -472,7 +472,7 @@ impl Session {
         self.outputs.push_back(Output::Event(event));
     }
 
-    /// Those who share the session are to know of it.
+    /// Hands the session's record to the driver, for the machines that share the session.
     pub(super) fn store_record(&mut self) {
         if self.config.records
             && let Some(record) = self.record()

@@ -1,4 +1,4 @@
-//! What goes into the machine and what comes out of it.
+//! The inputs and outputs of the machine.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -30,14 +30,13 @@ pub enum Access {
     Pending,
 }
 
-/// What the machine wants from its driver.
+/// A request of the machine to its driver.
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a driver has to handle each")]
 pub enum Output {
-    /// Something happened that users may want to know.
+    /// Something has happened to the session: tell the subscribers.
     Event(Event),
-    /// Ask for the headers that what stands in front of the server wants on this exchange, and
-    /// answer with [`supply_front_headers`](Session::supply_front_headers). Only with
+    /// Ask the header provider for the headers of this exchange, and answer with [`supply_front_headers`](Session::supply_front_headers). Only with
     /// [`front_headers`](super::SessionConfig::front_headers).
     FrontHeaders(ExchangeId),
     /// Ask the credential provider and answer with
@@ -45,8 +44,8 @@ pub enum Output {
     NeedCredentials(ExchangeId),
     /// Send this request and answer with [`handle_response`](Session::handle_response).
     Send(Box<Exchange>),
-    /// A session has been opened, or the cookies of the one in use have changed: keep this for
-    /// those who share it. Only with [`records`](super::SessionConfig::records).
+    /// A session has been opened, or the cookies of the one in use have changed: store this for the
+    /// other machines that share it. Only with [`records`](super::SessionConfig::records).
     Store(Box<SessionRecord>),
     /// Nothing more now; call [`handle_timeout`](Session::handle_timeout) at this instant. With
     /// `None`, nothing is under way.
@@ -65,9 +64,9 @@ pub struct Exchange {
     /// After this the machine no longer awaits the answer. That of a login is worth waiting for a
     /// while longer and reporting all the same: the session it opens is then logged out.
     pub deadline: Instant,
-    /// What it is for.
+    /// The purpose of the exchange.
     pub purpose: Purpose,
-    /// Nobody waits for the answer: it may be sent in the background.
+    /// No caller waits for the answer: the request may be sent in the background.
     pub detached: bool,
     /// Why it is sent, where the input does not tell.
     pub(crate) why: Why,
@@ -109,7 +108,7 @@ impl ExchangeId {
     }
 }
 
-/// What an exchange of the session's own is for.
+/// The purpose of an exchange of the session's own.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Purpose {
@@ -163,15 +162,16 @@ impl Purpose {
     }
 }
 
-/// What has happened to a session.
+/// Something that has happened to a session, from [`Events`](crate::Events).
 ///
-/// Written, for example to a log, it has the key `event`, the variant's name in `snake_case`, and what
-/// the variant holds.
+/// Serialised, an event has the key `event` with the variant's name in `snake_case`, and the variant's
+/// fields:
 ///
 /// ```
+/// # use mstr_core as mstr;
 /// use std::time::Duration;
 ///
-/// use mstr_core::Event;
+/// use mstr::Event;
 ///
 /// let event = Event::TimeoutAssumed { timeout: Duration::from_secs(300) };
 /// let written = serde_json::to_string(&event)?;
@@ -182,67 +182,80 @@ impl Purpose {
 #[non_exhaustive]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// The server is too old to be told the application's id, which is left out from now on.
+    /// The server is too old for the id of the application. The id is left out from now on.
     ApplicationIdDropped,
     /// The connection has been closed.
     Closed(CloseOutcome),
-    /// The server, or what stands in front of it, has set a cookie for which there is no room: one
-    /// may have 4 KiB, all together may have 7 KiB and be 64. It is not sent. The first one of each
-    /// session is told.
+    /// A cookie has been ignored because it exceeds a limit: 4 KiB for one cookie, 7 KiB and 64 cookies
+    /// for all together. Only the first ignored cookie of each session is reported.
     CookieIgnored {
-        /// Its name, of which the beginning is shown.
+        /// The beginning of its name.
         name: String,
     },
-    /// A session has ended and will be replaced if it can be.
+    /// A session has ended. The next call replaces it if it can be replaced.
     Lost {
-        /// Which.
+        /// The session that has ended.
         generation: Generation,
-        /// Why.
+        /// Why it has ended.
         reason: LossReason,
     },
     /// A session has been opened, or adopted.
     Opened {
-        /// Which.
+        /// The new session.
         generation: Generation,
     },
     /// The server refuses the credentials.
     Rejected(Error),
     /// An idle session has been extended.
     Renewed {
-        /// Which.
+        /// The extended session.
         generation: Generation,
     },
-    /// The server did not know several sessions in a row right after it had opened them, as behind
-    /// a load balancer that does not keep to one server: it needs sticky sessions. Until a session
-    /// lasts, one is opened in 30 seconds. Told once until then.
+    /// Several sessions in a row were unknown to the server right after it had opened them. The usual
+    /// reason is a load balancer that sends requests to different servers: enable sticky sessions on
+    /// it. Until a session lasts, at most one is opened every 30 seconds. Reported once until then.
     NotSticky,
     /// A session has been given up for another one.
     Replaced {
-        /// The one given up.
+        /// The session that was given up.
         generation: Generation,
     },
-    /// The server does not tell its version, or what stands in front of it answered in its place:
-    /// it is taken for a current one.
+    /// The server's version is not known: the server does not report it, or a gateway answered in its
+    /// place. The server is treated as a current one.
     VersionUnknown,
-    /// The server does not tell how long a session may be idle.
+    /// The server does not report the idle timeout of the session.
     TimeoutAssumed {
-        /// What is assumed.
+        /// The timeout that is assumed.
         #[serde(with = "duration")]
         timeout: Duration,
     },
 }
 
-/// How closing a connection ended. Written, it has the key `outcome`, and those of an [`Error`].
+/// How closing a connection ended, from [`close`](crate::Connection::close).
+///
+/// ```
+/// # use mstr_core as mstr;
+/// use mstr::{CloseOutcome, Connection};
+///
+/// async fn finish(connection: Connection) {
+///     if let CloseOutcome::Failed(error) = connection.close().await {
+///         eprintln!("the session stays open for a while: {}", error.report());
+///     }
+/// }
+/// ```
+///
+/// Serialised, it has the key `outcome`, and for `Failed` those of an [`Error`].
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum CloseOutcome {
     /// The session had already ended on the server.
     AlreadyEnded,
-    /// The server did not confirm; the session ends with its idle timeout. After
-    /// [`NotSticky`](Event::NotSticky) this is also said where the server does not know the session.
+    /// The server did not confirm the logout; the session ends with its idle timeout. After
+    /// [`NotSticky`](Event::NotSticky) this is also the outcome if the server does not know the
+    /// session.
     Failed(Error),
-    /// The session is borrowed and has been left to its owner.
+    /// The session is borrowed and stays open for its owner.
     Kept,
     /// The server has ended the session.
     LoggedOut,
@@ -255,13 +268,13 @@ pub enum CloseOutcome {
 #[non_exhaustive]
 #[serde(rename_all = "snake_case")]
 pub enum LossReason {
-    /// It had been idle for so long that the server ended it.
+    /// The session was idle for too long.
     Expired,
-    /// The server refused a request: the session is gone.
+    /// The server refused a request because the session no longer exists.
     Refused,
 }
 
-/// What a driver's user can ask for.
+/// A command of the driver's user.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Command {

@@ -35,9 +35,9 @@
 //! 2. While it is [`Access::Pending`], take [`poll_output`](Session::poll_output): send what it asks
 //!    to send and report the answer with [`handle_response`](Session::handle_response), supply
 //!    credentials when asked, and call [`handle_timeout`](Session::handle_timeout) when a wait is
-//!    over. When the machine [is settled](Session::is_settled), tell those who wait what
-//!    [`take_failure`](Session::take_failure) has, or ask again; so do those who have a deadline when
-//!    it [has paused](Session::take_pause), with
+//!    over. When the machine [is settled](Session::is_settled), give the waiting callers the error in
+//!    [`take_failure`](Session::take_failure), or ask again. When it
+//!    [has paused](Session::take_pause), callers with a deadline ask again with
 //!    [`request_access_by`](Session::request_access_by).
 //! 3. With the [`Grant`](crate::Grant), send application requests, and report every response's
 //!    head to [`observe`](Session::observe). The machine of one request does all of that:

@@ -1,4 +1,4 @@
-//! What an application's response says about the session it was sent in.
+//! Conclusions about a session from the responses of the application's requests.
 
 use std::time::Instant;
 
@@ -16,7 +16,7 @@ use crate::shown::Plain;
 /// How much of the name of an ignored cookie is shown.
 const LONGEST_NAME: usize = 64;
 
-/// What a response says, read before the session's lock is taken.
+/// A response, read before the session's lock is taken.
 pub(crate) struct Observed<'a> {
     pub(crate) status: StatusCode,
     /// The beginning of the body, if the status is an error.
@@ -26,7 +26,7 @@ pub(crate) struct Observed<'a> {
     pub(crate) path: &'a str,
 }
 
-/// What a response says about the grant its request carried.
+/// The conclusion from a response about the grant of its request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "a driver has to handle each")]
 pub enum Verdict {
@@ -173,7 +173,7 @@ impl Session {
     }
 }
 
-/// What is told of an ignored cookie: the first one of each session.
+/// The event for an ignored cookie: only the first one of each session.
 fn ignored(held: &mut Held) -> Option<Event> {
     let name = held.jar.take_ignored()?;
     if std::mem::replace(&mut held.told_ignored, true) {

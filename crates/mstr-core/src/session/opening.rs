@@ -169,8 +169,8 @@ impl Session {
         self.on_opening_failed(refused.error, attempts, now);
     }
 
-    /// What was given is refused. A provider may have others the next time; what was given once
-    /// stays refused.
+    /// The credentials are refused. A provider may have others the next time; fixed ones stay
+    /// refused.
     fn refuse(&mut self, error: Error) {
         self.forget_supplied();
         self.state = match &self.credentials {
@@ -200,7 +200,7 @@ impl Session {
         self.state = State::BackingOff { until: later(now, wait), attempts, failure };
     }
 
-    /// Ends the flight: everyone who waits receives this error, the next call tries again.
+    /// Ends the flight: all waiting callers receive this error, the next call tries again.
     pub(super) fn fail(&mut self, error: Error, attempts: u32) {
         self.give_up(error.with_operation("login").with_attempts(attempts));
     }
@@ -259,8 +259,8 @@ impl Session {
         }
     }
 
-    /// A login nobody awaits any more has been answered: a session must not stay on the server, and
-    /// what the server says of the credentials counts.
+    /// A login that is no longer awaited has been answered: its session must not stay on the server,
+    /// and the server's answer about the credentials counts.
     pub(super) fn on_late_login(
         &mut self,
         borrowed: bool,
@@ -304,7 +304,7 @@ impl NotOpened {
     }
 }
 
-/// What an answer to a login that opens no session tells about the credentials.
+/// The meaning for the credentials of an answer to a login that opens no session.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Told {
     /// The server refuses them.

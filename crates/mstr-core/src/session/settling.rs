@@ -29,7 +29,7 @@ impl Session {
     /// Asks what has to be known before the session is used, all at once.
     pub(super) fn settle(&mut self, held: Box<Held>, now: Instant) {
         let asks = self.config.checks;
-        // What is known already is not asked again after the application type was changed.
+        // Known values are not asked for again after the application type was changed.
         let inspect = asks && self.known.info.is_none();
         let status = asks && self.known.server.is_none();
         let projects = self.config.project.is_some() && self.known.project.is_none();
@@ -198,8 +198,8 @@ impl Session {
     }
 
     fn on_server_status(&mut self, response: &Response<Bytes>) -> Result<(), Error> {
-        // A gateway may shield this endpoint, or answer in its place; the session itself is none
-        // the worse.
+        // A gateway may shield this endpoint, or answer in its place. The session is usable all the
+        // same.
         let read = response.status().is_success().then(|| serde_json::from_slice(response.body()));
         let server = match read {
             Some(Ok(value @ serde_json::Value::Object(_))) => Server::from_json(&value),
@@ -275,7 +275,7 @@ impl Session {
         old && !borrowed && self.config.may_fall_back(self.known.application_type)
     }
 
-    /// A check has failed for good: the session is logged out before anyone hears of it.
+    /// A check has failed for good: the session is logged out before a caller receives it.
     pub(super) fn fail_check(&mut self, error: Error, now: Instant) {
         if let Some(held) = self.state.take_held() {
             if error.kind() == ErrorKind::SessionLost && !held.borrowed {

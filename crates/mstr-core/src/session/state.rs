@@ -18,7 +18,7 @@ pub(super) enum State {
     ClosingLogin(InFlight),
     /// No session, and none asked for.
     Idle {
-        /// Why the last attempt to open one failed, until those who waited have been told.
+        /// Why the last attempt to open one failed, until the waiting callers have been told.
         failure: Option<Error>,
     },
     /// The session is being logged out.
@@ -34,7 +34,7 @@ pub(super) enum State {
     Open {
         held: Box<Held>,
         renewing: Option<Renewing>,
-        /// Why a renewal that was asked for failed, until those who waited have been told.
+        /// Why a renewal that was asked for failed, until the waiting callers have been told.
         failure: Option<Error>,
     },
     /// The server refuses the credentials, or a session that cannot be replaced has ended.
@@ -43,12 +43,12 @@ pub(super) enum State {
     Settling { held: Box<Held>, checks: Checks },
 }
 
-/// What follows when a session has been logged out.
+/// The next step after a session has been logged out.
 #[derive(Debug)]
 pub(super) enum After {
     /// The connection is closed.
     Close,
-    /// Those who wait receive this error, if there is one.
+    /// Waiting callers receive this error, if there is one.
     Fail(Option<Error>),
     /// Another login, as another type of application.
     LogInAgain,
@@ -61,7 +61,7 @@ pub(super) enum After {
 pub(super) struct InFlight {
     pub(super) id: ExchangeId,
     pub(super) deadline: Instant,
-    /// A success borrows somebody's session, which is then not ours to log out.
+    /// A success borrows the session of another client, which is not ours to log out.
     pub(super) borrows: bool,
 }
 
@@ -85,7 +85,7 @@ pub(super) enum Slot {
     },
 }
 
-/// What is under way beside a session that is in use. One thing at a time, for all who wait.
+/// The exchange under way beside a session that is in use. One at a time, for all waiting callers.
 #[derive(Debug)]
 pub(super) struct Renewing {
     pub(super) what: Beside,
@@ -95,7 +95,7 @@ pub(super) struct Renewing {
     /// Nothing may be sent before the answer: the session has been idle for so long that it has
     /// probably ended.
     pub(super) required: bool,
-    /// The outcome is reported to those who asked for it.
+    /// The outcome is reported to the callers that asked for it.
     pub(super) asked_for: bool,
     /// How often it was refused, perhaps because it crossed an answer with another cookie.
     pub(super) crossed: u32,
@@ -110,7 +110,7 @@ impl Renewing {
     }
 }
 
-/// What can be under way beside a session that is in use.
+/// The kinds of exchanges beside a session that is in use.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Beside {
     /// The provider has been asked, for a login that is to replace the session.

@@ -15,10 +15,10 @@ const UNANSWERED_LIMIT: u32 = 2;
 /// How long nothing is submitted then: at first, doubled each time, and at most.
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
-/// Of so many credentials it is known. A provider gives others only when they have changed.
+/// How many credentials are remembered. A provider gives new ones only when they have changed.
 const KNOWN_LIMIT: usize = 16;
 
-/// What is known of the credentials that were submitted, by their digests.
+/// The submitted credentials and their results, by their digests.
 #[derive(Debug, Default)]
 pub(super) struct Submissions(Vec<Known>);
 
@@ -104,7 +104,7 @@ impl Submissions {
         self.add(Known { credentials, fate });
     }
 
-    /// Others are to be used, or these have been accepted.
+    /// Other credentials are to be used, or these have been accepted.
     pub(super) fn forget(&mut self) {
         self.0.clear();
     }

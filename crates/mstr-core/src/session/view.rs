@@ -1,4 +1,4 @@
-//! What can be seen of the machine from outside. Nothing here changes it.
+//! Queries of the machine, which do not change it.
 
 use std::time::Instant;
 
@@ -58,7 +58,7 @@ impl Session {
         self.known.server.as_ref()
     }
 
-    /// What the server said about the session when it was first opened.
+    /// The server's description of the session when it was first opened.
     #[must_use]
     pub const fn info(&self) -> Option<&SessionInfo> {
         self.known.info.as_ref()

@@ -1,10 +1,8 @@
-//! Settings that mean the same on every transport: whom to trust, who to be, which proxies to
-//! use.
+//! TLS and proxy settings that mean the same on every transport.
 //!
-//! They are values. Nothing is read and nothing decided here; a transport calls
-//! [`TlsConfig::load`] and [`ProxyConfig::resolve`] when it is built, and so reports every mistake
-//! before anything is sent. What a stack cannot do it refuses then: a setting is honoured or it is
-//! an error, never ignored.
+//! The settings are plain values. A transport calls [`TlsConfig::load`] and [`ProxyConfig::resolve`]
+//! when it is built, and so reports every mistake before anything is sent. A setting that its HTTP
+//! stack cannot honour is an error; no setting is ignored.
 
 mod pem;
 mod proxy;

@@ -113,7 +113,7 @@ impl PemSource {
     }
 }
 
-/// What is given in the place of PEM where it is another format that people have.
+/// The name of a format that is often given in place of PEM.
 fn other_format(bytes: &[u8]) -> Option<&'static str> {
     // A certificate and a PKCS#12 store are both a sequence, with a length of two bytes; then comes
     // the sequence that is signed, or the store's version (RFC 5280, 4.1; RFC 7292, 4).
@@ -159,7 +159,7 @@ impl fmt::Debug for PemSource {
 
 /// PEM text that was read and is PEM: at least one certificate, and a key where one is needed.
 ///
-/// What it holds is wiped when it is dropped, and never printed.
+/// Its content is wiped when it is dropped, and never printed.
 #[derive(Clone)]
 pub struct Pem {
     certificates: Vec<Vec<u8>>,

@@ -1,4 +1,4 @@
-//! Whom to trust and who to be.
+//! The TLS settings of a transport.
 
 use std::ffi::OsString;
 use std::io;
@@ -11,18 +11,33 @@ use crate::contract::TransportError;
 /// Names a file with certificates to trust.
 const CA_FILE: &str = "MSTR_CA_FILE";
 
-/// TLS settings of a transport.
+/// The TLS settings of a transport: trusted certificates, client certificate, oldest version.
 ///
-/// Nothing is read from the working directory, and nothing in the environment overrides what is
-/// named here. Files are read, and mistakes reported, when the transport is built.
+/// ```
+/// # use mstr_core as mstr;
+/// use mstr::{Connection, TlsConfig, TlsVersion};
 ///
-/// Without further settings the certificates of the platform are trusted. The platform's own list
-/// is the platform's affair: on Linux, `SSL_CERT_FILE` and `SSL_CERT_DIR` can move it.
-/// [`only_given_roots`](Self::only_given_roots) and [`bundled_roots`](Self::bundled_roots) leave
-/// it out.
+/// let tls = TlsConfig::new()
+///     .add_root_pem_file("/etc/ssl/company-ca.pem")
+///     .client_identity_pem_file("/etc/ssl/export-client.pem")
+///     .min_tls_version(TlsVersion::Tls13);
+/// // For the default transport. Transports have a method `tls` of their own.
+/// let builder = Connection::builder("https://env.example.com/MicroStrategyLibrary")
+///     .tls(tls);
+/// # drop(builder);
+/// ```
 ///
-/// It means the same on every transport. What a stack cannot do is an error when the transport is
-/// built, and stands in its documentation.
+/// | certificates of | are trusted |
+/// |---|---|
+/// | the operating system | by default |
+/// | your company | with [`add_root_pem`](Self::add_root_pem) or [`add_root_pem_file`](Self::add_root_pem_file), in addition |
+/// | your company only | with these and [`only_given_roots`](Self::only_given_roots) |
+/// | Mozilla's list | with [`bundled_roots`](Self::bundled_roots), instead of those of the system |
+///
+/// Files are read when the transport is built, and a mistake is an error that names the setting and the
+/// file. The environment does not override these settings, except that `SSL_CERT_FILE` and
+/// `SSL_CERT_DIR` can replace the certificates of the operating system on Linux. The settings mean the
+/// same on every transport; one that an HTTP stack cannot honour is an error.
 #[derive(Clone, Debug, Default)]
 pub struct TlsConfig {
     roots: Vec<PemSource>,
@@ -43,7 +58,7 @@ pub enum TlsVersion {
     Tls13,
 }
 
-/// Which authorities are trusted besides those that were added.
+/// The authorities that are trusted besides those that were added.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum RootSource {
@@ -63,8 +78,8 @@ impl TlsConfig {
         Self::default()
     }
 
-    /// What the environment says now: the certificates in the PEM file that `MSTR_CA_FILE` names, if
-    /// it is set, are trusted as well.
+    /// The default settings, and in addition the certificates in the PEM file that the environment
+    /// variable `MSTR_CA_FILE` names, if it is set.
     #[must_use]
     pub fn from_env() -> Self {
         Self::from_variable(std::env::var_os(CA_FILE))
@@ -75,58 +90,60 @@ impl TlsConfig {
         Self { roots: roots.into_iter().collect(), ..Self::default() }
     }
 
-    /// Trusts the certificates in `pem` as well.
+    /// Trusts the certificates in `pem` in addition. Can be called several times.
     #[must_use]
     pub fn add_root_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.roots.push(PemSource::bytes("add_root_pem", pem));
         self
     }
 
-    /// Trusts the certificates in the PEM file at `path` as well.
+    /// Trusts the certificates in the PEM file at `path` in addition. Can be called several times.
     #[must_use]
     pub fn add_root_pem_file(mut self, path: impl AsRef<Path>) -> Self {
         self.roots.push(PemSource::file("add_root_pem_file", path));
         self
     }
 
-    /// Trusts Mozilla's list of authorities instead of the platform's. The list is compiled in
-    /// with the transport's feature `webpki-roots`.
+    /// Trusts Mozilla's list of authorities instead of the operating system's. It needs the feature
+    /// `webpki-roots`, which compiles the list in.
     #[must_use]
     pub fn bundled_roots(mut self) -> Self {
         self.source = RootSource::Bundled;
         self
     }
 
-    /// Trusts nothing but the certificates that were added here.
+    /// Trusts only the certificates that were added here.
     #[must_use]
     pub fn only_given_roots(mut self) -> Self {
         self.source = RootSource::OnlyGiven;
         self
     }
 
-    /// Answers servers that ask for a certificate with the chain in `pem`, own certificate first,
-    /// and the private key next to it (PKCS#8, PKCS#1 or SEC1, not encrypted).
+    /// Sets the client certificate, for servers that ask for one. `pem` has the certificate, then its
+    /// chain, and the private key (PKCS#8, PKCS#1 or SEC1, not encrypted).
     #[must_use]
     pub fn client_identity_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.identity = Some(PemSource::bytes("client_identity_pem", pem));
         self
     }
 
-    /// The same from a file that holds the chain and the key.
+    /// Sets the client certificate from a PEM file that has the certificate, its chain and the private
+    /// key; see [`client_identity_pem`](Self::client_identity_pem).
     #[must_use]
     pub fn client_identity_pem_file(mut self, path: impl AsRef<Path>) -> Self {
         self.identity = Some(PemSource::file("client_identity_pem_file", path));
         self
     }
 
-    /// Refuses servers that speak older versions only. Default: TLS 1.2.
+    /// Sets the oldest version of TLS that is accepted. Default: TLS 1.2.
     #[must_use]
     pub fn min_tls_version(mut self, version: TlsVersion) -> Self {
         self.min_version = version;
         self
     }
 
-    /// Accepts every certificate, for every host. **Anyone on the way can read the password.**
+    /// Accepts every certificate for every host. **The connection is not protected: the network can
+    /// read the password.**
     #[cfg(feature = "dangerous")]
     #[must_use]
     pub fn dangerous_accept_any_certificate(mut self) -> Self {
@@ -134,7 +151,8 @@ impl TlsConfig {
         self
     }
 
-    /// Reads and checks everything that was named; for transports, which pass how to read a file.
+    /// Reads and checks all certificates and keys. For transports, which pass a function that reads a
+    /// file.
     ///
     /// # Errors
     ///

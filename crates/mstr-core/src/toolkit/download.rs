@@ -13,8 +13,8 @@ use crate::contract::{SharedTimer, Sleep, TransportError, TransportErrorKind};
 
 /// A response's body, which may not stall for longer than it is allowed to.
 ///
-/// What is inside is dropped as soon as it has ended or failed, so that whatever it holds of the
-/// HTTP stack is free again.
+/// The inner body is dropped as soon as it has ended or failed, so that its connection is free
+/// again.
 pub struct DownloadBody<B> {
     inner: Option<B>,
     peer: Peer,

@@ -1,5 +1,4 @@
-//! What every transport needs and no HTTP stack brings: parts for authors of a
-//! [`Transport`](crate::Transport).
+//! Parts for authors of a [`Transport`](crate::Transport), for the duties that HTTP stacks do not have.
 //!
 //! The [contract](crate::contract) asks for a few things that HTTP stacks do differently or not
 //! at all. These are the parts of the transports that come with this library, so that all of them

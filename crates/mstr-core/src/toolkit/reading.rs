@@ -81,7 +81,7 @@ impl fmt::Debug for UploadReader {
     }
 }
 
-/// What a stack lets read of a response, as its body.
+/// A response's body that a stack offers as a reader.
 ///
 /// **Polling it blocks**, so it is for a [`BlockingTransport`](crate::BlockingTransport) only, and
 /// the reader has to keep the body idle timeout itself. The reader is dropped as soon as it has

@@ -19,7 +19,7 @@ use crate::contract::{Body, Sent, TransportError, TransportErrorKind};
 #[derive(Clone, Debug, Default)]
 pub struct BodyFailure(Option<Arc<Watch>>);
 
-/// What is seen of a body from outside.
+/// The state of a body that is visible from outside.
 #[derive(Debug, Default)]
 struct Watch {
     failure: OnceLock<TransportError>,
@@ -63,7 +63,8 @@ impl BodyFailure {
 /// A body that ends too early or goes on for too long fails with
 /// [`Body`](TransportErrorKind::Body) instead of being cut or padded without a word.
 ///
-/// It is as large as a pointer, and no body is none: HTTP stacks move a request about a dozen times.
+/// It has the size of a pointer, because HTTP stacks move a request about a dozen times. `None` is an
+/// empty body.
 #[derive(Debug)]
 pub struct UploadBody(Option<Box<Upload>>);
 
@@ -78,7 +79,7 @@ enum Upload {
 struct Held {
     body: Body,
     remaining: Option<u64>,
-    /// What was found when looking for more after the last declared byte.
+    /// The result of looking for more after the last declared byte.
     next: Option<Option<Frame<Bytes>>>,
     watch: Arc<Watch>,
 }
@@ -199,7 +200,7 @@ impl Held {
     }
 }
 
-/// What the `Content-Length` among `headers` says.
+/// The `Content-Length` among `headers`.
 pub(crate) fn declared_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

@@ -16,20 +16,38 @@ use tokio::sync::mpsc;
 use crate::builder::HyperTransportBuilder;
 use crate::transport::HyperTransport;
 
-/// A [`BlockingTransport`] over hyper.
+/// A [`BlockingTransport`] over hyper, with its own connection pool and thread.
 ///
-/// It owns one thread with a tokio runtime on it; calls hand their request to that thread and
-/// park. So it needs no runtime of the caller's, can be shared by any number of threads, and may
-/// be used and dropped inside asynchronous code, where it blocks the calling thread but does not
-/// panic. Response bodies are read without a runtime as well.
+/// ```no_run
+/// # mod mstr { pub use mstr_core::*; pub mod hyper { pub use mstr_hyper::*; } }
+/// use mstr::Connection;
+/// use mstr::hyper::HyperTransport;
+/// use mstr::hyper::blocking::HyperBlocking;
 ///
-/// The thread ends when the transport, the bodies of its responses, the requests it has started
-/// and those it was told to send in the background are gone. Dropping the transport does not wait
-/// for that.
+/// # fn main() -> Result<(), mstr::Error> {
+/// let settings = HyperTransport::builder().max_connections_per_host(20);
+/// let connection = Connection::builder("https://env.example.com/MicroStrategyLibrary")
+///     .standard("username", "password")
+///     .blocking_transport(HyperBlocking::from_builder(settings)?)
+///     .connect()?;
+/// connection.close();
+/// # Ok(())
+/// # }
+/// ```
+///
+/// To share one transport between connections, put it into a
+/// [`SharedBlockingTransport`](mstr_core::SharedBlockingTransport), which can be cloned.
+///
+/// The transport owns one thread with a tokio runtime. Calls hand their request to that thread and
+/// park, so the program needs no runtime. The transport can be shared by any number of threads. Inside
+/// asynchronous code it blocks the calling thread, but does not panic.
+///
+/// The thread ends when the transport, its requests and the bodies of its responses are gone. Dropping
+/// the transport does not wait for that.
 pub struct HyperBlocking(BlockOn<HyperTransport>);
 
 impl HyperBlocking {
-    /// A transport with the default settings.
+    /// Makes a transport with the default settings.
     ///
     /// # Errors
     ///
@@ -38,7 +56,7 @@ impl HyperBlocking {
         Self::from_builder(HyperTransportBuilder::new())
     }
 
-    /// A transport with the settings of `builder`, whose runtime is not used.
+    /// Makes a transport with the settings of `builder`. A runtime in it is ignored.
     ///
     /// # Errors
     ///
@@ -77,7 +95,7 @@ impl BlockingTransport for HyperBlocking {
     }
 
     fn send_detached(&self, request: http::Request<Body>) {
-        // What it holds of the transport keeps the thread, too.
+        // It holds the transport, and so keeps the thread, too.
         self.0.send_detached(request);
     }
 
@@ -100,7 +118,7 @@ fn start(mut kept: mpsc::Receiver<Infallible>) -> Result<Handle, TransportError>
     let (tell, started) = sync_mpsc::sync_channel(1);
     let run = move || match runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {
-            // Nobody listening means that nobody will send anything either.
+            // If the constructor has gone, no request will come either.
             drop(tell.send(Ok(runtime.handle().clone())));
             runtime.block_on(kept.recv());
             // A name lookup cannot be interrupted, and is not worth waiting for.

@@ -151,7 +151,7 @@ impl Connector {
         self.reach(&address, Tls::proxy_config).await.map_err(failed)
     }
 
-    /// Whom a SOCKS proxy is to connect to.
+    /// The host and port for a SOCKS proxy.
     async fn find(&self, to: &Uri, proxy: &Proxy) -> Result<(Host, u16), BoxError> {
         let host = to.host().unwrap_or_default();
         let host = host.trim_start_matches('[').trim_end_matches(']');

@@ -19,7 +19,7 @@ pub(crate) struct Routes {
     http2_only: bool,
 }
 
-/// What a proxy is asked for.
+/// The service that a proxy is asked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Way {
     /// To pass on the request.
@@ -85,7 +85,7 @@ pub(crate) fn hand_over<B>(request: &mut Request<B>, proxy: &Proxy) {
 ///
 /// # Errors
 ///
-/// `Config` for an address that is none without them.
+/// `Config` for an address that is invalid without them.
 pub(crate) fn leave_user_out<B>(request: &mut Request<B>) -> Result<(), TransportError> {
     let authority = request.uri().authority().map_or("", Authority::as_str);
     // Quicker than to look for where it ends, and all for most.
@@ -96,7 +96,7 @@ pub(crate) fn leave_user_out<B>(request: &mut Request<B>) -> Result<(), Transpor
     let uri = with_authority(request.uri(), place).map_err(|error| {
         TransportError::new(TransportErrorKind::Config)
             .with_sent(Sent::No)
-            .with_detail("the request's URL is none without its user")
+            .with_detail("the request's URL is invalid without its user")
             .with_source(error)
     })?;
     *request.uri_mut() = uri;

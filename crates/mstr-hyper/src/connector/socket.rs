@@ -16,7 +16,7 @@ use tokio::task::yield_now;
 
 use crate::sync::lock;
 
-/// How often in a row there may be something to read before others get their turn. hyper passes over
+/// How often in a row there may be something to read before other tasks get their turn. hyper passes over
 /// interim answers (1xx) for as long as there are any.
 const STREAK: u32 = 16;
 
@@ -51,7 +51,7 @@ enum Side {
 #[derive(Clone)]
 pub(crate) struct Lookout(Weak<Mutex<Shared>>);
 
-/// What has arrived on a connection that ought to be quiet.
+/// The state of a connection that ought to be quiet.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Arrived {
     /// Nothing: it is as it was left.

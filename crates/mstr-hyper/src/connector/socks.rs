@@ -24,7 +24,7 @@ const ADDRESS_V4: u8 = 1;
 const NAME: u8 = 3;
 const ADDRESS_V6: u8 = 4;
 
-/// Whom the proxy is to connect to.
+/// The host to which the proxy is to connect.
 #[derive(Clone, Debug)]
 pub(super) enum Host {
     Address(IpAddr),
@@ -113,7 +113,7 @@ where
         [VERSION, code, ..] => return Err(Failure::Refused(reason(code))),
         _ => return Err(no_socks()),
     }
-    // The address it connects from, which nobody needs.
+    // The address it connects from, which is not needed.
     let rest = match reply[3] {
         ADDRESS_V4 => 4,
         ADDRESS_V6 => 16,
@@ -265,7 +265,7 @@ mod tests {
         for (url, answers, expected) in table {
             let (_, outcome) = played(url, Host::Name("env.test".to_owned()), answers).await;
             let error = outcome.expect_err(expected);
-            // What a password has to do with is not tried again.
+            // A refusal that has to do with a password is not repeated.
             let about_credentials = expected.contains("password");
             let kind = match about_credentials {
                 true => TransportErrorKind::Config,

@@ -44,7 +44,7 @@ impl Clock {
 
     /// Makes sure that the keeper comes by at `until`.
     ///
-    /// What is to be found then has to be there before this is called: the keeper forgets its
+    /// The work to be found then has to be there before this is called: the keeper forgets its
     /// alarm first and looks afterwards.
     pub(super) fn wake_by(&self, until: u64) {
         // Mostly it comes by before that, so mostly this is all.

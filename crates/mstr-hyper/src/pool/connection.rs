@@ -21,7 +21,7 @@ use crate::connector::{Lookout, Stream};
 use crate::runtime::Runtime;
 use crate::sync::lock;
 
-/// What a connection tells its pool.
+/// The events of a connection, for its pool.
 pub(super) trait Owner: Send + Sync {
     /// It is ready for its next request; what had arrived on it was looked at, or nothing had.
     fn ready(self: Arc<Self>, connection: &Arc<Connection>, sender: Sender, looked: bool);
@@ -168,7 +168,7 @@ impl Connection {
         number: u64,
     ) -> Result<Arc<Exchange>, Order> {
         let Some(mut sender) = lock(&self.http2).clone() else { return Err(order) };
-        // Whoever looks here after the stack has taken the request has to find it.
+        // The exchange has to be found here as soon as the stack has taken the request.
         let mut exchanges = lock(&self.exchanges);
         let answer = unconstrained(sender.try_send_request(order.request));
         let exchange = Arc::new(Exchange::new());
@@ -209,7 +209,7 @@ impl Connection {
         }
     }
 
-    /// What was left will not be ready again.
+    /// The connection will not be ready again.
     fn unready(&self, looks: bool) {
         if looks && let Some(pool) = self.pool.upgrade() {
             pool.looked(self);
@@ -323,7 +323,7 @@ impl Connection {
         let mut known = None;
         let drive = async move {
             poll_fn(|cx| {
-                // What went wrong is told to the exchange.
+                // The exchange receives the error.
                 if Pin::new(&mut *connection).poll(cx).is_ready() {
                     return Poll::Ready(());
                 }

@@ -17,7 +17,7 @@ use crate::error::explain;
 use crate::runtime::Runtime;
 
 /// The largest head of an answer. Over HTTP/1.1 it is also what hyper reads at once: of interim answers
-/// without end it reads a hundred times as much before anyone else has a turn.
+/// without end it reads a hundred times as much before another task has a turn.
 const LARGEST_HEAD: u32 = 256 * 1024;
 
 /// A connection that has just been made, in its version of HTTP.
@@ -66,7 +66,7 @@ impl<F: FnOnce(Result<Made, TransportError>)> Telling<F> {
 
 impl<F: FnOnce(Result<Made, TransportError>)> Drop for Telling<F> {
     fn drop(&mut self) {
-        // The runtime has shut down, or nobody waits for this any longer.
+        // The runtime has shut down, or no request waits for this any longer.
         if let Some(tell) = self.tell.take() {
             tell(Err(match Peer::of(&self.address) {
                 Ok(peer) => peer.failure(TransportErrorKind::Canceled, Stage::Connecting),
@@ -97,7 +97,7 @@ async fn make(
         Protocol::Http2(sender, Box::new(connection))
     } else {
         let mut builder = http1::Builder::new();
-        // What old servers and gateways write into a head fails no answer.
+        // Malformed header lines of old servers and gateways fail no answer.
         builder
             .allow_obsolete_multiline_headers_in_responses(true)
             .allow_spaces_after_header_name_in_responses(true)

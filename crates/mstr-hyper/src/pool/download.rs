@@ -1,4 +1,4 @@
-//! What a caller holds of an exchange: first the wait for its head, then its body.
+//! The caller's handle on an exchange: first the wait for its head, then its body.
 
 use std::pin::Pin;
 use std::sync::Arc;

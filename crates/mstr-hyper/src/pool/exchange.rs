@@ -1,7 +1,7 @@
 //! One request on a connection, until its answer has ended.
 //!
-//! The caller polls it. Where nobody does, the pool's keeper goes on with it when its time is over
-//! or others wait for the connection.
+//! The caller polls it. If it does not, the pool's keeper goes on with it when its time is over
+//! or other requests wait for the connection.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -24,7 +24,7 @@ use super::order::{Order, Terms};
 use crate::error::classify;
 use crate::sync::lock;
 
-/// What is read ahead at most, of an answer that nobody reads while others wait for its connection.
+/// How much is read ahead at most of an unread answer while other requests wait for its connection.
 const AHEAD: usize = 256 * 1024;
 
 /// The length in bytes up to which a body is short. Not more than arrives at once.
@@ -73,9 +73,9 @@ struct State {
     /// The wait for a head. Its room is used again for the connection's next request.
     answer: Option<ReusableBoxFuture<'static, Answered>>,
     active: Option<Active>,
-    /// The head that nobody has taken yet.
+    /// The head, until the caller has taken it.
     head: Option<(Response<()>, SizeHint)>,
-    /// What was read while the caller did not read.
+    /// Frames that were read while the caller did not read.
     ahead: VecDeque<Frame<Bytes>>,
     waker: Option<Waker>,
     /// The caller has polled since the keeper came by.
@@ -123,7 +123,7 @@ pub(super) enum How {
     Broken,
 }
 
-/// What an exchange holds while it goes on.
+/// The parts of an exchange that is under way.
 struct Active {
     connection: Arc<dyn Carrier>,
     /// Over HTTP/1.1.
@@ -133,7 +133,7 @@ struct Active {
     number: u64,
 }
 
-/// What becomes of the connection of an exchange that has ended, once nothing is locked.
+/// The next use of the connection of an exchange that has ended, once nothing is locked.
 struct Release {
     connection: Arc<dyn Carrier>,
     sender: Option<Sender>,
@@ -192,7 +192,7 @@ impl Exchange {
         lock(&self.state).active.is_some()
     }
 
-    /// Whether nobody holds anything of the last request.
+    /// Whether no part of the last request is in use.
     pub(super) fn is_free(&self) -> bool {
         matches!(lock(&self.state).phase, Phase::Free)
     }
@@ -270,7 +270,7 @@ impl Exchange {
     pub(super) fn review(&self, now: u64, others_wait: bool) {
         let mut state = lock(&self.state);
         if state.active.is_none() {
-            // What is left is the caller's, who may take it whenever it likes.
+            // The rest is the caller's, which may take it at any time.
             self.until.store(NEVER, Ordering::SeqCst);
             return;
         }
@@ -286,7 +286,7 @@ impl Exchange {
         if release.is_none() {
             release = state.read_ahead(&mut cx);
         }
-        // What is there is taken, however late it is.
+        // An answer that is there is taken, however late it is.
         let progress = release.is_some() || state.head.is_some() || state.ahead.len() > ahead;
         if over || progress {
             self.until.store(NEVER, Ordering::SeqCst);

@@ -1,22 +1,22 @@
-//! What is known of one server, and the decisions about its connections. Does no I/O.
+//! The knowledge about one server, and the decisions about its connections. Does no I/O.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-/// What a pool may hold for one server.
+/// How much a pool may hold for one server.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// Connections at a time, those that are being made included.
     pub(crate) connections: Option<usize>,
     /// Requests at a time on one connection over HTTP/2.
     pub(crate) streams: Option<usize>,
-    /// Connections over HTTP/1.1 that nobody uses.
+    /// Unused connections over HTTP/1.1.
     pub(crate) idle: usize,
-    /// How long one that nobody uses is kept.
+    /// How long an unused connection is kept.
     pub(crate) idle_timeout: Option<Duration>,
 }
 
-/// What a server speaks, as far as is known.
+/// The version of HTTP that a server speaks, as far as it is known.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Speaks {
     /// The TLS handshake will tell. Until then one connection is made for all who wait.
@@ -74,7 +74,7 @@ pub(super) enum Room<K, M> {
     Shared(M, bool),
 }
 
-/// What is to be done next.
+/// The next step.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum Step<K, M, W> {
     /// Send what has waited longest. The number is its place among the requests.
@@ -140,7 +140,7 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
         self.waiting.push_front(request);
     }
 
-    /// What has waited longest, if there is room for it.
+    /// The request that has waited longest, if there is room for it.
     pub(super) fn first(&mut self) -> Option<(W, Room<K, M>, u64)> {
         let first = self.waiting.front()?.clone();
         let (room, number) = self.room()?;
@@ -160,7 +160,7 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
         };
         let useful = self.standing.len() + self.dials;
         let all = useful + self.retired.len();
-        // What goes on over retired ones may take for ever: one that takes requests can be made.
+        // Exchanges over retired connections may take for ever: a usable one can always be made.
         let room = |limit| all < limit || useful == 0;
         if wanted && self.limits.connections.is_none_or(room) {
             let request = self.waiting.get(self.dials).cloned()?;
@@ -183,7 +183,7 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
         self.waiting.iter()
     }
 
-    /// A request waits no longer. Whether a connection is being made that nobody waits for now.
+    /// A request waits no longer. Whether a connection is being made for which no request waits now.
     pub(super) fn leave(&mut self, request: &W) -> bool {
         self.waiting.retain(|waiting| waiting != request);
         self.dials > self.waiting.len() && (self.speaks == Speaks::Http1 || self.waiting.is_empty())
@@ -219,8 +219,8 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
         Some(before.connection)
     }
 
-    /// No connection could be made for `request`. Those who are told: it, if it still waits, and
-    /// those that `concerns` of all who share one connection.
+    /// No connection could be made for `request`. The requests to be told: this one, if it still
+    /// waits, and of those that share one connection, those that `concerns` selects.
     pub(super) fn failed(&mut self, request: &W, concerns: impl Fn(&W) -> bool) -> Vec<W> {
         self.dials = self.dials.saturating_sub(1);
         let shared = self.speaks != Speaks::Http1 && self.shared.is_none();
@@ -230,7 +230,7 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
         Vec::from(told)
     }
 
-    /// Nobody makes the connection any longer.
+    /// The connection is no longer being made.
     pub(super) fn given_up(&mut self) {
         self.dials = self.dials.saturating_sub(1);
     }
@@ -305,7 +305,7 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
         self.sift(|kept| kept.heard < request)
     }
 
-    /// What has been kept for long enough.
+    /// The connections that have been kept for long enough.
     pub(super) fn expired(&mut self, now: Instant) -> (Vec<K>, Option<M>) {
         let Some(limit) = self.limits.idle_timeout else { return (Vec::new(), None) };
         let over = |since: Instant| now.saturating_duration_since(since) >= limit;

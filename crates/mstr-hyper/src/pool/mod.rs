@@ -1,8 +1,8 @@
 //! The connections of a transport, and the requests that wait for one.
 //!
-//! [`host`] decides: who gets which connection, when one more is made, which ones are let go. The
-//! rest carries that out. A request is sent in its turn by those who return or make a connection, so
-//! a caller that is not polled holds nobody up. Its exchange is polled in place, on any runtime or
+//! [`host`] decides which request gets which connection, when one is made and when one is let go. The
+//! rest carries that out. A request is sent in its turn by the task that returns or makes a connection,
+//! so a caller that is not polled holds up no other. Its exchange is polled in place, on any runtime or
 //! none. Connections are made and driven by tasks on the transport's own runtime, and one more task
 //! there, the [`keeper`], keeps all the times.
 
@@ -41,11 +41,11 @@ pub(crate) struct Answer {
     pub(crate) head: Response<()>,
     /// A short body that was there with the head.
     pub(crate) whole: Bytes,
-    /// What is still to come.
+    /// The rest of the body.
     pub(crate) rest: Download,
 }
 
-/// The connections of a transport. With it those that nobody uses are closed.
+/// The connections of a transport. Dropping it closes the unused ones.
 pub(crate) struct Pool(Arc<Shared>);
 
 impl Pool {

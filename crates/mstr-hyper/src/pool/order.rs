@@ -15,7 +15,7 @@ pub(crate) struct Order {
     pub(super) terms: Terms,
 }
 
-/// What an exchange keeps to.
+/// The limits of an exchange.
 pub(super) struct Terms {
     pub(super) failure: BodyFailure,
     /// When the response's head has to be there, in nanoseconds of the pool.
@@ -110,7 +110,7 @@ fn origin_form(path: Option<PathAndQuery>) -> Uri {
     path.map(Uri::from).unwrap_or_default()
 }
 
-/// What a request to `uri` says of whom it is for: the port if it is not the scheme's own.
+/// The `Host` header of a request to `uri`: with the port if it is not the scheme's own.
 pub(super) fn host_header(uri: &Uri) -> Option<HeaderValue> {
     let host = uri.host()?;
     let default = if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };

@@ -20,7 +20,7 @@ use crate::connector::leave_user_out;
 /// How many servers a pool remembers of which it holds nothing.
 const REMEMBERED: usize = 16;
 
-/// What a pool locks.
+/// The data behind the lock of a pool.
 #[derive(Default)]
 pub(super) struct State {
     pub(super) servers: Vec<Server>,
@@ -39,7 +39,7 @@ pub(super) struct Server {
     pub(super) header: HeaderValue,
     pub(super) peer: Peer,
     pub(super) host: Host<Kept, Arc<Connection>, Waiter>,
-    /// Those whose tasks go on.
+    /// The connections whose tasks go on.
     pub(super) connections: Vec<Arc<Connection>>,
     pub(super) dials: Vec<(u64, Option<AbortHandle>)>,
     /// One at a time carries out what is to be done next, and does so again if that was asked for

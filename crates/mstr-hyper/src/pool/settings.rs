@@ -1,4 +1,4 @@
-//! What a pool is made of.
+//! The settings of a pool.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::host::Limits;
 use crate::connector::Connector;
 use crate::runtime::{KeepAlive, Runtime};
 
-/// What a pool is made of.
+/// The settings of a pool.
 pub(crate) struct Settings {
     pub(crate) connector: Connector,
     pub(crate) runtime: Runtime,
@@ -16,7 +16,7 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) versions: Versions,
     pub(crate) pings: Option<Pings>,
-    /// What keeps the runtime's thread.
+    /// Keeps the runtime's thread.
     #[expect(dead_code, reason = "it is held, and told by being dropped")]
     pub(crate) keep: Option<KeepAlive>,
 }

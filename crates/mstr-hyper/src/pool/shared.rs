@@ -33,7 +33,7 @@ const ROUND: Duration = Duration::from_millis(50);
 /// How often the keeper comes by at least while there are connections.
 const AT_LEAST: Duration = Duration::from_secs(1);
 
-/// What connections and exchanges know of their pool. Exchanges that go on keep it.
+/// The pool as its connections and exchanges know it. Exchanges that go on keep it.
 pub(super) struct Shared {
     settings: Arc<Settings>,
     clock: Arc<Clock>,
@@ -44,10 +44,10 @@ pub(super) struct Shared {
 /// Where a request can go.
 type Place = Room<Kept, Arc<Connection>>;
 
-/// What has waited longest, where it can go, and its place among the requests.
+/// The request that has waited longest, where it can go, and its place among the requests.
 type First = (Waiter, Place, u64);
 
-/// What became of a request that was to be sent.
+/// The state of a request that was to be sent.
 pub(crate) enum Begun {
     Sent(Arc<Exchange>),
     Waits(HostId, Waiter),
@@ -145,7 +145,7 @@ impl Shared {
                 }
             },
             Room::Shared(connection, alone) => {
-                // While others are under way its reader reads whatever comes.
+                // While other requests are under way its reader reads whatever comes.
                 if alone && look(&connection) == Arrived::End {
                     self.retire(&connection);
                     return Err(order);
@@ -174,7 +174,7 @@ impl Shared {
             Dial(u64, Uri, Waiter),
             Stop(bool),
         }
-        // What is carried out may come back here.
+        // The steps that are carried out may come back here.
         if self.with(id, |server| std::mem::replace(&mut server.going_on, true)) != Some(false) {
             self.with(id, |server| server.again = true);
             return;
@@ -270,7 +270,7 @@ impl Shared {
         match outcome {
             Ok(made) => self.connected(id, made),
             Err(error) => {
-                // Those who have more time than the one it was made for try for themselves.
+                // Requests with more time than the one it was made for try for themselves.
                 let limit = waiter.connect_timeout().filter(|_| error.kind() == Kind::Timeout);
                 let concerns = |other: &Waiter| {
                     limit.is_none_or(|limit| other.connect_timeout().is_some_and(|it| it <= limit))
@@ -441,7 +441,7 @@ impl Shared {
         next
     }
 
-    /// The runtime has shut down: those who wait will get no connection.
+    /// The runtime has shut down: waiting requests will get no connection.
     pub(super) fn stranded(&self) {
         let mut waiting = Vec::new();
         for server in &mut lock(&self.state).servers {
@@ -557,14 +557,14 @@ impl Owner for Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         self.clock.end();
-        // Nobody holds an answer any longer: what is still written is for nobody.
+        // No caller holds an answer any longer, so what is still written is not needed.
         for server in &lock(&self.state).servers {
             server.connections.iter().for_each(|connection| connection.end());
         }
     }
 }
 
-/// What a caller holds of a request that waits. Its place is lost when this is dropped.
+/// The caller's handle on a request that waits. Its place is lost when this is dropped.
 pub(super) struct Waiting<'a> {
     shared: &'a Arc<Shared>,
     host: HostId,

@@ -10,7 +10,7 @@ use super::exchange::Exchange;
 use super::order::{Order, Terms};
 use crate::sync::lock;
 
-/// A request in the line of its server. It is sent in its turn by those who return or make a
+/// A request in the line of its server. It is sent in its turn by the task that returns or makes a
 /// connection, whether or not its caller is polled meanwhile.
 #[derive(Clone)]
 pub(crate) struct Waiter(Arc<Mutex<Place>>);
@@ -65,7 +65,7 @@ impl Waiter {
         self.settle(Stage::InLine(Box::new(order))).is_none()
     }
 
-    /// What became of the request that was served. What is returned is for nobody.
+    /// The exchange of the request that was served. An exchange that is returned has no caller.
     pub(super) fn sent(&self, exchange: Arc<Exchange>) -> Option<Arc<Exchange>> {
         match self.settle(Stage::Sent(exchange)) {
             Some(Stage::Sent(exchange)) => Some(exchange),
@@ -96,7 +96,7 @@ impl Waiter {
         Self::replace(waiting, Stage::Failed(error));
     }
 
-    /// Returns what nobody waits for.
+    /// Returns a result for which no caller waits.
     fn settle(&self, stage: Stage) -> Option<Stage> {
         let waiting = lock(&self.0);
         if matches!(waiting.stage, Stage::Left) {
@@ -130,7 +130,7 @@ impl Waiter {
         }
     }
 
-    /// Nobody waits any longer. What it has been given meanwhile.
+    /// The caller waits no longer. Returns what it has been given meanwhile.
     pub(super) fn leave(&self) -> Option<Arc<Exchange>> {
         // Unlocked before the rest is dropped: a body may be another answer of this pool.
         let before = std::mem::replace(&mut lock(&self.0).stage, Stage::Left);

@@ -17,7 +17,7 @@ impl Call {
         }
         let reading = self.stage == Stage::Body;
         let error = &if reading { error.clone().of_an_answer() } else { error.clone() };
-        // What has been answered has been sent, whatever became of the answer's body.
+        // An answered request has been sent, whatever happened to the answer's body.
         let unsent = self.stage == Stage::Answer && error.sent() == Sent::No;
         self.executed |= !unsent && error.kind() != TransportErrorKind::Config;
         let unprocessed = unsent && error.is_unprocessed();

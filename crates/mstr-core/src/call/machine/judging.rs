@@ -25,7 +25,7 @@ impl Call {
         });
     }
 
-    /// What the predicate has said; without one, whether the failure is one that passes.
+    /// The predicate's answer; without a predicate, whether the failure is a temporary one.
     pub(super) fn is_worth_repeating(&mut self, head: &Parts, error_body: Option<&[u8]>) -> bool {
         self.worth.take().unwrap_or_else(|| is_passing(head.status, error_body))
     }

@@ -24,7 +24,7 @@ use crate::request::{Described, Operation, operations};
 use crate::toolkit::before;
 use crate::trace;
 
-/// Where a call stands when it holds up nobody.
+/// Where a call stands when no other call waits for it.
 enum Step {
     Deliver,
     TakeTurn,
@@ -35,7 +35,7 @@ enum Step {
 struct Underway {
     call: Call,
     answer: Option<(Parts, Body)>,
-    /// Others wait for it, so an upload that stands still ends.
+    /// Other calls wait for it, so an upload that stands still ends.
     awaited: bool,
 }
 
@@ -78,8 +78,8 @@ impl Core<Tasks> {
         }
     }
 
-    /// What others wait for: from taking a turn to giving it back. It owns what it needs, so that
-    /// any of them can drive it.
+    /// The part for which other calls wait: from taking a turn to giving it back. It owns its
+    /// data, so that any of them can drive it.
     async fn take_turn(self: Arc<Self>, mut underway: Underway) -> (Underway, Result<Step, Error>) {
         let call = &mut underway.call;
         let turn = before(call.deadline(), &*self.driver.timer, self.turns.turn()).await;
@@ -104,7 +104,7 @@ impl Core<Tasks> {
         let (mut span, mut beginning) = (Span::none(), Bytes::new());
         loop {
             output = match output {
-                // There is no limit, and nobody shares the session.
+                // There is no limit, and the session is not shared.
                 Output::TakePlace | Output::ConsultStore => call.proceed(now),
                 Output::FrontHeaders => {
                     let supplied = match &self.front {

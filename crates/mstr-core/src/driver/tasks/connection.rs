@@ -15,8 +15,6 @@ use crate::driver::events::Events;
 use crate::driver::handle::{Handle, common_methods};
 use crate::driver::recorder::Input;
 use crate::error::Error;
-#[cfg(doc)]
-use crate::error::ErrorKind;
 use crate::generation::Generation;
 use crate::protocol::{
     ApiTokenRequest, BaseUrl, CreatedApiToken, Credentials, ExposedToken, IdentityToken, LoginMode,
@@ -29,38 +27,90 @@ use crate::workstation::WorkstationData;
 
 /// A session with a server, shared by its clones.
 ///
-/// Cheap to clone and safe to use from any number of tasks: they share one login, one renewal
-/// and one set of cookies. A session that the server has ended is replaced by the next call
-/// without the caller noticing.
+/// ```no_run
+/// # mod mstr { pub use mstr_core::*; pub mod prelude { pub use mstr_core::*; } }
+/// use mstr::prelude::*;
 ///
-/// [`close`](Self::close) it when done. If the last clone is dropped without, the session is
-/// logged out in the background where the transport can do that (mstr-hyper can); dropping never
-/// blocks.
+/// # async fn run(transport: impl Transport) -> Result<(), Error> {
+/// let connection = Connection::builder("https://env.example.com/MicroStrategyLibrary")
+///     .standard("username", "password")
+///     .project_name("MicroStrategy Tutorial")
+/// #   .transport(transport)
+///     .connect()
+///     .await?;
+///
+/// let response = connection.get("/api/sessions/userInfo").send().await?;
+/// let user: serde_json::Value = response.json().await?;
+/// println!("{user}");
+///
+/// // Another project, in the same session.
+/// let sales = connection.select_project("Sales").await?;
+/// let cube = sales.post("/api/v2/cubes/8CCD8D9D4051A4C533C719A6590DEED8/instances");
+/// let instance: serde_json::Value = cube.send().await?.json().await?;
+/// println!("{instance}");
+///
+/// connection.close().await;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A connection is cheap to clone and can be used from any number of tasks. All clones share one
+/// login, one renewal and one set of cookies. If the server has ended the session, the next call
+/// opens a new one and is sent in it; its caller sees no error.
+///
+/// [`close`](Self::close) the connection when it is no longer needed. If the last clone is dropped
+/// without a close, the session is logged out in the background, provided that the transport can run
+/// something there (mstr-hyper and mstr-isahc can). Dropping never blocks.
+///
+/// | to | use |
+/// |---|---|
+/// | log in | [`ConnectionBuilder::connect`], or [`open`](Self::open) |
+/// | call an endpoint | [`get`](Self::get), [`post`](Self::post), [`request`](Self::request), then [`RequestBuilder::send`] |
+/// | read a long list | [`RequestBuilder::pages`] |
+/// | work in another project | [`select_project`](Self::select_project), or [`RequestBuilder::project`] for one call |
+/// | keep an idle session | [`keepalive`](Self::keepalive) |
+/// | watch the session | [`events`](Self::events), [`fetch_status`](Self::fetch_status) |
+/// | log out | [`close`](Self::close), [`scope`](Self::scope) |
 #[derive(Clone)]
 pub struct Connection(pub(in crate::driver) Handle<Tasks>);
 
-common_methods!(Connection);
-
 impl Connection {
-    /// Begins to describe a connection to the server at `base_url`, as a browser shows it: with
-    /// `/MicroStrategyLibrary` or what the server calls it, and with or without what follows that.
+    /// Begins to describe a connection to the server at `base_url`.
+    ///
+    /// This is the address of the Library, usually `https://<host>/MicroStrategyLibrary`. It can be
+    /// copied from a browser: a trailing `/app`, `/api`, `#/home` or `?…` is ignored. A mistake in the
+    /// address is reported by `connect` or `build`.
     pub fn builder(base_url: impl AsRef<str>) -> ConnectionBuilder<NoTransport> {
         ConnectionBuilder::new(base_url.as_ref())
     }
 
-    /// Begins to describe the connection that the environment describes:
+    /// Reads the description of a connection from environment variables:
     ///
-    /// | variable | |
+    /// | variable | meaning |
     /// |---|---|
-    /// | `MSTR_BASE_URL` | where the server is |
+    /// | `MSTR_BASE_URL` | the server's address, required |
     /// | `MSTR_USERNAME` and `MSTR_PASSWORD`, or `MSTR_API_TOKEN`, or `MSTR_IDENTITY_TOKEN`; `MSTR_LOGIN_MODE` | see [`Credentials::from_env`] |
-    /// | `MSTR_PROJECT_NAME` or `MSTR_PROJECT_ID` | the project, if one is wanted |
-    /// | `MSTR_CA_FILE` | a PEM file with certificates to trust as well |
+    /// | `MSTR_PROJECT_NAME` or `MSTR_PROJECT_ID` | the project, optional |
+    /// | `MSTR_CA_FILE` | a PEM file with additional certificates to trust, optional |
     /// | `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` | see [`ProxyConfig::from_env`](crate::ProxyConfig::from_env) |
     ///
-    /// The last two are for the default transport. One that is given takes them from
+    /// The last two rows are for the default transport. A transport of your own gets them from
     /// [`TlsConfig::from_env`](crate::TlsConfig::from_env) and
     /// [`ProxyConfig::from_env`](crate::ProxyConfig::from_env).
+    ///
+    /// ```no_run
+    /// # mod mstr { pub use mstr_core::*; pub mod prelude { pub use mstr_core::*; } }
+    /// use mstr::prelude::*;
+    ///
+    /// # async fn run(transport: impl Transport) -> Result<(), Error> {
+    /// let connection = Connection::from_env()?
+    ///     .user_agent("nightly-export/2.1")
+    /// #   .transport(transport)
+    ///     .connect()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -70,21 +120,35 @@ impl Connection {
         ConnectionBuilder::from_env()
     }
 
-    /// Begins to describe a connection that borrows Workstation's session. Certificates are
-    /// verified like for any other connection, and closing it does not log Workstation out.
+    /// Begins to describe a connection that borrows the session of Strategy Workstation; see
+    /// [`WorkstationData`]. Certificates are verified as for any other connection. Closing the
+    /// connection does not log Workstation out.
     pub fn from_workstation(data: &WorkstationData) -> ConnectionBuilder<NoTransport> {
         ConnectionBuilder::from_workstation(data)
     }
+}
 
-    /// Makes sure that a session is open, logging in if there is none. Waits for no longer than
-    /// [`Timeouts::total`](crate::Timeouts::total).
+common_methods!(Connection);
+
+impl Connection {
+    /// Makes sure that a session is open: logs in if there is none. Waits for at most
+    /// [`Timeouts::total`](crate::Timeouts::total), 5 minutes by default.
+    ///
+    /// Calling this is optional: the first request logs in as well.
     ///
     /// # Errors
     ///
-    /// Those of a login: [`Credentials`](ErrorKind::Credentials),
-    /// [`SessionLimit`](ErrorKind::SessionLimit),
-    /// [`UnsupportedServer`](ErrorKind::UnsupportedServer), or what keeps the server from being
-    /// reached. [`Closed`](ErrorKind::Closed) after a close.
+    /// | kind | when |
+    /// |---|---|
+    /// | [`Credentials`](crate::ErrorKind::Credentials) | the server refuses the credentials, or the provider has failed |
+    /// | [`SessionLimit`](crate::ErrorKind::SessionLimit) | the server allows no further session |
+    /// | [`ProjectUnavailable`](crate::ErrorKind::ProjectUnavailable) | the connection's project is unknown, ambiguous or not loaded |
+    /// | [`UnsupportedServer`](crate::ErrorKind::UnsupportedServer) | the server is too old |
+    /// | [`Connect`](crate::ErrorKind::Connect), [`Tls`](crate::ErrorKind::Tls), [`Timeout`](crate::ErrorKind::Timeout), [`Interrupted`](crate::ErrorKind::Interrupted) | the server cannot be reached |
+    /// | [`Gateway`](crate::ErrorKind::Gateway), [`Decode`](crate::ErrorKind::Decode), [`Redirect`](crate::ErrorKind::Redirect) | something else answers at this address |
+    /// | [`Server`](crate::ErrorKind::Server), [`RateLimited`](crate::ErrorKind::RateLimited) | the server is in trouble |
+    /// | [`SessionLost`](crate::ErrorKind::SessionLost) | a borrowed session has ended |
+    /// | [`Closed`](crate::ErrorKind::Closed) | the connection has been closed |
     ///
     /// # Cancel safety
     ///
@@ -93,13 +157,14 @@ impl Connection {
         self.0.core.open(self.0.core.deadline()).await
     }
 
-    /// Extends the session now, or opens one if there is none. However many callers ask, one
-    /// request is sent. Waits for no longer than [`Timeouts::total`](crate::Timeouts::total).
+    /// Extends the session now, or opens one if there is none. Callers that ask at the same time
+    /// share one request. Waits for at most [`Timeouts::total`](crate::Timeouts::total), 5 minutes by
+    /// default.
     ///
     /// # Errors
     ///
     /// Those of [`open`](Self::open). After an error that
-    /// [can pass](Error::is_retryable) the session stays in use.
+    /// [is retryable](Error::is_retryable) the session stays in use.
     ///
     /// # Cancel safety
     ///
@@ -111,11 +176,13 @@ impl Connection {
     }
 
     /// Ends the session on the server and the connection with it: later calls fail with
-    /// [`Closed`](ErrorKind::Closed). Closing again returns the same outcome. Waits for no longer
-    /// than [`Timeouts::total`](crate::Timeouts::total): what is not over by then is finished by
-    /// closing again or, in the background, with the last handle.
+    /// [`Closed`](crate::ErrorKind::Closed). Closing again returns the same outcome.
     ///
-    /// A session borrowed with an identity token is left to its owner; see
+    /// Waits for at most [`Timeouts::total`](crate::Timeouts::total), 5 minutes by default. A logout
+    /// that is not finished by then is finished by the next close or, when the last handle is dropped,
+    /// in the background. A failed logout is a [`CloseOutcome`], not an error.
+    ///
+    /// A session borrowed with an identity token stays open for its owner; see
     /// [`close_borrowed`](Self::close_borrowed).
     ///
     /// # Cancel safety
@@ -126,8 +193,7 @@ impl Connection {
         self.0.core.close(false, self.0.core.deadline()).await
     }
 
-    /// Like [`close`](Self::close), and ends a borrowed session too. Its owner is logged out
-    /// with it.
+    /// Like [`close`](Self::close), but also ends a borrowed session, which logs its owner out.
     ///
     /// # Cancel safety
     ///
@@ -137,7 +203,16 @@ impl Connection {
     }
 
     /// Runs `body` with this connection and closes it afterwards, whether `body` succeeds or
-    /// fails. The outcome is that of `body`; a failing logout never hides it.
+    /// fails. Returns what `body` returns, also if the logout fails.
+    ///
+    /// ```no_run
+    /// # use mstr_core as mstr;
+    /// # async fn run(connection: mstr::Connection) -> Result<(), mstr::Error> {
+    /// let user = connection.scope(async |connection| connection.fetch_user().await).await?;
+    /// println!("{:?}", user.full_name);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -145,7 +220,8 @@ impl Connection {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future drops `body`; the session is closed with the last handle.
+    /// Dropping the future drops `body`. The session is logged out in the background if this was the
+    /// last handle.
     pub async fn scope<T, E, F>(self, body: F) -> Result<T, E>
     where
         F: AsyncFnOnce(&Self) -> Result<T, E>,
@@ -155,20 +231,29 @@ impl Connection {
         outcome
     }
 
-    /// A future that keeps an idle session alive until the connection is closed or dropped. Run
-    /// it wherever tasks are run; nothing is sent while other calls keep the session alive.
+    /// Returns a future that keeps an idle session alive, for the caller to spawn. It ends when the
+    /// connection is closed or its last handle is dropped. It sends nothing while other calls keep the
+    /// session alive.
     ///
-    /// A session that is lost is not replaced by this, but by the next call.
+    /// This future does not replace a lost session; the next call does.
+    ///
+    /// ```no_run
+    /// # mod tokio { pub fn spawn(_: impl Future<Output = ()> + Send + 'static) {} }
+    /// # use mstr_core as mstr;
+    /// # fn run(connection: &mstr::Connection) {
+    /// tokio::spawn(connection.keepalive());
+    /// # }
+    /// ```
     #[must_use = "nothing is kept alive unless the future is run"]
     pub fn keepalive(&self) -> impl Future<Output = ()> + Send + use<> {
         keepalive(&self.0.core)
     }
 
-    /// The projects the user may see.
+    /// Asks for the projects that the user may see.
     ///
     /// # Errors
     ///
-    /// Those of any request.
+    /// Those of [`RequestBuilder::send`] and [`Response::json`](super::Response::json).
     ///
     /// # Cancel safety
     ///
@@ -177,14 +262,23 @@ impl Connection {
         self.0.core.run(operations::projects()).await
     }
 
-    /// A new handle on the same session, whose requests are about this project: by name, by id, or
-    /// one that [`fetch_projects`](Self::fetch_projects) has listed. This one keeps its own, so that tasks which
-    /// share it never send each other's project.
+    /// Returns a new handle on the same session, whose requests are about another project: one named
+    /// by its name or id, or one that [`fetch_projects`](Self::fetch_projects) has listed. `self` keeps
+    /// its own project, so tasks that share a connection cannot change each other's project.
+    ///
+    /// ```no_run
+    /// # use mstr_core as mstr;
+    /// # async fn run(connection: mstr::Connection) -> Result<(), mstr::Error> {
+    /// let tutorial = connection.select_project("MicroStrategy Tutorial").await?;
+    /// let by_id = connection.select_project("B7CA92F04B9FAE8D941C3E9B7E0CD754").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`ProjectUnavailable`](ErrorKind::ProjectUnavailable) if it is unknown or ambiguous, and
-    /// those of any request.
+    /// [`ProjectUnavailable`](crate::ErrorKind::ProjectUnavailable) if the project is unknown or ambiguous,
+    /// and those of [`fetch_projects`](Self::fetch_projects).
     ///
     /// # Cancel safety
     ///
@@ -194,11 +288,11 @@ impl Connection {
         Ok(Self(self.0.scoped(&self.fetch_projects().await?, &wanted)?))
     }
 
-    /// The user the session belongs to; asked once for each session.
+    /// Asks which user the session belongs to. The answer is kept: one request for each session.
     ///
     /// # Errors
     ///
-    /// Those of any request.
+    /// Those of [`fetch_projects`](Self::fetch_projects).
     ///
     /// # Cancel safety
     ///
@@ -213,11 +307,11 @@ impl Connection {
         Ok(user)
     }
 
-    /// The server's versions; asked once.
+    /// Asks for the server's versions. The answer is kept: one request for each connection.
     ///
     /// # Errors
     ///
-    /// Those of any request.
+    /// Those of [`fetch_projects`](Self::fetch_projects).
     ///
     /// # Cancel safety
     ///
@@ -232,11 +326,12 @@ impl Connection {
         Ok(server)
     }
 
-    /// What the server knows about the session. Asking also resets its idle time.
+    /// Asks what the server knows about the session, such as its idle timeout. The request also resets
+    /// the session's idle time.
     ///
     /// # Errors
     ///
-    /// Those of any request.
+    /// Those of [`fetch_projects`](Self::fetch_projects).
     ///
     /// # Cancel safety
     ///
@@ -245,11 +340,13 @@ impl Connection {
         self.0.core.run(operations::session_info()).await
     }
 
-    /// Whether the session is alive. Never opens one.
+    /// Asks whether the session is alive. Never opens one.
     ///
     /// # Errors
     ///
-    /// What keeps the server from answering: a server in trouble is an error, not "expired".
+    /// Those of [`fetch_projects`](Self::fetch_projects), except that an ended session is
+    /// [`SessionStatus::Expired`] and not an error. A server that cannot answer is an error and not
+    /// "expired".
     ///
     /// # Cancel safety
     ///
@@ -262,11 +359,12 @@ impl Connection {
         operations::status_told(core.run(operations::status()).await)
     }
 
-    /// Creates a token with which another client can borrow this session for a short while.
+    /// Creates a token with which another client can borrow this session for a short while. The other
+    /// client uses it with [`ConnectionBuilder::identity_token`] or [`delegate`](Self::delegate).
     ///
     /// # Errors
     ///
-    /// Those of any request.
+    /// Those of [`fetch_projects`](Self::fetch_projects).
     ///
     /// # Cancel safety
     ///
@@ -275,11 +373,11 @@ impl Connection {
         self.0.core.run(operations::create_identity_token()).await
     }
 
-    /// Whose session an identity token borrows; `None` if it is not valid.
+    /// Asks which user's session an identity token borrows; `None` if the token is not valid.
     ///
     /// # Errors
     ///
-    /// Those of any request.
+    /// Those of [`fetch_projects`](Self::fetch_projects).
     ///
     /// # Cancel safety
     ///
@@ -292,6 +390,7 @@ impl Connection {
     }
 
     /// Opens a second connection over the same transport, in the session that `token` borrows.
+    /// Closing it leaves that session open.
     ///
     /// # Errors
     ///
@@ -299,7 +398,7 @@ impl Connection {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives the borrowed session up.
+    /// Dropping the future gives the borrowed session up. The token may have been used by then.
     pub async fn delegate(&self, token: impl Into<IdentityToken>) -> Result<Self, Error> {
         let credentials = Credentials::identity_token(token);
         let connection = Self(Handle::new(self.0.core.sibling(credentials)?));
@@ -307,13 +406,15 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Creates an API token. It replaces the user's former one.
+    /// Creates an API token, which replaces the user's former one. See [`ApiTokenRequest`].
+    ///
+    /// The request is repeated only if the server cannot have carried it out, because each attempt
+    /// creates a token.
     ///
     /// # Errors
     ///
-    /// [`Forbidden`](ErrorKind::Forbidden) for another user without the privileges, and those of
-    /// any request. It is repeated only if the server cannot have carried it out: each attempt
-    /// would create a token.
+    /// [`Forbidden`](crate::ErrorKind::Forbidden) if the user lacks the privilege, and those of
+    /// [`fetch_projects`](Self::fetch_projects).
     ///
     /// # Cancel safety
     ///
@@ -329,7 +430,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// Those of any request.
+    /// Those of [`fetch_projects`](Self::fetch_projects).
     ///
     /// # Cancel safety
     ///
@@ -340,20 +441,20 @@ impl Connection {
 }
 
 impl ConnectionBuilder<SharedTransport> {
-    /// Opens the connection: logs in, and finds the project if one is given. Everything is asked
-    /// side by side after the login, so this takes two round trips.
+    /// Opens the connection: logs in, checks the server's version, learns the idle timeout and finds
+    /// the project if one is given. All requests after the login are sent at once, so this takes two
+    /// round trips.
     ///
     /// If anything fails, the session is logged out before the error is returned.
     ///
     /// # Errors
     ///
-    /// [`Config`](ErrorKind::Config) for a setting that cannot work,
-    /// [`ProjectUnavailable`](ErrorKind::ProjectUnavailable), and those of
+    /// [`Config`](crate::ErrorKind::Config) for a setting that cannot work, and those of
     /// [`Connection::open`].
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future logs out, in the background, what it has opened.
+    /// Dropping the future logs out, in the background, the session that it has opened.
     pub async fn connect(self) -> Result<Connection, Error> {
         let connection = self.build()?;
         connection.open().await?;
@@ -364,7 +465,7 @@ impl ConnectionBuilder<SharedTransport> {
     ///
     /// # Errors
     ///
-    /// [`Config`](ErrorKind::Config) for a setting that cannot work.
+    /// [`Config`](crate::ErrorKind::Config) for a setting that cannot work.
     pub fn build(self) -> Result<Connection, Error> {
         let (info, now) = (self.transport.info(), self.transport.timer().now());
         Ok(Connection(Handle::new(Core::new(self.prepare(info, now)?))))

@@ -1,6 +1,6 @@
 //! One future that any number of callers wait for and that each of them can drive.
 //!
-//! A login is started once and shared. Whoever is polled drives it; a waiter that is dropped, or
+//! A login is started once and shared. Each waiter that is polled drives it; one that is dropped, or
 //! alive but never polled again, does not hold up the others; the outcome is delivered to all.
 //! When every waiter is gone the work is paused, not lost: the next waiter resumes the same
 //! login.
@@ -34,7 +34,7 @@ struct Progress<T> {
 enum Task<T> {
     Done(T),
     Paused(BoxFuture<'static, T>),
-    /// Somebody is polling it right now.
+    /// A caller is polling it right now.
     Taken,
 }
 
@@ -83,7 +83,7 @@ impl<T: Clone + Send + 'static> Future for Waiter<T> {
         if !state.dirty {
             return Poll::Pending;
         }
-        // Whoever is polling sees the mark before it stops.
+        // The caller that is polling sees the mark before it stops.
         let Task::Paused(work) = std::mem::replace(&mut state.task, Task::Taken) else {
             return Poll::Pending;
         };
@@ -190,7 +190,7 @@ impl<T: Clone + Send + 'static> Drop for Polled<'_, T> {
         let Some(work) = self.work.take() else {
             return;
         };
-        // First the work, so that whoever is woken finds everything tidied up.
+        // First the work, so that a caller that is woken finds everything tidied up.
         drop(work);
         if let Some(aborted) = self.aborted {
             self.shared.finish(aborted.clone());

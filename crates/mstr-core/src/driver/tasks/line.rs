@@ -1,9 +1,9 @@
-//! Work that callers have in common because it holds up the others, and that each can drive.
+//! Work that holds up other callers, and that each of them can drive.
 //!
 //! Of calls that take turns (see [`turns`](crate::driver::turns)) one is sent at a time, and the
 //! rest wait for it. Its caller may be alive and not polled: a stream of `buffered(4)` calls is
-//! not, while the body of its loop awaits a call. So the part of a call that others wait for is
-//! not done by its caller alone: it is put in this line, and whoever of them is polled drives
+//! not, while the body of its loop awaits a call. So the part of a call for which others wait is
+//! not done by its caller alone: it is put in this line, and each of them that is polled drives
 //! whatever has something to do. That includes what waits for its turn, whose caller may be such
 //! a one too.
 //!
@@ -11,7 +11,7 @@
 //! a wake-up is for all. In contrast to it, work has one owner, who receives what it comes to:
 //! when the owner is dropped, so is the work.
 //!
-//! What only an unpolled caller can do, nobody does for it. If a request's body is a stream that
+//! One thing only the unpolled caller itself can do. If a request's body is a stream that
 //! the same task feeds, the stream stands still: such a request lapses at the limit between two
 //! pieces (see [`upload`](super::upload)).
 
@@ -41,12 +41,12 @@ struct Places {
     next: u64,
     /// By their key, which says who came first.
     all: BTreeMap<u64, Held>,
-    /// Those whose work has something to do: it is new, or something has happened since it was
+    /// The callers whose work can continue: it is new, or something has happened since it was
     /// last polled.
     dirty: BTreeSet<u64>,
 }
 
-/// What the line holds for one caller.
+/// The entry of one caller.
 struct Held {
     work: Work,
     /// Says that this work has something to do.
@@ -58,7 +58,7 @@ struct Held {
 enum Work {
     Over,
     Paused(BoxFuture<'static, ()>),
-    /// Somebody is polling it right now.
+    /// A caller is polling it right now.
     Taken,
 }
 
@@ -144,13 +144,13 @@ impl<T> Drop for Place<T> {
         places.dirty.remove(&self.key);
         drop(places);
         // Without the lock: a request that ends here lets the next one through, which marks it.
-        // What somebody is polling right now is dropped afterwards.
+        // Work that a caller is polling right now is dropped afterwards.
         drop(held);
     }
 }
 
 impl Places {
-    /// Whom to wake for the work with this key. Returns who was to be woken before.
+    /// Sets the waker of the work with this key. Returns the former one.
     fn register(&mut self, key: u64, waker: &Waker) -> Option<Waker> {
         let held = self.all.get_mut(&key)?;
         if held.caller.as_ref().is_some_and(|known| known.will_wake(waker)) {
@@ -191,11 +191,11 @@ impl Places {
 }
 
 impl Common {
-    /// Polls work that has been taken out, without the lock, and puts it back. What it panicked
-    /// with is for its own caller, and no matter of those who drive it for them.
+    /// Polls work that has been taken out, without the lock, and puts it back. A panic of the work
+    /// goes to its own caller, not to the callers that drive it.
     fn drive(&self, taken: Taken) -> Result<(), Box<dyn Any + Send>> {
         let Taken { key, work, mark } = taken;
-        // Work that is over, or has panicked, is dropped in here: whoever is woken by then finds
+        // Work that is over, or has panicked, is dropped in here: a caller that is woken by then finds
         // everything tidied up.
         let polled = catch_unwind(AssertUnwindSafe(move || {
             let mut work = work;
@@ -210,7 +210,7 @@ impl Common {
         let wakers: Vec<Waker> = match (places.all.get_mut(&key), work.take()) {
             (Some(held), Some(paused)) => {
                 held.work = Work::Paused(paused);
-                // Those who came while it was out have found nothing to do.
+                // Callers that came while it was out have found nothing to do.
                 if places.dirty.contains(&key) { places.take_callers() } else { Vec::new() }
             }
             (Some(held), None) => {

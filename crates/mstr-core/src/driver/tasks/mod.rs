@@ -1,6 +1,6 @@
 //! The asynchronous driver.
 //!
-//! Needs no runtime of its own: those who await drive, and the only hook is the
+//! Needs no runtime of its own: the waiting callers drive it, and the only hook is the
 //! [`Timer`](crate::Timer) of the transport. See [`flight`] for how callers share one login.
 
 mod call;

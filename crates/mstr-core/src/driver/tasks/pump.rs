@@ -69,7 +69,7 @@ impl Driver for Tasks {
         if core.look(|session| session.needs_closing()) {
             let closing = Arc::clone(core);
             core.driver.transport.detach(Box::pin(async move {
-                // Nobody's time bounds it. What is awaited has limits of its own.
+                // No caller's time bounds it. Its exchanges have limits of their own.
                 closing.close(false, None).await;
             }));
         }
@@ -97,7 +97,7 @@ impl Tasks {
                 }
             };
             trace::answered(&span, parts.status);
-            // What opens a session has said so by now: its body is not worth the grace.
+            // A successful login has shown in its head by now: its body is not worth the grace.
             let reading = body.collect(asked.limit());
             asked.answered(parts, before(Some(deadline), &*timer, reading).await)
         }
@@ -343,7 +343,7 @@ impl Drop for Pump {
     }
 }
 
-/// What waiters receive if a transport panics while it is polled.
+/// The error for waiters if a transport panics while it is polled.
 pub(super) fn aborted() -> Error {
     Error::new(ErrorKind::Canceled, "the transport or the credential provider panicked")
 }

@@ -16,8 +16,6 @@ use crate::contract::{Body, BoxFuture};
 use crate::driver::core::Core;
 use crate::driver::handle::Handle;
 use crate::error::Error;
-#[cfg(doc)]
-use crate::error::ErrorKind;
 use crate::protocol::ProjectRef;
 use crate::request::{Described, Paging, request_methods};
 use crate::retry::RetryPolicy;
@@ -25,19 +23,37 @@ use crate::timeouts::Timeouts;
 
 /// One request, to be described and sent.
 ///
-/// Mistakes made while describing it (a value that cannot be serialised, a header name with
-/// spaces) are reported when it is sent, so that calls can be chained. Awaiting it is to
-/// [`send`](Self::send) it.
-///
 /// ```
-/// use mstr_core::{Connection, Error};
-/// use serde_json::Value;
+/// # use mstr_core as mstr;
+/// use std::time::Duration;
 ///
-/// async fn search(connection: &Connection, name: &str) -> Result<Value, Error> {
-///     let request = connection.get("/api/searches/results").project("MicroStrategy Tutorial");
-///     request.query(&[("name", name), ("limit", "10")]).send().await?.json().await
+/// use mstr::{Connection, Error};
+/// use serde_json::{Value, json};
+///
+/// async fn run_report(connection: &Connection, id: &str) -> Result<Value, Error> {
+///     connection
+///         .post(format!("/api/v2/reports/{id}/instances"))
+///         .project("MicroStrategy Tutorial")
+///         .query(&[("offset", 0), ("limit", 1_000)])
+///         .json(&json!({ "requestedObjects": { "metrics": [] } }))
+///         .timeout(Duration::from_secs(600))
+///         .send()
+///         .await?
+///         .json()
+///         .await
 /// }
 /// ```
+///
+/// A mistake in the description, for example a header name with spaces, is reported when the request
+/// is sent, so calls can be chained. Awaiting the builder is the same as [`send`](Self::send).
+///
+/// | to | use |
+/// |---|---|
+/// | send parameters, a body, headers | [`query`](Self::query), [`json`](Self::json), [`form`](Self::form), [`body`](Self::body), [`header`](Self::header) |
+/// | choose the project | [`project`](Self::project), [`without_project`](Self::without_project) |
+/// | limit time and attempts | [`timeout`](Self::timeout), [`timeouts`](Self::timeouts), [`retry`](Self::retry), [`idempotent`](Self::idempotent) |
+/// | accept every status | [`send_raw`](Self::send_raw) |
+/// | read a long list | [`pages`](Self::pages) |
 #[derive(Debug)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct RequestBuilder {
@@ -52,14 +68,21 @@ impl RequestBuilder {
         Self { handle, described: Described::new(spec) }
     }
 
-    /// Sends the request and waits for the head of the response. A status other than success is
-    /// an error.
+    /// Sends the request and waits for the head of the response. A response whose status is not a
+    /// success (2xx) is an error.
     ///
     /// # Errors
     ///
-    /// [`Usage`](ErrorKind::Usage) for a mistake in describing the request; what the server
-    /// refuses, by its code; what keeps it from being reached; those of
-    /// [`Connection::open`](super::Connection::open).
+    /// | kind | when |
+    /// |---|---|
+    /// | [`Usage`](crate::ErrorKind::Usage) | the description of the request is wrong; nothing was sent |
+    /// | [`Request`](crate::ErrorKind::Request), [`NotFound`](crate::ErrorKind::NotFound), [`Forbidden`](crate::ErrorKind::Forbidden), [`Conflict`](crate::ErrorKind::Conflict) | the server refuses the request |
+    /// | [`ProjectUnavailable`](crate::ErrorKind::ProjectUnavailable) | the project is unknown, ambiguous or not loaded |
+    /// | [`Timeout`](crate::ErrorKind::Timeout) | no response in time; see [`Timeouts`] |
+    /// | [`Server`](crate::ErrorKind::Server), [`RateLimited`](crate::ErrorKind::RateLimited) | the server fails, or asks for fewer requests, in every attempt |
+    /// | those of [`Connection::open`](super::Connection::open) | there is no session, or the server cannot be reached |
+    ///
+    /// [`Error::may_have_been_executed`] tells whether the server may have carried out the request.
     ///
     /// # Cancel safety
     ///
@@ -75,7 +98,14 @@ impl RequestBuilder {
         handle.core.call(spec).await
     }
 
-    /// Like [`send`](Self::send), but a response of any status is a success.
+    /// Like [`send`](Self::send), but a response with any status is returned as a [`Response`].
+    ///
+    /// ```
+    /// # use mstr_core as mstr;
+    /// async fn exists(connection: &mstr::Connection, path: &str) -> Result<bool, mstr::Error> {
+    ///     Ok(connection.head(path).send_raw().await?.status().is_success())
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
@@ -89,7 +119,7 @@ impl RequestBuilder {
         self.send().await
     }
 
-    /// Begins to ask for a list page by page, `limit` entries at a time; see [`Pages`].
+    /// Reads a list page by page, `limit` entries at a time; see [`Pages`].
     pub fn pages(self, limit: u32) -> Pages {
         Pages::new(self.handle, Paging::new(self.described, limit))
     }

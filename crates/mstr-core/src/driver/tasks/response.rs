@@ -16,10 +16,38 @@ use crate::generation::Generation;
 use crate::request::Received;
 use crate::toolkit::before;
 
-/// A response whose head has arrived. Its body is read with one of the methods that consume it,
-/// or piece by piece with [`chunk`](Self::chunk).
+/// A response whose head has arrived, and whose body has not been read yet.
 ///
-/// Dropping it before its end closes the connection it comes from.
+/// ```
+/// # use mstr_core as mstr;
+/// use std::error::Error;
+/// use std::io::Write;
+///
+/// use mstr::Connection;
+///
+/// async fn export(connection: &Connection, path: &str) -> Result<(), Box<dyn Error>> {
+///     let mut response = connection.get(path).send().await?;
+///     println!("{}, {:?} bytes", response.status(), response.content_length());
+///
+///     // In memory: response.json(), response.text(), response.bytes(). Or as it arrives:
+///     let mut file = std::fs::File::create("export.csv")?;
+///     while let Some(piece) = response.chunk().await? {
+///         file.write_all(&piece)?;
+///     }
+///     Ok(())
+/// }
+/// ```
+///
+/// Over HTTP/1.1, dropping a response before the end of its body closes the network connection that it
+/// uses; the session stays open.
+///
+/// | to get | use |
+/// |---|---|
+/// | a value of your own type | [`json`](Self::json) |
+/// | text, bytes | [`text`](Self::text), [`bytes`](Self::bytes) |
+/// | the same with a limit on memory | [`json_limited`](Self::json_limited), [`text_limited`](Self::text_limited), [`bytes_limited`](Self::bytes_limited) |
+/// | pieces as they arrive | [`chunk`](Self::chunk), `bytes_stream` with the feature `stream` |
+/// | an `http::Response` | `http::Response::from(response)` |
 pub struct Response {
     received: Received,
     timer: SharedTimer,
@@ -30,13 +58,13 @@ impl Response {
         Self { received, timer }
     }
 
-    /// The status.
+    /// The HTTP status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.received.parts.status
     }
 
-    /// The session in which it was given.
+    /// The session in which the request was sent.
     pub(super) const fn generation(&self) -> Option<Generation> {
         self.received.generation
     }
@@ -47,20 +75,20 @@ impl Response {
         &self.received.parts.headers
     }
 
-    /// The version of HTTP it was given with.
+    /// The version of HTTP of the response.
     #[must_use]
     pub fn version(&self) -> Version {
         self.received.parts.version
     }
 
-    /// The length of the body, or of what is left of it, in bytes, if it is known. It is not where
-    /// the server streams, nor where the answer was compressed on its way.
+    /// The length of the unread part of the body in bytes. `None` if it is not known, because the
+    /// server streams or compresses the body.
     #[must_use]
     pub fn content_length(&self) -> Option<u64> {
         self.received.body.len_hint()
     }
 
-    /// Where it comes from, after redirects.
+    /// The address that answered, after redirects.
     #[must_use]
     pub fn url(&self) -> Uri {
         self.received.url()
@@ -70,8 +98,8 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// [`Decode`](crate::ErrorKind::Decode) if it is not JSON of this shape, and those of
-    /// [`bytes`](Self::bytes).
+    /// [`Decode`](crate::ErrorKind::Decode) if the body is not JSON of this shape; the message names the
+    /// place, never the value. Those of [`bytes`](Self::bytes).
     ///
     /// # Cancel safety
     ///
@@ -81,7 +109,7 @@ impl Response {
         self.received.json(&body)
     }
 
-    /// Like [`json`](Self::json), of a body of at most `limit` bytes.
+    /// Like [`json`](Self::json), for a body of at most `limit` bytes.
     ///
     /// # Errors
     ///
@@ -95,12 +123,13 @@ impl Response {
         self.received.json(&body)
     }
 
-    /// Reads the body as text: UTF-8, or windows-1252 (and ISO 8859-1, its part) if the response says
-    /// so.
+    /// Reads the body as text: as UTF-8, or as windows-1252 if the response declares that or
+    /// ISO 8859-1.
     ///
     /// # Errors
     ///
-    /// [`Decode`](crate::ErrorKind::Decode) if it is neither, and those of [`bytes`](Self::bytes).
+    /// [`Decode`](crate::ErrorKind::Decode) if the body is not such text, and those of
+    /// [`bytes`](Self::bytes).
     ///
     /// # Cancel safety
     ///
@@ -110,7 +139,7 @@ impl Response {
         self.received.text(body)
     }
 
-    /// Like [`text`](Self::text), of a body of at most `limit` bytes.
+    /// Like [`text`](Self::text), for a body of at most `limit` bytes.
     ///
     /// # Errors
     ///
@@ -124,12 +153,15 @@ impl Response {
         self.received.text(body)
     }
 
-    /// Reads the whole body into one buffer, sized by its declared length.
+    /// Reads the whole body into memory.
     ///
     /// # Errors
     ///
-    /// [`Interrupted`](crate::ErrorKind::Interrupted) if it ends early,
-    /// [`Timeout`](crate::ErrorKind::Timeout) if a piece is late or the call's total time is over.
+    /// [`Interrupted`](crate::ErrorKind::Interrupted) if the body ends early,
+    /// [`Timeout`](crate::ErrorKind::Timeout) if no data arrives within
+    /// [`Timeouts::idle_body`](crate::Timeouts::idle_body) or the call's
+    /// [`Timeouts::total`](crate::Timeouts::total) has passed,
+    /// [`Decode`](crate::ErrorKind::Decode) if it cannot be decompressed.
     ///
     /// # Cancel safety
     ///
@@ -138,11 +170,12 @@ impl Response {
         self.read(usize::MAX).await
     }
 
-    /// Like [`bytes`](Self::bytes), for at most `limit` bytes.
+    /// Like [`bytes`](Self::bytes), for a body of at most `limit` bytes.
     ///
     /// # Errors
     ///
-    /// [`Decode`](crate::ErrorKind::Decode) if there are more, and those of [`bytes`](Self::bytes).
+    /// [`Decode`](crate::ErrorKind::Decode) if the body is longer, and those of
+    /// [`bytes`](Self::bytes).
     ///
     /// # Cancel safety
     ///
@@ -168,13 +201,15 @@ impl Response {
         self.received.read(outcome)
     }
 
-    /// The next piece of the body, `None` at its end. The call's total time limit does not
-    /// apply, only the one between two pieces.
+    /// Reads the next piece of the body; `None` at its end. The call's
+    /// [`Timeouts::total`](crate::Timeouts::total) does not apply here; each piece has
+    /// [`Timeouts::idle_body`](crate::Timeouts::idle_body), 30 seconds by default.
     ///
     /// # Errors
     ///
     /// [`Interrupted`](crate::ErrorKind::Interrupted) if the body ends early,
-    /// [`Timeout`](crate::ErrorKind::Timeout) if the piece is late.
+    /// [`Timeout`](crate::ErrorKind::Timeout) if the piece does not arrive in time,
+    /// [`Decode`](crate::ErrorKind::Decode) if it cannot be decompressed.
     ///
     /// # Cancel safety
     ///
@@ -184,17 +219,18 @@ impl Response {
         chunk.map_err(|error| self.received.failed(error))
     }
 
-    /// The body as a stream of its pieces, for code that takes one. It ends after an error; see
-    /// [`chunk`](Self::chunk).
+    /// Turns the response into a `Stream` of the body's pieces. It ends after
+    /// an error; see [`chunk`](Self::chunk).
     ///
-    /// Outside the stability promise, like the feature `stream`: `futures-core` is at 0.3.
+    /// The stability promise of this crate does not cover this method, because `futures-core` is at
+    /// version 0.3.
     #[cfg(feature = "stream")]
     #[must_use]
     pub const fn bytes_stream(self) -> BytesStream {
         BytesStream(Some(self))
     }
 
-    /// The body, to be streamed elsewhere.
+    /// Takes the body, for example to send it on with [`RequestBuilder::body`](super::RequestBuilder::body).
     #[must_use]
     pub fn into_body(self) -> Body {
         self.received.body
@@ -223,7 +259,7 @@ impl futures_core::Stream for BytesStream {
     }
 }
 
-/// The head, and the body to be streamed.
+/// Keeps the head, and the body unread.
 impl From<Response> for http::Response<Body> {
     fn from(response: Response) -> Self {
         Self::from_parts(response.received.parts, response.received.body)

@@ -1,4 +1,4 @@
-//! The body of a request that others wait for.
+//! The body of a request for which other calls wait.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

@@ -32,7 +32,7 @@ impl Core<Threads> {
         let (mut turn, mut span, mut beginning) = (None, Span::none(), Bytes::new());
         loop {
             output = match output {
-                // There is no limit, and nobody shares the session.
+                // There is no limit, and the session is not shared.
                 Output::TakePlace | Output::ConsultStore => call.proceed(now),
                 Output::FrontHeaders => {
                     let supplied = match &self.front {

@@ -25,34 +25,51 @@ use crate::workstation::WorkstationData;
 
 /// A session with a server, shared by its clones and by any number of threads.
 ///
-/// The blocking counterpart of [`crate::Connection`]; every method does the same and waits.
-/// Dropping the last handle logs the session out in the background where the transport can do
-/// that.
+/// ```no_run
+/// # mod mstr { pub use mstr_core::*; pub mod prelude { pub use mstr_core::*; } }
+/// use mstr::prelude::*;
+///
+/// # fn run(transport: impl mstr::BlockingTransport) -> Result<(), Error> {
+/// let connection = Connection::builder("https://env.example.com/MicroStrategyLibrary")
+///     .standard("username", "password")
+/// #   .blocking_transport(transport).connect()?; /*
+///     .connect_blocking()?;
+/// # */
+///
+/// let tutorial = connection.select_project("MicroStrategy Tutorial")?;
+/// let reports: serde_json::Value = tutorial
+///     .get("/api/searches/results")
+///     .query(&[("type", "3"), ("name", "sales")])
+///     .send()?
+///     .json()?;
+/// println!("{reports}");
+///
+/// connection.close();
+/// # Ok(())
+/// # }
+/// ```
+///
+/// This is the blocking counterpart of [`mstr::Connection`](crate::Connection): its methods have the
+/// same names and block the calling thread. It needs no async runtime. Clone it into as many threads
+/// as you like; they share one session and one login.
+///
+/// If the last handle is dropped without a [`close`](Self::close), the session is logged out in the
+/// background, provided that the transport can send something there.
 #[derive(Clone)]
 pub struct Connection(pub(in crate::driver) Handle<Threads>);
 
-common_methods!(Connection);
-
 impl Connection {
-    /// Begins to describe a connection; give it a
+    /// Begins to describe a connection to the server at `base_url`; see
+    /// [`mstr::Connection::builder`](crate::Connection::builder).
+    ///
+    /// To get a blocking connection, end the description with `connect_blocking`, or give it a
     /// [`blocking_transport`](ConnectionBuilder::blocking_transport).
     pub fn builder(base_url: impl AsRef<str>) -> ConnectionBuilder<NoTransport> {
         ConnectionBuilder::new(base_url.as_ref())
     }
 
-    /// Begins to describe the connection that the environment describes:
-    ///
-    /// | variable | |
-    /// |---|---|
-    /// | `MSTR_BASE_URL` | where the server is |
-    /// | `MSTR_USERNAME` and `MSTR_PASSWORD`, or `MSTR_API_TOKEN`, or `MSTR_IDENTITY_TOKEN`; `MSTR_LOGIN_MODE` | see [`Credentials::from_env`] |
-    /// | `MSTR_PROJECT_NAME` or `MSTR_PROJECT_ID` | the project, if one is wanted |
-    /// | `MSTR_CA_FILE` | a PEM file with certificates to trust as well |
-    /// | `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` | see [`ProxyConfig::from_env`](crate::ProxyConfig::from_env) |
-    ///
-    /// The last two are for the default transport. One that is given takes them from
-    /// [`TlsConfig::from_env`](crate::TlsConfig::from_env) and
-    /// [`ProxyConfig::from_env`](crate::ProxyConfig::from_env).
+    /// Reads the description of a connection from environment variables; see
+    /// [`mstr::Connection::from_env`](crate::Connection::from_env) for their names.
     ///
     /// # Errors
     ///
@@ -62,22 +79,27 @@ impl Connection {
         ConnectionBuilder::from_env()
     }
 
-    /// Begins to describe a connection that borrows Workstation's session.
+    /// Begins to describe a connection that borrows the session of Strategy Workstation; see
+    /// [`WorkstationData`].
     pub fn from_workstation(data: &WorkstationData) -> ConnectionBuilder<NoTransport> {
         ConnectionBuilder::from_workstation(data)
     }
+}
 
-    /// Makes sure that a session is open, logging in if there is none. Waits for no longer than
-    /// [`Timeouts::total`](crate::Timeouts::total): a login that is not over by then is finished by
-    /// the thread that needs it next, and is not sent again.
+common_methods!(Connection);
+
+impl Connection {
+    /// Makes sure that a session is open: logs in if there is none. Waits for at most
+    /// [`Timeouts::total`](crate::Timeouts::total), 5 minutes by default. A login that is not finished
+    /// by then is not sent again: the next thread that needs it finishes it.
     ///
-    /// A transport that cannot wait in steps (see
-    /// [`BlockingTransport::start`](crate::BlockingTransport::start)) may exceed that by one
-    /// attempt. A credential provider that blocks its thread cannot be limited at all.
+    /// Two things can exceed this time: a transport that cannot wait in steps (see
+    /// [`BlockingTransport::start`](crate::BlockingTransport::start)), by one attempt; and a
+    /// credential provider that blocks its thread, without limit.
     ///
     /// # Errors
     ///
-    /// Those of [`crate::Connection::open`].
+    /// Those of [`mstr::Connection::open`](crate::Connection::open).
     pub fn open(&self) -> Result<(), Error> {
         self.0.core.open(self.0.core.deadline())
     }
@@ -87,7 +109,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// Those of [`crate::Connection::renew`].
+    /// Those of [`mstr::Connection::renew`](crate::Connection::renew).
     pub fn renew(&self) -> Result<(), Error> {
         let deadline = self.0.core.deadline();
         self.0.core.carry_out(Command::Renew, Input::Renew, deadline)?;
@@ -95,20 +117,22 @@ impl Connection {
     }
 
     /// Ends the session on the server and the connection with it: later calls fail with
-    /// [`Closed`](crate::ErrorKind::Closed). Waits for no longer than
-    /// [`Timeouts::total`](crate::Timeouts::total): what is not over by then is finished by closing
-    /// again or, in the background, with the last handle.
+    /// [`Closed`](crate::ErrorKind::Closed). Closing again returns the same outcome.
+    ///
+    /// Waits for at most [`Timeouts::total`](crate::Timeouts::total), 5 minutes by default. A logout
+    /// that is not finished by then is finished by the next close or, when the last handle is dropped,
+    /// in the background. A failed logout is a [`CloseOutcome`], not an error.
     pub fn close(&self) -> CloseOutcome {
         self.0.core.close(false)
     }
 
-    /// Like [`close`](Self::close), and ends a borrowed session too.
+    /// Like [`close`](Self::close), but also ends a borrowed session, which logs its owner out.
     pub fn close_borrowed(&self) -> CloseOutcome {
         self.0.core.close(true)
     }
 
-    /// Runs `body` with this connection and closes it afterwards, also if `body` panics. The
-    /// outcome is that of `body`; a failing logout never hides it.
+    /// Runs `body` with this connection and closes it afterwards, also if `body` fails or panics.
+    /// Returns what `body` returns, also if the logout fails.
     ///
     /// # Errors
     ///
@@ -124,31 +148,32 @@ impl Connection {
         body(&self)
     }
 
-    /// The projects the user may see.
+    /// Asks for the projects that the user may see.
     ///
     /// # Errors
     ///
-    /// Those of any request.
+    /// Those of [`RequestBuilder::send`] and [`Response::json`](super::Response::json).
     pub fn fetch_projects(&self) -> Result<Vec<Project>, Error> {
         self.0.core.run(operations::projects())
     }
 
-    /// A new handle on the same session, whose requests are about this project: by name, by id, or
-    /// one that [`fetch_projects`](Self::fetch_projects) has listed. This one keeps its own.
+    /// Returns a new handle on the same session, whose requests are about another project: one named
+    /// by its name or id, or one that [`fetch_projects`](Self::fetch_projects) has listed. `self` keeps
+    /// its own project.
     ///
     /// # Errors
     ///
-    /// [`ProjectUnavailable`](crate::ErrorKind::ProjectUnavailable) if it is unknown or ambiguous, and
-    /// those of any request.
+    /// [`ProjectUnavailable`](crate::ErrorKind::ProjectUnavailable) if the project is unknown or
+    /// ambiguous, and those of [`fetch_projects`](Self::fetch_projects).
     pub fn select_project(&self, project: impl Into<ProjectRef>) -> Result<Self, Error> {
         Ok(Self(self.0.scoped(&self.fetch_projects()?, &project.into())?))
     }
 
-    /// The user the session belongs to; asked once for each session.
+    /// Asks which user the session belongs to. The answer is kept: one request for each session.
     ///
     /// # Errors
     ///
-    /// Those of any request.
+    /// Those of [`fetch_projects`](Self::fetch_projects).
     pub fn fetch_user(&self) -> Result<User, Error> {
         let core = &self.0.core;
         if let Some(user) = core.known_user() {
@@ -159,11 +184,11 @@ impl Connection {
         Ok(user)
     }
 
-    /// The server's versions; asked once.
+    /// Asks for the server's versions. The answer is kept: one request for each connection.
     ///
     /// # Errors
     ///
-    /// Those of any request.
+    /// Those of [`fetch_projects`](Self::fetch_projects).
     pub fn fetch_server(&self) -> Result<Server, Error> {
         let core = &self.0.core;
         if let Some(server) = core.look(|session| session.server().cloned()) {
@@ -174,20 +199,22 @@ impl Connection {
         Ok(server)
     }
 
-    /// What the server knows about the session. Asking also resets its idle time.
+    /// Asks what the server knows about the session, such as its idle timeout. The request also resets
+    /// the session's idle time.
     ///
     /// # Errors
     ///
-    /// Those of any request.
+    /// Those of [`fetch_projects`](Self::fetch_projects).
     pub fn fetch_session(&self) -> Result<SessionInfo, Error> {
         self.0.core.run(operations::session_info())
     }
 
-    /// Whether the session is alive. Never opens one.
+    /// Asks whether the session is alive. Never opens one.
     ///
     /// # Errors
     ///
-    /// What keeps the server from answering.
+    /// Those of [`fetch_projects`](Self::fetch_projects), except that an ended session is
+    /// [`SessionStatus::Expired`] and not an error.
     pub fn fetch_status(&self) -> Result<SessionStatus, Error> {
         let core = &self.0.core;
         if !core.look(Session::is_open) {
@@ -200,21 +227,22 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// Those of any request.
+    /// Those of [`fetch_projects`](Self::fetch_projects).
     pub fn create_identity_token(&self) -> Result<IdentityToken, Error> {
         self.0.core.run(operations::create_identity_token())
     }
 
-    /// Whose session an identity token borrows; `None` if it is not valid.
+    /// Asks which user's session an identity token borrows; `None` if the token is not valid.
     ///
     /// # Errors
     ///
-    /// Those of any request.
+    /// Those of [`fetch_projects`](Self::fetch_projects).
     pub fn validate_identity_token(&self, token: &IdentityToken) -> Result<Option<UserId>, Error> {
         self.0.core.run(operations::validate_identity_token(token))
     }
 
     /// Opens a second connection over the same transport, in the session that `token` borrows.
+    /// Closing it leaves that session open.
     ///
     /// # Errors
     ///
@@ -226,11 +254,11 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Creates an API token. It replaces the user's former one.
+    /// Creates an API token, which replaces the user's former one. See [`ApiTokenRequest`].
     ///
     /// # Errors
     ///
-    /// Those of [`crate::Connection::create_api_token`].
+    /// Those of [`mstr::Connection::create_api_token`](crate::Connection::create_api_token).
     pub fn create_api_token(&self, request: ApiTokenRequest) -> Result<CreatedApiToken, Error> {
         self.0.core.run(operations::create_api_token(&request))
     }
@@ -239,7 +267,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// Those of any request.
+    /// Those of [`fetch_projects`](Self::fetch_projects).
     pub fn revoke_api_token(&self) -> Result<(), Error> {
         self.0.core.run(operations::revoke_api_token())
     }
@@ -252,9 +280,8 @@ impl ConnectionBuilder<SharedBlockingTransport> {
     ///
     /// # Errors
     ///
-    /// [`Config`](crate::ErrorKind::Config) for a setting that cannot work,
-    /// [`ProjectUnavailable`](crate::ErrorKind::ProjectUnavailable), and those of
-    /// [`crate::blocking::Connection::open`].
+    /// [`Config`](crate::ErrorKind::Config) for a setting that cannot work, and those of
+    /// [`blocking::Connection::open`](crate::blocking::Connection::open).
     pub fn connect(self) -> Result<Connection, Error> {
         let connection = self.build()?;
         connection.open()?;

@@ -1,7 +1,7 @@
 //! How threads share a login: one of them leads, the others wait for it.
 //!
-//! A thread leads for as long as it has time. What it has begun and nobody has answered yet lies in
-//! the flight then, and the next one takes it over: one of those who wait, or whoever comes next.
+//! A thread leads for as long as it has time. After that its unanswered exchanges lie in the flight,
+//! and another thread takes them over: one that waits already, or the next one that comes.
 
 use std::sync::PoisonError;
 use std::thread::{self, Thread};
@@ -10,7 +10,7 @@ use std::time::Instant;
 use crate::driver::core::Outcome;
 use crate::sync::{Condvar, Mutex, MutexGuard, lock};
 
-/// What threads wait for together. `W` is what is under way.
+/// A login that threads share. `W` is the exchange under way.
 pub(crate) struct Flight<W> {
     progress: Mutex<Progress<W>>,
     changed: Condvar,
@@ -21,12 +21,12 @@ struct Progress<W> {
     leader: Option<Thread>,
     /// The leader is to look at the machine: something has changed.
     poked: bool,
-    /// What the last leader has left behind.
+    /// The exchange that the last leader has left behind.
     left: Option<W>,
     outcome: Option<Outcome>,
 }
 
-/// What a thread that waits has come to.
+/// The result of a thread's wait.
 pub(super) enum Turn<W> {
     /// It leads from now on, and goes on with what was left behind.
     Lead(Option<W>),

@@ -1,4 +1,4 @@
-//! A list that is asked for page by page.
+//! A list that is read page by page.
 
 use std::iter::FusedIterator;
 
@@ -7,19 +7,12 @@ use crate::driver::handle::Handle;
 use crate::error::Error;
 use crate::request::{Page, Paging};
 
-/// A list that is asked for page by page, with `offset` and `limit` in the query. Made by
+/// A list that is read page by page, with `offset` and `limit` in the query. Made by
 /// [`RequestBuilder::pages`](super::RequestBuilder::pages).
 ///
-/// It ends with the total that the server tells (in the header `x-mstr-total-count`, as `totalItems`,
-/// or in `data.paging`), and where it tells none, with a page that is not full. Where a page is neither
-/// a list nor an object with one list, so that its entries cannot be counted, the second page is an
-/// error of kind [`Decode`](crate::ErrorKind::Decode). A page that the server
-/// refuses as too large (its code -2147206497, or HTTP 413) is asked for again with half the limit,
-/// down to 50, and so are those after it. Each page is a call of its own, with its own time and
-/// attempts, and so is the search for a project that is named.
-///
 /// ```
-/// use mstr_core::{Error, blocking};
+/// # use mstr_core as mstr;
+/// use mstr::{Error, blocking};
 /// use serde_json::Value;
 ///
 /// fn users(connection: &blocking::Connection) -> Result<Vec<Value>, Error> {
@@ -30,6 +23,15 @@ use crate::request::{Page, Paging};
 ///     Ok(users)
 /// }
 /// ```
+///
+/// - **The end.** The server tells the total in the header `x-mstr-total-count`, as `totalItems` or in
+///   `data.paging`. If it does not, the list ends with the first page that is not full.
+///   The entries are those of a page that is a list, of the only list in an object, or of `result`. If
+///   they cannot be counted, the second page is an error of kind [`Decode`](crate::ErrorKind::Decode).
+/// - **Pages that are too large.** If the server refuses a page as too large (its code -2147206497, or
+///   HTTP 413), that page and all further ones are asked for with half the limit, down to 50 entries.
+/// - **Time limits.** Each page is a call of its own, with its own time and attempts. So is the search
+///   for a [project](super::RequestBuilder::project) by its name.
 #[derive(Debug)]
 #[must_use = "nothing is asked for before it is iterated"]
 pub struct Pages {
@@ -65,12 +67,12 @@ impl Pages {
     }
 }
 
-/// Each page, or why it could not be had. After an error that [can pass](Error::is_retryable) it asks
-/// for the same page again, and after another one the list is over.
+/// Yields the pages. After an error that [is retryable](Error::is_retryable) the iterator asks for the
+/// same page again. After any other error it ends.
 ///
-/// The errors are those of [`RequestBuilder::send`](super::RequestBuilder::send) and of reading a
-/// response, and [`Usage`](crate::ErrorKind::Usage) for a limit of 0, a `limit` or `offset` in the
-/// query, or a body that can be sent only once.
+/// The errors are those of [`RequestBuilder::send`](super::RequestBuilder::send) and
+/// [`Response::bytes`](super::Response::bytes), and [`Usage`](crate::ErrorKind::Usage) for a limit of
+/// 0, a `limit` or `offset` in the query, or a body that can be sent only once.
 impl Iterator for Pages {
     type Item = Result<Page, Error>;
 

@@ -120,7 +120,7 @@ impl Core<Threads> {
             let logout = Command::Logout { even_if_borrowed };
             if let Begun::Flight(flight) = self.command(logout, Input::Close) {
                 flight.poke();
-                // What was under way is of no use any more, and the leader learns it by itself.
+                // The exchange under way is not needed any more, and the leader learns it by itself.
                 let until = match closed() {
                     Some(_) => Some(self.now()),
                     None => [deadline, self.due()].into_iter().flatten().min(),
@@ -233,7 +233,7 @@ impl Core<Threads> {
         })
     }
 
-    /// Lets go of what nobody awaits any more. A login that may still succeed goes on in the
+    /// Lets go of exchanges that the machine no longer awaits. A login that may still succeed goes on in the
     /// background, so that its session can be logged out; the rest is dropped. The machine is told
     /// of the answer, and then, if it is `over`, to end what there is.
     fn retire(self: &Arc<Self>, under_way: UnderWay, over: bool) {
@@ -265,7 +265,7 @@ impl Core<Threads> {
     }
 }
 
-/// What has been begun and is not answered yet.
+/// An exchange that has begun and is not answered yet.
 pub(crate) struct UnderWay {
     id: ExchangeId,
     stage: Stage,
@@ -381,7 +381,7 @@ impl Leader<'_> {
         Standing { outcome, deadline, awaited }
     }
 
-    /// Lets somebody else lead.
+    /// Lets another thread lead.
     fn leave(&mut self, under_way: Option<UnderWay>) -> Option<Outcome> {
         self.over = true;
         self.flight.leave(under_way);

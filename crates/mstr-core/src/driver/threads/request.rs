@@ -20,18 +20,23 @@ use crate::timeouts::Timeouts;
 
 /// One request of a blocking connection, to be described and sent.
 ///
-/// Mistakes made while describing it (a value that cannot be serialised, a header name with
-/// spaces) are reported by [`send`](Self::send), so that calls can be chained.
-///
 /// ```
-/// use mstr_core::{Error, blocking};
+/// # use mstr_core as mstr;
+/// use mstr::{Error, blocking};
 /// use serde_json::Value;
 ///
 /// fn search(connection: &blocking::Connection, name: &str) -> Result<Value, Error> {
-///     let request = connection.get("/api/searches/results").project("MicroStrategy Tutorial");
-///     request.query(&[("name", name), ("limit", "10")]).send()?.json()
+///     connection
+///         .get("/api/searches/results")
+///         .project("MicroStrategy Tutorial")
+///         .query(&[("name", name), ("limit", "10")])
+///         .send()?
+///         .json()
 /// }
 /// ```
+///
+/// A mistake in the description, for example a header name with spaces, is reported by
+/// [`send`](Self::send), so calls can be chained.
 #[derive(Debug)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct RequestBuilder {
@@ -46,12 +51,12 @@ impl RequestBuilder {
         Self { handle, described: Described::new(spec) }
     }
 
-    /// Sends the request and waits for the head of the response. A status other than success is
-    /// an error.
+    /// Sends the request and waits for the head of the response. A response whose status is not a
+    /// success (2xx) is an error.
     ///
     /// # Errors
     ///
-    /// Those of [`crate::RequestBuilder::send`].
+    /// Those of [`mstr::RequestBuilder::send`](crate::RequestBuilder::send).
     pub fn send(mut self) -> Result<Response, Error> {
         let core = &self.handle.core;
         if let Some(wanted) = self.described.wanted_project() {
@@ -62,7 +67,7 @@ impl RequestBuilder {
         core.call(self.described.spec)
     }
 
-    /// Like [`send`](Self::send), but a response of any status is a success.
+    /// Like [`send`](Self::send), but a response with any status is returned as a [`Response`].
     ///
     /// # Errors
     ///
@@ -72,7 +77,7 @@ impl RequestBuilder {
         self.send()
     }
 
-    /// Begins to ask for a list page by page, `limit` entries at a time; see [`Pages`].
+    /// Reads a list page by page, `limit` entries at a time; see [`Pages`].
     pub fn pages(self, limit: u32) -> Pages {
         Pages::new(self.handle, Paging::new(self.described, limit))
     }

@@ -13,10 +13,27 @@ use crate::generation::Generation;
 use crate::park::{block_on, block_on_until};
 use crate::request::Received;
 
-/// A response whose head has arrived. Its body is read whole, or as a [`Read`].
+/// A response whose head has arrived, and whose body has not been read yet. It is a [`Read`].
+///
+/// ```
+/// # use mstr_core as mstr;
+/// use std::error::Error;
+///
+/// use mstr::blocking;
+///
+/// fn export(connection: &blocking::Connection, path: &str) -> Result<(), Box<dyn Error>> {
+///     let mut response = connection.get(path).send()?;
+///     println!("{}, {:?} bytes", response.status(), response.content_length());
+///
+///     // In memory: response.json(), response.text(), response.bytes(). Or as it arrives:
+///     let mut file = std::fs::File::create("export.csv")?;
+///     std::io::copy(&mut response, &mut file)?;
+///     Ok(())
+/// }
+/// ```
 pub struct Response {
     received: Received,
-    /// What [`Read`] has received and not yet handed on.
+    /// Bytes that [`Read`] has received and not yet handed on.
     rest: Bytes,
     transport: SharedBlockingTransport,
 }
@@ -26,13 +43,13 @@ impl Response {
         Self { received, rest: Bytes::new(), transport }
     }
 
-    /// The status.
+    /// The HTTP status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.received.parts.status
     }
 
-    /// The session in which it was given.
+    /// The session in which the request was sent.
     pub(super) const fn generation(&self) -> Option<Generation> {
         self.received.generation
     }
@@ -43,21 +60,21 @@ impl Response {
         &self.received.parts.headers
     }
 
-    /// The version of HTTP it was given with.
+    /// The version of HTTP of the response.
     #[must_use]
     pub fn version(&self) -> Version {
         self.received.parts.version
     }
 
-    /// The length of the body, or of what is left of it, in bytes, if it is known. It is not where
-    /// the server streams, nor where the answer was compressed on its way.
+    /// The length of the unread part of the body in bytes. `None` if it is not known, because the
+    /// server streams or compresses the body.
     #[must_use]
     pub fn content_length(&self) -> Option<u64> {
         let rest = self.rest.len() as u64;
         self.received.body.len_hint().map(|length| length + rest)
     }
 
-    /// Where it comes from, after redirects.
+    /// The address that answered, after redirects.
     #[must_use]
     pub fn url(&self) -> Uri {
         self.received.url()
@@ -67,14 +84,14 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// [`Decode`](crate::ErrorKind::Decode) if it is not JSON of this shape, and those of
-    /// [`bytes`](Self::bytes).
+    /// [`Decode`](crate::ErrorKind::Decode) if the body is not JSON of this shape; the message names the
+    /// place, never the value. Those of [`bytes`](Self::bytes).
     pub fn json<T: DeserializeOwned>(mut self) -> Result<T, Error> {
         let body = self.read_whole(usize::MAX)?;
         self.received.json(&body)
     }
 
-    /// Like [`json`](Self::json), of a body of at most `limit` bytes.
+    /// Like [`json`](Self::json), for a body of at most `limit` bytes.
     ///
     /// # Errors
     ///
@@ -84,18 +101,19 @@ impl Response {
         self.received.json(&body)
     }
 
-    /// Reads the body as text: UTF-8, or windows-1252 (and ISO 8859-1, its part) if the response says
-    /// so.
+    /// Reads the body as text: as UTF-8, or as windows-1252 if the response declares that or
+    /// ISO 8859-1.
     ///
     /// # Errors
     ///
-    /// [`Decode`](crate::ErrorKind::Decode) if it is neither, and those of [`bytes`](Self::bytes).
+    /// [`Decode`](crate::ErrorKind::Decode) if the body is not such text, and those of
+    /// [`bytes`](Self::bytes).
     pub fn text(mut self) -> Result<String, Error> {
         let body = self.read_whole(usize::MAX)?;
         self.received.text(body)
     }
 
-    /// Like [`text`](Self::text), of a body of at most `limit` bytes.
+    /// Like [`text`](Self::text), for a body of at most `limit` bytes.
     ///
     /// # Errors
     ///
@@ -105,32 +123,38 @@ impl Response {
         self.received.text(body)
     }
 
-    /// Reads the whole body into one buffer, sized by its declared length.
-    ///
-    /// # Errors
-    ///
-    /// [`Interrupted`](crate::ErrorKind::Interrupted) if it ends early,
-    /// [`Timeout`](crate::ErrorKind::Timeout) if a piece is late or the call's total time is over.
-    pub fn bytes(mut self) -> Result<Bytes, Error> {
-        self.read_whole(usize::MAX)
-    }
-
-    /// Like [`bytes`](Self::bytes), for at most `limit` bytes.
-    ///
-    /// # Errors
-    ///
-    /// [`Decode`](crate::ErrorKind::Decode) if there are more, and those of [`bytes`](Self::bytes).
-    pub fn bytes_limited(mut self, limit: usize) -> Result<Bytes, Error> {
-        self.read_whole(limit)
-    }
-
-    /// The next piece of the body, `None` at its end. The call's total time limit does not
-    /// apply, only the one between two pieces.
+    /// Reads the whole body into memory.
     ///
     /// # Errors
     ///
     /// [`Interrupted`](crate::ErrorKind::Interrupted) if the body ends early,
-    /// [`Timeout`](crate::ErrorKind::Timeout) if the piece is late.
+    /// [`Timeout`](crate::ErrorKind::Timeout) if no data arrives within
+    /// [`Timeouts::idle_body`](crate::Timeouts::idle_body) or the call's
+    /// [`Timeouts::total`](crate::Timeouts::total) has passed,
+    /// [`Decode`](crate::ErrorKind::Decode) if it cannot be decompressed.
+    pub fn bytes(mut self) -> Result<Bytes, Error> {
+        self.read_whole(usize::MAX)
+    }
+
+    /// Like [`bytes`](Self::bytes), for a body of at most `limit` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Decode`](crate::ErrorKind::Decode) if the body is longer, and those of
+    /// [`bytes`](Self::bytes).
+    pub fn bytes_limited(mut self, limit: usize) -> Result<Bytes, Error> {
+        self.read_whole(limit)
+    }
+
+    /// Reads the next piece of the body; `None` at its end. The call's
+    /// [`Timeouts::total`](crate::Timeouts::total) does not apply here; each piece has
+    /// [`Timeouts::idle_body`](crate::Timeouts::idle_body), 30 seconds by default.
+    ///
+    /// # Errors
+    ///
+    /// [`Interrupted`](crate::ErrorKind::Interrupted) if the body ends early,
+    /// [`Timeout`](crate::ErrorKind::Timeout) if the piece does not arrive in time,
+    /// [`Decode`](crate::ErrorKind::Decode) if it cannot be decompressed.
     pub fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         if !self.rest.is_empty() {
             return Ok(Some(std::mem::take(&mut self.rest)));
@@ -139,7 +163,7 @@ impl Response {
         chunk.map_err(|error| self.received.failed(error))
     }
 
-    /// The body, to be streamed elsewhere.
+    /// Takes the body, for example to send it on with [`RequestBuilder::body`](super::RequestBuilder::body).
     #[must_use]
     pub fn into_body(self) -> Body {
         http::Response::from(self).into_body()
@@ -160,7 +184,7 @@ impl Response {
     }
 }
 
-/// The head, and the body to be streamed: what [`Read`] has received and not yet handed on comes first.
+/// Keeps the head, and the unread part of the body.
 impl From<Response> for http::Response<Body> {
     fn from(response: Response) -> Self {
         let Response { received, rest, .. } = response;

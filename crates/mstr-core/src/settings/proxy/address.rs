@@ -81,7 +81,7 @@ impl Proxy {
             Some((user, place)) => (Some(user), place),
             None => (None, rest),
         };
-        let malformed = "is no address of a proxy; write scheme://user:password@host:port";
+        let malformed = "is not the address of a proxy; write scheme://user:password@host:port";
         let authority: Authority = place.parse().map_err(|_| malformed)?;
         if authority.host().is_empty() {
             return Err(malformed);
@@ -91,7 +91,7 @@ impl Proxy {
             "" => scheme.default_port(),
             port => match port.strip_prefix(':').and_then(|port| port.parse().ok()) {
                 Some(0) | None => {
-                    return Err("has a port that is none; write a number up to 65535");
+                    return Err("has an invalid port; write a number from 1 to 65535");
                 }
                 Some(port) => port,
             },
@@ -136,11 +136,11 @@ impl Proxy {
             .with_reason(format!("the proxy {self} refused: {why}"))
     }
 
-    /// The error of a request that this proxy has answered itself instead of passing it on. With 407
-    /// it says which kind of authentication the proxy wants, if that is not `Basic`.
+    /// The error for a request that this proxy has answered itself instead of forwarding it. With 407
+    /// it names the kinds of authentication that the proxy asks for, if `Basic` is not among them.
     #[must_use]
     pub fn answered(&self, status: StatusCode, headers: &HeaderMap) -> TransportError {
-        // What a client is told to do later, or may do again.
+        // Statuses that ask the client to try later or again.
         let passes = matches!(status.as_u16(), 408 | 421 | 425 | 429);
         if !status.is_client_error() || passes {
             return self.refused(status);
@@ -150,7 +150,7 @@ impl Proxy {
         }
         self.refused_for_good(match unspoken(headers) {
             Some(schemes) => {
-                format!("{status} (it wants {schemes}, and only Basic is spoken here)")
+                format!("{status} (it asks for {schemes}, and only Basic is supported)")
             }
             None => format!("{status} (check its user and password)"),
         })
@@ -245,9 +245,9 @@ mod tests {
             proxy.answered(StatusCode::PROXY_AUTHENTICATION_REQUIRED, &headers).to_string()
         };
         for (lines, named) in [
-            (&["NTLM", "Negotiate"][..], "it wants NTLM, Negotiate, and only Basic"),
-            (&["Negotiate TlRMTVNTUA=="], "it wants Negotiate, and"),
-            (&["Digest realm=\"a\", nonce=\"b\", qop=auth"], "it wants Digest, and"),
+            (&["NTLM", "Negotiate"][..], "it asks for NTLM, Negotiate, and only Basic"),
+            (&["Negotiate TlRMTVNTUA=="], "it asks for Negotiate, and"),
+            (&["Digest realm=\"a\", nonce=\"b\", qop=auth"], "it asks for Digest, and"),
             (&["NTLM", "basic realm=\"a\""], "check its user and password"),
             (&["NTLM, Basic"], "check its user and password"),
             (&[], "check its user and password"),

@@ -1,4 +1,4 @@
-//! What an error may show of a proxy's address.
+//! The part of a proxy's address that an error may show.
 
 /// An address without what is a password in it, or may be meant as one.
 pub(super) fn masked(url: &str) -> String {

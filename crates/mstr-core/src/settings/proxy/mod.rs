@@ -1,4 +1,4 @@
-//! Which proxy a request goes through.
+//! The proxy settings of a transport.
 
 mod address;
 mod masked;
@@ -19,32 +19,38 @@ use self::no_proxy::{NoProxy, is_within};
 use super::refuse;
 use crate::contract::TransportError;
 
-/// Proxy settings of a transport.
-///
-/// Without any, every server is reached directly; the environment is read only by
-/// [`from_env`](Self::from_env), at once, and what is said here in so many words beats it.
-///
-/// A proxy's address is `scheme://user:password@host:port`, percent-encoded where needed, with
-/// `http`, `https`, `socks5` (names are looked up here) or `socks5h` (names are looked up by the
-/// proxy) as its scheme. Without a scheme it is `http`, without a port 80, 443 or 1080. Requests
-/// to https servers go through a tunnel (`CONNECT`), so the proxy sees host and port only;
-/// requests to http servers it sees whole.
-///
-/// Of several settings the most specific one decides: a [`host`](Self::host), then
-/// [`no_proxy`](Self::no_proxy), then [`http`](Self::http) and [`https`](Self::https), then
-/// [`all`](Self::all).
+/// The proxy settings of a transport. By default, all servers are reached directly.
 ///
 /// ```
-/// use mstr_core::settings::ProxyConfig;
+/// # use mstr_core as mstr;
+/// use mstr::{Connection, ProxyConfig};
 ///
-/// let proxies = ProxyConfig::new()
-///     .all("http://proxy.example.com:3128")
+/// let proxy = ProxyConfig::from_env() // HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY
+///     .https("http://user:password@proxy.example.com:3128") // overrides HTTPS_PROXY
 ///     .no_proxy("intranet.example.com, 10.0.0.0/8");
-/// let proxies = proxies.resolve()?;
-/// assert!(proxies.of(&"https://env.example.net/".parse()?).is_some());
-/// assert!(proxies.of(&"https://lib.intranet.example.com/".parse()?).is_none());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// // For the default transport. Transports have a method `proxy` of their own.
+/// let builder = Connection::builder("https://env.example.com/MicroStrategyLibrary")
+///     .proxy(proxy);
+/// # drop(builder);
 /// ```
+///
+/// An address is `scheme://user:password@host:port`, percent-encoded where necessary. Without a scheme
+/// it is `http`. The scheme says how the proxy is spoken to:
+///
+/// | scheme | default port | the proxy sees of https | names are looked up by |
+/// |---|---|---|---|
+/// | `http` | 80 | host and port | the proxy |
+/// | `https` | 443 | host and port | the proxy |
+/// | `socks5` | 1080 | address and port | this machine |
+/// | `socks5h` | 1080 | host and port | the proxy |
+///
+/// Requests to https servers go through a tunnel (`CONNECT`). Requests to http servers are readable for
+/// the proxy.
+///
+/// If several settings fit, the first of these decides: [`host`](Self::host), then
+/// [`no_proxy`](Self::no_proxy), then [`http`](Self::http) and [`https`](Self::https), then
+/// [`all`](Self::all). Settings of the program override those of the environment, which only
+/// [`from_env`](Self::from_env) reads.
 #[derive(Clone, Default)]
 pub struct ProxyConfig {
     stated: Layer,
@@ -60,7 +66,7 @@ struct Layer {
 
 #[derive(Clone)]
 struct Rule {
-    /// What named it, for errors: `ProxyConfig::https`, `HTTPS_PROXY`.
+    /// The name of the setting, for errors: `ProxyConfig::https`, `HTTPS_PROXY`.
     setting: String,
     scope: Scope,
     url: Zeroizing<String>,
@@ -81,14 +87,14 @@ impl ProxyConfig {
         Self::default()
     }
 
-    /// What the environment says now: `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`, or
-    /// the same in capitals where those are not set or empty. Further settings beat it.
+    /// Reads the environment variables `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`, or the
+    /// same in capitals if those are not set or empty. Further settings override them.
     ///
-    /// What stands in `no_proxy` and is no host (`10.*`, `<local>`, which other programs read) is
-    /// ignored, with a warning in the log.
+    /// An entry of `no_proxy` that is not a host, such as `10.*` or `<local>`, is ignored with a warning
+    /// in the log.
     ///
-    /// `HTTP_PROXY` in capitals is left out where `REQUEST_METHOD` is set: in a CGI program it is
-    /// what a client has sent as its `Proxy` header.
+    /// `HTTP_PROXY` in capitals is ignored if `REQUEST_METHOD` is set: in a CGI program it holds the
+    /// `Proxy` header of a client.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the caller asks for it")]
     pub fn from_env() -> Self {
@@ -118,26 +124,26 @@ impl ProxyConfig {
         Self { stated: Layer::default(), environment }
     }
 
-    /// A proxy for every request that nothing else is said about.
+    /// Sets the proxy for all requests for which no other setting decides.
     #[must_use]
     pub fn all(self, url: impl Into<String>) -> Self {
         self.rule("all", Scope::All, url.into())
     }
 
-    /// A proxy for requests to http servers.
+    /// Sets the proxy for requests to http servers.
     #[must_use]
     pub fn http(self, url: impl Into<String>) -> Self {
         self.rule("http", Scope::Http, url.into())
     }
 
-    /// A proxy for requests to https servers.
+    /// Sets the proxy for requests to https servers.
     #[must_use]
     pub fn https(self, url: impl Into<String>) -> Self {
         self.rule("https", Scope::Https, url.into())
     }
 
-    /// A proxy for requests to `host`, a name or an address as it stands in a URL, and everything
-    /// below it. Of several that fit, the longest name decides.
+    /// Sets the proxy for requests to `host` and all names below it. `host` is a name or an address as
+    /// in a URL. If several hosts fit, the longest name decides.
     #[must_use]
     pub fn host(self, host: impl AsRef<str>, url: impl Into<String>) -> Self {
         let host = host.as_ref().trim();
@@ -148,10 +154,15 @@ impl ProxyConfig {
         self.rule("host", Scope::Host(host), url.into())
     }
 
-    /// Hosts that are reached directly, in the language of `NO_PROXY`: a list, separated by commas
-    /// or spaces, of names (each stands for itself and everything below it), addresses, networks
-    /// (`10.0.0.0/8`), each with a port (`host:8080`) if it is for that port only; `*` stands for
-    /// every host.
+    /// Sets the hosts that are reached directly, in the format of `NO_PROXY`. Entries are separated by
+    /// commas or spaces:
+    ///
+    /// | entry | hosts |
+    /// |---|---|
+    /// | `example.com` | this name and all names below it |
+    /// | `10.0.0.1`, `10.0.0.0/8` | this address, this network |
+    /// | `example.com:8080` | the same, for this port only |
+    /// | `*` | all hosts |
     #[must_use]
     pub fn no_proxy(mut self, list: impl Into<String>) -> Self {
         self.stated.no_proxy.push(("ProxyConfig::no_proxy".to_owned(), list.into()));
@@ -165,12 +176,25 @@ impl ProxyConfig {
         self
     }
 
-    /// Checks everything that was named; for transports.
+    /// Checks all settings. For transports.
+    ///
+    /// ```
+    /// # use mstr_core as mstr;
+    /// use mstr::ProxyConfig;
+    ///
+    /// let proxies = ProxyConfig::new()
+    ///     .all("http://proxy.example.com:3128")
+    ///     .no_proxy("intranet.example.com, 10.0.0.0/8")
+    ///     .resolve()?;
+    /// assert!(proxies.of(&"https://env.example.net/".parse()?).is_some());
+    /// assert!(proxies.of(&"https://lib.intranet.example.com/".parse()?).is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`Config`](crate::TransportErrorKind::Config), naming the setting, what was given (without
-    /// a password) and the problem.
+    /// [`Config`](crate::TransportErrorKind::Config), with the setting, its value without the password,
+    /// and the problem.
     pub fn resolve(&self) -> Result<Proxies, TransportError> {
         let stated = self.stated.resolve(|setting, entry| {
             Err(refuse(format!(
@@ -212,7 +236,7 @@ impl fmt::Debug for ProxyConfig {
 }
 
 impl Layer {
-    /// Checks the rules, and tells `odd` of each entry in a list of hosts that is none.
+    /// Checks the rules, and calls `odd` with each entry of a list of hosts that is not a host.
     fn resolve(
         &self,
         mut odd: impl FnMut(&str, &str) -> Result<(), TransportError>,
@@ -233,7 +257,7 @@ impl Layer {
                 && !is_host(host)
             {
                 return Err(refuse(format!(
-                    "{}: `{}` is no host; write its name or address, without scheme and port",
+                    "{}: `{}` is not a host; write its name or address, without scheme and port",
                     rule.setting,
                     masked(host)
                 )));
@@ -249,7 +273,7 @@ fn masked_list(list: &str) -> Cow<'_, str> {
     if list.contains('@') { Cow::Owned(masked(list)) } else { Cow::Borrowed(list) }
 }
 
-/// Whether this can be the host of a URL. What cannot would be a setting without effect.
+/// Whether this can be the host of a URL. A setting for any other text would have no effect.
 fn is_host(text: &str) -> bool {
     let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     let address = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
@@ -269,7 +293,7 @@ struct ResolvedLayer {
     no_proxy: NoProxy,
 }
 
-/// What a layer says about a request.
+/// The decision of a layer about a request.
 enum Verdict<'a> {
     Direct,
     Nothing,
@@ -302,7 +326,7 @@ impl Proxies {
         self.0.iter().all(|layer| layer.rules.is_empty())
     }
 
-    /// Every proxy there is, so that a transport can refuse what its stack cannot do.
+    /// All proxies, so that a transport can refuse those that its HTTP stack cannot use.
     pub fn iter(&self) -> impl Iterator<Item = &Proxy> {
         self.0.iter().flat_map(|layer| layer.rules.iter().map(|(_, proxy)| proxy))
     }
@@ -404,7 +428,7 @@ mod tests {
         assert_eq!(through(&config, "http://one.test/"), None);
         assert_eq!(through(&config, "http://10.1.2.3/").as_deref(), Some("http://env:1"));
         // The same in code is a mistake, also beside such an environment.
-        let error = config.no_proxy("<local>").resolve().expect_err("it is no host").to_string();
+        let error = config.no_proxy("<local>").resolve().expect_err("it is not a host").to_string();
         assert!(error.contains("ProxyConfig::no_proxy: `<local>`"), "{error}");
     }
 
@@ -440,27 +464,30 @@ mod tests {
         let all = |url: &str| ProxyConfig::new().all(url);
         let table = [
             (all("ftp://ann:hush@host"), "ProxyConfig::all: `ftp://***@host` has a scheme"),
-            (all(""), "ProxyConfig::all: `` is no address"),
-            (all("http://"), "is no address"),
-            (all("http://host:99999"), "`http://host:99999` has a port that is none"),
-            (all("http://host:0"), "has a port that is none"),
-            (all("http://host:x"), "has a port that is none"),
-            (all("http://ho st"), "is no address"),
-            (all("http://host/path"), "is no address"),
+            (all(""), "ProxyConfig::all: `` is not the address"),
+            (all("http://"), "is not the address"),
+            (all("http://host:99999"), "`http://host:99999` has an invalid port"),
+            (all("http://host:0"), "has an invalid port"),
+            (all("http://host:x"), "has an invalid port"),
+            (all("http://ho st"), "is not the address"),
+            (all("http://host/path"), "is not the address"),
             (all("http://ann:hush%0d%0ax@host"), "`http://***@host` has control characters"),
             (all("http://a%3Ann:hush@host"), "has a colon in its user"),
             (all("http://ann:%ff@host"), "not UTF-8"),
             (ProxyConfig::new().http("gopher://host"), "ProxyConfig::http: "),
             (ProxyConfig::new().https("gopher://host"), "ProxyConfig::https: "),
             (ProxyConfig::new().host("a.test", "gopher://host"), "ProxyConfig::host: "),
-            (ProxyConfig::new().host("", "http://host"), "ProxyConfig::host: `` is no host"),
+            (ProxyConfig::new().host("", "http://host"), "ProxyConfig::host: `` is not a host"),
             (
                 ProxyConfig::new().host("https://env.test/x", "http://host"),
-                "ProxyConfig::host: `https://env.test/x` is no host; write its name",
+                "ProxyConfig::host: `https://env.test/x` is not a host; write its name",
             ),
-            (ProxyConfig::new().host("env.test:443", "http://host"), "`env.test:443` is no host"),
-            (ProxyConfig::new().host("[env.test]", "http://host"), "`[env.test]` is no host"),
-            (ProxyConfig::new().host("bücher.test", "http://host"), "`bücher.test` is no host"),
+            (
+                ProxyConfig::new().host("env.test:443", "http://host"),
+                "`env.test:443` is not a host",
+            ),
+            (ProxyConfig::new().host("[env.test]", "http://host"), "`[env.test]` is not a host"),
+            (ProxyConfig::new().host("bücher.test", "http://host"), "`bücher.test` is not a host"),
             // The two the wrong way round.
             (ProxyConfig::new().host("http://ann:hush@host", "env.test"), "`http://***@host`"),
             (

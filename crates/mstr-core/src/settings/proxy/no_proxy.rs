@@ -25,7 +25,7 @@ enum Pattern {
 }
 
 impl NoProxy {
-    /// Adds the entries in `list`, and returns those that are no hosts.
+    /// Adds the entries in `list`, and returns those that are not hosts.
     pub(super) fn add<'l>(&mut self, list: &'l str) -> Vec<&'l str> {
         let separator = |letter: char| letter == ',' || letter.is_whitespace();
         let mut odd = Vec::new();
