@@ -109,7 +109,8 @@ pub struct ConnectionBuilder<T = NoTransport> {
 
 enum Source {
     Credentials(Credentials),
-    None,
+    /// None, and why the environment has none if it was asked.
+    None(Option<Error>),
     Provider(Arc<dyn CredentialProvider>),
     Workstation(WorkstationData),
 }
@@ -118,7 +119,7 @@ impl ConnectionBuilder<NoTransport> {
     pub(crate) fn new(base_url: &str) -> Self {
         Self {
             base: base_url.to_owned(),
-            source: Source::None,
+            source: Source::None(None),
             application_type: None,
             application_id: None,
             working_set: None,
@@ -171,7 +172,12 @@ impl ConnectionBuilder<NoTransport> {
                 ));
             }
         };
-        let mut builder = Self::new(&base).credentials(Credentials::from_variables(&read)?);
+        let mut builder = Self::new(&base);
+        // Other credentials may still be given.
+        builder.source = match Credentials::from_variables(&read) {
+            Ok(credentials) => Source::Credentials(credentials),
+            Err(mistake) => Source::None(Some(mistake)),
+        };
         builder.project = project;
         builder.transport.tls = TlsConfig::from_env();
         builder.transport.proxy = ProxyConfig::from_env();
@@ -456,7 +462,8 @@ impl<T> ConnectionBuilder<T> {
                 let borrowing = Borrowing::new(data, Arc::clone(config.endpoint()));
                 (None, Some(Provider::Workstation(Arc::new(borrowing))))
             }
-            Source::None => {
+            Source::None(Some(mistake)) => return Err(mistake),
+            Source::None(None) => {
                 return Err(config_error(
                     "no credentials were given: call standard, credentials or another method of \
                      the builder that says who logs in",

@@ -83,7 +83,7 @@
 //! | API tokens and sessions of other clients | [`ApiTokenRequest`], [`Connection::create_identity_token`], [`workstation`] |
 //! | code without async | [`blocking`] |
 //! | an HTTP client of yours | [`adapter`] |
-//! | the state machines and the contract of transports | [`core`], the crate `mstr-core` |
+//! | the state machines and the contract of transports | `mstr::core`, the crate [`mstr-core`](mstr_core) |
 //!
 //! Some signatures have types of the crates `http` and `bytes`, in their versions 1: add these crates
 //! to your package where you name their types. Traits such as [`CredentialProvider`] are implemented

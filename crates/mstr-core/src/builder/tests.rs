@@ -17,6 +17,13 @@ const NEEDED: [(&str, &str); 3] = [
     ("MSTR_PASSWORD", "hush"),
 ];
 
+/// With a transport of any kind.
+fn prepared(builder: ConnectionBuilder) -> Result<(), Error> {
+    #[expect(clippy::disallowed_methods, reason = "an arbitrary origin for virtual time")]
+    let now = Instant::now();
+    builder.with(()).prepare(TransportInfo::default(), now).map(drop)
+}
+
 #[test]
 fn environment_describes_server_user_and_project() {
     let with = |more: &[(&str, &str)]| {
@@ -36,23 +43,23 @@ fn environment_describes_server_user_and_project() {
         (&[("MSTR_API_TOKEN", "t")], "both MSTR_API_TOKEN and"),
         (&[("MSTR_IDENTITY_TOKEN", "t")], "both MSTR_IDENTITY_TOKEN and MSTR_USERNAME"),
     ] {
-        let error = with(more).expect_err("a mistake");
+        let described = with(more);
+        let error = described.and_then(prepared).expect_err("a mistake");
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains(named), "{error}");
     }
+    // A tool that asks for the password has the rest from the environment.
+    let no_user = || ConnectionBuilder::from_variables(of(&NEEDED[..1])).expect("a server");
+    let error = prepared(no_user()).expect_err("no credentials");
+    assert!(error.to_string().contains("set MSTR_USERNAME"), "{error}");
+    prepared(no_user().standard("alice", "hush")).expect("enough");
     let error = ConnectionBuilder::from_variables(of(&NEEDED[1..])).expect_err("no server");
     assert!(error.to_string().contains("MSTR_BASE_URL is not set"), "{error}");
 }
 
 #[test]
 fn settings_of_the_default_transport_are_not_lost_in_silence() {
-    #[expect(clippy::disallowed_methods, reason = "an arbitrary origin for virtual time")]
-    let now = Instant::now();
     let builder = || ConnectionBuilder::new(NEEDED[0].1).anonymous();
-    // A transport of any kind.
-    let prepared = |builder: ConnectionBuilder| {
-        builder.with(()).prepare(TransportInfo::default(), now).map(drop)
-    };
     let error = prepared(builder().tls(TlsConfig::new())).expect_err("whose are they?");
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(error.to_string().contains("ConnectionBuilder::tls"), "{error}");

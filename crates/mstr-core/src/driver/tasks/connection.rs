@@ -115,7 +115,8 @@ impl Connection {
     /// # Errors
     ///
     /// [`Config`](crate::ErrorKind::Config), naming the variable that is missing, empty or contradicts
-    /// another.
+    /// another. Credentials that are missing or contradict each other are an error of `connect` or
+    /// `build`, so that the builder can be given others.
     pub fn from_env() -> Result<ConnectionBuilder<NoTransport>, Error> {
         ConnectionBuilder::from_env()
     }
@@ -288,7 +289,9 @@ impl Connection {
         Ok(Self(self.0.scoped(&self.fetch_projects().await?, &wanted)?))
     }
 
-    /// Asks which user the session belongs to. The answer is kept: one request for each session.
+    /// The user to whom the session belongs. The answer is kept: the first call in each session sends a
+    /// request, and later ones send none. To learn whether the session lives, use
+    /// [`fetch_status`](Self::fetch_status).
     ///
     /// # Errors
     ///
@@ -341,6 +344,11 @@ impl Connection {
     }
 
     /// Asks whether the session is alive. Never opens one.
+    ///
+    /// If no session is open, the answer is [`Expired`](SessionStatus::Expired) and nothing is sent, so
+    /// this does not tell whether the server is there. Asking resets the session's idle time. For a
+    /// health check, `get("/api/status")` [without the session](super::RequestBuilder::without_auth)
+    /// needs no login and extends nothing.
     ///
     /// # Errors
     ///
@@ -454,7 +462,9 @@ impl ConnectionBuilder<SharedTransport> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future logs out, in the background, the session that it has opened.
+    /// Dropping the future logs out, in the background, the session that it has opened. A program that
+    /// ends then, on a signal for example, calls [`build`](Self::build), [`open`](Connection::open) and
+    /// [`close`](Connection::close) instead, so that it can wait for the logout.
     pub async fn connect(self) -> Result<Connection, Error> {
         let connection = self.build()?;
         connection.open().await?;

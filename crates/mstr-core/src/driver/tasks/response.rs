@@ -82,7 +82,8 @@ impl Response {
     }
 
     /// The length of the unread part of the body in bytes. `None` if it is not known, because the
-    /// server streams or compresses the body.
+    /// server streams or compresses the body. A request with the header `Accept-Encoding: identity` is
+    /// not compressed.
     #[must_use]
     pub fn content_length(&self) -> Option<u64> {
         self.received.body.len_hint()
