@@ -65,6 +65,12 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// }
 /// ```
 ///
+/// A wrapper that waits, for a place among a limited number for example, keeps the request's time: the
+/// connection does not interrupt [`send`](Self::send). It waits until the deadline of
+/// [`RequestContext::of`](crate::RequestContext::of) (with [`toolkit::before`](crate::toolkit::before))
+/// and returns [`Timeout`](crate::TransportErrorKind::Timeout) with [`Sent::No`](crate::Sent::No) then.
+/// The example `middleware` does so.
+///
 /// The [module `contract`](crate::contract) says what a transport has to do and must not do; the suite
 /// `mstr::fake::conformance` tests it.
 #[async_trait]

@@ -202,8 +202,12 @@ impl Error {
     ///
     /// | result | when |
     /// |---|---|
-    /// | `true` | the response was lost, late or unreadable; a gateway answered after it had passed the request on (502, 504); the server itself failed |
+    /// | `true` | the response was lost, late or unreadable; a gateway answered that may have passed the request on (502, 503, 504); the server itself failed |
     /// | `false` | no byte of the request can have left; the server refused the request, for example because the session had ended |
+    ///
+    /// For the requests of the session's own it is about them: of `connect`, whether the server may have
+    /// opened a session, which it ends by itself when it has been idle for long enough. Calls that only
+    /// read need not ask.
     ///
     /// ```
     /// # use mstr_core as mstr;
@@ -274,7 +278,8 @@ impl Error {
         self.0.operation
     }
 
-    /// The number of attempts; 0 if nothing was sent.
+    /// How often the request that failed was sent; 0 if none did, as with a project that is not among
+    /// those of a list.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.0.attempts

@@ -14,13 +14,16 @@ macro_rules! error_kinds {
         ///
         /// ```
         /// # use mstr_core as mstr;
-        /// use mstr::ErrorKind;
+        /// use mstr::{Error, ErrorKind};
         ///
-        /// fn exit_code(kind: ErrorKind) -> u8 {
-        ///     match kind {
+        /// /// The exit code of a program that creates an object.
+        /// fn exit_code(error: &Error) -> u8 {
+        ///     match error.kind() {
         ///         ErrorKind::Config | ErrorKind::Usage => 64,
         ///         ErrorKind::Credentials | ErrorKind::Forbidden => 77,
-        ///         _ if kind.is_retryable() => 75, // try again later
+        ///         // It may be there. A program that only reads leaves this line out.
+        ///         _ if error.may_have_been_executed() => 70,
+        ///         _ if error.is_retryable() => 75, // try again later
         ///         _ => 1,
         ///     }
         /// }
@@ -76,7 +79,10 @@ error_kinds! {
     Decode "decode" => "the answer could not be understood",
     /// The user lacks a privilege or an access right. Not repeated: ask the administrator.
     Forbidden "forbidden" => "the user is not allowed to do this",
-    /// A gateway, a proxy or a sign-in page in front of the server answered in its place. The session
+    /// A gateway, a proxy or a sign-in page in front of the server answered in its place, and says
+    /// nothing about its state: with 401, 403 or 407, for example. Its 408, 429, 502, 503 and 504 are
+    /// [`Timeout`](Self::Timeout), [`RateLimited`](Self::RateLimited) and [`Server`](Self::Server), and
+    /// its page with 200 is [`Decode`](Self::Decode) when it is read as JSON. The session
     /// and the credentials may be fine. Only logins and renewals are repeated, because the reason may be
     /// temporary. If it stays, check the base URL and the network's settings.
     Gateway "gateway" => "something in front of the server answered in its place",

@@ -263,6 +263,18 @@ pub enum CloseOutcome {
     NotOpen,
 }
 
+impl fmt::Display for CloseOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AlreadyEnded => "the session had already ended",
+            Self::Failed(error) => return write!(f, "the logout failed: {error}"),
+            Self::Kept => "the borrowed session was left to its owner",
+            Self::LoggedOut => "logged out",
+            Self::NotOpen => "no session was open",
+        })
+    }
+}
+
 /// Why a session was lost.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
 #[non_exhaustive]
