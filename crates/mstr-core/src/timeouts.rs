@@ -35,7 +35,7 @@ const IDLE_BODY: Duration = Duration::from_secs(30);
 /// ```
 ///
 /// Timeouts can be read from and written to a file of settings. Durations are written as `"30s"` or
-/// `"1h 30m"`, and a `total` without limit as `"none"`. A limit that is not in the file has its
+/// `"1h 30m"`, and a `total` without limit as `"none"`. A limit that is null or not in the file has its
 /// default.
 ///
 /// ```

@@ -14,7 +14,8 @@
 //!
 //! ```
 //! use mstr_core::Connection;
-//! use mstr_fake::{FakeTransport, Server, VirtualTime};
+//! # mod mstr { pub use mstr_fake as fake; }
+//! use mstr::fake::{FakeTransport, Server, VirtualTime};
 //!
 //! let time = VirtualTime::new();
 //! let server = Server::builder().user("alice", "secret").build();
@@ -47,7 +48,8 @@
 //!
 //! ```
 //! use mstr_core::{Connection, Error};
-//! use mstr_fake::{FakeTransport, Method, Purpose, Server, VirtualTime};
+//! # mod mstr { pub use mstr_fake as fake; }
+//! use mstr::fake::{FakeTransport, Method, Purpose, Server, VirtualTime};
 //!
 //! /// The function under test.
 //! async fn name_of_cube(connection: &Connection, id: &str) -> Result<String, Error> {

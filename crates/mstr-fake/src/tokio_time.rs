@@ -25,10 +25,11 @@ use tokio::task::JoinHandle;
 /// addresses of servers: give several servers of a test clones of one clock.
 ///
 /// ```
+/// # mod mstr { pub use mstr_core::*; pub use mstr_fake as fake; }
 /// use std::time::Duration;
 ///
-/// use mstr_core::Connection;
-/// use mstr_fake::{FakeTransport, Server, TokioTime};
+/// use mstr::Connection;
+/// use mstr::fake::{FakeTransport, Server, TokioTime};
 ///
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
 /// # async fn main() {

@@ -42,7 +42,13 @@ impl PemSource {
             From::Bytes(bytes) => Arc::clone(bytes),
             From::File(path) => match read(path) {
                 Ok(bytes) => Arc::new(Zeroizing::new(bytes)),
-                Err(error) => return Err(self.error("it cannot be read").with_source(error)),
+                Err(_) if path.as_os_str().is_empty() => {
+                    return Err(self.error("it is empty, where the name of a file is expected"));
+                }
+                Err(error) => {
+                    let problem = format!("it cannot be read ({})", error.kind());
+                    return Err(self.error(&problem).with_source(error));
+                }
             },
         };
         match other_format(&text) {
@@ -141,8 +147,8 @@ fn is_encrypted(text: &[u8]) -> bool {
 impl fmt::Display for PemSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.from {
-            From::Bytes(_) => write!(f, "TlsConfig::{}: the given PEM", self.setting),
-            From::File(path) => write!(f, "TlsConfig::{}: {}", self.setting, path.display()),
+            From::Bytes(_) => write!(f, "{}: the given PEM", self.setting),
+            From::File(path) => write!(f, "{}: {}", self.setting, path.display()),
         }
     }
 }

@@ -10,6 +10,8 @@ use crate::contract::TransportError;
 
 /// Names a file with certificates to trust.
 const CA_FILE: &str = "MSTR_CA_FILE";
+/// What an error calls it.
+const CA_FILE_SETTING: &str = "the environment variable MSTR_CA_FILE";
 
 /// The TLS settings of a transport: trusted certificates, client certificate, oldest version.
 ///
@@ -86,21 +88,21 @@ impl TlsConfig {
     }
 
     fn from_variable(file: Option<OsString>) -> Self {
-        let roots = file.map(|file| PemSource::file(CA_FILE, Path::new(&file)));
+        let roots = file.map(|file| PemSource::file(CA_FILE_SETTING, Path::new(&file)));
         Self { roots: roots.into_iter().collect(), ..Self::default() }
     }
 
     /// Trusts the certificates in `pem` in addition. Can be called several times.
     #[must_use]
     pub fn add_root_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.roots.push(PemSource::bytes("add_root_pem", pem));
+        self.roots.push(PemSource::bytes("TlsConfig::add_root_pem", pem));
         self
     }
 
     /// Trusts the certificates in the PEM file at `path` in addition. Can be called several times.
     #[must_use]
     pub fn add_root_pem_file(mut self, path: impl AsRef<Path>) -> Self {
-        self.roots.push(PemSource::file("add_root_pem_file", path));
+        self.roots.push(PemSource::file("TlsConfig::add_root_pem_file", path));
         self
     }
 
@@ -123,7 +125,7 @@ impl TlsConfig {
     /// chain, and the private key (PKCS#8, PKCS#1 or SEC1, not encrypted).
     #[must_use]
     pub fn client_identity_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.identity = Some(PemSource::bytes("client_identity_pem", pem));
+        self.identity = Some(PemSource::bytes("TlsConfig::client_identity_pem", pem));
         self
     }
 
@@ -131,7 +133,7 @@ impl TlsConfig {
     /// key; see [`client_identity_pem`](Self::client_identity_pem).
     #[must_use]
     pub fn client_identity_pem_file(mut self, path: impl AsRef<Path>) -> Self {
-        self.identity = Some(PemSource::file("client_identity_pem_file", path));
+        self.identity = Some(PemSource::file("TlsConfig::client_identity_pem_file", path));
         self
     }
 
@@ -386,7 +388,12 @@ mod tests {
         };
         let loaded = TlsConfig::from_variable(Some("company.pem".into())).load(nothing);
         let error = loaded.map(drop).expect_err("it is not there").to_string();
-        assert!(error.contains("MSTR_CA_FILE") && error.contains("company.pem"), "{error}");
+        let told = "the environment variable MSTR_CA_FILE: company.pem: it cannot be read (entity";
+        assert!(error.contains(told), "{error}");
+        let missing = |_: &Path| Err(io::ErrorKind::NotFound.into());
+        let error = TlsConfig::from_variable(Some("".into())).load(missing);
+        let error = error.map(drop).expect_err("empty").to_string();
+        assert!(error.contains("MSTR_CA_FILE") && error.contains("it is empty"), "{error}");
         assert!(TlsConfig::from_variable(None).load(nothing).is_ok());
     }
 }

@@ -38,7 +38,8 @@ const TICKET: &str = "00000000000000000000000000000000";
 /// The server adds the headers that its own answers have, unless they are given, and its cookies.
 ///
 /// ```
-/// use mstr_fake::{Answer, Method, Server, StatusCode};
+/// # mod mstr { pub use mstr_fake as fake; }
+/// use mstr::fake::{Answer, Method, Server, StatusCode};
 ///
 /// let server = Server::builder()
 ///     .endpoint(Method::GET, "/api/cubes/{id}", |_| serde_json::json!({ "name": "Sales" }))

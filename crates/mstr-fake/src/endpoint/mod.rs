@@ -55,7 +55,8 @@ type Closure = Box<dyn FnMut(&EndpointRequest) -> Answer + Send>;
 /// out of reach; a [fault](crate::Fault::answer) changes their answers.
 ///
 /// ```
-/// use mstr_fake::{Answer, Endpoint, Method, Server};
+/// # mod mstr { pub use mstr_fake as fake; }
+/// use mstr::fake::{Answer, Endpoint, Method, Server};
 ///
 /// # fn main() -> Result<(), mstr_fake::EndpointError> {
 /// let mut server = Server::builder().user("alice", "secret").build();

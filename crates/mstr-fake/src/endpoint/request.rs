@@ -14,7 +14,8 @@ use super::pattern::Captures;
 /// that the user may see.
 ///
 /// ```
-/// use mstr_fake::{Answer, Method, Server};
+/// # mod mstr { pub use mstr_fake as fake; }
+/// use mstr::fake::{Answer, Method, Server};
 ///
 /// let server = Server::builder().user("alice", "secret").endpoint(
 ///     Method::POST,

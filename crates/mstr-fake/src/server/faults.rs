@@ -63,7 +63,8 @@ use crate::endpoint::Pattern;
 /// that it matches.
 ///
 /// ```
-/// use mstr_fake::Fault;
+/// # mod mstr { pub use mstr_core::*; pub use mstr_fake as fake; }
+/// use mstr::fake::Fault;
 ///
 /// let fault: Fault = "login:1:status=503,retry-after=2".parse().unwrap();
 /// let error = "login:1:explode".parse::<Fault>().unwrap_err();

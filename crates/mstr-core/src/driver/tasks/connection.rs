@@ -116,7 +116,7 @@ impl Connection {
     ///
     /// [`Config`](crate::ErrorKind::Config), naming the variable that is missing, empty or contradicts
     /// another. Credentials that are missing or contradict each other are an error of `connect` or
-    /// `build`, so that the builder can be given others.
+    /// `build`, so that the builder can be given others; so is a file that cannot be read.
     pub fn from_env() -> Result<ConnectionBuilder<NoTransport>, Error> {
         ConnectionBuilder::from_env()
     }

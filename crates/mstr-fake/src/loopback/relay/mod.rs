@@ -39,11 +39,12 @@ const BACKLOG: i32 = 1024;
 /// them take `&self`. TLS passes unchanged.
 ///
 /// ```
+/// # mod mstr { pub use mstr_core::*; pub use mstr_fake as fake; }
 /// use std::io::{Read, Write};
 /// use std::net::TcpStream;
 ///
-/// use mstr_fake::Server;
-/// use mstr_fake::loopback::{Cut, Direction, HttpServer, Relay};
+/// use mstr::fake::Server;
+/// use mstr::fake::loopback::{Cut, Direction, HttpServer, Relay};
 ///
 /// let server = HttpServer::start(Server::builder().build())?;
 /// let relay = Relay::start(server.address())?;
