@@ -449,6 +449,9 @@ impl<T> ConnectionBuilder<T> {
         if let Some(searches) = self.max_search {
             config = config.max_search(searches);
         }
+        if matches!(&self.project, Some(ProjectRef::Name(name)) if name.trim().is_empty()) {
+            return Err(config_error("the project's name is empty: leave it out, or name one"));
+        }
         if let Some(project) = &self.project {
             config = config.project(project.clone());
         }

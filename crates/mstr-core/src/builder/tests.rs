@@ -48,6 +48,8 @@ fn environment_describes_server_user_and_project() {
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains(named), "{error}");
     }
+    let nameless = prepared(with(&[]).expect("enough").project(" ")).expect_err("which one?");
+    assert!(nameless.to_string().contains("the project's name is empty"), "{nameless}");
     // A tool that asks for the password has the rest from the environment.
     let no_user = || ConnectionBuilder::from_variables(of(&NEEDED[..1])).expect("a server");
     let error = prepared(no_user()).expect_err("no credentials");
