@@ -102,6 +102,9 @@ impl Credentials {
     ///
     /// `MSTR_LOGIN_MODE` takes a [`LoginMode`] by its name or number.
     ///
+    /// A line break at the end of a value is left out: it comes from the file that the value was copied
+    /// from.
+    ///
     /// # Errors
     ///
     /// [`Config`](ErrorKind::Config) if no variable is set, or if variables contradict one another; the

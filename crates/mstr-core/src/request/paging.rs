@@ -130,6 +130,8 @@ enum Next {
     Page,
     /// How many entries the last page had cannot be told.
     Unknown,
+    /// The last page was the one before once more, which is for no caller.
+    Same,
 }
 
 impl Paging {
@@ -174,10 +176,16 @@ impl Paging {
             Next::Page => {}
             Next::Unknown => {
                 self.next = Next::Over;
-                return Err(Error::new(
-                    ErrorKind::Decode,
+                return Err(undecided(
                     "whether there are more entries cannot be told: the page before has no list whose \
                      entries could be counted",
+                ));
+            }
+            Next::Same => {
+                self.next = Next::Over;
+                return Err(undecided(
+                    "whether there are more entries cannot be told: the server has sent the same page \
+                     twice and no total",
                 ));
             }
         }
@@ -189,16 +197,16 @@ impl Paging {
         Ok(Some(spec))
     }
 
-    /// The page has come. `None` if it is the one before once more: the server does not look at
-    /// `offset`, and the list is over.
+    /// The page has come. `None` if it is the one before once more and the server tells no total: it
+    /// may not look at `offset`, and the entries would come twice.
     pub(crate) fn answered(&mut self, headers: &HeaderMap, body: &[u8]) -> Option<Place> {
         let digest = digest(body);
         let repeated = self.last.replace(digest) == Some(digest);
         let mut shape = serde_json::from_slice::<Shape>(body).unwrap_or_default();
         let told = headers.get(TOTAL).and_then(|total| total.to_str().ok()?.trim().parse().ok());
         shape.total = told.or(shape.total);
-        if repeated && shape.count != Some(0) {
-            self.next = Next::Over;
+        if repeated && shape.total.is_none() && shape.count != Some(0) {
+            self.next = Next::Same;
             return None;
         }
         let place = Place { offset: self.offset, shape };
@@ -237,6 +245,10 @@ fn has_key(spec: &Spec, key: &str) -> bool {
     let of_path = spec.path.split_once('?').map_or("", |(_, query)| query);
     let mut pairs = of_path.split('&').chain(spec.query.split('&'));
     pairs.any(|pair| pair.split('=').next() == Some(key))
+}
+
+fn undecided(message: &'static str) -> Error {
+    Error::new(ErrorKind::Decode, message)
 }
 
 fn usage(message: &'static str) -> Error {
@@ -430,12 +442,19 @@ mod tests {
         let mut whole = paging(2);
         whole.answered(&HeaderMap::new(), &list(5));
         assert_eq!(asked(&mut whole), None);
-        // Nor at the offset: the same page again is no page.
+        // Nor at the offset, perhaps: the entries are neither told twice nor left out in silence.
         let mut same = paging(2);
         for place in [true, false] {
-            assert_eq!(same.answered(&total("9"), b"[1,2]").is_some(), place);
+            assert_eq!(same.answered(&HeaderMap::new(), b"[1,2]").is_some(), place);
         }
+        assert_eq!(same.next().map(drop).expect_err("unknown").kind(), ErrorKind::Decode);
         assert_eq!(asked(&mut same), None);
+        // A server that tells the total looks at it, and entries may be alike.
+        let mut alike = paging(2);
+        for more in [true, true, false] {
+            assert!(alike.answered(&total("6"), b"[1,1]").is_some());
+            assert_eq!(asked(&mut alike).is_some(), more);
+        }
         let mut unknown = paging(2);
         unknown.answered(&HeaderMap::new(), b"<html>");
         assert_eq!(unknown.next().map(drop).expect_err("unknown").kind(), ErrorKind::Decode);

@@ -27,7 +27,8 @@ use crate::request::{Page, Paging};
 /// - **The end.** The server tells the total in the header `x-mstr-total-count`, as `totalItems` or in
 ///   `data.paging`. If it does not, the list ends with the first page that is not full.
 ///   The entries are those of a page that is a list, of the only list in an object, or of `result`. If
-///   they cannot be counted, the second page is an error of kind [`Decode`](crate::ErrorKind::Decode).
+///   they cannot be counted, the second page is an error of kind [`Decode`](crate::ErrorKind::Decode);
+///   so is a page that is the one before once more where no total is told.
 /// - **Pages that are too large.** If the server refuses a page as too large (its code -2147206497, or
 ///   HTTP 413), that page and all further ones are asked for with half the limit, down to 50 entries.
 /// - **Time limits.** Each page is a call of its own, with its own time and attempts. So is the search
@@ -57,8 +58,9 @@ impl Pages {
             };
             match answered {
                 Ok((received, body)) => {
-                    let place = paging.answered(&received.parts.headers, &body);
-                    return Ok(place.map(|place| Page::new(received, body, place)));
+                    if let Some(place) = paging.answered(&received.parts.headers, &body) {
+                        return Ok(Some(Page::new(received, body, place)));
+                    }
                 }
                 Err(error) => paging.refused(error)?,
             }
