@@ -43,7 +43,10 @@ impl PemSource {
             From::File(path) => match read(path) {
                 Ok(bytes) => Arc::new(Zeroizing::new(bytes)),
                 Err(_) if path.as_os_str().is_empty() => {
-                    return Err(self.error("it is empty, where the name of a file is expected"));
+                    let setting = self.setting;
+                    return Err(refuse(format!(
+                        "{setting} is empty: the name of a file is expected"
+                    )));
                 }
                 Err(error) => {
                     let problem = format!("it cannot be read ({})", error.kind());

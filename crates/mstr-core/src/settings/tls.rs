@@ -393,7 +393,7 @@ mod tests {
         let missing = |_: &Path| Err(io::ErrorKind::NotFound.into());
         let error = TlsConfig::from_variable(Some("".into())).load(missing);
         let error = error.map(drop).expect_err("empty").to_string();
-        assert!(error.contains("MSTR_CA_FILE") && error.contains("it is empty"), "{error}");
+        assert!(error.contains("variable MSTR_CA_FILE is empty: the name of a file"), "{error}");
         assert!(TlsConfig::from_variable(None).load(nothing).is_ok());
     }
 }
