@@ -227,12 +227,17 @@ impl Session {
             return;
         }
         self.count_brief(&held, now);
-        self.cooling.fruitless = if held.confirmed { 0 } else { self.cooling.fruitless + 1 };
         // Nothing ever worked in it, its cookie has been replaced, or it is not the first to end so
         // soon: perhaps it lives and our requests do not reach it.
         if !held.confirmed || held.exchanging.is_suspected() || self.cooling.brief > 1 {
             self.log_out_in_background(&held.wire, now);
         }
+        self.count_fruitless(&held, now);
+    }
+
+    /// Counts the sessions in a row in which nothing worked.
+    pub(super) fn count_fruitless(&mut self, held: &Held, now: Instant) {
+        self.cooling.fruitless = if held.confirmed { 0 } else { self.cooling.fruitless + 1 };
         if self.cooling.fruitless >= FRUITLESS_LIMIT {
             self.cooling.fruitless = 0;
             if self.cooling.is_scattered() {

@@ -10,7 +10,7 @@ use http::{Response, StatusCode};
 use super::config::WEB_APPLICATION;
 use super::held::Held;
 use super::machine::{Session, may_pass, timed_out};
-use super::messages::{Event, ExchangeId, Purpose};
+use super::messages::{Event, ExchangeId, LossReason, Purpose};
 use super::observe::is_servers_answer;
 use super::state::{After, Checks, Slot, State};
 use crate::contract::TransportError;
@@ -277,11 +277,20 @@ impl Session {
 
     /// A check has failed for good: the session is logged out before a caller receives it.
     pub(super) fn fail_check(&mut self, error: Error, now: Instant) {
-        if let Some(held) = self.state.take_held() {
-            if error.kind() == ErrorKind::SessionLost && !held.borrowed {
-                self.count_brief(&held, now);
-            }
-            self.leave(held, After::Fail(Some(error)), now);
+        let Some(held) = self.state.take_held() else { return };
+        let lost = error.kind() == ErrorKind::SessionLost && !held.borrowed;
+        if lost {
+            self.count_brief(&held, now);
         }
+        // One that has stood for a while has ended as any other does: by a restart, or because no
+        // caller drove the checks.
+        if lost && !held.is_brief(now) {
+            self.event(Event::Lost { generation: held.generation, reason: LossReason::Refused });
+            self.count_fruitless(&held, now);
+            if self.cooling.until.is_none() {
+                return self.leave(held, After::LogInAgain, now);
+            }
+        }
+        self.leave(held, After::Fail(Some(error)), now);
     }
 }
