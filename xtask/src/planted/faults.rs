@@ -24,10 +24,11 @@ use std::fs;
 
 use crate::command::{Outcome, root};
 
-/// Where they are, in folders for those that are known and those that the simulation's authors have
-/// not seen.
+/// Where they are.
 const FOLDER: &str = "tests/simulate/planted";
-const FOLDERS: [&str; 2] = ["known", "blind"];
+/// In these folders there. What a blind one is, is not told.
+const FOLDERS: [&str; 2] = ["known", BLIND];
+const BLIND: &str = "blind";
 /// The module that says which fault is switched on is in this crate.
 const CRATE: &str = "crates/mstr-core/src/";
 const ROOT: &str = "crates/mstr-core/src/lib.rs";
@@ -47,7 +48,12 @@ pub(crate) fn is(name: &str) -> bool {
 #[derive(Debug)]
 pub(super) struct Fault {
     pub(super) name: String,
-    pub(super) what: String,
+    what: String,
+    /// A test of this repository, as `file::name`.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for readers, and for a test"))]
+    noticed: String,
+    /// The simulation's authors have not read it.
+    blind: bool,
     changes: Vec<Change>,
 }
 
@@ -76,7 +82,8 @@ pub(super) fn all() -> Outcome<Vec<Fault>> {
             let Some(name) = file.strip_suffix(".fault") else {
                 return Err(format!("{path} is not a planted fault: those end with .fault"));
             };
-            faults.push(Fault::read(name, &crate::command::read(&path)?)?);
+            let fault = Fault::read(name, &crate::command::read(&path)?)?;
+            faults.push(Fault { blind: folder.ends_with(BLIND), ..fault });
         }
     }
     Ok(faults)
@@ -98,7 +105,8 @@ pub(super) fn plant(
     for (file, changes) in changes {
         let text = source(file).map_err(|error| {
             let names: Vec<&str> = changes.iter().map(|(fault, _)| &*fault.name).collect();
-            format!("the planted faults {} change a file that is not there: {error}", shown(&names))
+            let names = names.join(", ");
+            format!("a file that is to have the planted faults {names} is not there: {error}")
         })?;
         planted.insert(file.to_owned(), changed(file, &text, &changes)?);
     }
@@ -211,13 +219,15 @@ impl Fault {
         if !changes.iter().any(|change| change.replacement.contains(&switch)) {
             return Err(wrong(format!("nothing is behind {switch}")));
         }
-        let what = head.remove("what").unwrap_or_default();
-        Ok(Self { name: name.to_owned(), what, changes })
+        let mut take = |key| head.remove(key).unwrap_or_default();
+        let (what, noticed) = (take("what"), take("noticed"));
+        Ok(Self { name: name.to_owned(), what, noticed, blind: false, changes })
     }
-}
 
-fn shown(names: &[&str]) -> String {
-    names.join(", ")
+    /// What is told of one that was not found.
+    pub(super) fn told(&self) -> &str {
+        if self.blind { "a blind one" } else { &self.what }
+    }
 }
 
 #[cfg(test)]
@@ -257,6 +267,15 @@ mod tests {
     }
 
     #[test]
+    fn faults_name_a_test_that_notices_them() {
+        for fault in all().expect("the faults") {
+            let (file, test) = fault.noticed.split_once("::").expect("a file and a test");
+            let text = read(file).expect("the file of a test");
+            assert!(text.contains(&format!("fn {test}(")), "{}: {}", fault.name, fault.noticed);
+        }
+    }
+
+    #[test]
     fn fault_replaces_whole_lines_wherever_the_others_are() {
         let text = "    one\none\ntwo\nthree\n";
         let both = planted(text, &[("b", "three"), ("a", "one")]).expect("both");
@@ -279,7 +298,7 @@ mod tests {
     fn fault_in_an_unknown_file_is_named() {
         let faults = [fault("a", "one").expect("a fault")];
         let error = plant(&faults, |path| Err(format!("{path}: no such file"))).expect_err("none");
-        assert!(error.contains("faults a change a file that is not there"), "{error}");
+        assert!(error.contains("is to have the planted faults a is not there"), "{error}");
         assert!(error.contains(FILE), "{error}");
     }
 
