@@ -106,10 +106,10 @@ fn clear(folder: &Path, kept: &BTreeSet<PathBuf>) -> std::io::Result<()> {
 
 /// Builds the simulation in the copy; the program.
 fn build(sources: &Path, target: &Path) -> Outcome<PathBuf> {
-    let mut command = cargo("build --locked --quiet --package mstr-simulate");
+    let mut command = cargo("build --locked --quiet --profile simulation --package mstr-simulate");
     // A folder of its own: cargo takes two workspaces with the same layout for the same one.
     run(simulation(command.current_dir(sources), target))?;
-    Ok(target.join(format!("debug/mstr-simulate{}", std::env::consts::EXE_SUFFIX)))
+    Ok(target.join(format!("simulation/mstr-simulate{}", std::env::consts::EXE_SUFFIX)))
 }
 
 /// What the simulation has come to.

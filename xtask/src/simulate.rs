@@ -8,7 +8,7 @@ pub(crate) fn run_one(simulate: &Simulate) -> Outcome {
     if simulate.planted {
         return planted::check(simulate.only.as_deref(), simulate.seconds.unwrap_or(60));
     }
-    let mut command = cargo("run --locked --quiet --package mstr-simulate --");
+    let mut command = cargo("run --locked --quiet --profile simulation --package mstr-simulate --");
     for (name, value) in
         [("--seeds", simulate.seeds), ("--from", simulate.from), ("--seconds", simulate.seconds)]
     {

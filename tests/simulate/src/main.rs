@@ -45,21 +45,21 @@ struct Arguments {
     /// Go on after a law was broken, and tell each in one line.
     #[arg(long)]
     all: bool,
-    /// Simulate the blocking driver.
+    /// Simulate this driver only: each seed by tasks, and one in four by threads otherwise.
     #[arg(long)]
-    threads: bool,
+    driver: Option<Driver>,
     /// Run this seed, and tell all about it.
     #[arg(long)]
     seed: Option<u64>,
 }
 
 impl Arguments {
-    fn driver(&self) -> Driver {
-        #[cfg(mstr_simulation)]
-        if self.threads {
-            return Driver::Threads;
+    /// Which drivers live the life of a seed.
+    fn drivers(&self, seed: u64) -> Vec<Driver> {
+        match self.driver {
+            Some(driver) => vec![driver],
+            None => Driver::ALL.iter().copied().filter(|driver| driver.lives(seed)).collect(),
         }
-        Driver::Tasks
     }
 }
 
@@ -70,10 +70,9 @@ fn main() -> ExitCode {
     if let Some(seed) = arguments.seed {
         let plan = Arc::new(Plan { told: true, ..Plan::new(seed) });
         println!("{plan:#?}");
-        return match tell(&plan, &run::run(&plan, arguments.driver()), true) {
-            true => ExitCode::FAILURE,
-            false => ExitCode::SUCCESS,
-        };
+        let driver = arguments.driver.unwrap_or(Driver::Tasks);
+        let broken = tell(&plan, driver, &run::run(&plan, driver), true);
+        return if broken { ExitCode::FAILURE } else { ExitCode::SUCCESS };
     }
     search(&arguments)
 }
@@ -94,15 +93,17 @@ fn search(arguments: &Arguments) -> ExitCode {
                         return;
                     }
                     let plan = Arc::new(Plan::new(seed));
-                    let life = run::run(&plan, arguments.driver());
-                    match &life.verdict {
-                        Some(broken) if arguments.all => {
-                            println!("{seed}: {} {}", broken.law, broken.said);
+                    for driver in arguments.drivers(seed) {
+                        let life = run::run(&plan, driver);
+                        match &life.verdict {
+                            Some(broken) if arguments.all => {
+                                println!("{seed} {driver}: {} {}", broken.law, broken.said);
+                            }
+                            Some(_) if !found.swap(true, Ordering::Relaxed) => {
+                                tell(&plan, driver, &life, false);
+                            }
+                            _ => {}
                         }
-                        Some(_) if !found.swap(true, Ordering::Relaxed) => {
-                            tell(&plan, &life, false);
-                        }
-                        _ => {}
                     }
                 }
             });
@@ -119,7 +120,7 @@ fn now() -> Instant {
 }
 
 /// Says what became of a life; whether a law was broken.
-fn tell(plan: &Plan, life: &Life, all: bool) -> bool {
+fn tell(plan: &Plan, driver: Driver, life: &Life, all: bool) -> bool {
     if all {
         life.story.iter().for_each(|line| println!("{line}"));
     }
@@ -128,7 +129,7 @@ fn tell(plan: &Plan, life: &Life, all: bool) -> bool {
     }
     if let Some(broken) = &life.verdict {
         println!("law broken: {} {}", broken.law, broken.said);
-        println!("seed: {}", plan.seed);
+        println!("seed: {} --driver {driver}", plan.seed);
     }
     life.verdict.is_some()
 }

@@ -13,20 +13,18 @@ use crate::laws::{Broken, Law};
 use crate::ops::Call;
 use crate::plan::{Class, Plan, USERS};
 use crate::world::{
-    AUTHORITY, Answer, Breaks, EXCHANGE, call_of, is_success, password, says, status, token,
+    AUTHORITY, Answer, Breaks, EXCHANGE, call_of, is_own, is_success, password, says, status, token,
 };
 
 /// How long a password is not submitted that was submitted twice without an answer.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// What a kept connection lost is sent again within this time, and its limit is that of the first.
-const AT_ONCE: Duration = Duration::from_millis(500);
-
 /// One request, as it left.
 #[derive(Clone, Debug)]
 pub(crate) struct Sending {
     purpose: &'static str,
-    at: Instant,
+    /// When its time began: that of the first, if it is one that a kept connection lost.
+    limited_from: Instant,
     /// How often the credentials had been reset.
     resets: u32,
     password: Option<String>,
@@ -65,6 +63,8 @@ pub(crate) struct Observer {
     calls: BTreeMap<u32, (Call, u32)>,
     /// Requests on their way that open or extend a session.
     establishing: BTreeMap<u64, Sending>,
+    /// The request that a kept connection lost last, when that was told, and when its time began.
+    unsent: Option<(&'static str, Instant, Instant)>,
     /// When passwords were submitted and nothing decisive came back.
     unanswered: BTreeMap<String, Vec<Instant>>,
     refused: BTreeSet<String>,
@@ -88,6 +88,7 @@ impl Observer {
             sessions: BTreeMap::new(),
             calls: BTreeMap::new(),
             establishing: BTreeMap::new(),
+            unsent: None,
             unanswered: BTreeMap::new(),
             refused: BTreeSet::new(),
             resets: 0,
@@ -157,7 +158,10 @@ impl Observer {
         let fields: serde_json::Value = serde_json::from_slice(request.body()).unwrap_or_default();
         let sending = Sending {
             purpose,
-            at: now,
+            limited_from: match self.unsent {
+                Some((what, lost, from)) if what == purpose && lost == now => from,
+                _ => now,
+            },
             resets: self.resets,
             password: fields["password"].as_str().map(str::to_owned).filter(|_| purpose == "login"),
             token: token(request.headers()),
@@ -237,7 +241,7 @@ impl Observer {
         let beside = self
             .establishing
             .values()
-            .find(|other| other.resets == self.resets && other.at + limit > now + AT_ONCE);
+            .find(|other| other.resets == self.resets && other.limited_from + limit > now);
         if let Some(other) = beside.filter(|_| !self.closing) {
             let said = format!("{} beside {}", sending.purpose, other.purpose);
             self.broken(Law::OneLogin, said);
@@ -282,11 +286,20 @@ impl Observer {
     }
 
     /// The answer to a request reaches the client.
-    pub(crate) fn delivers(&mut self, sending: Sending, answer: &Answer, alive: &[String]) {
+    pub(crate) fn delivers(
+        &mut self,
+        sending: Sending,
+        answer: &Answer,
+        alive: &[String],
+        now: Instant,
+    ) {
         self.establishing.remove(&sending.number);
+        if answer.as_ref().is_err_and(|error| error.sent() == Sent::No) {
+            self.unsent = Some((sending.purpose, now, sending.limited_from));
+        }
         if let Some(password) = &sending.password
-            // An old refusal says nothing about what was given since; a success does.
-            && (sending.resets == self.resets || is_success(answer))
+            // An old refusal says nothing about what was given since; another word of the server does.
+            && (sending.resets == self.resets || (is_own(answer) && !says(answer, "ERR003")))
         {
             self.note_login(password, answer);
         }

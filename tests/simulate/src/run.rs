@@ -24,11 +24,38 @@ pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) const PAUSE: Duration = Duration::from_secs(16 * 60);
 
 /// Which driver lives the life.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
 pub(crate) enum Driver {
     Tasks,
     #[cfg(mstr_simulation)]
     Threads,
+}
+
+impl Driver {
+    pub(crate) const ALL: &'static [Self] = &[
+        Self::Tasks,
+        #[cfg(mstr_simulation)]
+        Self::Threads,
+    ];
+
+    /// Whether it lives the life of this seed. Threads cost more.
+    pub(crate) const fn lives(self, seed: u64) -> bool {
+        match self {
+            Self::Tasks => true,
+            #[cfg(mstr_simulation)]
+            Self::Threads => seed % 4 == 0,
+        }
+    }
+}
+
+impl std::fmt::Display for Driver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Tasks => "tasks",
+            #[cfg(mstr_simulation)]
+            Self::Threads => "threads",
+        })
+    }
 }
 
 /// What has become of a life.

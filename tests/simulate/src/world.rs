@@ -308,7 +308,7 @@ impl State {
             return Arrival::Later(None);
         };
         let alive = self.alive(now);
-        self.observer.delivers(sending, &answer, &alive);
+        self.observer.delivers(sending, &answer, &alive, now);
         self.tell(now, || match &*answer {
             Ok((parts, _, breaks)) => format!("  {id} is answered: {} {breaks:?}", parts.status),
             Err(error) => format!("  {id} fails: {error}"),
@@ -446,6 +446,12 @@ pub(crate) fn says(answer: &Answer, code: &str) -> bool {
         plain.extend_from_slice(body);
     }
     plain.windows(code.len()).any(|window| window == code.as_bytes())
+}
+
+/// Whether the server says it, and not something in front of it.
+pub(crate) fn is_own(answer: &Answer) -> bool {
+    let opened = answer.as_ref().is_ok_and(|(parts, ..)| token(&parts.headers).is_some());
+    opened || says(answer, "\"ERR")
 }
 
 pub(crate) fn is_success(answer: &Answer) -> bool {
