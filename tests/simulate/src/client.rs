@@ -15,7 +15,7 @@ use mstr_core::{
 use crate::laws::Law;
 use crate::ops::{self, Call, Op, Outcome, Path};
 use crate::plan::{Class, PROJECT, Plan, USERS};
-use crate::world::{BASE, ELSEWHERE, World, password};
+use crate::world::{BASE, ELSEWHERE, EXCHANGE, World, password};
 
 /// The longest time of an operation without a limit of its own.
 const TOTAL: Duration = Duration::from_secs(300);
@@ -271,7 +271,16 @@ impl Caller {
                 outcome
             }
             Err(error) => {
-                self.check_error(op, &error, closed);
+                let now = self.clock.now();
+                let free = matches!(op, Op::Close | Op::Server)
+                    || matches!(op, Op::Call(call) if matches!(call.path, Path::Public | Path::Elsewhere));
+                let paused =
+                    self.world.state().observer.pauses_beyond(begun + allowed, now) && !free;
+                if hurried && error.kind() == ErrorKind::Timeout && paused && leapt.is_zero() {
+                    let said = format!("{op:?} waits for a pause that is longer: {error}");
+                    self.world.broken(Law::RetryAfter, said);
+                }
+                self.check_error(op, &error, closed, hurried);
                 Outcome::Failed(error.kind())
             }
         }
@@ -284,7 +293,7 @@ impl Caller {
         (observer.is_known_alive(&alive) && !observer.closing).then_some(observer.resets)
     }
 
-    fn check_error(&self, op: Op, error: &Error, closed: bool) {
+    fn check_error(&self, op: Op, error: &Error, closed: bool, hurried: bool) {
         let texts = [error.to_string(), error.report(), format!("{error:?}")];
         let timeline = error.timeline().map(ToString::to_string);
         for text in texts.into_iter().chain(timeline) {
@@ -292,6 +301,20 @@ impl Caller {
             if shown.is_some() {
                 self.world.broken(Law::NoSecret, format!("in an error of {op:?}: {text}"));
             }
+        }
+        if error.kind() == ErrorKind::Canceled {
+            self.world.broken(Law::Undisturbed, format!("{op:?}: {}", error.report()));
+        }
+        let limited = match op {
+            Op::Call(call) => call.total.is_some(),
+            _ => false,
+        };
+        let hasty = limited
+            || [Class::Hurry, Class::Scattered, Class::Leaps]
+                .iter()
+                .any(|class| self.plan.has(*class));
+        if error.kind() == ErrorKind::Timeout && hurried && !hasty && !self.plan.is_struck() {
+            self.world.broken(Law::Undisturbed, format!("{op:?}: {}", error.report()));
         }
         let observer_closing = self.world.state().observer.closing;
         if error.kind() == ErrorKind::Closed && !observer_closing {
@@ -398,9 +421,11 @@ impl Caller {
             let mut state = self.world.state();
             let alive = state.alive(now);
             state.observer.resets(user, &alive, now);
+            state.observer.resetting += 1;
         }
         let own = || Credentials::standard(USERS[user], password(USERS[user]));
         client.reset((!provided).then(own));
+        self.world.state().observer.resetting -= 1;
     }
 
     /// Closes, and takes the closing for over if it came to an end.
@@ -411,8 +436,18 @@ impl Caller {
             state.observer.closing = true;
             state.observer.supersede(&alive);
         }
+        let begun = self.clock.now();
         let outcome = client.close().await;
+        let took = self.clock.now() - begun;
         let mut state = self.world.state();
+        if let CloseOutcome::Failed(error) = &outcome
+            && error.kind() == ErrorKind::Gateway
+            && error.attempts() < 2
+            && took * 2 < self.plan.total.unwrap_or(TOTAL).min(EXCHANGE / 10)
+        {
+            let said = format!("the logout failed after {took:?}: {}", error.report());
+            state.observer.broken(Law::Repeated, said);
+        }
         let late =
             matches!(&outcome, CloseOutcome::Failed(error) if error.kind() == ErrorKind::Timeout);
         state.observer.closed |= !late;

@@ -36,6 +36,11 @@ laws! {
     Rooted "Each entry of the timeline has a cause that leads to a root.",
     Heals "When the faults are over, calls succeed, and callers share one login.",
     WrongCredentials "Only a refusal by the server is told as wrong credentials.",
+    RetryAfter "A login is not sent before the server's Retry-After is over, and callers without that time are told at once.",
+    Repeated "A logout that something in front of the server refused is sent again.",
+    Finished "A login under way is not given up before its time, whoever has stopped waiting for it.",
+    Undisturbed "Where the network does nothing and nothing panics, no call fails for want of time.",
+    Asked "A bare 401 is delivered after the server has been asked whether the session lives.",
     NoPanic "Nothing panics, and nothing waits for ever.",
     Same "Both drivers and the bare machines do the same.",
 }

@@ -13,7 +13,8 @@ use crate::laws::{Broken, Law};
 use crate::ops::Call;
 use crate::plan::{Class, Plan, USERS};
 use crate::world::{
-    AUTHORITY, Answer, Breaks, EXCHANGE, call_of, is_own, is_success, password, says, status, token,
+    AUTHORITY, Answer, Breaks, EXCHANGE, OF_AN_ERROR, call_of, is_own, is_success, password,
+    retry_after, says, says_in, status, token,
 };
 
 /// How long a password is not submitted that was submitted twice without an answer.
@@ -69,6 +70,12 @@ pub(crate) struct Observer {
     unanswered: BTreeMap<String, Vec<Instant>>,
     refused: BTreeSet<String>,
     pub(crate) resets: u32,
+    /// How many resets are under way.
+    pub(crate) resetting: u32,
+    /// Before when no login may be sent, and when that was told.
+    pause: Option<(Instant, Instant)>,
+    /// Until then a login whose body has not come may still be told as a success.
+    lenient: Option<Instant>,
     /// `close` has been called; has returned.
     pub(crate) closing: bool,
     pub(crate) closed: bool,
@@ -92,6 +99,9 @@ impl Observer {
             unanswered: BTreeMap::new(),
             refused: BTreeSet::new(),
             resets: 0,
+            resetting: 0,
+            pause: None,
+            lenient: None,
             closing: false,
             closed: false,
             lent: 0,
@@ -115,6 +125,7 @@ impl Observer {
         self.supersede(alive);
         self.resets += 1;
         self.users.push((now, user));
+        self.pause = None;
         self.refused.clear();
         self.unanswered.clear();
     }
@@ -162,7 +173,8 @@ impl Observer {
                 Some((what, lost, from)) if what == purpose && lost == now => from,
                 _ => now,
             },
-            resets: self.resets,
+            // One that leaves while the credentials are being replaced has the former ones.
+            resets: self.resets - self.resetting,
             password: fields["password"].as_str().map(str::to_owned).filter(|_| purpose == "login"),
             token: token(request.headers()),
             call: call_of(request.uri().path()),
@@ -171,6 +183,10 @@ impl Observer {
         };
         self.check_origin(request);
         self.check_project(request, &sending);
+        let cookies = request.headers().get_all("cookie").iter();
+        if cookies.into_iter().any(|line| says_in(line.as_bytes(), OF_AN_ERROR)) {
+            self.broken(Law::OwnCookies, "a cookie that came with a gateway's error is sent");
+        }
         let borrowed = self.is_borrowed(sending.token.as_deref());
         if self.closed && self.lent == 0 && !borrowed {
             let own = sending.token.is_some() || purpose == "login";
@@ -183,6 +199,10 @@ impl Observer {
             self.establishing.insert(sending.number, sending.clone());
         }
         if purpose == "login" {
+            if let Some((until, _)) = self.pause.filter(|(until, _)| now < *until) {
+                let early = until - now;
+                self.broken(Law::RetryAfter, format!("a login is sent {early:?} too early"));
+            }
             self.check_submission(&sending, now);
             self.check_economy(alive);
         }
@@ -261,7 +281,8 @@ impl Observer {
         };
         unanswered.push(now);
         let times = unanswered.len();
-        if let Some(since) = since.filter(|since| *since < PAUSE) {
+        let lenient = self.lenient.is_some_and(|until| now < until);
+        if let Some(since) = since.filter(|since| *since < PAUSE && !lenient) {
             let said = format!("submitted {times} times, the last time after {since:?}");
             self.broken(Law::Submissions, said);
         }
@@ -296,6 +317,14 @@ impl Observer {
         self.establishing.remove(&sending.number);
         if answer.as_ref().is_err_and(|error| error.sent() == Sent::No) {
             self.unsent = Some((sending.purpose, now, sending.limited_from));
+        }
+        if sending.purpose == "login" {
+            let current = sending.resets == self.resets && !self.closing;
+            let until = retry_after(answer).filter(|_| current).map(|wait| now + wait);
+            self.pause = until.map(|until| (until, now));
+        }
+        if sending.purpose == "login" && answer.as_ref().is_ok_and(|it| it.2 != Breaks::Never) {
+            self.lenient = Some(now + EXCHANGE);
         }
         if let Some(password) = &sending.password
             // An old refusal says nothing about what was given since; another word of the server does.
@@ -344,9 +373,22 @@ impl Observer {
         }
     }
 
+    /// The last handle has gone.
+    pub(crate) fn abandons_all(&mut self, alive: &[String]) {
+        self.closing = true;
+        self.supersede(alive);
+    }
+
     /// The client waits no longer for an answer.
-    pub(crate) fn abandons(&mut self, sending: &mut Sending) {
+    pub(crate) fn abandons(&mut self, sending: &mut Sending, now: Instant) {
         self.establishing.remove(&sending.number);
+        let limit = self.plan.attempt.unwrap_or(EXCHANGE);
+        let early = sending.limited_from + limit > now && sending.resets == self.resets;
+        let leaps = self.has(Class::Leaps);
+        if sending.purpose == "login" && early && !self.closing && !leaps {
+            let after = now - sending.limited_from;
+            self.broken(Law::Finished, format!("a login is given up after {after:?}"));
+        }
         if let Some(opened) = sending.opens.clone() {
             self.excuse(Some(&opened), "its opening was not waited for");
         }
@@ -417,6 +459,11 @@ impl Observer {
                 && seen.resets == self.resets
                 && alive.contains(token)
         })
+    }
+
+    /// Whether a wait that the server asked for before `now` ends after `deadline`.
+    pub(crate) fn pauses_beyond(&self, deadline: Instant, now: Instant) -> bool {
+        self.pause.is_some_and(|(until, told)| told < now && until >= deadline)
     }
 
     /// All words that must not be shown.

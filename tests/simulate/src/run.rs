@@ -106,7 +106,13 @@ fn of_tasks(plan: &Arc<Plan>) -> Life {
                 time.spawn(life)
             })
             .collect();
+        let connection = Some(connection).filter(|_| plan.ending != Ending::Abandon);
         drop(time.run(join_all(tasks)));
+        let Some(connection) = connection else {
+            let alive = world.state().alive(Timer::now(&time));
+            world.state().observer.abandons_all(&alive);
+            return time.run_until_idle();
+        };
         check_timeline(&caller, &connection, &mut timeline);
         let elapsed = time.elapsed();
         time.run(time.sleep(PAUSE.max(DAY.saturating_sub(elapsed))));
@@ -114,10 +120,9 @@ fn of_tasks(plan: &Arc<Plan>) -> Life {
         time.run(recovers(&caller, &time, &connection));
         match plan.ending {
             Ending::Close => time.run(closes(&caller, &connection)),
-            Ending::Drop => {
+            Ending::Drop | Ending::Abandon => {
                 let alive = world.state().alive(Clock::now(&time));
-                world.state().observer.closing = true;
-                world.state().observer.supersede(&alive);
+                world.state().observer.abandons_all(&alive);
             }
         }
         check_timeline(&caller, &connection, &mut timeline);

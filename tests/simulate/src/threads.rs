@@ -230,7 +230,12 @@ pub(crate) fn run(plan: &Arc<Plan>) -> Life {
             let connection = connection.clone();
             threads.push(baton.clone().spawn(move || lives(&caller, &baton, &connection, &steps)));
         }
+        let connection = Some(connection).filter(|_| plan.ending != Ending::Abandon);
         baton.join(2);
+        let Some(connection) = connection else {
+            let alive = world.state().alive(baton.now());
+            return world.state().observer.abandons_all(&alive);
+        };
         check_timeline(&caller, &connection, &mut timeline);
         let elapsed = baton.now() - start;
         baton.sleep_until(baton.now() + PAUSE.max(DAY.saturating_sub(elapsed)));
@@ -238,10 +243,9 @@ pub(crate) fn run(plan: &Arc<Plan>) -> Life {
         in_place(recovers(&caller, &baton, &connection));
         match plan.ending {
             Ending::Close => in_place(closes(&caller, &connection)),
-            Ending::Drop => {
+            Ending::Drop | Ending::Abandon => {
                 let alive = world.state().alive(baton.now());
-                world.state().observer.closing = true;
-                world.state().observer.supersede(&alive);
+                world.state().observer.abandons_all(&alive);
             }
         }
         check_timeline(&caller, &connection, &mut timeline);

@@ -22,6 +22,9 @@ pub(crate) const ELSEWHERE: &str = "https://elsewhere.example/file";
 /// How long the session's own exchanges may take.
 pub(crate) const EXCHANGE: Duration = Duration::from_secs(60);
 
+/// The cookie of a gateway's error or redirect.
+pub(crate) const OF_AN_ERROR: &str = "of-an-error";
+
 /// What arrives at the client.
 pub(crate) type Answer = Result<(Parts, Bytes, Breaks), TransportError>;
 
@@ -319,7 +322,7 @@ impl State {
     fn abandon(&mut self, id: u64, now: Instant) {
         self.settle(now);
         let Some(parcel) = self.parcels.get_mut(&id) else { return };
-        self.observer.abandons(&mut parcel.sending);
+        self.observer.abandons(&mut parcel.sending, now);
         let there = matches!(parcel.stage, Stage::There(..));
         self.tell(now, || format!("  {id} is given up"));
         // Some requests are on their way already, and some are not.
@@ -402,7 +405,11 @@ fn in_its_place(class: Class, chance: u64) -> Option<(Parts, Bytes, Breaks)> {
         response = response.header(name, value);
     }
     // Gateways keep sessions of their own.
-    response = response.header("set-cookie", "JSESSIONID=of-the-gateway; Path=/");
+    let value = if status >= 400 { OF_AN_ERROR } else { "of-the-gateway" };
+    // Those of an error may have the server's own path, because they are not to be kept.
+    let own = status >= 400 && chance % 2 == 0;
+    let path = if own { "/MicroStrategyLibrary" } else { "/" };
+    response = response.header("set-cookie", format!("JSESSIONID={value}; Path={path}"));
     let (parts, ()) = response.body(()).ok()?.into_parts();
     Some((parts, Bytes::from_static(body.as_bytes()), Breaks::Never))
 }
@@ -445,7 +452,18 @@ pub(crate) fn says(answer: &Answer, code: &str) -> bool {
     } else {
         plain.extend_from_slice(body);
     }
-    plain.windows(code.len()).any(|window| window == code.as_bytes())
+    says_in(&plain, code)
+}
+
+pub(crate) fn says_in(bytes: &[u8], what: &str) -> bool {
+    bytes.windows(what.len()).any(|window| window == what.as_bytes())
+}
+
+/// How long the answer asks to wait. A date of the past asks for nothing.
+pub(crate) fn retry_after(answer: &Answer) -> Option<Duration> {
+    let (parts, ..) = answer.as_ref().ok()?;
+    let seconds = parts.headers.get("retry-after")?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
 }
 
 /// Whether the server says it, and not something in front of it.

@@ -359,10 +359,14 @@ impl<D: Driver> Core<D> {
         {
             return Begun::Flight(flight);
         }
-        let now = self.now();
+        let (now, renews) = (self.now(), matches!(command, Command::Renew));
         locked.timeline.begin(input);
         locked.session.handle(command, now);
         self.flush(&mut locked);
+        if renews && locked.session.is_pausing() {
+            // The session that is asked for next says whether the caller has the time for the pause.
+            return Begun::Done(Ok(()));
+        }
         if locked.session.is_settled() && locked.queue.is_empty() && locked.flight.is_none() {
             return Begun::Done(Self::come_to(&mut locked));
         }

@@ -83,6 +83,8 @@ pub(super) struct Cooling {
     pub(super) brief: u32,
     /// Until when no further one is opened, and what callers are told.
     pub(super) until: Option<(Instant, Error)>,
+    /// When the server wants the next login, if it said so at the last attempt, and what it said.
+    pub(super) asked: Option<(Instant, Error)>,
 }
 
 /// So many in a row mean that a load balancer does not keep to one server.
@@ -156,6 +158,11 @@ impl Session {
             }
             (access, ..) => access,
         }
+    }
+
+    /// Whether there is no session before the end of a pause: a caller asks whether it is to wait for that.
+    pub(crate) fn is_pausing(&self) -> bool {
+        self.pause().is_some()
     }
 
     /// Before when there is no session, and why.

@@ -20,6 +20,13 @@ use crate::timeouts::later;
 impl Session {
     /// Begins a flight: the first attempt to open a session.
     pub(super) fn start_opening(&mut self, now: Instant) {
+        if let Some((until, failure)) = self.cooling.asked.take()
+            && now < until
+        {
+            // The attempts of earlier callers are over, and the server's wait is not.
+            self.state = State::BackingOff { until, attempts: 0, failure };
+            return;
+        }
         self.backoff.reset();
         match &mut self.credentials {
             Source::Held(_) => self.log_in(0, now),
@@ -192,6 +199,8 @@ impl Session {
         let spent = self.current_credentials().is_some_and(Credentials::is_delegated)
             && error.transport().is_none_or(|cause| cause.sent() == Sent::Maybe);
         if !may_pass(&error) || last || spent {
+            let failure = error.clone().with_operation("login").with_attempts(attempts);
+            self.cooling.asked = error.retry_after().map(|wait| (later(now, wait), failure));
             return self.fail(error, attempts);
         }
         let wait = self.backoff.next(&self.config.retry);

@@ -166,3 +166,31 @@ fn seed_keys_the_fingerprints_and_is_never_printed() {
     let printed = format!("{session:?} {session:#?}");
     assert!(!printed.contains(&seed.to_string()), "{printed}");
 }
+
+#[test]
+fn retry_after_of_the_last_attempt_is_obeyed_by_the_next_caller_too() {
+    let mut rig = Rig::standard();
+    rig.pending();
+    for attempt in 1..=3 {
+        let answer = Response::builder().status(503).header("retry-after", "20");
+        rig.answer(Purpose::Login, Ok(answer.body(Bytes::new()).expect("valid")));
+        if attempt < 3 {
+            rig.pass(Duration::from_secs(20));
+            rig.pending();
+        }
+    }
+    rig.session.take_failure().expect("the attempts are over");
+    rig.pass(Duration::from_secs(5));
+    let soon = rig.now + Duration::from_secs(10);
+    match rig.session.request_access_by(Some(soon), rig.now) {
+        Access::Denied(error) => assert!(error.retry_after().is_some(), "{error}"),
+        other => panic!("{other:?}"),
+    }
+    // A caller that has the time waits for it.
+    rig.pending();
+    rig.nothing_sent();
+    rig.pass(Duration::from_secs(15));
+    rig.pending();
+    rig.answer(Purpose::Login, opened("t1"));
+    rig.granted();
+}
