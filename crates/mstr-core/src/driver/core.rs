@@ -249,6 +249,9 @@ impl<D: Driver> Core<D> {
                     locked.timeline.sent(&exchange, &locked.session, self.now());
                     if exchange.detached {
                         locked.later.detached.push(*exchange);
+                    } else if exchange.purpose.opens_session() {
+                        // Before what is asked beside it: it waits for nothing of that.
+                        locked.queue.push_front(Work::Exchange(exchange));
                     } else {
                         locked.queue.push_back(Work::Exchange(exchange));
                     }

@@ -30,6 +30,7 @@ pub struct SessionConfig {
     pub(super) options: LoginOptions,
     pub(super) application_type: Option<u32>,
     pub(super) checks: bool,
+    pub(super) login_alone: bool,
     pub(super) project: Option<ProjectRef>,
     pub(super) allow_insecure: bool,
     pub(super) exchange_timeout: Duration,
@@ -50,6 +51,7 @@ impl SessionConfig {
             options: LoginOptions::default(),
             application_type: None,
             checks: true,
+            login_alone: false,
             project: None,
             allow_insecure: false,
             exchange_timeout: Duration::from_secs(60),
@@ -109,6 +111,15 @@ impl SessionConfig {
     #[must_use]
     pub const fn checks(mut self, checks: bool) -> Self {
         self.checks = checks;
+        self
+    }
+
+    /// Whether nothing is sent beside the first login. Default false: the server is asked for its
+    /// version meanwhile, over a second connection, which the checks find open. With true, that
+    /// waits until the login is answered.
+    #[must_use]
+    pub const fn login_alone(mut self, alone: bool) -> Self {
+        self.login_alone = alone;
         self
     }
 

@@ -215,7 +215,7 @@ impl Session {
         // A login that was to replace it does so.
         match beside {
             Some(Renewing { what: Beside::Login, exchange, .. }) => {
-                self.state = State::LoggingIn { exchange, attempts: 1 };
+                self.state = State::LoggingIn { exchange, attempts: 1, status: None };
             }
             Some(Renewing { what: Beside::Credentials, exchange, .. }) => {
                 self.state = State::AwaitingCredentials(exchange);

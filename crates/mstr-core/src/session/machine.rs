@@ -317,7 +317,9 @@ impl Session {
             && error.is_unprocessed()
             && self.state.awaits(id)
         {
-            copy.why = Why::Input;
+            if copy.why != Why::BesideLogin {
+                copy.why = Why::Input;
+            }
             if let State::Leaving { held, .. } = &self.state {
                 // With the cookies that are valid by now.
                 copy.request = self.config.endpoint.logout(&held.wire);
@@ -343,7 +345,10 @@ impl Session {
             return;
         }
         match &self.state {
-            State::LoggingIn { attempts, .. } => self.on_login(*attempts, result, now),
+            State::LoggingIn { exchange, attempts, .. } if exchange.id == id => {
+                self.on_login(*attempts, result, now);
+            }
+            State::LoggingIn { .. } => self.on_status_beside_login(result),
             State::ClosingLogin(login) => self.on_login_while_closing(login.borrows, result, now),
             State::Settling { .. } => self.on_settled(id, result, now),
             State::Leaving { .. } => self.on_logged_out(result, now),
@@ -372,7 +377,7 @@ impl Session {
             State::BackingOff { until, attempts, .. } if now >= *until => {
                 self.log_in(*attempts, now);
             }
-            State::LoggingIn { exchange, attempts } if now >= exchange.deadline => {
+            State::LoggingIn { exchange, attempts, .. } if now >= exchange.deadline => {
                 let (exchange, attempts) = (*exchange, *attempts);
                 self.on_login_late(exchange, attempts, now);
             }
@@ -405,7 +410,15 @@ impl Session {
 
     /// Takes the next output. [`Output::Wait`] means that there is nothing more now.
     pub fn poll_output(&mut self) -> Output {
-        self.outputs.pop_front().unwrap_or_else(|| Output::Wait(self.state.next_deadline()))
+        loop {
+            match self.outputs.pop_front() {
+                // A driver that does one thing after another takes it once the login is over.
+                Some(Output::Send(exchange))
+                    if exchange.why == Why::BesideLogin && !self.state.awaits(exchange.id) => {}
+                Some(output) => return output,
+                None => return Output::Wait(self.state.next_deadline()),
+            }
+        }
     }
 
     /// Whether there is anything to take.

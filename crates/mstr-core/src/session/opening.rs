@@ -43,7 +43,11 @@ impl Session {
     /// Sends the login or delegation, after so many attempts.
     pub(super) fn log_in(&mut self, attempts: u32, now: Instant) {
         match self.submit(now) {
-            Ok(exchange) => self.state = State::LoggingIn { exchange, attempts: attempts + 1 },
+            Ok(exchange) => {
+                let status = self.state.take_status();
+                let status = status.or_else(|| self.ask_beside_login(attempts, now));
+                self.state = State::LoggingIn { exchange, attempts: attempts + 1, status };
+            }
             Err(Objection::Refused(error)) => self.refuse(error),
             Err(Objection::Unanswered(error)) => self.give_up(error),
             // Only reachable if a provider's answer has been forgotten between two attempts.

@@ -104,6 +104,9 @@ fn the_session_s_own_requests_carry_token_and_cookies_and_no_project() {
     rig.pending();
     rig.answer(Purpose::Login, opened("t1"));
     let inspect = rig.answer(Purpose::Inspect, ok(200, r#"{"timeout":600}"#));
+    let beside = rig.answer(Purpose::Status, ok(404, ""));
+    let expected = format!("GET {BASE}/api/status\n{ACCEPT}\nuser-agent: {OWN}\n\n");
+    assert_eq!(written(&beside), expected, "in no session");
     let status = rig.answer(Purpose::Status, ok(200, NEW_SERVER));
     let listed = format!(r#"[{{"id":"{project}","name":"Tutorial"}}]"#);
     let projects = rig.answer(Purpose::ListProjects, ok(200, &listed));
