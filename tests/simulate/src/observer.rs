@@ -438,8 +438,10 @@ impl Observer {
     /// The requests that opened sessions which were not used any more, were alive, and were not logged
     /// out.
     pub(crate) fn left(&self) -> Vec<u64> {
-        // Where each answer has a cookie, one that lies unread in a future is lost with the next.
-        let unread = self.has(Class::Rotation) && self.has(Class::Unpolled);
+        // Where each answer has a cookie, one that lies unread in a future is lost with the next, and
+        // the pages of something in front of the server hide that it is so.
+        let hides = [Class::Unpolled, Class::SignInPage, Class::Redirect, Class::GatewayJson];
+        let unread = self.has(Class::Rotation) && hides.iter().any(|class| self.has(*class));
         if self.has(Class::Scattered) || unread {
             return Vec::new();
         }

@@ -316,6 +316,8 @@ impl Session {
         if let (Some(mut copy), Err(error)) = (copy, &result)
             && error.is_unprocessed()
             && self.state.awaits(id)
+            // A driver that was paused may bring the failure late: nothing would wait for an answer.
+            && now < copy.deadline
         {
             if copy.why != Why::BesideLogin {
                 copy.why = Why::Input;

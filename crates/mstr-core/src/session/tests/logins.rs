@@ -197,3 +197,20 @@ fn retry_after_of_the_last_attempt_is_obeyed_by_the_next_caller_too() {
     rig.answer(Purpose::Login, opened("t1"));
     rig.granted();
 }
+
+#[test]
+fn login_that_a_kept_connection_lost_is_not_sent_when_its_time_is_over() {
+    let mut rig = Rig::standard();
+    rig.pending();
+    let login = rig.take(Purpose::Login);
+    // The driver was paused, and brings the failure late.
+    rig.now += Duration::from_secs(600);
+    let lost = TransportError::new(TransportErrorKind::Interrupted).with_sent(crate::Sent::No);
+    rig.session.handle_response(login.id, Err(lost), rig.now);
+    rig.nothing_sent();
+    // It is sent again as after any failure that passes, with a time of its own.
+    rig.pass(Duration::from_secs(2));
+    rig.pending();
+    rig.answer(Purpose::Login, opened("t1"));
+    rig.granted();
+}
