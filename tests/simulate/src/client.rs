@@ -302,17 +302,23 @@ impl Caller {
                 self.world.broken(Law::NoSecret, format!("in an error of {op:?}: {text}"));
             }
         }
+        if let Op::Call(call) = op
+            && error.kind() == ErrorKind::Gateway
+            && error.status().is_some_and(|status| status.as_u16() == 401)
+            && self.world.state().observer.was_not_asked(call.id)
+        {
+            self.world.broken(Law::Asked, format!("{op:?}: {}", error.report()));
+        }
         if error.kind() == ErrorKind::Canceled {
             self.world.broken(Law::Undisturbed, format!("{op:?}: {}", error.report()));
         }
-        let limited = match op {
-            Op::Call(call) => call.total.is_some(),
-            _ => false,
+        let limit = match op {
+            Op::Call(call) => call.total.or(self.plan.total),
+            _ => self.plan.total,
         };
-        let hasty = limited
-            || [Class::Hurry, Class::Scattered, Class::Leaps]
-                .iter()
-                .any(|class| self.plan.has(*class));
+        let hasty = limit.is_some_and(|limit| limit < EXCHANGE)
+            || self.plan.attempt.is_some()
+            || [Class::Scattered, Class::Leaps].iter().any(|class| self.plan.has(*class));
         if error.kind() == ErrorKind::Timeout && hurried && !hasty && !self.plan.is_struck() {
             self.world.broken(Law::Undisturbed, format!("{op:?}: {}", error.report()));
         }

@@ -62,6 +62,11 @@ pub(crate) struct Observer {
     pub(crate) sessions: BTreeMap<String, Seen>,
     /// What calls have been made, and how often each was carried out.
     calls: BTreeMap<u32, (Call, u32)>,
+    /// When each was sent last.
+    sent: BTreeMap<u32, Instant>,
+    /// When the server was last asked about the session, or answered, and whether it said that it
+    /// lives.
+    asked: Option<(Instant, Option<bool>)>,
     /// Requests on their way that open or extend a session.
     establishing: BTreeMap<u64, Sending>,
     /// The request that a kept connection lost last, when that was told, and when its time began.
@@ -94,6 +99,8 @@ impl Observer {
             verdict: None,
             sessions: BTreeMap::new(),
             calls: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            asked: None,
             establishing: BTreeMap::new(),
             unsent: None,
             unanswered: BTreeMap::new(),
@@ -181,6 +188,12 @@ impl Observer {
             opens: None,
             number,
         };
+        if let Some(call) = sending.call {
+            self.sent.insert(call, now);
+        }
+        if matches!(purpose, "inspect" | "renew") {
+            self.asked = Some((now, None));
+        }
         self.check_origin(request);
         self.check_project(request, &sending);
         let cookies = request.headers().get_all("cookie").iter();
@@ -317,6 +330,11 @@ impl Observer {
         self.establishing.remove(&sending.number);
         if answer.as_ref().is_err_and(|error| error.sent() == Sent::No) {
             self.unsent = Some((sending.purpose, now, sending.limited_from));
+        }
+        if matches!(sending.purpose, "inspect" | "renew")
+            && self.asked.is_some_and(|(at, _)| at == sending.limited_from)
+        {
+            self.asked = Some((now, Some(is_success(answer))));
         }
         if sending.purpose == "login" {
             let current = sending.resets == self.resets && !self.closing;
@@ -460,6 +478,15 @@ impl Observer {
                 && !seen.borrowed
                 && seen.resets == self.resets
                 && alive.contains(token)
+        })
+    }
+
+    /// Whether the server has said that the session lives, and has not been asked since the call was
+    /// sent.
+    pub(crate) fn was_not_asked(&self, call: u32) -> bool {
+        let sent = self.sent.get(&call);
+        sent.is_some_and(|sent| {
+            self.asked.is_some_and(|(at, lives)| at < *sent && lives == Some(true))
         })
     }
 

@@ -162,12 +162,18 @@ impl Plan {
             CLASSES[..OF_REQUESTS].iter().copied().filter(|class| has(*class)).collect();
         let callers = rng.usize(1..=5);
         let mut id = 0;
-        let callers: Vec<Vec<Step>> = (0..callers)
+        let ending = *rng
+            .choice(&[Ending::Close, Ending::Close, Ending::Close, Ending::Drop, Ending::Abandon])
+            .unwrap_or(&Ending::Close);
+        let mut callers: Vec<Vec<Step>> = (0..callers)
             .map(|_| {
                 let steps = rng.usize(1..=9);
                 (0..steps).map(|_| step(&mut rng, &classes, &mut id)).collect()
             })
             .collect();
+        if ending == Ending::Abandon && rng.bool() {
+            goes_in_a_hurry(&mut rng, &mut callers);
+        }
         Self {
             seed,
             told: false,
@@ -177,19 +183,13 @@ impl Plan {
             total: has(Class::Hurry)
                 .then(|| Duration::from_millis(rng.u64(200..40_000)))
                 .filter(|_| rng.bool()),
-            attempt: has(Class::Hurry).then(|| Duration::from_millis(rng.u64(100..20_000))),
+            attempt: has(Class::Hurry)
+                .then(|| Duration::from_millis(rng.u64(100..20_000)))
+                .filter(|_| rng.bool()),
             epochs: epochs(&mut rng, &troubled),
             troubles: troubles(&mut rng, &classes),
             callers,
-            ending: *rng
-                .choice(&[
-                    Ending::Close,
-                    Ending::Close,
-                    Ending::Close,
-                    Ending::Drop,
-                    Ending::Abandon,
-                ])
-                .unwrap_or(&Ending::Close),
+            ending,
             classes,
         }
     }
@@ -201,6 +201,21 @@ impl Plan {
     /// Whether something may happen to a single request.
     pub(crate) fn is_struck(&self) -> bool {
         self.epochs.iter().any(|epoch| epoch.strength > 0)
+    }
+}
+
+/// The last caller goes in the middle of something, a login perhaps.
+fn goes_in_a_hurry(rng: &mut Rng, callers: &mut Vec<Vec<Step>>) {
+    callers.truncate(1);
+    for steps in callers {
+        steps.truncate(rng.usize(1..3));
+        let Some(last) = steps.last_mut() else { continue };
+        let soon = Duration::from_millis(rng.u64(1..600));
+        last.whim = Whim::TimesOut(soon);
+        // Threads have no whims.
+        if let Op::Call(call) = &mut last.op {
+            call.total = Some(soon);
+        }
     }
 }
 
