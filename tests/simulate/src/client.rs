@@ -305,6 +305,7 @@ impl Caller {
         if let Op::Call(call) = op
             && error.kind() == ErrorKind::Gateway
             && error.status().is_some_and(|status| status.as_u16() == 401)
+            && error.operation() != Some("login")
             && self.world.state().observer.was_not_asked(call.id)
         {
             self.world.broken(Law::Asked, format!("{op:?}: {}", error.report()));

@@ -13,7 +13,7 @@ use crate::laws::{Broken, Law};
 use crate::ops::Call;
 use crate::plan::{Class, Plan, USERS};
 use crate::world::{
-    AUTHORITY, Answer, Breaks, EXCHANGE, OF_AN_ERROR, call_of, is_own, is_success, password,
+    AUTHORITY, Answer, Breaks, EXCHANGE, OF_AN_ERROR, call_of, is_own, is_page, is_success, password,
     retry_after, says, says_in, status, token,
 };
 
@@ -212,6 +212,8 @@ impl Observer {
             self.establishing.insert(sending.number, sending.clone());
         }
         if purpose == "login" {
+            // The session of calls that are under way is another one.
+            self.asked = None;
             if let Some((until, _)) = self.pause.filter(|(until, _)| now < *until) {
                 let early = until - now;
                 self.broken(Law::RetryAfter, format!("a login is sent {early:?} too early"));
@@ -334,7 +336,7 @@ impl Observer {
         if matches!(sending.purpose, "inspect" | "renew")
             && self.asked.is_some_and(|(at, _)| at == sending.limited_from)
         {
-            self.asked = Some((now, Some(is_success(answer))));
+            self.asked = Some((now, Some(is_success(answer) && !is_page(answer))));
         }
         if sending.purpose == "login" {
             let current = sending.resets == self.resets && !self.closing;

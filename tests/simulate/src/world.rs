@@ -472,6 +472,11 @@ pub(crate) fn is_own(answer: &Answer) -> bool {
     opened || says(answer, "\"ERR")
 }
 
+pub(crate) fn is_page(answer: &Answer) -> bool {
+    let kind = answer.as_ref().ok().and_then(|(parts, ..)| parts.headers.get("content-type"));
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
+}
+
 pub(crate) fn is_success(answer: &Answer) -> bool {
     answer.as_ref().is_ok_and(|(parts, ..)| parts.status.is_success())
 }
