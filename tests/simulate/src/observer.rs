@@ -13,8 +13,8 @@ use crate::laws::{Broken, Law};
 use crate::ops::Call;
 use crate::plan::{Class, Plan, USERS};
 use crate::world::{
-    AUTHORITY, Answer, Breaks, EXCHANGE, OF_AN_ERROR, call_of, is_own, is_page, is_success, password,
-    retry_after, says, says_in, status, token,
+    AUTHORITY, Answer, Breaks, EXCHANGE, OF_AN_ERROR, call_of, is_own, is_page, is_success,
+    password, retry_after, says, says_in, status, token,
 };
 
 /// How long a password is not submitted that was submitted twice without an answer.
@@ -336,7 +336,8 @@ impl Observer {
         if matches!(sending.purpose, "inspect" | "renew")
             && self.asked.is_some_and(|(at, _)| at == sending.limited_from)
         {
-            self.asked = Some((now, Some(is_success(answer) && !is_page(answer))));
+            let whole = answer.as_ref().is_ok_and(|(_, _, breaks)| *breaks == Breaks::Never);
+            self.asked = Some((now, Some(whole && is_success(answer) && !is_page(answer))));
         }
         if sending.purpose == "login" {
             let current = sending.resets == self.resets && !self.closing;
@@ -486,7 +487,8 @@ impl Observer {
     /// Whether the server has said that the session lives, and has not been asked since the call was
     /// sent.
     pub(crate) fn was_not_asked(&self, call: u32) -> bool {
-        let sent = self.sent.get(&call);
+        // Newer cookies explain a refusal, without a question.
+        let sent = self.sent.get(&call).filter(|_| !self.has(Class::Rotation));
         sent.is_some_and(|sent| {
             self.asked.is_some_and(|(at, lives)| at < *sent && lives == Some(true))
         })
