@@ -18,7 +18,7 @@ use crate::plan::{Class, PROJECT, Plan, USERS};
 use crate::world::{BASE, ELSEWHERE, World, password};
 
 /// The longest time of an operation without a limit of its own.
-const TOTAL: Duration = Duration::from_secs(300);
+pub(crate) const TOTAL: Duration = Duration::from_secs(300);
 
 /// Tells the time, and lets it pass.
 pub(crate) trait Clock: Send + Sync + 'static {
@@ -100,7 +100,8 @@ pub(crate) trait Client: Clone + Send + Sync + 'static {
     fn open(&self) -> impl Future<Output = Result<(), Error>> + Send;
     fn renew(&self) -> impl Future<Output = Result<(), Error>> + Send;
     fn user(&self) -> impl Future<Output = Result<String, Error>> + Send;
-    fn status(&self) -> impl Future<Output = Result<SessionStatus, Error>> + Send;
+    /// Whether the session is alive.
+    fn status(&self) -> impl Future<Output = Result<bool, Error>> + Send;
     fn projects(&self) -> impl Future<Output = Result<usize, Error>> + Send;
     fn server(&self) -> impl Future<Output = Result<String, Error>> + Send;
     fn select(&self) -> impl Future<Output = Result<Option<String>, Error>> + Send;
@@ -152,8 +153,8 @@ macro_rules! client {
                 Ok(user.full_name.unwrap_or_default())
             }
 
-            async fn status(&self) -> Result<SessionStatus, Error> {
-                self.fetch_status()$($await)*
+            async fn status(&self) -> Result<bool, Error> {
+                Ok(self.fetch_status()$($await)*? != SessionStatus::Expired)
             }
 
             async fn projects(&self) -> Result<usize, Error> {
@@ -248,6 +249,7 @@ impl Caller {
         let result = self.carry_out(&client, op, begun, known).await;
         self.world.tell(self.clock.now(), || format!("{op:?} is told {result:?}"));
         let leapt = self.world.state().observer.leapt - leapt;
+        self.world.state().note_outcome(op, &result);
         let took = (self.clock.now() - begun).saturating_sub(leapt);
         let allowed = match op {
             // Three other operations, and the call.
@@ -345,14 +347,14 @@ impl Caller {
                 Outcome::Said(name)
             }
             Op::Status => {
-                let status = client.status().await?;
+                let alive = client.status().await?;
                 let still = known.is_some() && self.knows_a_living_session() == known;
                 let lied = self.world.state().observer.is_lied_to();
-                if status == SessionStatus::Expired && still && !lied {
+                if !alive && still && !lied {
                     self.world
                         .broken(Law::RightStatus, "a session that lives is said to have ended");
                 }
-                Outcome::Said(format!("{status:?}"))
+                Outcome::Said(if alive { "alive" } else { "expired" }.to_owned())
             }
             Op::Projects => {
                 let count = client.projects().await?;
@@ -386,7 +388,7 @@ impl Caller {
                 self.check_answer(&call, status, &body)
             }
             // Not an operation of a connection.
-            Op::Leap(_) => Outcome::Done,
+            Op::Leap(_) | Op::Restart => Outcome::Done,
         })
     }
 

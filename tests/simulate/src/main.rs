@@ -3,9 +3,11 @@
 //! A seed decides everything: the server, the network, what goes wrong, what callers do, and which
 //! task or thread runs next. What must hold is in [`laws`].
 
+mod bare;
 #[cfg(mstr_simulation)]
 mod baton;
 mod client;
+mod compare;
 mod laws;
 mod net;
 mod observer;
@@ -24,6 +26,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 
+use laws::Broken;
 use plan::Plan;
 use run::{Driver, Life};
 
@@ -45,9 +48,13 @@ struct Arguments {
     /// Go on after a law was broken, and tell each in one line.
     #[arg(long)]
     all: bool,
-    /// Simulate this driver only: each seed by tasks, and one in four by threads otherwise.
+    /// Simulate this driver only. Otherwise each seed is lived by tasks, one in four by threads and one in
+    /// four by the bare machines, and one in eight compares all three.
     #[arg(long)]
     driver: Option<Driver>,
+    /// With a seed: compare the drivers by it.
+    #[arg(long)]
+    compare: bool,
     /// Run this seed, and tell all about it.
     #[arg(long)]
     seed: Option<u64>,
@@ -67,6 +74,9 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // A law that is broken is told once, with its seed.
     std::panic::set_hook(Box::new(|_| ()));
+    if let Some(seed) = arguments.seed.filter(|_| arguments.compare) {
+        return tell_comparison(seed);
+    }
     if let Some(seed) = arguments.seed {
         let plan = Arc::new(Plan { told: true, ..Plan::new(seed) });
         println!("{plan:#?}");
@@ -91,6 +101,16 @@ fn search(arguments: &Arguments) -> ExitCode {
                     let over = limit.is_some_and(|limit| begun.elapsed() > limit);
                     if seed >= last || over || found.load(Ordering::Relaxed) {
                         return;
+                    }
+                    let compared = arguments.driver.is_none() && compare::is_compared(seed);
+                    match compared.then(|| compare::compare(&compare::plan(seed))).flatten() {
+                        Some(broken) if arguments.all => {
+                            println!("{seed} --compare: {} {}", broken.law, broken.said);
+                        }
+                        Some(broken) if !found.swap(true, Ordering::Relaxed) => {
+                            tell_difference(seed, &broken);
+                        }
+                        _ => {}
                     }
                     let plan = Arc::new(Plan::new(seed));
                     for driver in arguments.drivers(seed) {
@@ -132,4 +152,23 @@ fn tell(plan: &Plan, driver: Driver, life: &Life, all: bool) -> bool {
         println!("seed: {} --driver {driver}", plan.seed);
     }
     life.verdict.is_some()
+}
+
+/// Says whether the drivers differ by this seed, after the stories of their lives.
+fn tell_comparison(seed: u64) -> ExitCode {
+    let plan = compare::plan(seed);
+    let told = Arc::new(Plan { told: true, ..plan.clone() });
+    println!("{told:#?}");
+    for driver in Driver::ALL {
+        println!("{driver}:");
+        run::run(&told, *driver).story.iter().for_each(|line| println!("{line}"));
+    }
+    let Some(broken) = compare::compare(&plan) else { return ExitCode::SUCCESS };
+    tell_difference(seed, &broken);
+    ExitCode::FAILURE
+}
+
+fn tell_difference(seed: u64, broken: &Broken) {
+    println!("law broken: {} {}", broken.law, broken.said);
+    println!("seed: {seed} --compare");
 }

@@ -132,6 +132,8 @@ pub(crate) struct Plan {
     pub(crate) troubles: Vec<(Duration, Trouble)>,
     pub(crate) callers: Vec<Vec<Step>>,
     pub(crate) ending: Ending,
+    /// The drivers are compared: no two things happen at once.
+    pub(crate) compared: bool,
 }
 
 /// A project that every server lists.
@@ -177,6 +179,7 @@ impl Plan {
             troubles: troubles(&mut rng, &classes),
             callers,
             ending: if rng.u8(..10) < 7 { Ending::Close } else { Ending::Drop },
+            compared: false,
             classes,
         }
     }
