@@ -8,6 +8,8 @@ mod bare;
 mod baton;
 mod client;
 mod compare;
+mod coverage;
+mod excuses;
 mod laws;
 mod net;
 mod observer;
@@ -55,6 +57,9 @@ struct Arguments {
     /// With a seed: compare the drivers by it.
     #[arg(long)]
     compare: bool,
+    /// Tell which rows of the machines' state tables the lives of the bare machines do not reach.
+    #[arg(long)]
+    coverage: bool,
     /// Run this seed, and tell all about it.
     #[arg(long)]
     seed: Option<u64>,
@@ -78,11 +83,16 @@ fn main() -> ExitCode {
         return tell_comparison(seed);
     }
     if let Some(seed) = arguments.seed {
-        let plan = Arc::new(Plan { told: true, ..Plan::new(seed) });
+        let plan = if arguments.coverage { coverage::plan(seed) } else { Plan::new(seed) };
+        let plan = Arc::new(Plan { told: true, ..plan });
         println!("{plan:#?}");
-        let driver = arguments.driver.unwrap_or(Driver::Tasks);
+        let usual = if arguments.coverage { Driver::Bare } else { Driver::Tasks };
+        let driver = arguments.driver.unwrap_or(usual);
         let broken = tell(&plan, driver, &run::run(&plan, driver), true);
         return if broken { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+    }
+    if arguments.coverage {
+        return coverage::search(arguments.from..arguments.from + arguments.seeds, arguments.jobs);
     }
     search(&arguments)
 }
