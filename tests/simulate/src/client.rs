@@ -18,7 +18,7 @@ use crate::plan::{Class, PROJECT, Plan, USERS};
 use crate::world::{BASE, ELSEWHERE, EXCHANGE, World, password};
 
 /// The longest time of an operation without a limit of its own.
-const TOTAL: Duration = Duration::from_secs(300);
+pub(crate) const TOTAL: Duration = Duration::from_secs(300);
 
 /// Tells the time, and lets it pass.
 pub(crate) trait Clock: Send + Sync + 'static {
@@ -100,7 +100,8 @@ pub(crate) trait Client: Clone + Send + Sync + 'static {
     fn open(&self) -> impl Future<Output = Result<(), Error>> + Send;
     fn renew(&self) -> impl Future<Output = Result<(), Error>> + Send;
     fn user(&self) -> impl Future<Output = Result<String, Error>> + Send;
-    fn status(&self) -> impl Future<Output = Result<SessionStatus, Error>> + Send;
+    /// Whether the session is alive.
+    fn status(&self) -> impl Future<Output = Result<bool, Error>> + Send;
     fn projects(&self) -> impl Future<Output = Result<usize, Error>> + Send;
     fn server(&self) -> impl Future<Output = Result<String, Error>> + Send;
     fn select(&self) -> impl Future<Output = Result<Option<String>, Error>> + Send;
@@ -152,8 +153,8 @@ macro_rules! client {
                 Ok(user.full_name.unwrap_or_default())
             }
 
-            async fn status(&self) -> Result<SessionStatus, Error> {
-                self.fetch_status()$($await)*
+            async fn status(&self) -> Result<bool, Error> {
+                Ok(self.fetch_status()$($await)*? != SessionStatus::Expired)
             }
 
             async fn projects(&self) -> Result<usize, Error> {
@@ -248,6 +249,7 @@ impl Caller {
         let result = self.carry_out(&client, op, begun, known).await;
         self.world.tell(self.clock.now(), || format!("{op:?} is told {result:?}"));
         let leapt = self.world.state().observer.leapt - leapt;
+        self.world.state().note_outcome(op, &result);
         let took = (self.clock.now() - begun).saturating_sub(leapt);
         let allowed = match op {
             // Three other operations, and the call.
@@ -272,7 +274,9 @@ impl Caller {
             }
             Err(error) => {
                 let now = self.clock.now();
+                let bare = client.timeline().is_none();
                 let free = matches!(op, Op::Close | Op::Server)
+                    || (bare && matches!(op, Op::Renew))
                     || matches!(op, Op::Call(call) if matches!(call.path, Path::Public | Path::Elsewhere));
                 let paused =
                     self.world.state().observer.pauses_beyond(begun + allowed, now) && !free;
@@ -316,11 +320,11 @@ impl Caller {
         {
             self.world.broken(Law::Asked, format!("{op:?}: {}", error.report()));
         }
-        if error.kind() == ErrorKind::Canceled {
+        if error.kind() == ErrorKind::Canceled && error.report().contains("panicked") {
             self.world.broken(Law::Undisturbed, format!("{op:?}: {}", error.report()));
         }
         let limit = match op {
-            Op::Call(call) => call.total.or(self.plan.total),
+            Op::Call(call) | Op::Delegate(call) => call.total.or(self.plan.total),
             _ => self.plan.total,
         };
         let hasty = limit.is_some_and(|limit| limit < EXCHANGE)
@@ -375,7 +379,9 @@ impl Caller {
                 client.renew().await?;
                 let extended = self.world.state().observer.extended;
                 // A login that was under way is enough.
-                if extended.is_none_or(|at| at + TOTAL < begun) {
+                // One that lay unpolled for long is another matter.
+                let fresh = !self.plan.has(Class::Leaps) && !self.plan.has(Class::Unpolled);
+                if fresh && extended.is_none_or(|at| at + TOTAL < begun) {
                     self.world.broken(Law::Opened, "a renewal succeeds and nothing was extended");
                 }
                 Outcome::Done
@@ -389,14 +395,14 @@ impl Caller {
                 Outcome::Said(name)
             }
             Op::Status => {
-                let status = client.status().await?;
+                let alive = client.status().await?;
                 let still = known.is_some() && self.knows_a_living_session() == known;
                 let lied = self.world.state().observer.is_lied_to();
-                if status == SessionStatus::Expired && still && !lied {
+                if !alive && still && !lied {
                     self.world
                         .broken(Law::RightStatus, "a session that lives is said to have ended");
                 }
-                Outcome::Said(format!("{status:?}"))
+                Outcome::Said(if alive { "alive" } else { "expired" }.to_owned())
             }
             Op::Projects => {
                 let count = client.projects().await?;
@@ -430,7 +436,7 @@ impl Caller {
                 self.check_answer(&call, status, &body)
             }
             // Not an operation of a connection.
-            Op::Leap(_) => Outcome::Done,
+            Op::Leap(_) | Op::Restart => Outcome::Done,
         })
     }
 
@@ -472,7 +478,9 @@ impl Caller {
         let alive = state.alive(self.clock.now());
         let lives = state.observer.uses_one_of(&alive);
         let confirmed = matches!(&outcome, CloseOutcome::LoggedOut | CloseOutcome::AlreadyEnded);
-        if confirmed && lives && !state.observer.is_lied_to() && !self.plan.has(Class::Resets) {
+        let simple =
+            ![Class::Resets, Class::Leaps, Class::Lends].iter().any(|it| self.plan.has(*it));
+        if confirmed && lives && simple && !state.observer.is_lied_to() {
             let said = format!("{outcome:?}, and a session lives");
             state.observer.broken(Law::Outcomes, said);
         }

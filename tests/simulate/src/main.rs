@@ -5,9 +5,13 @@
 
 #![forbid(unsafe_code)]
 
+mod bare;
 #[cfg(mstr_simulation)]
 mod baton;
 mod client;
+mod compare;
+mod coverage;
+mod excuses;
 mod laws;
 mod net;
 mod observer;
@@ -27,7 +31,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 
-use laws::Law;
+use laws::{Broken, Law};
 use plan::Plan;
 use run::{Driver, Life};
 
@@ -49,9 +53,16 @@ struct Arguments {
     /// Go on after a law was broken, and tell each in one line.
     #[arg(long)]
     all: bool,
-    /// Simulate this driver only: each seed by tasks, and one in four by threads otherwise.
+    /// Simulate this driver only. Otherwise each seed is lived by tasks, one in four by threads and one in
+    /// four by the bare machines, and one in eight compares all three.
     #[arg(long)]
     driver: Option<Driver>,
+    /// With a seed: compare the drivers by it.
+    #[arg(long)]
+    compare: bool,
+    /// Tell which rows of the machines' state tables the lives of the bare machines do not reach.
+    #[arg(long)]
+    coverage: bool,
     /// Run this seed, and tell all about it.
     #[arg(long)]
     seed: Option<u64>,
@@ -71,11 +82,19 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // A law that is broken is told once, with its seed.
     std::panic::set_hook(Box::new(|_| ()));
+    if let Some(seed) = arguments.seed.filter(|_| arguments.compare) {
+        return tell_comparison(seed);
+    }
     if let Some(seed) = arguments.seed {
-        let plan = Arc::new(Plan { told: true, ..Plan::new(seed) });
-        let driver = arguments.driver.unwrap_or(Driver::Tasks);
+        let plan = if arguments.coverage { coverage::plan(seed) } else { Plan::new(seed) };
+        let plan = Arc::new(Plan { told: true, ..plan });
+        let usual = if arguments.coverage { Driver::Bare } else { Driver::Tasks };
+        let driver = arguments.driver.unwrap_or(usual);
         let broken = tell(&plan, driver, &run::run(&plan, driver), true);
         return if broken { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+    }
+    if arguments.coverage {
+        return coverage::search(arguments.from..arguments.from + arguments.seeds, arguments.jobs);
     }
     search(&arguments)
 }
@@ -94,6 +113,16 @@ fn search(arguments: &Arguments) -> ExitCode {
                     let over = limit.is_some_and(|limit| begun.elapsed() > limit);
                     if seed >= last || over || found.load(Ordering::Relaxed) {
                         return;
+                    }
+                    let compared = arguments.driver.is_none() && compare::is_compared(seed);
+                    match compared.then(|| compare::compare(&compare::plan(seed))).flatten() {
+                        Some(broken) if arguments.all => {
+                            println!("{seed} --compare: {} {}", broken.law, broken.said);
+                        }
+                        Some(broken) if !found.swap(true, Ordering::Relaxed) => {
+                            tell_difference(seed, &broken);
+                        }
+                        _ => {}
                     }
                     let plan = Arc::new(Plan::new(seed));
                     for driver in arguments.drivers(seed) {
@@ -142,6 +171,25 @@ fn tell(plan: &Plan, driver: Driver, life: &Life, all: bool) -> bool {
         println!("seed: {} --driver {driver}", plan.seed);
     }
     life.verdict.is_some()
+}
+
+/// Says whether the drivers differ by this seed, after the stories of their lives.
+fn tell_comparison(seed: u64) -> ExitCode {
+    let plan = compare::plan(seed);
+    let told = Arc::new(Plan { told: true, ..plan.clone() });
+    println!("{told}");
+    for driver in Driver::ALL {
+        println!("{driver}:");
+        run::run(&told, *driver).story.iter().for_each(|line| println!("{line}"));
+    }
+    let Some(broken) = compare::compare(&plan) else { return ExitCode::SUCCESS };
+    tell_difference(seed, &broken);
+    ExitCode::FAILURE
+}
+
+fn tell_difference(seed: u64, broken: &Broken) {
+    println!("law broken: {} {}", broken.law, broken.said);
+    println!("seed: {seed} --compare");
 }
 
 #[cfg(test)]

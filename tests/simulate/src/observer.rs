@@ -79,6 +79,8 @@ pub(crate) struct Observer {
     unanswered: BTreeMap<String, Vec<Instant>>,
     refused: BTreeSet<String>,
     pub(crate) resets: u32,
+    /// The machines are driven without a connection.
+    pub(crate) bare: bool,
     /// How many resets are under way.
     pub(crate) resetting: u32,
     /// Before when no login may be sent, and when that was told.
@@ -112,6 +114,7 @@ impl Observer {
             unanswered: BTreeMap::new(),
             refused: BTreeSet::new(),
             resets: 0,
+            bare: false,
             resetting: 0,
             pause: None,
             lenient: None,
@@ -519,8 +522,9 @@ impl Observer {
     /// Whether the server has said that the session lives, and has not been asked since the call was
     /// sent.
     pub(crate) fn was_not_asked(&self, call: u32) -> bool {
-        // Newer cookies explain a refusal, without a question.
-        let sent = self.sent.get(&call).filter(|_| !self.has(Class::Rotation));
+        // Newer cookies explain a refusal, without a question; and some hand-written drivers read ahead.
+        let excused = self.has(Class::Rotation) || self.closing || self.bare;
+        let sent = self.sent.get(&call).filter(|_| !excused);
         sent.is_some_and(|sent| {
             self.asked.is_some_and(|(at, lives)| at < *sent && lives == Some(true))
         })

@@ -46,6 +46,8 @@ pub(crate) enum Op {
     Delegate(Call),
     /// The machine sleeps: no task runs, and its clock goes on.
     Leap(Duration),
+    /// The server forgets all sessions.
+    Restart,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -135,6 +135,8 @@ pub(crate) struct Plan {
     pub(crate) troubles: Vec<(Duration, Trouble)>,
     pub(crate) callers: Vec<Vec<Step>>,
     pub(crate) ending: Ending,
+    /// The drivers are compared: no two things happen at once.
+    pub(crate) compared: bool,
 }
 
 /// A project that every server lists.
@@ -191,6 +193,7 @@ impl Plan {
             troubles: troubles(&mut rng, &classes),
             callers,
             ending,
+            compared: false,
             classes,
         }
     }

@@ -1,5 +1,6 @@
 //! One life, from the first call to the end of the day.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,10 +8,13 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use mstr_core::{BoxFuture, CloseOutcome, Timer};
+use mstr_core::{BoxFuture, CloseOutcome, Error, Timer};
 use mstr_fake::{Purpose, VirtualTime};
 
+use crate::bare;
+use crate::bare::words::{Row, Seen};
 use crate::client::{Caller, Client, Clock, Vault, described};
+use crate::compare::Done;
 use crate::laws::{Broken, Law};
 use crate::net::Net;
 use crate::ops::{self, Op, Outcome, Path, Step, Whim};
@@ -29,6 +33,8 @@ pub(crate) enum Driver {
     Tasks,
     #[cfg(mstr_simulation)]
     Threads,
+    /// The machines without a driver of the library.
+    Bare,
 }
 
 impl Driver {
@@ -36,6 +42,7 @@ impl Driver {
         Self::Tasks,
         #[cfg(mstr_simulation)]
         Self::Threads,
+        Self::Bare,
     ];
 
     /// Whether it lives the life of this seed. Threads cost more.
@@ -44,6 +51,7 @@ impl Driver {
             Self::Tasks => true,
             #[cfg(mstr_simulation)]
             Self::Threads => seed % 4 == 0,
+            Self::Bare => seed % 4 == 1,
         }
     }
 }
@@ -54,6 +62,7 @@ impl std::fmt::Display for Driver {
             Self::Tasks => "tasks",
             #[cfg(mstr_simulation)]
             Self::Threads => "threads",
+            Self::Bare => "bare",
         })
     }
 }
@@ -63,6 +72,10 @@ pub(crate) struct Life {
     pub(crate) verdict: Option<Broken>,
     pub(crate) timeline: String,
     pub(crate) story: Vec<String>,
+    /// What was done, if it is compared.
+    pub(crate) done: Done,
+    /// What has happened to the bare machines.
+    pub(crate) seen: BTreeSet<Row>,
 }
 
 impl Clock for VirtualTime {
@@ -77,13 +90,27 @@ impl Clock for VirtualTime {
 
 pub(crate) fn run(plan: &Arc<Plan>, driver: Driver) -> Life {
     match driver {
-        Driver::Tasks => of_tasks(plan),
+        Driver::Tasks => of_tasks(plan, |net, vault| described(plan, vault).transport(net).build()),
+        Driver::Bare => {
+            let seen = Seen::default();
+            // It closes always: what the last handle does is the drivers' own.
+            let ending = Ending::Close;
+            let plan = &Arc::new(Plan { ending, ..(**plan).clone() });
+            let life = of_tasks(plan, |net, vault| {
+                bare::described(plan, net, vault, seen.clone(), !plan.compared)
+            });
+            Life { seen: seen.take(), ..life }
+        }
         #[cfg(mstr_simulation)]
         Driver::Threads => crate::threads::run(plan),
     }
 }
 
-fn of_tasks(plan: &Arc<Plan>) -> Life {
+/// A life of tasks, with whatever connects.
+fn of_tasks<C: Client>(
+    plan: &Arc<Plan>,
+    connect: impl FnOnce(Net, Vault) -> Result<C, Error>,
+) -> Life {
     let time = VirtualTime::seeded(plan.seed | 1);
     let start = Timer::now(&time);
     let world = World::new(plan, start);
@@ -94,10 +121,11 @@ fn of_tasks(plan: &Arc<Plan>) -> Life {
     let mut timeline = String::new();
     let lived = catch_unwind(AssertUnwindSafe(|| {
         let vault = Vault { world: world.clone(), clock: Arc::new(time.clone()), seed: plan.seed };
-        let connection = match described(plan, vault).transport(net).build() {
+        let connection = match connect(net, vault) {
             Ok(connection) => connection,
             Err(error) => return world.broken(Law::NoPanic, error.report()),
         };
+        world.state().observer.bare = connection.timeline().is_none();
         let tasks: Vec<_> = plan
             .callers
             .iter()
@@ -155,8 +183,9 @@ pub(crate) fn ends(world: &World, timeline: String) -> Life {
     if !leaks.is_empty() {
         state.observer.broken(Law::NoSecret, format!("{leaks:?}"));
     }
+    let done = if state.plan.compared { state.done() } else { Done::default() };
     let story = state.story.take().unwrap_or_default();
-    Life { verdict: state.observer.verdict.clone(), timeline, story }
+    Life { verdict: state.observer.verdict.clone(), timeline, story, done, seen: BTreeSet::new() }
 }
 
 pub(crate) fn check_timeline<C: Client>(caller: &Caller, client: &C, text: &mut String) {
@@ -178,6 +207,10 @@ async fn lives<C: Client>(caller: Caller, time: VirtualTime, client: C, steps: V
         if let Op::Leap(by) = op {
             caller.world.state().observer.leapt += by;
             time.advance(by);
+            continue;
+        }
+        if matches!(op, Op::Restart) {
+            caller.world.state().server.expire_all_sessions();
             continue;
         }
         let now = Timer::now(&time);
@@ -269,7 +302,7 @@ pub(crate) async fn recovers<C: Client>(caller: &Caller, clock: &impl Clock, cli
     let logins = || caller.world.state().server.journal().count(Purpose::Login);
     caller.world.state().server.expire_all_sessions();
     let before = logins();
-    let together = if plan.has(Class::Rotation) { 1 } else { 5 };
+    let together = if plan.has(Class::Rotation) || plan.compared { 1 } else { 5 };
     join_all((0..together).map(|id| works(1_000_001 + id))).await;
     for id in 0..3 {
         works(1_000_010 + id).await;
@@ -306,7 +339,8 @@ async fn works<C: Client>(caller: &Caller, client: &C, id: u32) {
 
 /// Closes; nothing works any more, and nothing is open.
 pub(crate) async fn closes<C: Client>(caller: &Caller, client: &C) {
-    let already = caller.world.state().observer.closing;
+    // A logout may have been under way for a long time.
+    let already = caller.world.state().observer.closing || caller.plan.has(Class::Unpolled);
     let outcome = caller.close(client).await;
     if let CloseOutcome::Failed(error) = &outcome
         && !already

@@ -58,7 +58,9 @@ fn smaller(plan: &Plan) -> Vec<Plan> {
         without(&|it| it.classes.retain(|other| other != class));
     }
     for trouble in 0..plan.troubles.len() {
-        without(&|it| drop(it.troubles.remove(trouble)));
+        without(&|it| {
+            it.troubles.remove(trouble);
+        });
     }
     for caller in 0..plan.callers.len() {
         for step in 0..plan.callers[caller].len() {

@@ -276,6 +276,10 @@ fn lives(caller: &Caller, baton: &Baton, connection: &Connection, steps: &[Step]
             baton.leap(by);
             continue;
         }
+        if matches!(step.op, Op::Restart) {
+            caller.world.state().server.expire_all_sessions();
+            continue;
+        }
         // Threads have no whims.
         in_place(async { drop(caller.perform(connection.clone(), step.op).await) });
     }

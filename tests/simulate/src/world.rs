@@ -9,11 +9,13 @@ use bytes::Bytes;
 use flate2::read::GzDecoder;
 use http::response::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use mstr_core::{Sent, TransportError, TransportErrorKind};
+use mstr_core::{Error, Sent, TransportError, TransportErrorKind};
 use mstr_fake::{Answer as Reply, Endpoint, Fault, ReplyBody, Server};
 
+use crate::compare::{Done, Line};
 use crate::laws::Law;
 use crate::observer::{Observer, Sending};
+use crate::ops::{Op, Outcome};
 use crate::plan::{Class, Plan, Trouble, USERS};
 
 pub(crate) const AUTHORITY: &str = "library.example";
@@ -48,6 +50,8 @@ pub(crate) struct State {
     pub(crate) start: Instant,
     /// What has happened, if that is wanted.
     pub(crate) story: Option<Vec<String>>,
+    /// Outcomes, and how many requests had reached the server then.
+    outcomes: Vec<(usize, String)>,
     parcels: BTreeMap<u64, Parcel>,
     due: BTreeSet<(Instant, u64)>,
     next: u64,
@@ -65,13 +69,13 @@ struct Parcel {
 }
 
 enum Stage {
-    There(Request<Bytes>, Strikes),
+    There(Box<Request<Bytes>>, Strikes),
     Back(Instant, Box<Answer>),
     Never,
 }
 
-/// What strikes one request.
-type Strikes = Option<Class>;
+/// What strikes one request, and in which of its ways: the same for each driver.
+type Strikes = (Option<Class>, u64);
 
 /// Whether an answer has come.
 pub(crate) enum Arrival {
@@ -127,6 +131,7 @@ impl World {
             server,
             start,
             story: plan.told.then(Vec::new),
+            outcomes: Vec::new(),
             parcels: BTreeMap::new(),
             due: BTreeSet::new(),
             next: 0,
@@ -164,6 +169,10 @@ impl World {
     pub(crate) fn broken(&self, law: Law, said: impl Into<String>) {
         self.state().observer.broken(law, said);
     }
+
+    pub(crate) fn is_healed(&self) -> bool {
+        self.state().healed
+    }
 }
 
 impl State {
@@ -172,6 +181,33 @@ impl State {
         if let Some(story) = &mut self.story {
             story.push(format!("{at:10.3} {}", what()));
         }
+    }
+
+    /// Keeps what a caller is told, for comparisons.
+    pub(crate) fn note_outcome(&mut self, op: Op, result: &Result<Outcome, Error>) {
+        if self.plan.compared {
+            let told = match result {
+                Ok(outcome) => format!("{outcome:?}"),
+                Err(error) => format!("{:?}", error.kind()),
+            };
+            self.outcomes.push((self.server.journal().len(), format!("{op:?}: {told}")));
+        }
+    }
+
+    /// The requests that reached the server, and the outcomes.
+    pub(crate) fn done(&mut self) -> Done {
+        let mut lines = Vec::new();
+        let mut outcomes = std::mem::take(&mut self.outcomes).into_iter().peekable();
+        for (index, entry) in self.server.journal().entries().iter().enumerate() {
+            while let Some((_, told)) = outcomes.next_if(|(requests, _)| *requests <= index) {
+                lines.push(Line::Outcome(told));
+            }
+            let status = entry.status.map(|status| status.as_u16());
+            let said = format!("{} {} {status:?}", entry.method, entry.path);
+            lines.push(Line::Request { purpose: purpose(&entry.method, &entry.path), said });
+        }
+        lines.extend(outcomes.map(|(_, told)| Line::Outcome(told)));
+        Done { lines }
     }
 
     fn depart(&mut self, request: Request<Bytes>, now: Instant) -> u64 {
@@ -183,6 +219,7 @@ impl State {
         *nth += 1;
         let chance = mixed(self.plan.seed ^ *nth, purpose.bytes().map(u64::from).sum());
         let strikes = self.strikes(purpose, chance, now);
+        let way = mixed(chance, 1) >> 8;
         let alive = self.alive(now);
         let sending = self.observer.departs(&request, purpose, id, &alive, now);
         let slow = match strikes {
@@ -193,7 +230,8 @@ impl State {
         let said = format!("  {id} {} {} {strikes:?}", request.method(), request.uri().path());
         let submits = sending.submits();
         self.tell(now, || said + &submits);
-        self.parcels.insert(id, Parcel { sending, stage: Stage::There(request, strikes) });
+        self.parcels
+            .insert(id, Parcel { sending, stage: Stage::There(Box::new(request), (strikes, way)) });
         self.due.insert((arrives, id));
         id
     }
@@ -260,34 +298,45 @@ impl State {
     fn arrives(&mut self, id: u64, at: Instant) {
         let Some(parcel) = self.parcels.get_mut(&id) else { return };
         let stage = std::mem::replace(&mut parcel.stage, Stage::Never);
-        let Stage::There(request, strikes) = stage else { return };
+        let Stage::There(request, (strikes, way)) = stage else { return };
+        let purpose = purpose(request.method(), request.uri().path());
         let elsewhere = request.uri().authority().is_none_or(|it| it.as_str() != AUTHORITY);
         let fails = |kind, sent| Err(TransportError::new(kind).with_sent(sent));
-        let in_its_place = strikes.and_then(|class| in_its_place(class, id));
+        let in_its_place = match strikes {
+            Some(Class::BadGateway) if way % 2 == 1 => {
+                Some(in_its_name(&self.plan, purpose, way >> 1))
+            }
+            strikes => strikes.and_then(|class| in_its_place(class, way)),
+        };
         let answer = if elsewhere {
             Ok((Response::new(()).into_parts().0, Bytes::from_static(b"a file"), Breaks::Never))
         } else if let Some(answer) = in_its_place {
             Ok(answer)
         } else {
             match strikes {
+                Some(Class::Refused) if way % 4 == 0 => fails(TransportErrorKind::Tls, Sent::No),
+                // It takes too long to connect.
+                Some(Class::Refused) if way % 8 == 1 => {
+                    fails(TransportErrorKind::Timeout, Sent::No)
+                }
                 Some(Class::Refused) => fails(TransportErrorKind::Connect, Sent::No),
                 Some(Class::KeptCloses) => fails(TransportErrorKind::Interrupted, Sent::No),
                 Some(Class::LostBefore) => fails(TransportErrorKind::Interrupted, Sent::Maybe),
                 Some(Class::SilentBefore) => return,
                 _ => {
-                    let reply = self.server.handle(request, at);
+                    let reply = self.server.handle(*request, at);
                     parcel.sending.acted(&reply.response, &mut self.observer);
                     match strikes {
                         Some(Class::LostAfter) => {
                             fails(TransportErrorKind::Interrupted, Sent::Maybe)
                         }
                         Some(Class::SilentAfter) => return,
-                        _ => Ok(struck(reply.response, strikes, id)),
+                        _ => Ok(struck(reply.response, strikes, way)),
                     }
                 }
             }
         };
-        let back = Duration::from_millis(mixed(self.plan.seed, id) % 90);
+        let back = Duration::from_millis(way % 90);
         let back = if strikes == Some(Class::Slow) { back * 400 } else { back };
         parcel.stage = Stage::Back(at + back, Box::new(answer));
     }
@@ -321,10 +370,10 @@ impl State {
         self.settle(now);
         let Some(parcel) = self.parcels.get_mut(&id) else { return };
         self.observer.abandons(&mut parcel.sending, now);
-        let there = matches!(parcel.stage, Stage::There(..));
+        let leaves = matches!(&parcel.stage, Stage::There(_, (_, way)) if way % 2 == 0);
         self.tell(now, || format!("  {id} is given up"));
         // Some requests are on their way already, and some are not.
-        if there && mixed(id, self.plan.seed) % 2 == 0 {
+        if leaves {
             return;
         }
         self.parcels.remove(&id);
@@ -393,8 +442,15 @@ fn in_its_place(class: Class, chance: u64) -> Option<(Parts, Bytes, Breaks)> {
             ([503, 429][chance as usize % 2], "text/html", page, Some(("retry-after", wait)))
         }
         Class::Redirect => {
-            let place = [ELSEWHERE, "https://library.example/MicroStrategyLibrary/api/status"];
-            (302, "text/html", "", Some(("location", place[chance as usize % 2])))
+            let here = "https://library.example/MicroStrategyLibrary/api/status";
+            let (status, place) = [
+                (302, Some(ELSEWHERE)),
+                (302, Some(here)),
+                (303, Some(here)),
+                (307, Some(here)),
+                (302, None),
+            ][chance as usize % 5];
+            (status, "text/html", "", place.map(|place| ("location", place)))
         }
         _ => return None,
     };
@@ -410,6 +466,31 @@ fn in_its_place(class: Class, chance: u64) -> Option<(Parts, Bytes, Breaks)> {
     response = response.header("set-cookie", format!("JSESSIONID={value}; Path={path}"));
     let (parts, ()) = response.body(()).ok()?.into_parts();
     Some((parts, Bytes::from_static(body.as_bytes()), Breaks::Never))
+}
+
+/// The answer of a server in trouble, in its own words.
+fn in_its_name(plan: &Plan, purpose: &str, chance: u64) -> (Parts, Bytes, Breaks) {
+    let opens = matches!(purpose, "login" | "delegate");
+    // A server that knows no session of another one.
+    let forgets = plan.has(Class::Scattered) && !opens;
+    let changes = plan.has(Class::PasswordChanges);
+    let answers = [
+        (true, 500, r#"{"code":"ERR001","message":"no"}"#),
+        (true, 500, r#"{"code":"ERR001","iServerCode":-2147072486,"message":"no"}"#),
+        // It is final for a login, until the credentials are reset.
+        (purpose != "login" || changes, 403, r#"{"code":"ERR014","message":"no"}"#),
+        (forgets && changes, 401, r#"{"code":"ERR003","message":"no"}"#),
+        (forgets || opens, 401, r#"{"code":"ERR009","message":"no"}"#),
+        (opens || purpose == "call", 400, r#"{"code":"ERR007","message":"constraint violations"}"#),
+        (purpose == "status", 200, r#"{"iServerVersion":"10.4.0000.0001"}"#),
+        (purpose == "projects", 200, "[]"),
+    ];
+    let count = answers.iter().filter(|(may, ..)| *may).count();
+    let mut possible = answers.iter().filter(|(may, ..)| *may);
+    let (_, status, body) = possible.nth(chance as usize % count).unwrap_or(&answers[0]);
+    let mut response = Response::new(());
+    *response.status_mut() = StatusCode::from_u16(*status).unwrap_or_default();
+    (response.into_parts().0, Bytes::from_static(body.as_bytes()), Breaks::Never)
 }
 
 /// The server's answer after what has happened to it on its way.

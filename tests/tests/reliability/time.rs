@@ -295,6 +295,22 @@ fn retry_after_that_outlasts_its_caller_is_told_at_once() {
 }
 
 #[test]
+fn renewal_that_was_left_behind_is_not_taken_for_the_one_that_is_asked_for() {
+    on_both(|driver| {
+        let timeouts = Timeouts::new().total(Some(Duration::from_secs(5)));
+        let rig = driver.with(server(), Setting { timeouts, ..Setting::default() });
+        rig.open().unwrap();
+        rig.fault("renew:1:stall");
+        rig.renew().unwrap_err();
+        // No caller drives it any more when its time is over.
+        rig.pass(Duration::from_secs(90));
+        rig.renew().unwrap();
+        assert_eq!(rig.count(Purpose::Renew), 2);
+        rig.close();
+    });
+}
+
+#[test]
 fn retry_after_that_outlasts_a_renewal_s_caller_is_told_at_once() {
     on_both(|driver| {
         let setting = Setting {

@@ -320,6 +320,12 @@ impl<D: Driver> Core<D> {
         (due <= self.now()).then_some(flight)
     }
 
+    /// The same, for a caller whose command is to be carried out after what has been left behind: that
+    /// may fail, and is not what the caller asks for.
+    pub(super) fn left_behind(&self) -> Option<D::Flight> {
+        self.overdue(&mut self.lock())
+    }
+
     /// Asks for access; the flight to wait for, after which to ask again, if it takes one.
     pub(super) fn access(
         self: &Arc<Self>,
@@ -356,12 +362,6 @@ impl<D: Driver> Core<D> {
         input: Input,
     ) -> Begun<Outcome, D::Flight> {
         let mut locked = self.lock();
-        // To renew is to wait for what is under way already.
-        if matches!(command, Command::Renew)
-            && let Some(flight) = self.overdue(&mut locked)
-        {
-            return Begun::Flight(flight);
-        }
         let (now, renews) = (self.now(), matches!(command, Command::Renew));
         locked.timeline.begin(input);
         locked.session.handle(command, now);

@@ -146,6 +146,9 @@ impl Core<Tasks> {
         input: Input,
         deadline: Option<Instant>,
     ) -> Outcome {
+        if let Some(left) = self.left_behind() {
+            drop(self.wait_for(left, deadline).await);
+        }
         match self.command(command, input) {
             Begun::Done(outcome) => outcome,
             Begun::Flight(flight) => {

@@ -103,6 +103,9 @@ impl Core<Threads> {
         input: Input,
         deadline: Option<Instant>,
     ) -> Outcome {
+        if let Some(left) = self.left_behind() {
+            drop(self.wait_for(&left, deadline));
+        }
         match self.command(command, input) {
             Begun::Done(outcome) => outcome,
             Begun::Flight(flight) => self
