@@ -50,7 +50,7 @@ impl Driver {
         match self {
             Self::Tasks => true,
             #[cfg(mstr_simulation)]
-            Self::Threads => seed % 4 == 0,
+            Self::Threads => seed.is_multiple_of(4),
             Self::Bare => seed % 4 == 1,
         }
     }

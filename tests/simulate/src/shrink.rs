@@ -64,7 +64,9 @@ fn smaller(plan: &Plan) -> Vec<Plan> {
     }
     for caller in 0..plan.callers.len() {
         for step in 0..plan.callers[caller].len() {
-            without(&|it| drop(it.callers[caller].remove(step)));
+            without(&|it| {
+                it.callers[caller].remove(step);
+            });
             if plan.callers[caller][step].whim != Whim::None {
                 without(&|it| it.callers[caller][step].whim = Whim::None);
             }

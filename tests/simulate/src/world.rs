@@ -461,7 +461,7 @@ fn in_its_place(class: Class, chance: u64) -> Option<(Parts, Bytes, Breaks)> {
     // Gateways keep sessions of their own.
     let value = if status >= 400 { OF_AN_ERROR } else { "of-the-gateway" };
     // Those of an error may have the server's own path, because they are not to be kept.
-    let own = status >= 400 && chance % 2 == 0;
+    let own = status >= 400 && chance.is_multiple_of(2);
     let path = if own { "/MicroStrategyLibrary" } else { "/" };
     response = response.header("set-cookie", format!("JSESSIONID={value}; Path={path}"));
     let (parts, ()) = response.body(()).ok()?.into_parts();
@@ -514,7 +514,7 @@ fn struck(
         Some(Class::DropsCookies) => drop(parts.headers.remove("set-cookie")),
         Some(Class::CutBody) => {
             body.truncate(body.len() / 2);
-            breaks = if chance % 2 == 0 { Breaks::Off } else { Breaks::Silent };
+            breaks = if chance.is_multiple_of(2) { Breaks::Off } else { Breaks::Silent };
         }
         _ => {}
     }
