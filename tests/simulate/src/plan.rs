@@ -177,6 +177,10 @@ impl Plan {
         if ending == Ending::Abandon && rng.bool() {
             goes_in_a_hurry(&mut rng, &mut callers);
         }
+        let crowd = has(Class::Hurry) && rng.u8(..3) == 0;
+        if crowd {
+            comes_together(&mut rng, &mut callers, &mut id);
+        }
         Self {
             seed,
             told: false,
@@ -185,10 +189,10 @@ impl Plan {
             project: (rng.u8(..10) < 4).then_some(PROJECT),
             total: has(Class::Hurry)
                 .then(|| Duration::from_millis(rng.u64(200..40_000)))
-                .filter(|_| rng.bool()),
+                .filter(|_| rng.bool() && !crowd),
             attempt: has(Class::Hurry)
                 .then(|| Duration::from_millis(rng.u64(100..20_000)))
-                .filter(|_| rng.bool()),
+                .filter(|_| rng.bool() && !crowd),
             epochs: epochs(&mut rng, &troubled),
             troubles: troubles(&mut rng, &classes),
             callers,
@@ -220,6 +224,19 @@ fn goes_in_a_hurry(rng: &mut Rng, callers: &mut Vec<Vec<Step>>) {
         if let Op::Call(call) = &mut last.op {
             call.total = Some(soon);
         }
+    }
+}
+
+/// All come at once and for one call each; the first has hardly any time.
+fn comes_together(rng: &mut Rng, callers: &mut Vec<Vec<Step>>, id: &mut u32) {
+    let classes = BTreeSet::new();
+    callers.clear();
+    for number in 0..rng.u64(2..5) {
+        let call = Call { path: Path::Echo, ..call(rng, &classes, id) };
+        let total = (number == 0).then(|| Duration::from_millis(rng.u64(50..700)));
+        let pause = Duration::from_millis(number * rng.u64(0..80));
+        let op = Op::Call(Call { total, ..call });
+        callers.push(vec![Step { pause, op, whim: Whim::None }]);
     }
 }
 
