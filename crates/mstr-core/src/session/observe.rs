@@ -114,7 +114,9 @@ impl Session {
                 self.note_success(now);
             }
             if status.is_success() {
-                self.doubt.relieve(sent_at);
+                if let Some(troubles) = &mut self.troubles {
+                    troubles.doubt.relieve(sent_at);
+                }
             }
         }
         self.store_cookies(cookies, path, own, now);

@@ -30,7 +30,7 @@ impl Session {
     pub(super) fn settle(&mut self, held: Box<Held>, now: Instant) {
         let asks = self.config.checks;
         // Known values are not asked for again after the application type was changed.
-        let inspect = asks && self.known.info.is_none();
+        let inspect = asks && !self.known.inspected;
         let status = asks && self.known.server.is_none();
         let projects = self.config.project.is_some() && self.known.project.is_none();
         let mut checks = Checks::default();
@@ -94,10 +94,10 @@ impl Session {
 
     fn retry_check(&mut self, purpose: Purpose, attempts: u32, error: Error, now: Instant) {
         let failure = error.with_operation(purpose.name()).with_attempts(attempts);
-        if !may_pass(&failure) || attempts >= self.config.retry.max_attempts {
+        if !may_pass(&failure) || attempts >= self.config.tuning().retry.max_attempts {
             return self.fail_check(failure, now);
         }
-        let wait = self.backoff.next(&self.config.retry);
+        let wait = self.backoff.next(&self.config.tuning().retry);
         let until = later(now, wait.max(failure.retry_after().unwrap_or_default()));
         self.set_check(purpose, Slot::Waiting { until, attempts, failure });
     }
@@ -185,7 +185,7 @@ impl Session {
         } else {
             SessionInfo::from_json(&serde_json::Value::Null)
         };
-        let assumed = self.config.assumed_idle_timeout;
+        let assumed = self.config.tuning().assumed_idle_timeout;
         if info.timeout.is_none() {
             self.event(Event::TimeoutAssumed { timeout: assumed });
         }
@@ -193,7 +193,8 @@ impl Session {
             held.set_idle_timeout(info.timeout.unwrap_or(assumed), now);
             held.confirm();
         }
-        self.known.info = Some(info);
+        (self.known.inspected, self.known.idle_timeout) = (true, info.timeout);
+        self.known.info = self.config.keeps_info.then(|| Box::new(info));
         Ok(())
     }
 
@@ -220,12 +221,11 @@ impl Session {
                 ),
             ));
         }
-        self.known.server = Some(server);
+        self.known.server = Some(Box::new(server));
         let Some(version) = version else {
             return Ok(());
         };
-        if !version.is_at_least(&Version::KNOWS_APPLICATION_ID)
-            && self.config.options.application_id.take().is_some()
+        if !version.is_at_least(&Version::KNOWS_APPLICATION_ID) && self.config.drop_application_id()
         {
             self.event(Event::ApplicationIdDropped);
         }
@@ -233,14 +233,16 @@ impl Session {
     }
 
     fn on_projects(&mut self, response: &Response<Bytes>) -> Result<(), Error> {
-        let Some(wanted) = &self.config.project else {
+        let Some(wanted) = self.config.project.as_deref() else {
             return Ok(());
         };
         if !response.status().is_success() {
             return Err(wire::refusal(response));
         }
         let projects = wire::projects(response)?;
-        self.known.project = Some(resolve_project(&projects, wanted)?);
+        self.known.project = Some(Arc::new(resolve_project(&projects, wanted)?));
+        // It is known from now on, and not looked for again.
+        self.config.project = None;
         Ok(())
     }
 
