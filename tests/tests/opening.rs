@@ -181,6 +181,24 @@ fn closing_does_not_wait_for_a_login_or_a_logout_that_hangs() {
 }
 
 #[test]
+fn status_that_hangs_beside_the_login_is_left_when_the_connection_is_closed() {
+    Lab::in_memory(async |lab| {
+        let Lab::Memory(time) = &lab else { unreachable!("in memory") };
+        let rule = |text: &str| text.parse::<Fault>().unwrap();
+        let faults = server().fault(rule("login:1:slow=3000")).fault(rule("status:*:stall"));
+        let world = lab.start(faults);
+        let connection = world.builder().build().unwrap();
+        let hasty = connection.get("/api/echo").timeout(Duration::from_secs(1)).send();
+        drop(hasty.await);
+        let begun = time.elapsed();
+        connection.close().await;
+        assert_eq!(time.elapsed() - begun, Duration::from_secs(2), "as long as the login takes");
+        time.sleep(Duration::from_secs(120)).await;
+        assert_eq!((world.count(Purpose::Status), world.open_sessions()), (1, 0));
+    });
+}
+
+#[test]
 fn a_timeout_of_zero_is_an_error_that_names_it() {
     Lab::in_memory(async |lab| {
         let world = lab.start(server());

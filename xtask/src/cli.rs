@@ -80,6 +80,8 @@ pub(crate) enum Command {
         #[arg(long, value_name = "REVISION")]
         baseline: Option<String>,
     },
+    /// The whole session layer in a deterministic simulation, with random faults
+    Simulate(Simulate),
     /// Spelling (typos)
     Spelling,
     /// The text rules: layout, links, names, layers, statements that have to agree
@@ -120,6 +122,31 @@ pub(crate) struct Chaos {
     /// Only this transport: hyper, isahc, hyper-blocking or isahc-blocking
     #[arg(long, value_name = "NAME")]
     pub(crate) transport: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Simulate {
+    /// How many seeds it tries
+    #[arg(long, value_name = "COUNT", conflicts_with = "planted")]
+    pub(crate) seeds: Option<u64>,
+    /// The first seed
+    #[arg(long, value_name = "NUMBER", conflicts_with = "planted")]
+    pub(crate) from: Option<u64>,
+    /// Shows what the seeds have reached
+    #[arg(long, conflicts_with = "planted")]
+    pub(crate) coverage: bool,
+    /// Tests the simulation itself: plants faults in a copy of the sources, and it has to find each
+    #[arg(long)]
+    pub(crate) planted: bool,
+    /// With --planted: only this fault
+    #[arg(long, value_name = "NAME", requires = "planted")]
+    pub(crate) only: Option<String>,
+    /// When it ends, whatever is left; with --planted for each fault, and 60 by default
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) seconds: Option<u64>,
+    /// More options of the simulation
+    #[arg(last = true, value_name = "OPTIONS", conflicts_with = "planted")]
+    pub(crate) rest: Vec<String>,
 }
 
 #[derive(Args, Debug)]

@@ -41,6 +41,15 @@ pub(crate) fn git(words: &[&str]) -> Command {
     command
 }
 
+/// The files that git tracks or would track, and that are there.
+pub(crate) fn listed() -> Outcome<Vec<String>> {
+    let words = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+    let paths = output(&mut git(&words))?;
+    let paths = paths.split_terminator('\0').map(str::to_owned);
+    // A file that was removed but not yet committed is still listed.
+    Ok(paths.filter(|path| root().join(path).is_file()).collect())
+}
+
 /// A file of the workspace.
 pub(crate) fn read(path: &str) -> Outcome<String> {
     let text = std::fs::read_to_string(root().join(path));
@@ -87,6 +96,12 @@ pub(crate) fn cargo(words: &str) -> Command {
 /// on them would be built anew each time it comes or goes.
 pub(crate) fn unstable(command: &mut Command) -> &mut Command {
     command.env("RUSTC_BOOTSTRAP", "1").env("CARGO_TARGET_DIR", root().join("target/unstable"))
+}
+
+/// Builds with what `tests/simulate` needs of the sources, in a folder of its own: the flag rebuilds
+/// everything.
+pub(crate) fn simulation<'a>(command: &'a mut Command, target: &Path) -> &'a mut Command {
+    command.env("CARGO_TARGET_DIR", target).env("RUSTFLAGS", "--cfg mstr_simulation")
 }
 
 /// Runs `tests/rules`, the rules for the repository's text.

@@ -12,7 +12,9 @@ mod gates;
 mod generate;
 mod members;
 mod passed;
+mod planted;
 mod release;
+mod simulate;
 mod test;
 mod tools;
 
@@ -63,6 +65,7 @@ fn run(command: Command) -> Outcome {
         Command::Powerset { package } => gates::powerset::check(package.as_deref()),
         Command::Release(command) => release::run(command),
         Command::Semver { baseline } => gates::semver::check(baseline.as_deref()),
+        Command::Simulate(simulate) => simulate::run_one(&simulate),
         Command::Spelling => gates::spelling::check(),
         Command::Test => test::all(),
         Command::Tidy { lines: true } => command::rules(&["lines"]),

@@ -344,8 +344,8 @@ impl<T> ConnectionBuilder<T> {
         self
     }
 
-    /// Sets whether the first login is followed by requests for the session's idle timeout and the
-    /// server's version. Default: true. Without them, an unsupported server is not recognised, and an
+    /// Sets whether the server's version is asked for beside the first login, and the session's idle
+    /// timeout after it. Default: true. Without them, an unsupported server is not recognised, and an
     /// idle timeout of 5 minutes is assumed.
     pub fn checks(mut self, checks: bool) -> Self {
         self.checks = checks;
@@ -422,6 +422,7 @@ impl<T> ConnectionBuilder<T> {
         let seed = self.seed.unwrap_or_else(|| self.any_seed(now));
         let mut config = SessionConfig::new(base)
             .checks(self.checks)
+            .login_alone(info.shows_password)
             .locale(self.locale.clone())
             .exchange_timeout(self.timeouts.for_exchange())
             .logout_timeout(self.timeouts.for_exchange().min(LONGEST_LOGOUT))

@@ -134,6 +134,9 @@ mod seed;
 pub mod session;
 pub mod settings;
 mod shown;
+#[cfg(mstr_simulation)]
+#[doc(hidden)]
+pub mod simulation;
 mod sync;
 mod timeline;
 mod timeouts;

@@ -4,8 +4,9 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
 use std::time::Instant;
+
+use crate::sync::{self, Thread};
 
 struct Unpark(Thread);
 
@@ -22,7 +23,7 @@ impl Wake for Unpark {
 /// Parks the thread until `future` is ready.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     loop_on(pin!(future), || {
-        thread::park();
+        sync::park();
         None
     })
 }
@@ -39,7 +40,7 @@ pub(crate) fn block_on_until<F: Future>(
         if left.is_zero() {
             return false;
         }
-        thread::park_timeout(left);
+        sync::park_timeout(left);
         true
     })
 }
@@ -57,7 +58,7 @@ pub(crate) fn block_on_while<F: Future>(
 /// Parks the thread until it is unparked or `alarm` is ready. May return early.
 pub(crate) fn park_beside(alarm: Pin<&mut (impl Future<Output = ()> + ?Sized)>) {
     if alarm.poll(&mut Context::from_waker(&own_waker())).is_pending() {
-        thread::park();
+        sync::park();
     }
 }
 
@@ -80,5 +81,5 @@ fn loop_on<F: Future>(
 }
 
 fn own_waker() -> Waker {
-    Waker::from(Arc::new(Unpark(thread::current())))
+    Waker::from(Arc::new(Unpark(sync::current())))
 }

@@ -49,7 +49,8 @@
 //! # Connections
 //!
 //! Over HTTP/1.1 a connection serves one request at a time, and is in use until the body of the response
-//! has been read to its end or is dropped. Over HTTP/2 one connection serves all requests. The number
+//! has been read to its end or is dropped. Over HTTP/2 one connection serves all requests; until a
+//! server has said for the first time that it speaks HTTP/2, a second one may be made. The number
 //! of connections is limited by
 //! [`max_connections_per_host`](HyperTransportBuilder::max_connections_per_host). Further requests wait
 //! in line, and are sent in turn even if their callers are not polled meanwhile.

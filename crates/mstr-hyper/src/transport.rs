@@ -124,7 +124,8 @@ impl Transport for HyperTransport {
     }
 
     fn info(&self) -> TransportInfo {
-        TransportInfo::new("mstr-hyper", env!("CARGO_PKG_VERSION"))
+        let shows = self.shared.pool.settings().connector.routes().show_password();
+        TransportInfo::new("mstr-hyper", env!("CARGO_PKG_VERSION")).showing_password(shows)
     }
 }
 

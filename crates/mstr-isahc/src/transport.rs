@@ -171,6 +171,7 @@ impl Transport for IsahcTransport {
 
     fn info(&self) -> TransportInfo {
         TransportInfo::new("mstr-isahc", env!("CARGO_PKG_VERSION"))
+            .showing_password(self.0.proxies.have_password())
     }
 }
 

@@ -30,6 +30,7 @@ const LAYERS: [Layer; 19] = [
             "park.rs",
             "seed.rs",
             "shown.rs",
+            "simulation.rs",
             "sync.rs",
             "timeouts.rs",
         ],

@@ -295,6 +295,26 @@ fn retry_after_that_outlasts_its_caller_is_told_at_once() {
 }
 
 #[test]
+fn retry_after_that_outlasts_a_renewal_s_caller_is_told_at_once() {
+    on_both(|driver| {
+        let setting = Setting {
+            timeouts: Timeouts::new().total(Some(Duration::from_secs(20))),
+            ..Setting::default()
+        };
+        let rig = driver.with(server(), setting);
+        rig.fault("login:1:status=503,retry-after=90");
+        // The first caller learns of the pause, and the next one meets it.
+        rig.renew().unwrap_err();
+        let begun = rig.elapsed();
+        let error = rig.renew().unwrap_err();
+        assert!(error.retry_after().is_some(), "{error:?}");
+        assert!(rig.elapsed() - begun < Duration::from_secs(1), "{:?}", rig.elapsed() - begun);
+        assert_eq!(rig.logins(), 1);
+        rig.close();
+    });
+}
+
+#[test]
 fn retry_after_is_waited_for_by_callers_that_have_the_time() {
     on_both(|driver| {
         for rule in [

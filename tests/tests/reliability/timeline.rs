@@ -77,6 +77,39 @@ fn timeline_says_that_the_first_login_was_for_a_caller() {
 }
 
 #[test]
+fn timeline_says_that_the_version_was_asked_for_with_the_login() {
+    on_both(|driver| {
+        let rig = open(driver, server());
+        rig.open().unwrap();
+        let timeline = rig.timeline();
+        let cause = |exchange: &str| {
+            let mut sent = timeline.entries().filter(|entry| entry.kind() == "sent");
+            sent.find(|entry| entry.exchange() == Some(exchange)).unwrap().cause()
+        };
+        assert!(cause("login").is_some());
+        assert_eq!(cause("login"), cause("server status"), "{timeline}");
+        rig.close();
+        assert_every_chain_has_a_root(&rig.timeline());
+    });
+}
+
+#[test]
+fn error_of_a_late_login_does_not_say_that_the_version_was_late() {
+    on_both(|driver| {
+        let rule = |text: &str| text.parse::<mstr_fake::Fault>().unwrap();
+        let silent = server().fault(rule("login:*:stall")).fault(rule("status:*:stall"));
+        let described = |it: mstr::ConnectionBuilder| it.retry(mstr::RetryPolicy::never());
+        let described = Some(Box::new(described) as _);
+        let rig = driver.with(silent, Setting { described, ..Setting::default() });
+        let error = rig.open().unwrap_err();
+        let (told, all) = (error.timeline().unwrap().to_string(), rig.timeline());
+        assert!(told.contains("login") && !told.contains("status"), "{told}\n\n{all}");
+        assert_every_chain_has_a_root(&all);
+        rig.close();
+    });
+}
+
+#[test]
 fn timeline_says_that_a_session_was_idle_for_too_long() {
     on_both(|driver| {
         let rig = open(driver, server().session_timeout(30 * MINUTE));

@@ -7,5 +7,6 @@ mod isahc;
 mod memory;
 mod parity;
 mod relay;
+mod round_trips;
 mod texts;
 mod trust;

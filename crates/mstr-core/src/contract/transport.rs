@@ -420,12 +420,22 @@ pub struct TransportInfo {
     pub name: &'static str,
     /// Its version.
     pub version: &'static str,
+    /// Each connection that it makes may show a password, to a proxy. Until the first one stands, a
+    /// session asks for no second one, so that a wrong password is submitted once.
+    pub shows_password: bool,
 }
 
 impl TransportInfo {
     /// Names a transport.
     #[must_use]
     pub const fn new(name: &'static str, version: &'static str) -> Self {
-        Self { name, version }
+        Self { name, version, shows_password: false }
+    }
+
+    /// Says whether each connection may show a password.
+    #[must_use]
+    pub const fn showing_password(mut self, shows: bool) -> Self {
+        self.shows_password = shows;
+        self
     }
 }

@@ -257,6 +257,9 @@ impl<D: Driver> Core<D> {
                     locked.timeline.sent(&exchange, &locked.session, self.now());
                     if exchange.detached {
                         locked.later.get_or_insert_with(Box::default).detached.push(*exchange);
+                    } else if exchange.purpose.opens_session() {
+                        // Before what is asked beside it: it waits for nothing of that.
+                        locked.queue.push_front(Work::Exchange(exchange));
                     } else {
                         locked.queue.push_back(Work::Exchange(exchange));
                     }
@@ -367,10 +370,14 @@ impl<D: Driver> Core<D> {
         {
             return Begun::Flight(flight);
         }
-        let now = self.now();
+        let (now, renews) = (self.now(), matches!(command, Command::Renew));
         locked.timeline.begin(input);
         locked.session.handle(command, now);
         self.flush(&mut locked);
+        if renews && locked.session.is_pausing() {
+            // The session that is asked for next says whether the caller has the time for the pause.
+            return Begun::Done(Ok(()));
+        }
         if locked.session.is_settled() && locked.queue.is_empty() && locked.flight.is_none() {
             return Begun::Done(Self::come_to(&mut locked));
         }

@@ -86,6 +86,7 @@ struct Awaited {
     deadline: Option<Instant>,
     /// Its headers are asked for, and this is its cause.
     unsent: bool,
+    beside_login: bool,
 }
 
 impl Recorder {
@@ -186,11 +187,14 @@ impl Recorder {
         let passed = matches!(self.input, Cause::Input(Input::Time));
         let mut index = 0;
         while let Some(&awaited) = self.open().awaited.get(index) {
-            let late = passed || awaited.deadline.is_some_and(|deadline| now >= deadline);
             if awaited.deadline.is_none() || session.awaits(awaited.id) {
                 index += 1;
                 continue;
             }
+            // What was asked beside a login is given up with it, and not the reason for anything.
+            let given_up = awaited.beside_login && !session.is_checking();
+            let late = passed || awaited.deadline.is_some_and(|deadline| now >= deadline);
+            let late = late && !given_up;
             let mut link = awaited.link;
             if late {
                 let about = self.about(session, awaited.subject, awaited.id);
@@ -236,7 +240,8 @@ impl Recorder {
     pub(super) fn fronting(&mut self, id: ExchangeId, now: Instant) {
         let link = self.cause(now);
         let subject = Subject::Credentials;
-        self.await_answer(Awaited { id, subject, link, deadline: None, unsent: true });
+        let (unsent, beside_login) = (true, false);
+        self.await_answer(Awaited { id, subject, link, deadline: None, unsent, beside_login });
     }
 
     /// The provider is asked.
@@ -246,7 +251,8 @@ impl Recorder {
         let about = About { exchange: id.number(), ..About::default() };
         let link = self.push(now, What::Asked, cause, about);
         let deadline = session.next_deadline();
-        self.await_answer(Awaited { id, subject, link, deadline, unsent: false });
+        let (unsent, beside_login) = (false, false);
+        self.await_answer(Awaited { id, subject, link, deadline, unsent, beside_login });
     }
 
     /// An exchange is sent.
@@ -266,15 +272,16 @@ impl Recorder {
                 let failed = self.open.as_ref().map(|open| open.failed[subject as usize]);
                 self.plain(now, What::PauseOver, failed.unwrap_or_default())
             }
-            Why::Input => fronted.map_or_else(|| self.cause(now), |it| it.link),
+            Why::Input | Why::BesideLogin => fronted.map_or_else(|| self.cause(now), |it| it.link),
         };
         let about = self.about(session, subject, exchange.id);
         let link = self.push(now, What::Sent(subject), cause, about);
         if exchange.detached {
             self.open().awaited.retain(|it| it.id != exchange.id);
         } else {
-            let deadline = Some(exchange.deadline);
-            self.await_answer(Awaited { id: exchange.id, subject, link, deadline, unsent: false });
+            let (id, deadline, unsent) = (exchange.id, Some(exchange.deadline), false);
+            let beside_login = exchange.why == Why::BesideLogin;
+            self.await_answer(Awaited { id, subject, link, deadline, unsent, beside_login });
         }
     }
 

@@ -126,16 +126,20 @@ impl CookieJar {
             changed |= self.store_one(cookie, place, now, &mut before);
         }
         if let Some(Some(before)) = before
-            && self.session_cookie().is_some_and(|after| before != *after)
+            && self.session_cookie(place).is_some_and(|after| before != *after)
         {
             return Stored::SessionCookie;
         }
         if changed { Stored::Something } else { Stored::Nothing }
     }
 
-    /// That of the longest path.
-    fn session_cookie(&self) -> Option<&Zeroizing<Vec<u8>>> {
-        self.cookies.iter().find(|it| it.name == SESSION_COOKIE).map(|it| &it.value)
+    /// That of the server's own path, where it always is with this server, or else of the longest:
+    /// something in front of the server may set one of this name for a part of it.
+    fn session_cookie(&self, place: &Place<'_>) -> Option<&Zeroizing<Vec<u8>>> {
+        let mut named = self.cookies.iter().filter(|it| it.name == SESSION_COOKIE);
+        let longest = named.next()?;
+        let own = std::iter::once(longest).chain(named).find(|it| place.is_base(&it.path));
+        Some(&own.unwrap_or(longest).value)
     }
 
     fn store_one(
@@ -166,7 +170,7 @@ impl CookieJar {
             return false;
         }
         if set.name == SESSION_COOKIE && before.is_none() {
-            *before = Some(self.session_cookie().cloned());
+            *before = Some(self.session_cookie(place).cloned());
         }
         let held = index.map(|index| self.cookies.remove(index));
         if set.fate == Fate::Deleted {
@@ -354,12 +358,16 @@ mod tests {
     }
 
     #[test]
-    fn cookies_of_one_name_for_two_paths_are_both_sent_and_the_longer_is_the_session_s_own() {
+    fn cookies_of_one_name_are_all_sent_and_that_of_the_server_s_path_is_the_session_s_own() {
         let mut rig = Rig::new();
         rig.set(&["JSESSIONID=portal; Path=/", "JSESSIONID=library; Path=/L"]);
         assert_eq!(rig.sent(), "JSESSIONID=library; JSESSIONID=portal");
         assert_eq!(rig.set(&["JSESSIONID=portal2; Path=/"]), Stored::Something);
         assert_eq!(rig.set(&["JSESSIONID=library2; Path=/L"]), Stored::SessionCookie);
+        // Of a gateway, for a part of the server.
+        assert_eq!(rig.set(&["JSESSIONID=part; Path=/L/api"]), Stored::Something);
+        assert_eq!(rig.set(&["JSESSIONID=library3; Path=/L"]), Stored::SessionCookie);
+        rig.set(&["JSESSIONID=; Max-Age=0; Path=/L/api", "JSESSIONID=library2; Path=/L"]);
         rig.set(&["JSESSIONID=; Max-Age=0; Path=/"]);
         assert_eq!(rig.sent(), "JSESSIONID=library2");
         // Neither is another domain's.

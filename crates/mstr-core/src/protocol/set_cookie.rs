@@ -93,6 +93,12 @@ impl<'a> Place<'a> {
         (folder, path.rfind('/').map_or("", |slash| &path[..slash]))
     }
 
+    /// Whether this is the path of the base URL.
+    pub(crate) fn is_base(&self, path: &[u8]) -> bool {
+        let folder = self.base.folder().as_bytes();
+        path == folder || path.strip_suffix(b"/") == Some(folder)
+    }
+
     /// Whether this is the default path of the request.
     pub(crate) fn is(&self, path: &[u8]) -> bool {
         match self.folders() {

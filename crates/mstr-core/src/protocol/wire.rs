@@ -170,8 +170,9 @@ impl Endpoint {
         self.request(Method::GET, "/api/sessions", Some(wire))
     }
 
-    pub(crate) fn server_status(&self, wire: &WireCredentials) -> Request<Bytes> {
-        self.request(Method::GET, "/api/status", Some(wire))
+    /// Asks the server for its version, in a session or in none: the server answers either.
+    pub(crate) fn server_status(&self, wire: Option<&WireCredentials>) -> Request<Bytes> {
+        self.request(Method::GET, "/api/status", wire)
     }
 
     pub(crate) fn list_projects(&self, wire: &WireCredentials) -> Request<Bytes> {

@@ -50,7 +50,14 @@ fn operation<T>(
 }
 
 pub(crate) fn user() -> Operation<User> {
-    operation("user info", Method::GET, "/api/sessions/userInfo", json)
+    operation("user info", Method::GET, "/api/sessions/userInfo", |answer| {
+        let user: User = json(answer)?;
+        // Something else than the server may have answered, with JSON of its own.
+        if user.id.is_none() && user.full_name.is_none() && user.username.is_none() {
+            return Err(missing("user's id or name"));
+        }
+        Ok(user)
+    })
 }
 
 pub(crate) fn server() -> Operation<Server> {

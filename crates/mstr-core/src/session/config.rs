@@ -31,6 +31,7 @@ pub struct SessionConfig {
     tuning: Option<Arc<Tuning>>,
     pub(super) application_type: Option<u32>,
     pub(super) checks: bool,
+    pub(super) login_alone: bool,
     /// Until it has been found.
     pub(super) project: Option<Box<ProjectRef>>,
     pub(super) allow_insecure: bool,
@@ -68,6 +69,7 @@ impl SessionConfig {
             tuning: None,
             application_type: None,
             checks: true,
+            login_alone: false,
             project: None,
             allow_insecure: false,
             seed: Seed(0),
@@ -120,6 +122,15 @@ impl SessionConfig {
     #[must_use]
     pub const fn checks(mut self, checks: bool) -> Self {
         self.checks = checks;
+        self
+    }
+
+    /// Whether nothing is sent beside the first login. Default false: the server is asked for its
+    /// version meanwhile, over a second connection, which the checks find open. With true, that
+    /// waits until the login is answered.
+    #[must_use]
+    pub const fn login_alone(mut self, alone: bool) -> Self {
+        self.login_alone = alone;
         self
     }
 

@@ -217,7 +217,7 @@ impl Session {
         // A login that was to replace it does so.
         match beside.map(|beside| *beside) {
             Some(Renewing { what: Beside::Login, exchange, .. }) => {
-                self.state = State::LoggingIn { exchange, attempts: 1 };
+                self.state = State::LoggingIn { exchange, attempts: 1, status: None };
             }
             Some(Renewing { what: Beside::Credentials, exchange, .. }) => {
                 self.state = State::AwaitingCredentials(exchange);
@@ -229,17 +229,22 @@ impl Session {
             return;
         }
         self.count_brief(&held, now);
-        let cooling = &mut self.troubles().cooling;
-        cooling.fruitless = if held.confirmed { 0 } else { cooling.fruitless + 1 };
-        let (fruitless, brief) = (cooling.fruitless, cooling.brief);
+        let brief = self.troubles.as_ref().map_or(0, |troubles| troubles.cooling.brief);
         // Nothing ever worked in it, its cookie has been replaced, or it is not the first to end so
         // soon: perhaps it lives and our requests do not reach it.
         if !held.confirmed || held.exchanging.is_suspected() || brief > 1 {
             self.log_out_in_background(&held.wire, now);
         }
-        if fruitless >= FRUITLESS_LIMIT {
-            self.troubles().cooling.fruitless = 0;
-            if self.is_scattered() {
+        self.count_fruitless(&held, now);
+    }
+
+    /// Counts the sessions in a row in which nothing worked.
+    pub(super) fn count_fruitless(&mut self, held: &Held, now: Instant) {
+        let cooling = &mut self.troubles().cooling;
+        cooling.fruitless = if held.confirmed { 0 } else { cooling.fruitless + 1 };
+        if cooling.fruitless >= FRUITLESS_LIMIT {
+            cooling.fruitless = 0;
+            if cooling.is_scattered() {
                 // That says more.
                 return;
             }

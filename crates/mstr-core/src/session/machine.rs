@@ -126,6 +126,8 @@ pub(super) struct Cooling {
     pub(super) brief: u32,
     /// Until when no further one is opened, and what callers are told.
     pub(super) until: Option<(Instant, Error)>,
+    /// When the server wants the next login, if it said so at the last attempt, and what it said.
+    pub(super) asked: Option<(Instant, Error)>,
 }
 
 /// So many in a row mean that a load balancer does not keep to one server.
@@ -138,7 +140,7 @@ pub(super) const NOT_STICKY: &str = "the server opens sessions and does not know
 
 impl Cooling {
     const fn is_over(&self) -> bool {
-        self.fruitless == 0 && self.brief == 0 && self.until.is_none()
+        self.fruitless == 0 && self.brief == 0 && self.until.is_none() && self.asked.is_none()
     }
 
     /// Whether a load balancer does not keep to one server.
@@ -199,6 +201,11 @@ impl Session {
             }
             (access, ..) => access,
         }
+    }
+
+    /// Whether there is no session before the end of a pause: a caller asks whether it is to wait for that.
+    pub(crate) fn is_pausing(&self) -> bool {
+        self.pause().is_some()
     }
 
     /// Before when there is no session, and why.
@@ -359,8 +366,12 @@ impl Session {
         if let (Some(mut copy), Err(error)) = (copy, &result)
             && error.is_unprocessed()
             && self.state.awaits(id)
+            // A driver that was paused may bring the failure late: nothing would wait for an answer.
+            && now < copy.deadline
         {
-            copy.why = Why::Input;
+            if copy.why != Why::BesideLogin {
+                copy.why = Why::Input;
+            }
             if let State::Leaving { held, .. } = &self.state {
                 // With the cookies that are valid by now.
                 copy.request = self.config.endpoint.logout(&held.wire);
@@ -388,7 +399,10 @@ impl Session {
             return;
         }
         match &self.state {
-            State::LoggingIn { attempts, .. } => self.on_login(*attempts, result, now),
+            State::LoggingIn { exchange, attempts, .. } if exchange.id == id => {
+                self.on_login(*attempts, result, now);
+            }
+            State::LoggingIn { .. } => self.on_status_beside_login(result),
             State::ClosingLogin(login) => self.on_login_while_closing(login.borrows, result, now),
             State::Settling { .. } => self.on_settled(id, result, now),
             State::Leaving { .. } => self.on_logged_out(result, now),
@@ -417,7 +431,7 @@ impl Session {
             State::BackingOff { until, attempts, .. } if now >= *until => {
                 self.log_in(*attempts, now);
             }
-            State::LoggingIn { exchange, attempts } if now >= exchange.deadline => {
+            State::LoggingIn { exchange, attempts, .. } if now >= exchange.deadline => {
                 let (exchange, attempts) = (*exchange, *attempts);
                 self.on_login_late(exchange, attempts, now);
             }
@@ -453,8 +467,13 @@ impl Session {
     /// Takes the next output. [`Output::Wait`] means that there is nothing more now.
     pub fn poll_output(&mut self) -> Output {
         if let Some(under_way) = &mut self.under_way {
-            if let Some(output) = under_way.outputs.pop_front() {
-                return output;
+            while let Some(output) = under_way.outputs.pop_front() {
+                match output {
+                    // A driver that does one thing after another takes it once the login is over.
+                    Output::Send(exchange)
+                        if exchange.why == Why::BesideLogin && !self.state.awaits(exchange.id) => {}
+                    output => return output,
+                }
             }
             if under_way.is_over() {
                 self.under_way = None;

@@ -92,6 +92,8 @@ pub(crate) enum Why {
     /// The input asks for it, or leads to it.
     #[default]
     Input,
+    /// The same, and it is given up with the login that was sent before it.
+    BesideLogin,
     /// A pause is over.
     Due,
     /// The session has been idle for so long, longer than it may be.

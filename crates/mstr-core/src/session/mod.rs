@@ -25,7 +25,8 @@
 //! ```
 //!
 //! A provider of credentials is asked between *idle* and *logging in* (*awaiting credentials*). The
-//! checks are asked of the first session only; later ones lead from *logging in* to *open*. What
+//! checks are asked of the first session only, and one of them, the server's version, already beside
+//! its login; later ones lead from *logging in* to *open*. What
 //! each input does in each state is generated from the machine: `docs/session-machine.md` in the
 //! repository.
 //!

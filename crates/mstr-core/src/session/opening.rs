@@ -20,6 +20,14 @@ use crate::timeouts::later;
 impl Session {
     /// Begins a flight: the first attempt to open a session.
     pub(super) fn start_opening(&mut self, now: Instant) {
+        let asked = self.troubles.as_mut().and_then(|troubles| troubles.cooling.asked.take());
+        if let Some((until, failure)) = asked
+            && now < until
+        {
+            // The attempts of earlier callers are over, and the server's wait is not.
+            self.state = State::BackingOff { until, attempts: 0, failure };
+            return;
+        }
         self.backoff.reset();
         match &mut self.credentials {
             Source::Held(_) => self.log_in(0, now),
@@ -36,7 +44,11 @@ impl Session {
     /// Sends the login or delegation, after so many attempts.
     pub(super) fn log_in(&mut self, attempts: u32, now: Instant) {
         match self.submit(now) {
-            Ok(exchange) => self.state = State::LoggingIn { exchange, attempts: attempts + 1 },
+            Ok(exchange) => {
+                let status = self.state.take_status();
+                let status = status.or_else(|| self.ask_beside_login(attempts, now).map(Box::new));
+                self.state = State::LoggingIn { exchange, attempts: attempts + 1, status };
+            }
             Err(Objection::Refused(error)) => self.refuse(error),
             Err(Objection::Unanswered(error)) => self.give_up(error),
             // Only reachable if a provider's answer has been forgotten between two attempts.
@@ -194,6 +206,9 @@ impl Session {
         let spent = self.current_credentials().is_some_and(Credentials::is_delegated)
             && error.transport().is_none_or(|cause| cause.sent() == Sent::Maybe);
         if !may_pass(&error) || last || spent {
+            let failure = error.clone().with_operation("login").with_attempts(attempts);
+            let asked = error.retry_after().map(|wait| (later(now, wait), failure));
+            self.troubles().cooling.asked = asked;
             return self.fail(error, attempts);
         }
         let wait = self.backoff.next(&self.config.tuning().retry);

@@ -1,5 +1,9 @@
 //! The first checks of a new session: its idle timeout, the server's version, the project. All
 //! three are asked at once.
+//!
+//! The version is asked for already beside the first login, without a session: it is public. That saves
+//! a round trip, because the connection that is made for it is there when the checks are sent. Only an
+//! answer with a version counts. Whatever else comes of it, the question is asked again in the session.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,9 +14,9 @@ use http::{Response, StatusCode};
 use super::config::WEB_APPLICATION;
 use super::held::Held;
 use super::machine::{Session, may_pass, timed_out};
-use super::messages::{Event, ExchangeId, Purpose};
+use super::messages::{Event, ExchangeId, LossReason, Purpose, Why};
 use super::observe::is_servers_answer;
-use super::state::{After, Checks, Slot, State};
+use super::state::{After, Checks, InFlight, Slot, State};
 use crate::contract::TransportError;
 use crate::error::{Error, ErrorKind};
 use crate::protocol::{
@@ -31,7 +35,8 @@ impl Session {
         let asks = self.config.checks;
         // Known values are not asked for again after the application type was changed.
         let inspect = asks && !self.known.inspected;
-        let status = asks && self.known.server.is_none();
+        let status = self.wants_status();
+        let mut beside_login = self.state.take_status();
         let projects = self.config.project.is_some() && self.known.project.is_none();
         let mut checks = Checks::default();
         for (purpose, wanted) in [
@@ -39,12 +44,72 @@ impl Session {
             (Purpose::Status, status),
             (Purpose::ListProjects, projects),
         ] {
-            if wanted {
-                checks.set(purpose, self.ask(purpose, &held.wire, 1, now));
+            if !wanted {
+                continue;
             }
+            let asked = beside_login.take_if(|_| purpose == Purpose::Status);
+            let slot = match asked {
+                Some(exchange) => Slot::InFlight { exchange: *exchange, attempts: 0 },
+                None => self.ask(purpose, &held.wire, 1, now),
+            };
+            checks.set(purpose, slot);
         }
         self.state = State::Settling { held, checks };
         self.finish_settling(now);
+    }
+
+    const fn wants_status(&self) -> bool {
+        self.config.checks && self.known.server.is_none()
+    }
+
+    /// Asks for the server's version beside a login that has just been sent. Once for all attempts,
+    /// and in no session: the answer says nothing about any.
+    pub(super) fn ask_beside_login(&mut self, attempts: u32, now: Instant) -> Option<InFlight> {
+        if attempts > 0 || self.config.login_alone || !self.wants_status() {
+            return None;
+        }
+        let request = self.config.endpoint.server_status(None);
+        let why = std::mem::replace(&mut self.why, Why::BesideLogin);
+        let exchange = self.send(Purpose::Status, request, now);
+        self.why = why;
+        Some(exchange)
+    }
+
+    /// The server's version has been asked for beside a login, which is not answered yet.
+    pub(super) fn on_status_beside_login(
+        &mut self,
+        result: Result<Response<Bytes>, TransportError>,
+    ) {
+        self.state.take_status();
+        if let Ok(response) = result
+            && tells_version(&response)
+        {
+            // One that is too old is not kept: the check says so.
+            drop(self.on_server_status(&response));
+        }
+    }
+
+    /// The same, after the login has been answered.
+    fn on_status_after_login(
+        &mut self,
+        result: Result<Response<Bytes>, TransportError>,
+        now: Instant,
+    ) {
+        let failure = match result {
+            Ok(response) if tells_version(&response) => {
+                self.set_check(Purpose::Status, Slot::Done);
+                return self.conclude(Purpose::Status, &response, now);
+            }
+            Ok(response) if is_passing_status(response.status()) => wire::refusal(&response),
+            // In the session there may be another answer.
+            Ok(_) => return self.ask_again(Purpose::Status, 1, now),
+            Err(error) => Error::from_transport(error),
+        };
+        if may_pass(&failure) {
+            self.retry_check(Purpose::Status, 0, failure, now);
+        } else {
+            self.ask_again(Purpose::Status, 1, now);
+        }
     }
 
     /// One of the checks has been answered.
@@ -62,6 +127,9 @@ impl Session {
         let Slot::InFlight { attempts, .. } = *slot else {
             return;
         };
+        if attempts == 0 {
+            return self.on_status_after_login(result, now);
+        }
         *slot = Slot::Done;
         let error = match result {
             Ok(response) => {
@@ -80,10 +148,7 @@ impl Session {
                 };
                 let gateways = needed && wire::is_gateways(&response);
                 if !is_passing_status(status) && !gateways {
-                    return match self.on_check(purpose, &response, now) {
-                        Ok(()) => self.finish_settling(now),
-                        Err(error) => self.fail_check(error.with_operation(purpose.name()), now),
-                    };
+                    return self.conclude(purpose, &response, now);
                 }
                 wire::refusal(&response)
             }
@@ -122,7 +187,7 @@ impl Session {
         while let State::Settling { checks, .. } = &self.state
             && let Some((purpose, attempts, unanswered)) = checks.due(now)
         {
-            if unanswered {
+            if unanswered && attempts > 0 {
                 self.retry_check(purpose, attempts, timed_out(purpose.name()), now);
             } else {
                 self.ask_again(purpose, attempts + 1, now);
@@ -141,7 +206,7 @@ impl Session {
         let endpoint = &self.config.endpoint;
         let request = match purpose {
             Purpose::Inspect => endpoint.inspect(wire),
-            Purpose::Status => endpoint.server_status(wire),
+            Purpose::Status => endpoint.server_status(Some(wire)),
             _ => endpoint.list_projects(wire),
         };
         Slot::InFlight { exchange: self.send(purpose, request, now), attempts }
@@ -154,16 +219,16 @@ impl Session {
         self.set_check(purpose, slot);
     }
 
-    fn on_check(
-        &mut self,
-        purpose: Purpose,
-        response: &Response<Bytes>,
-        now: Instant,
-    ) -> Result<(), Error> {
-        match purpose {
+    /// Draws the conclusion from a check's answer.
+    fn conclude(&mut self, purpose: Purpose, response: &Response<Bytes>, now: Instant) {
+        let checked = match purpose {
             Purpose::Inspect => self.on_inspected(response, now),
             Purpose::Status => self.on_server_status(response),
             _ => self.on_projects(response),
+        };
+        match checked {
+            Ok(()) => self.finish_settling(now),
+            Err(error) => self.fail_check(error.with_operation(purpose.name()), now),
         }
     }
 
@@ -199,18 +264,12 @@ impl Session {
     }
 
     fn on_server_status(&mut self, response: &Response<Bytes>) -> Result<(), Error> {
-        // A gateway may shield this endpoint, or answer in its place. The session is usable all the
-        // same.
-        let read = response.status().is_success().then(|| serde_json::from_slice(response.body()));
-        let server = match read {
-            Some(Ok(value @ serde_json::Value::Object(_))) => Server::from_json(&value),
-            _ => Server::unknown(),
-        };
+        let server = read_server(response);
         if server.iserver_version.is_none() {
             self.event(Event::VersionUnknown);
         }
-        let version = server.iserver_version.clone();
-        if let Some(version) = version.as_ref().filter(|it| !it.is_at_least(&Version::OLDEST)) {
+        let version = server.iserver_version.as_ref();
+        if let Some(version) = version.filter(|it| !it.is_at_least(&Version::OLDEST)) {
             // Not kept: the next session would otherwise be opened without asking.
             let [major, minor, update] = Version::OLDEST;
             return Err(Error::new(
@@ -221,14 +280,12 @@ impl Session {
                 ),
             ));
         }
-        self.known.server = Some(Box::new(server));
-        let Some(version) = version else {
-            return Ok(());
-        };
-        if !version.is_at_least(&Version::KNOWS_APPLICATION_ID) && self.config.drop_application_id()
+        if version.is_some_and(|it| !it.is_at_least(&Version::KNOWS_APPLICATION_ID))
+            && self.config.drop_application_id()
         {
             self.event(Event::ApplicationIdDropped);
         }
+        self.known.server = Some(Box::new(server));
         Ok(())
     }
 
@@ -279,11 +336,34 @@ impl Session {
 
     /// A check has failed for good: the session is logged out before a caller receives it.
     pub(super) fn fail_check(&mut self, error: Error, now: Instant) {
-        if let Some(held) = self.state.take_held() {
-            if error.kind() == ErrorKind::SessionLost && !held.borrowed {
-                self.count_brief(&held, now);
-            }
-            self.leave(held, After::Fail(Some(error)), now);
+        let Some(held) = self.state.take_held() else { return };
+        let lost = error.kind() == ErrorKind::SessionLost && !held.borrowed;
+        if lost {
+            self.count_brief(&held, now);
         }
+        // One that has stood for a while has ended as any other does: by a restart, or because no
+        // caller drove the checks.
+        if lost && !held.is_brief(now) {
+            self.event(Event::Lost { generation: held.generation, reason: LossReason::Refused });
+            self.count_fruitless(&held, now);
+            if self.troubles.as_ref().is_none_or(|troubles| troubles.cooling.until.is_none()) {
+                return self.leave(held, After::LogInAgain, now);
+            }
+        }
+        self.leave(held, After::Fail(Some(error)), now);
     }
+}
+
+/// What an answer says of the server. A gateway may shield this endpoint, or answer in its place. The
+/// session is usable all the same.
+fn read_server(response: &Response<Bytes>) -> Server {
+    let read = response.status().is_success().then(|| serde_json::from_slice(response.body()));
+    match read {
+        Some(Ok(value @ serde_json::Value::Object(_))) => Server::from_json(&value),
+        _ => Server::unknown(),
+    }
+}
+
+fn tells_version(response: &Response<Bytes>) -> bool {
+    read_server(response).iserver_version.is_some()
 }

@@ -29,7 +29,12 @@ pub(super) enum State {
         slot: Box<Slot>,
     },
     /// A login or delegation is under way.
-    LoggingIn { exchange: InFlight, attempts: u32 },
+    LoggingIn {
+        exchange: InFlight,
+        attempts: u32,
+        /// The server is asked for its version meanwhile. Nothing waits for the answer.
+        status: Option<Box<InFlight>>,
+    },
     /// A session can be used.
     Open {
         held: Box<Held>,
@@ -76,6 +81,7 @@ pub(super) enum Slot {
     Done,
     InFlight {
         exchange: InFlight,
+        /// How often it was asked in the session: 0 if it was sent beside the login.
         attempts: u32,
     },
     Waiting {
@@ -286,6 +292,14 @@ impl State {
         }
     }
 
+    /// Takes the question about the server's version that was sent beside a login.
+    pub(super) const fn take_status(&mut self) -> Option<Box<InFlight>> {
+        match self {
+            Self::LoggingIn { status, .. } => status.take(),
+            _ => None,
+        }
+    }
+
     /// Whether the connection is closed, or about to be.
     pub(super) const fn is_closing(&self) -> bool {
         matches!(
@@ -311,9 +325,10 @@ impl State {
 
     pub(super) fn awaits(&self, id: ExchangeId) -> bool {
         match self {
-            Self::AwaitingCredentials(exchange)
-            | Self::ClosingLogin(exchange)
-            | Self::LoggingIn { exchange, .. } => exchange.id == id,
+            Self::AwaitingCredentials(exchange) | Self::ClosingLogin(exchange) => exchange.id == id,
+            Self::LoggingIn { exchange, status, .. } => {
+                exchange.id == id || status.as_ref().is_some_and(|status| status.id == id)
+            }
             Self::Leaving { slot, .. } => slot.awaits(id),
             Self::Open { renewing, .. } => {
                 renewing.as_ref().is_some_and(|renewing| renewing.exchange.id == id)

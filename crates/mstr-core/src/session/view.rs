@@ -112,6 +112,11 @@ impl Session {
         }
     }
 
+    /// Whether a new session is being checked.
+    pub(crate) const fn is_checking(&self) -> bool {
+        matches!(self.state, State::Settling { .. })
+    }
+
     /// Whether there is a session that can be used.
     #[must_use]
     pub const fn is_open(&self) -> bool {

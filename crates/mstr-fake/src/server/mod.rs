@@ -149,6 +149,12 @@ impl Server {
         self.model.open_sessions()
     }
 
+    /// The tokens of the sessions that are alive, to find out which one was left open.
+    #[must_use]
+    pub fn open_tokens(&self) -> Vec<String> {
+        self.model.open_tokens()
+    }
+
     /// Sessions that are alive beside a newer one of the same user: no client will log them out.
     #[must_use]
     pub fn orphan_sessions(&self) -> usize {

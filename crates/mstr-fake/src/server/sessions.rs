@@ -80,6 +80,11 @@ impl Model {
         self.live_groups().len()
     }
 
+    pub(super) fn open_tokens(&self) -> Vec<String> {
+        let alive = self.sessions.iter().filter(|session| session.alive);
+        alive.map(|session| session.token.clone()).collect()
+    }
+
     pub(super) fn orphan_sessions(&self) -> usize {
         let users: std::collections::BTreeSet<&str> = self
             .sessions

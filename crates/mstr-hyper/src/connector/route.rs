@@ -50,6 +50,11 @@ impl Routes {
         Ok(Self { proxies, http2_only })
     }
 
+    /// Whether connections show a password to a proxy.
+    pub(crate) fn show_password(&self) -> bool {
+        self.proxies.have_password()
+    }
+
     /// The proxy for requests to this address, and what it is asked for.
     pub(crate) fn of(&self, to: &Uri) -> Option<(&Proxy, Way)> {
         let proxy = self.proxies.of(to)?;

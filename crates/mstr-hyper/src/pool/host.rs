@@ -19,8 +19,9 @@ pub(crate) struct Limits {
 /// The version of HTTP that a server speaks, as far as it is known.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Speaks {
-    /// The TLS handshake will tell. Until then one connection is made for all who wait.
-    Unknown,
+    /// The TLS handshake will tell. Until then at most so many connections are made for all who wait:
+    /// two for a server that turns out to speak HTTP/1.1, one of which is of no use over HTTP/2.
+    Unknown(usize),
     Http1,
     Http2,
 }
@@ -154,9 +155,10 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
         }
         let wanted = match self.speaks {
             Speaks::Http1 => self.dials + self.looking < self.waiting.len(),
-            Speaks::Unknown | Speaks::Http2 => {
-                self.dials == 0 && self.shared.is_none() && !self.waiting.is_empty()
+            Speaks::Unknown(most) => {
+                self.dials < most.min(self.waiting.len()) && self.shared.is_none()
             }
+            Speaks::Http2 => self.dials == 0 && self.shared.is_none() && !self.waiting.is_empty(),
         };
         let useful = self.standing.len() + self.dials;
         let all = useful + self.retired.len();
@@ -186,7 +188,7 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
     /// A request waits no longer. Whether a connection is being made for which no request waits now.
     pub(super) fn leave(&mut self, request: &W) -> bool {
         self.waiting.retain(|waiting| waiting != request);
-        self.dials > self.waiting.len() && (self.speaks == Speaks::Http1 || self.waiting.is_empty())
+        self.dials > self.waiting.len() && (self.speaks != Speaks::Http2 || self.waiting.is_empty())
     }
 
     /// A connection over HTTP/1.1 stands. It is at the bottom: what has answered before is used
@@ -200,7 +202,7 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
         self.surplus()
     }
 
-    /// A connection over HTTP/2 stands. It replaces the one before.
+    /// A connection over HTTP/2 stands. What is returned is one too many.
     pub(super) fn connected_shared(
         &mut self,
         number: Number,
@@ -208,22 +210,28 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
         now: Instant,
     ) -> Option<M> {
         self.dials = self.dials.saturating_sub(1);
-        self.standing.insert(number);
         self.speaks = Speaks::Http2;
+        if self.shared.is_some() {
+            self.retired.insert(number);
+            return Some(connection);
+        }
+        self.standing.insert(number);
         // The server has not yet said how many it takes. One more than one waits inside of the
         // stack, and goes when it has said so.
         let shared = Shared { number, connection, open: 0, allowed: 2, since: now };
-        let before = self.shared.replace(shared)?;
-        self.standing.remove(&before.number);
-        self.retired.insert(before.number);
-        Some(before.connection)
+        self.shared = Some(shared);
+        None
     }
 
     /// No connection could be made for `request`. The requests to be told: this one, if it still
     /// waits, and of those that share one connection, those that `concerns` selects.
     pub(super) fn failed(&mut self, request: &W, concerns: impl Fn(&W) -> bool) -> Vec<W> {
         self.dials = self.dials.saturating_sub(1);
-        let shared = self.speaks != Speaks::Http1 && self.shared.is_none();
+        // Another one that is being made decides for the others.
+        let shared = self.speaks != Speaks::Http1 && self.shared.is_none() && self.dials == 0;
+        if let Speaks::Unknown(most) = &mut self.speaks {
+            *most = 1;
+        }
         let told = |waiting: &W| waiting == request || (shared && concerns(waiting));
         let (told, waiting) = self.waiting.drain(..).partition(told);
         self.waiting = waiting;

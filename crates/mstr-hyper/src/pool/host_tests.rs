@@ -82,12 +82,57 @@ fn a_dial_that_fails_is_told_to_the_one_it_was_for_or_to_all_who_share_it() {
     assert_eq!(host.failed(&2, |_| true), [2]);
     assert_eq!(host.next(), Some(Step::Dial(3)));
 
-    let mut host = Bench::new(Speaks::Unknown, LIMITS);
+    let mut host = Bench::new(Speaks::Unknown(1), LIMITS);
     waits(&mut host, [1, 2, 3]);
     assert_eq!(host.next(), Some(Step::Dial(1)));
     assert_eq!(host.next(), None, "one connection for all");
     assert_eq!(host.failed(&1, |other| *other != 2), [1, 3]);
     assert_eq!(host.next(), Some(Step::Dial(2)));
+}
+
+#[test]
+fn dials_to_a_server_whose_version_is_unknown_are_two_and_the_last_to_fail_is_told_to_all() {
+    let mut host = Bench::new(Speaks::Unknown(2), Limits { connections: None, ..LIMITS });
+    waits(&mut host, [1, 2, 3, 4]);
+    assert_eq!(host.next(), Some(Step::Dial(1)));
+    assert_eq!(host.next(), Some(Step::Dial(2)));
+    assert_eq!(host.next(), None, "enough for what is not known");
+    assert_eq!(host.failed(&1, |_| true), [1], "the others may have better luck");
+    assert_eq!(host.next(), None, "one at a time from now on");
+    assert_eq!(host.failed(&2, |_| true), [2, 3, 4]);
+    waits(&mut host, [5, 6]);
+    assert_eq!(host.next(), Some(Step::Dial(5)));
+    assert_eq!(host.next(), None);
+}
+
+#[test]
+fn dial_too_many_is_used_over_http1_and_let_go_over_http2() {
+    let unknown = || {
+        let mut host = Bench::new(Speaks::Unknown(2), LIMITS);
+        waits(&mut host, [1, 2]);
+        assert_eq!(host.next(), Some(Step::Dial(1)));
+        assert_eq!(host.next(), Some(Step::Dial(2)));
+        host
+    };
+    let mut host = unknown();
+    assert_eq!(host.connected(7, "a", origin()), None);
+    assert_eq!(host.next(), sends(1, "a", 1));
+    assert_eq!(host.connected(8, "b", origin()), None);
+    assert_eq!(host.next(), sends(2, "b", 2));
+
+    let mut host = unknown();
+    assert_eq!(host.connected_shared(7, "a", origin()), None);
+    for (request, alone) in [(1, true), (2, false)] {
+        let shared = Step::Send(request, Room::Shared("a", alone), request.into());
+        assert_eq!(host.next(), Some(shared));
+    }
+    assert_eq!(host.connected_shared(8, "b", origin()), Some("b"));
+    host.ended(8);
+    host.stream_ended(7, origin());
+    assert_eq!(host.take(), Some((Room::Shared("a", false), 3)));
+
+    let mut host = unknown();
+    assert!(host.leave(&2), "no request needs it any longer");
 }
 
 #[test]

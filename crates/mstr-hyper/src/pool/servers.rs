@@ -89,7 +89,10 @@ impl State {
         let header = host_header(&address).ok_or_else(unusable)?;
         let speaks = match settings.versions {
             Versions::Http2 => Speaks::Http2,
-            Versions::Any if order.is_https() => Speaks::Unknown,
+            Versions::Any if order.is_https() => {
+                // A wrong password is submitted once.
+                Speaks::Unknown(if settings.connector.routes().show_password() { 1 } else { 2 })
+            }
             Versions::Any | Versions::Http1 => Speaks::Http1,
         };
         self.servers.push(Server {

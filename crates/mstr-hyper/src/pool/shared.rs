@@ -314,10 +314,10 @@ impl Shared {
             }
             Protocol::Http2(sender, io) => {
                 connection.open(sender);
-                let before = server.host.connected_shared(number, Arc::clone(&connection), now);
+                let surplus = server.host.connected_shared(number, Arc::clone(&connection), now);
                 let first = server.host.first();
                 drop(state);
-                before.iter().for_each(|before| before.close());
+                surplus.iter().for_each(|surplus| surplus.close());
                 self.serve_first(id, first);
                 connection.drive_http2(runtime, io);
             }

@@ -107,6 +107,10 @@ impl AtOnce {
         if path.ends_with("/api/auth/login") {
             return server.login();
         }
+        // In no session either.
+        if path.ends_with("/api/status") {
+            return reply(StatusCode::OK, STATUS);
+        }
         if session(request.headers()) != server.alive.load(Ordering::Relaxed) {
             server.refused.fetch_add(1, Ordering::Relaxed);
             return reply(StatusCode::UNAUTHORIZED, GONE);
@@ -116,9 +120,6 @@ impl AtOnce {
         }
         if path.ends_with("/api/sessions") {
             return reply(StatusCode::OK, SESSION);
-        }
-        if path.ends_with("/api/status") {
-            return reply(StatusCode::OK, STATUS);
         }
         let mut answer = reply(StatusCode::OK, &ANSWER);
         if let Some((name, value)) = server.extra.get() {

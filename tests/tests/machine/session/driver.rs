@@ -418,8 +418,9 @@ impl Driver {
         {
             self.exchange_cookie(response.headers_mut());
         }
+        let from = self.state();
         self.session.handle_response(id, answer, self.now);
-        self.track.answered(exchange, reply);
+        self.track.answered(exchange, reply, from);
     }
 
     fn observe(&mut self, observed: Observed) {

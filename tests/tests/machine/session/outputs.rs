@@ -45,7 +45,7 @@ impl Driver {
         self.fronting.push(Fronting { id, exchange, detached });
         self.say_sent(exchange, detached);
         if !detached {
-            self.track.begun(exchange, from);
+            self.track.begun(exchange, from, self.session.describe());
         }
     }
 
@@ -77,7 +77,7 @@ impl Driver {
         } else {
             self.say_sent(exchange, sent.detached);
             if !sent.detached {
-                self.track.begun(exchange, from);
+                self.track.begun(exchange, from, self.session.describe());
             }
         }
         let body = sent.request.body().to_vec();

@@ -30,7 +30,8 @@ answer of a logout *in the background* is not waited for. A *failure* is returne
 share the login or renewal. To *open a session* is to act as in the state *idle*. \"401 refused\" has the
 server's code for wrong credentials, \"401 expired\" the one for a session that has ended. A record of
 the session is *stored* for the processes that share it, where records are wanted. Where front headers
-are wanted, they are asked for first, and the request is sent when they come.
+are wanted, they are asked for first, and the request is sent when they come. Beside a first login the
+server is asked for its version, in no session; that is given up with the login.
 ";
     const SENT: &'static str = "sends";
     const WHICH: &'static [&'static str] = &["awaited", "attempt", "due", "logout"];
@@ -78,8 +79,10 @@ are wanted, they are asked for first, and the request is sent when they come.
             return attributes;
         }
         let mut add = |name, value: &str| drop(attributes.insert(name, value.to_owned()));
-        let left = |sends: u32| {
-            if sends < MAX_ATTEMPTS { "an attempt is left" } else { "no attempt is left" }
+        let left = |sends: u32| match sends {
+            0 => "it was asked beside the login",
+            sends if sends < MAX_ATTEMPTS => "an attempt is left",
+            _ => "no attempt is left",
         };
         let put_off = situation.checks.iter().filter(|(_, (_, check))| *check == Check::PutOff);
         let put_off: Vec<&str> = put_off.map(|(exchange, _)| exchange.name()).collect();
@@ -95,9 +98,15 @@ are wanted, they are asked for first, and the request is sent when they come.
                 add("due", &format!("{} put off", put_off.join(" and ")));
             }
             Input::Deadline => {
-                let sends = situation.due.iter().filter_map(|due| situation.checks.get(due));
-                let most = sends.map(|(sends, _)| *sends).max().unwrap_or_default();
-                add("due", &format!("an answer is overdue, {}", left(most)));
+                let due = situation.due.iter().filter_map(|due| situation.checks.get(due));
+                let sends = || due.clone().map(|(sends, _)| *sends);
+                let most = sends().max().unwrap_or_default();
+                let too = if most > 0 && sends().any(|sends| sends == 0) {
+                    ", and one that was asked beside the login"
+                } else {
+                    ""
+                };
+                add("due", &format!("an answer is overdue, {}{too}", left(most)));
             }
             _ => {}
         }

@@ -13,6 +13,7 @@ use super::driver::{MAX_ATTEMPTS, World};
 use super::inputs::{Adopted, Exchanged, Given, Input, Observed, Reply};
 use crate::graph::{self, Attribute, Done};
 
+const LOGGING_IN: &str = "logging in";
 /// The states in which something is under way beside a session in use.
 const BESIDE: [&str; 3] = ["renewing", "asking about the session", "replacing the session"];
 /// After so many sessions in which nothing succeeded the machine pauses.
@@ -26,7 +27,8 @@ const CROSSED_LIMIT: u32 = 3;
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Situation {
     pub(crate) state: &'static str,
-    /// How often each check was asked, and what came of it.
+    /// How often each check was asked in the session, and what came of it. The server's version may be
+    /// asked for already beside the login.
     pub(crate) checks: BTreeMap<Exchanged, (u32, Check)>,
     /// The checks whose deadline comes first.
     pub(crate) due: Vec<Exchanged>,
@@ -141,12 +143,15 @@ impl Track {
         }
     }
 
-    /// Something that is awaited was sent or is about to be, by an input in the state `from`.
-    pub(crate) fn begun(&mut self, exchange: Exchanged, from: &str) {
+    /// Something that is awaited was sent or is about to be, by an input in the state `from` that has
+    /// led to `state`.
+    pub(crate) fn begun(&mut self, exchange: Exchanged, from: &str, state: &str) {
         if exchange.opens_session() {
             self.attempt = if from == "backing off" { self.attempt + 1 } else { 1 };
             self.borrowed = exchange == Exchanged::Delegate;
-            self.checks.clear();
+            // A login that follows another one at once has beside it what that had.
+            let beside = from == LOGGING_IN && state == LOGGING_IN;
+            self.checks.retain(|_, (sends, _)| beside && *sends == 0);
         }
         if exchange == Exchanged::Logout {
             let again = from == "closing" || from == "leaving a session";
@@ -154,13 +159,17 @@ impl Track {
         }
         if exchange.is_check() {
             let (sends, check) = self.checks.entry(exchange).or_insert((0, Check::InFlight));
-            *sends += 1;
+            *sends += u32::from(state != LOGGING_IN);
             *check = Check::InFlight;
         }
     }
 
-    /// Something that was awaited has been answered; what follows has not been seen yet.
-    pub(crate) fn answered(&mut self, exchange: Exchanged, reply: Reply) {
+    /// Something that was awaited has been answered in the state `from`; what follows has not been
+    /// seen yet.
+    pub(crate) fn answered(&mut self, exchange: Exchanged, reply: Reply, from: &str) {
+        if from == LOGGING_IN && exchange.is_check() {
+            self.checks.remove(&exchange);
+        }
         if exchange.opens_session() {
             self.logout_attempt = 0;
             // With front headers it is not seen at once.
@@ -185,11 +194,15 @@ impl Track {
     /// Whether the check is not asked again if it is refused.
     pub(crate) fn is_last_word(&self, exchange: Exchanged) -> bool {
         let sends = self.checks.get(&exchange).map_or(0, |(sends, _)| *sends);
-        self.checks.len() < 2 || sends >= CROSSED_LIMIT
+        sends > 0 && (self.checks.len() < 2 || sends >= CROSSED_LIMIT)
     }
 
-    /// Those checks whose deadline passed are put off.
+    /// Those checks whose deadline passed are put off, and what was asked beside a login is given up
+    /// with it.
     pub(crate) fn still_awaited(&mut self, awaited: &[Exchanged]) {
+        self.checks.retain(|exchange, (sends, check)| {
+            *sends > 0 || *check != Check::InFlight || awaited.contains(exchange)
+        });
         for (exchange, (_, check)) in &mut self.checks {
             if *check == Check::InFlight && !awaited.contains(exchange) {
                 *check = Check::PutOff;

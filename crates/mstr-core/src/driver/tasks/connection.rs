@@ -450,8 +450,8 @@ impl Connection {
 
 impl ConnectionBuilder<SharedTransport> {
     /// Opens the connection: logs in, checks the server's version, learns the idle timeout and finds
-    /// the project if one is given. All requests after the login are sent at once, so this takes two
-    /// round trips.
+    /// the project if one is given. The version is asked for beside the login, and all that follows
+    /// the login is sent at once, so the requests take two round trips.
     ///
     /// If anything fails, the session is logged out before the error is returned.
     ///

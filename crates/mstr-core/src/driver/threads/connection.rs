@@ -282,7 +282,8 @@ impl Connection {
 }
 
 impl ConnectionBuilder<SharedBlockingTransport> {
-    /// Opens the connection: logs in, and finds the project if one is given.
+    /// Opens the connection: logs in, and finds the project if one is given. Its requests are sent
+    /// one after another, the login first.
     ///
     /// If anything fails, the session is logged out before the error is returned.
     ///

@@ -4,11 +4,10 @@
 //! and another thread takes them over: one that waits already, or the next one that comes.
 
 use std::sync::PoisonError;
-use std::thread::{self, Thread};
 use std::time::Instant;
 
 use crate::driver::core::Outcome;
-use crate::sync::{Condvar, Mutex, MutexGuard, lock};
+use crate::sync::{self, Condvar, Mutex, MutexGuard, Thread, lock};
 
 /// A login that threads share. `W` is the exchange under way.
 pub(crate) struct Flight<W> {
@@ -48,7 +47,7 @@ impl<W> Flight<W> {
                 return Turn::Landed(outcome.clone());
             }
             if progress.leader.is_none() {
-                progress.leader = Some(thread::current());
+                progress.leader = Some(sync::current());
                 return Turn::Lead(progress.left.take());
             }
             progress = match deadline {

@@ -104,6 +104,9 @@ fn the_session_s_own_requests_carry_token_and_cookies_and_no_project() {
     rig.pending();
     rig.answer(Purpose::Login, opened("t1"));
     let inspect = rig.answer(Purpose::Inspect, ok(200, r#"{"timeout":600}"#));
+    let beside = rig.answer(Purpose::Status, ok(404, ""));
+    let expected = format!("GET {BASE}/api/status\n{ACCEPT}\nuser-agent: {OWN}\n\n");
+    assert_eq!(written(&beside), expected, "in no session");
     let status = rig.answer(Purpose::Status, ok(200, NEW_SERVER));
     let listed = format!(r#"[{{"id":"{project}","name":"Tutorial"}}]"#);
     let projects = rig.answer(Purpose::ListProjects, ok(200, &listed));
@@ -165,4 +168,49 @@ fn seed_keys_the_fingerprints_and_is_never_printed() {
     let session = Session::new(config, Some(alice())).expect("a session");
     let printed = format!("{session:?} {session:#?}");
     assert!(!printed.contains(&seed.to_string()), "{printed}");
+}
+
+#[test]
+fn retry_after_of_the_last_attempt_is_obeyed_by_the_next_caller_too() {
+    let mut rig = Rig::standard();
+    rig.pending();
+    for attempt in 1..=3 {
+        let answer = Response::builder().status(503).header("retry-after", "20");
+        rig.answer(Purpose::Login, Ok(answer.body(Bytes::new()).expect("valid")));
+        if attempt < 3 {
+            rig.pass(Duration::from_secs(20));
+            rig.pending();
+        }
+    }
+    rig.session.take_failure().expect("the attempts are over");
+    rig.pass(Duration::from_secs(5));
+    let soon = rig.now + Duration::from_secs(10);
+    match rig.session.request_access_by(Some(soon), rig.now) {
+        Access::Denied(error) => assert!(error.retry_after().is_some(), "{error}"),
+        other => panic!("{other:?}"),
+    }
+    // A caller that has the time waits for it.
+    rig.pending();
+    rig.nothing_sent();
+    rig.pass(Duration::from_secs(15));
+    rig.pending();
+    rig.answer(Purpose::Login, opened("t1"));
+    rig.granted();
+}
+
+#[test]
+fn login_that_a_kept_connection_lost_is_not_sent_when_its_time_is_over() {
+    let mut rig = Rig::standard();
+    rig.pending();
+    let login = rig.take(Purpose::Login);
+    // The driver was paused, and brings the failure late.
+    rig.now += Duration::from_secs(600);
+    let lost = TransportError::new(TransportErrorKind::Interrupted).with_sent(crate::Sent::No);
+    rig.session.handle_response(login.id, Err(lost), rig.now);
+    rig.nothing_sent();
+    // It is sent again as after any failure that passes, with a time of its own.
+    rig.pass(Duration::from_secs(2));
+    rig.pending();
+    rig.answer(Purpose::Login, opened("t1"));
+    rig.granted();
 }

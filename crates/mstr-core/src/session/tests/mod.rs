@@ -1,6 +1,7 @@
 //! The machine without a transport, in virtual time.
 
 mod adopting;
+mod beside_login;
 mod closing;
 mod cookies;
 mod doubting;

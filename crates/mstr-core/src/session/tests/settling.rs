@@ -28,6 +28,23 @@ fn all_checks_are_asked_at_once_and_the_session_is_used_when_all_are_answered() 
 }
 
 #[test]
+fn session_that_ends_while_its_checks_wait_is_replaced_and_is_no_error_of_a_later_caller() {
+    let mut rig = checking(config());
+    rig.answer(Purpose::Status, ok(200, NEW_SERVER));
+    // The caller has gone, and the session is idle until another one comes.
+    rig.pass(Duration::from_secs(50));
+    rig.pending();
+    rig.answer(Purpose::Inspect, ok(401, EXPIRED));
+    rig.answer(Purpose::Inspect, ok(401, EXPIRED));
+    rig.answer(Purpose::Inspect, ok(401, EXPIRED));
+    rig.answer(Purpose::Logout, ok(401, EXPIRED));
+    rig.answer(Purpose::Login, opened("t2"));
+    rig.answer(Purpose::Inspect, ok(200, r#"{"timeout":600}"#));
+    assert_eq!(token_and_cookies(&rig.granted()).0, "t2");
+    assert_eq!(rig.events(), "opened1 lost1:Refused opened2");
+}
+
+#[test]
 fn a_server_before_11_5_0600_gets_a_second_login_as_35_after_the_first_is_logged_out() {
     let mut rig = checking(config());
     rig.answer(Purpose::Inspect, ok(200, r#"{"timeout":600}"#));

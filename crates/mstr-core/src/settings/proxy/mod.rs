@@ -326,6 +326,12 @@ impl Proxies {
         self.0.iter().all(|layer| layer.rules.is_empty())
     }
 
+    /// Whether a proxy among them is shown a password.
+    #[must_use]
+    pub fn have_password(&self) -> bool {
+        self.iter().any(|proxy| proxy.credentials().is_some())
+    }
+
     /// All proxies, so that a transport can refuse those that its HTTP stack cannot use.
     pub fn iter(&self) -> impl Iterator<Item = &Proxy> {
         self.0.iter().flat_map(|layer| layer.rules.iter().map(|(_, proxy)| proxy))

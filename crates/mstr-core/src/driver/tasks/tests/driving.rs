@@ -320,7 +320,7 @@ fn a_transport_that_panics_does_not_take_the_connection_with_it() {
 
     // During the first checks: the session is left, and the next call begins anew.
     let checked = table.connect_with(true);
-    table.with(|inner| inner.replies.push_back(("/api/status", Reply::Panic)));
+    table.with(|inner| inner.replies.push_back(("/api/sessions", Reply::Panic)));
     assert!(catch_unwind(AssertUnwindSafe(|| run(checked.open()))).is_err());
     run(checked.open()).unwrap();
     assert_eq!(table.count("/api/auth/login"), 4);

@@ -1,0 +1,59 @@
+//! The laws: what the documentation promises of any life of a connection.
+
+use std::fmt;
+
+macro_rules! laws {
+    ($($name:ident $text:literal,)+) => {
+        #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+        pub(crate) enum Law {
+            $($name,)+
+        }
+
+        impl Law {
+            /// All of them, with what they say.
+            pub(crate) const ALL: &'static [(Self, &'static str)] = &[$((Self::$name, $text),)+];
+        }
+    };
+}
+
+laws! {
+    ActedOnce "A request that is not idempotent is carried out once at most.",
+    OwnAnswer "Each caller gets the answer to its own request.",
+    InTime "Each operation ends within its time.",
+    Refused "A password that the server has refused is not submitted again before a reset.",
+    Submissions "Without the server's answer a password is submitted twice, then not for 30 seconds.",
+    OneLogin "No login or renewal of a connection is sent while another is awaited.",
+    Economy "A session that lives and is known is not replaced by another login.",
+    Silence "After `close()` has returned nothing is sent but logouts in the background.",
+    Closed "After `close()` has returned, calls fail with `Closed`.",
+    NothingLeft "No session stays open but those whose login or logout was lost on the way.",
+    NoSecret "No password, token or cookie is shown, or sent where it does not belong.",
+    OwnOrigin "Nothing of the session is sent to another origin.",
+    OwnCookies "Token and cookies that are sent belong to one session.",
+    RightUser "`fetch_user` tells the user of the credentials in use.",
+    RightProject "A call is about the project of its handle.",
+    RightStatus "`fetch_status` does not say that a living session has ended.",
+    Rooted "Each entry of the timeline has a cause that leads to a root.",
+    Heals "When the faults are over, calls succeed, and callers share one login.",
+    WrongCredentials "Only a refusal by the server is told as wrong credentials.",
+    RetryAfter "A login is not sent before the server's Retry-After is over, and callers without that time are told at once.",
+    Repeated "A logout that something in front of the server refused is sent again.",
+    Finished "A login under way is not given up before its time, whoever has stopped waiting for it.",
+    Undisturbed "Where the network does nothing and nothing panics, no call fails for want of time.",
+    Asked "A bare 401 is delivered after the server has been asked whether the session lives.",
+    NoPanic "Nothing panics, and nothing waits for ever.",
+    Same "Both drivers and the bare machines do the same.",
+}
+
+impl fmt::Display for Law {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// A law that was broken.
+#[derive(Clone, Debug)]
+pub(crate) struct Broken {
+    pub(crate) law: Law,
+    pub(crate) said: String,
+}

@@ -1,0 +1,135 @@
+//! Whole lives of connections, in virtual time and from one seed each, and the laws they keep.
+//!
+//! A seed decides everything: the server, the network, what goes wrong, what callers do, and which
+//! task or thread runs next. What must hold is in [`laws`].
+
+#[cfg(mstr_simulation)]
+mod baton;
+mod client;
+mod laws;
+mod net;
+mod observer;
+mod ops;
+mod plan;
+mod rooted;
+mod run;
+#[cfg(mstr_simulation)]
+mod threads;
+mod world;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+
+use plan::Plan;
+use run::{Driver, Life};
+
+/// Simulates whole lives of connections, in virtual time.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// How many seeds.
+    #[arg(long, default_value_t = 1_000)]
+    seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    from: u64,
+    /// Stop after so many seconds.
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// How many run at a time.
+    #[arg(long, default_value_t = 2)]
+    jobs: u64,
+    /// Go on after a law was broken, and tell each in one line.
+    #[arg(long)]
+    all: bool,
+    /// Simulate this driver only: each seed by tasks, and one in four by threads otherwise.
+    #[arg(long)]
+    driver: Option<Driver>,
+    /// Run this seed, and tell all about it.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+impl Arguments {
+    /// Which drivers live the life of a seed.
+    fn drivers(&self, seed: u64) -> Vec<Driver> {
+        match self.driver {
+            Some(driver) => vec![driver],
+            None => Driver::ALL.iter().copied().filter(|driver| driver.lives(seed)).collect(),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // A law that is broken is told once, with its seed.
+    std::panic::set_hook(Box::new(|_| ()));
+    if let Some(seed) = arguments.seed {
+        let plan = Arc::new(Plan { told: true, ..Plan::new(seed) });
+        println!("{plan:#?}");
+        let driver = arguments.driver.unwrap_or(Driver::Tasks);
+        let broken = tell(&plan, driver, &run::run(&plan, driver), true);
+        return if broken { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+    }
+    search(&arguments)
+}
+
+fn search(arguments: &Arguments) -> ExitCode {
+    let begun = now();
+    let next = AtomicU64::new(arguments.from);
+    let found = AtomicBool::new(false);
+    let last = arguments.from + arguments.seeds;
+    let limit = arguments.seconds.map(Duration::from_secs);
+    std::thread::scope(|scope| {
+        for _ in 0..arguments.jobs {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    let over = limit.is_some_and(|limit| begun.elapsed() > limit);
+                    if seed >= last || over || found.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let plan = Arc::new(Plan::new(seed));
+                    for driver in arguments.drivers(seed) {
+                        let life = run::run(&plan, driver);
+                        match &life.verdict {
+                            Some(broken) if arguments.all => {
+                                println!("{seed} {driver}: {} {}", broken.law, broken.said);
+                            }
+                            Some(_) if !found.swap(true, Ordering::Relaxed) => {
+                                tell(&plan, driver, &life, false);
+                            }
+                            _ => {}
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let seeds = next.load(Ordering::Relaxed).min(last) - arguments.from;
+    println!("{seeds} seeds in {:.1} s", begun.elapsed().as_secs_f64());
+    if found.load(Ordering::Relaxed) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long it took is told, and decides nothing")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// Says what became of a life; whether a law was broken.
+fn tell(plan: &Plan, driver: Driver, life: &Life, all: bool) -> bool {
+    if all {
+        life.story.iter().for_each(|line| println!("{line}"));
+    }
+    if all || life.verdict.is_some() {
+        println!("{}", life.timeline);
+    }
+    if let Some(broken) = &life.verdict {
+        println!("law broken: {} {}", broken.law, broken.said);
+        println!("seed: {} --driver {driver}", plan.seed);
+    }
+    life.verdict.is_some()
+}
