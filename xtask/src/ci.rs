@@ -10,7 +10,7 @@ use crate::gates::{
 };
 use crate::passed::Check;
 use crate::tools::{DENY, TYPOS, Tool, version};
-use crate::{bench, chaos, generate, release, test};
+use crate::{bench, chaos, generate, release, simulate, test};
 
 /// A part of `.ci/run`, which has so much time for it on a fresh machine with two cores.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -23,10 +23,10 @@ enum Part {
 
 /// In the order of the table, with their minutes.
 const BUDGET: [(Part, &str, u64); 4] = [
-    (Part::Tools, "tools", 8),
+    (Part::Tools, "tools", 6),
     (Part::Builds, "builds", 6),
     (Part::Tests, "tests", 6),
-    (Part::Rest, "rest", 5),
+    (Part::Rest, "rest", 11),
 ];
 
 struct Step {
@@ -81,6 +81,7 @@ const STEPS: &[Step] = &[
     step(Part::Rest, "interop", "Python clients against the fake server", interop::check),
     step(Part::Rest, "gateways", "sessions through gateways of others", gateways::check),
     step(Part::Rest, "chaos", "sessions over a network that fails at random", chaos::check),
+    step(Part::Rest, "simulate", "whole lives of connections in virtual time", simulate::check),
     step(Part::Rest, "isahc-rustls", "isahc with rustls, not OpenSSL", test::isahc_rustls),
     step(Part::Rest, "costs", "what a request costs over a socket", bench::costs),
     step(Part::Rest, "docs", "the documentation, with warnings denied", docs::check),
@@ -89,6 +90,7 @@ const STEPS: &[Step] = &[
 
 /// Steps that take too long for every change, and run before a release.
 const BEFORE_A_RELEASE: &[Step] = &[
+    step(Part::Rest, "planted", "the simulation finds what it has to", simulate::planted),
     step(Part::Rest, "old-http", "isahc in a program that keeps http 0.2", old_http::check),
     step(Part::Rest, "minimal", "the oldest dependencies allowed", minimal::check),
     step(Part::Rest, "external-types", "whose types the crates show", external_types::check),

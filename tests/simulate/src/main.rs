@@ -13,6 +13,7 @@ mod ops;
 mod plan;
 mod rooted;
 mod run;
+mod shrink;
 #[cfg(mstr_simulation)]
 mod threads;
 mod world;
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 
+use laws::Law;
 use plan::Plan;
 use run::{Driver, Life};
 
@@ -69,7 +71,6 @@ fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|_| ()));
     if let Some(seed) = arguments.seed {
         let plan = Arc::new(Plan { told: true, ..Plan::new(seed) });
-        println!("{plan:#?}");
         let driver = arguments.driver.unwrap_or(Driver::Tasks);
         let broken = tell(&plan, driver, &run::run(&plan, driver), true);
         return if broken { ExitCode::FAILURE } else { ExitCode::SUCCESS };
@@ -99,8 +100,11 @@ fn search(arguments: &Arguments) -> ExitCode {
                             Some(broken) if arguments.all => {
                                 println!("{seed} {driver}: {} {}", broken.law, broken.said);
                             }
-                            Some(_) if !found.swap(true, Ordering::Relaxed) => {
-                                tell(&plan, driver, &life, false);
+                            Some(broken) if !found.swap(true, Ordering::Relaxed) => {
+                                let smaller = shrink::shrunk(&plan, driver, broken.law);
+                                let smaller = Arc::new(Plan { told: true, ..smaller });
+                                println!("The smallest life that was found to break the law:");
+                                tell(&smaller, driver, &run::run(&smaller, driver), true);
                             }
                             _ => {}
                         }
@@ -110,7 +114,8 @@ fn search(arguments: &Arguments) -> ExitCode {
         }
     });
     let seeds = next.load(Ordering::Relaxed).min(last) - arguments.from;
-    println!("{seeds} seeds in {:.1} s", begun.elapsed().as_secs_f64());
+    let took = begun.elapsed().as_secs_f64();
+    println!("{seeds} seeds in {took:.1} s; the next ones are --from {}", arguments.from + seeds);
     if found.load(Ordering::Relaxed) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
@@ -122,14 +127,53 @@ fn now() -> Instant {
 /// Says what became of a life; whether a law was broken.
 fn tell(plan: &Plan, driver: Driver, life: &Life, all: bool) -> bool {
     if all {
+        println!("{plan}");
         life.story.iter().for_each(|line| println!("{line}"));
     }
     if all || life.verdict.is_some() {
         println!("{}", life.timeline);
     }
     if let Some(broken) = &life.verdict {
+        let sentence = Law::ALL.iter().find(|(law, _)| *law == broken.law).map(|(_, says)| *says);
         println!("law broken: {} {}", broken.law, broken.said);
+        println!("{}", sentence.unwrap_or_default());
         println!("seed: {} --driver {driver}", plan.seed);
     }
     life.verdict.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lives_of_connections_break_no_law() {
+        for seed in 1..=400 {
+            let plan = Arc::new(Plan::new(seed));
+            for driver in Driver::ALL.iter().copied().filter(|driver| driver.lives(seed)) {
+                let life = run::run(&plan, driver);
+                assert!(!tell(&plan, driver, &life, false), "by {driver}");
+            }
+        }
+    }
+
+    #[test]
+    fn life_of_a_seed_is_always_the_same() {
+        for seed in 1..=20 {
+            let plan = Arc::new(Plan { told: true, ..Plan::new(seed) });
+            let lives = || run::run(&plan, Driver::Tasks).story;
+            assert_eq!(lives(), lives(), "{seed}");
+        }
+    }
+
+    #[test]
+    fn laws_are_those_of_the_documentation() {
+        let page = include_str!("../../../docs/simulation.md");
+        for (law, says) in Law::ALL {
+            assert!(
+                page.contains(&format!("| {law} | {says} |")),
+                "docs/simulation.md lacks {law}"
+            );
+        }
+    }
 }

@@ -336,7 +336,8 @@ impl Observer {
         if matches!(sending.purpose, "inspect" | "renew")
             && self.asked.is_some_and(|(at, _)| at == sending.limited_from)
         {
-            self.asked = Some((now, Some(is_success(answer) && !is_page(answer))));
+            let whole = answer.as_ref().is_ok_and(|(_, _, breaks)| *breaks == Breaks::Never);
+            self.asked = Some((now, Some(whole && is_success(answer) && !is_page(answer))));
         }
         if sending.purpose == "login" {
             let current = sending.resets == self.resets && !self.closing;
@@ -486,7 +487,8 @@ impl Observer {
     /// Whether the server has said that the session lives, and has not been asked since the call was
     /// sent.
     pub(crate) fn was_not_asked(&self, call: u32) -> bool {
-        let sent = self.sent.get(&call);
+        // Newer cookies explain a refusal, without a question.
+        let sent = self.sent.get(&call).filter(|_| !self.has(Class::Rotation));
         sent.is_some_and(|sent| {
             self.asked.is_some_and(|(at, lives)| at < *sent && lives == Some(true))
         })

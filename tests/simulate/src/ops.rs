@@ -90,13 +90,8 @@ impl Call {
 /// The result of an operation, as its caller sees it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Outcome {
-    Answered {
-        status: u16,
-        body: String,
-    },
+    Answered { status: u16, body: String },
     Failed(ErrorKind),
     Said(String),
     Done,
-    /// Its future was dropped.
-    Dropped,
 }

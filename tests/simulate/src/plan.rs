@@ -1,6 +1,7 @@
 //! What one seed stands for: a server, a client, what goes wrong and when, and what callers do.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -334,7 +335,36 @@ fn call(rng: &mut Rng, classes: &BTreeSet<Class>, id: &mut u32) -> Call {
         body: if path == Path::Public { Body::None } else { body },
         path,
         idempotent: (rng.u8(..8) == 0).then(|| rng.bool()),
-        total: total.then(|| Duration::from_millis(rng.u64(50..100_000))),
+        // Some go while others wait for the same login.
+        total: total.then(|| {
+            let longest = if rng.bool() { 1_500 } else { 100_000 };
+            Duration::from_millis(rng.u64(50..longest))
+        }),
         own_project: rng.u8(..10) == 0,
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "classes: {:?}", self.classes)?;
+        writeln!(
+            f,
+            "sessions last {:?}; checks: {}; project: {:?}; total: {:?}; attempt: {:?}; ending: {:?}",
+            self.session_timeout, self.checks, self.project, self.total, self.attempt, self.ending
+        )?;
+        for epoch in &self.epochs {
+            let Epoch { lasts, strength, classes, only } = epoch;
+            writeln!(f, "for {lasts:?}: {strength} of 100 of {only:?} by {classes:?}")?;
+        }
+        for (at, trouble) in &self.troubles {
+            writeln!(f, "after {at:?}: {trouble:?}")?;
+        }
+        for (number, steps) in self.callers.iter().enumerate() {
+            writeln!(f, "caller {number}:")?;
+            for Step { pause, op, whim } in steps {
+                writeln!(f, "  after {pause:?}: {op:?}, {whim:?}")?;
+            }
+        }
+        Ok(())
     }
 }

@@ -12,7 +12,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use mstr_core::{Sent, TransportError, TransportErrorKind};
 use mstr_fake::{Answer as Reply, Endpoint, Fault, ReplyBody, Server};
 
-use crate::laws::{Broken, Law};
+use crate::laws::Law;
 use crate::observer::{Observer, Sending};
 use crate::plan::{Class, Plan, Trouble, USERS};
 
@@ -164,10 +164,6 @@ impl World {
     pub(crate) fn broken(&self, law: Law, said: impl Into<String>) {
         self.state().observer.broken(law, said);
     }
-
-    pub(crate) fn verdict(&self) -> Option<Broken> {
-        self.state().observer.verdict.clone()
-    }
 }
 
 impl State {
@@ -267,15 +263,17 @@ impl State {
         let Stage::There(request, strikes) = stage else { return };
         let elsewhere = request.uri().authority().is_none_or(|it| it.as_str() != AUTHORITY);
         let fails = |kind, sent| Err(TransportError::new(kind).with_sent(sent));
+        let in_its_place = strikes.and_then(|class| in_its_place(class, id));
         let answer = if elsewhere {
             Ok((Response::new(()).into_parts().0, Bytes::from_static(b"a file"), Breaks::Never))
+        } else if let Some(answer) = in_its_place {
+            Ok(answer)
         } else {
             match strikes {
                 Some(Class::Refused) => fails(TransportErrorKind::Connect, Sent::No),
                 Some(Class::KeptCloses) => fails(TransportErrorKind::Interrupted, Sent::No),
                 Some(Class::LostBefore) => fails(TransportErrorKind::Interrupted, Sent::Maybe),
                 Some(Class::SilentBefore) => return,
-                Some(class) if let Some(answer) = in_its_place(class, id) => Ok(answer),
                 _ => {
                     let reply = self.server.handle(request, at);
                     parcel.sending.acted(&reply.response, &mut self.observer);
