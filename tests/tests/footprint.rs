@@ -3,6 +3,8 @@
 //! The numbers are limits of this library's own part, in bytes. A change that saves some lowers them,
 //! a change that adds some gives the reason.
 
+#![expect(clippy::unwrap_used, reason = "this is test code")]
+
 use allocation_counter::measure;
 use mstr::{Connection, ConnectionBuilder, NoTransport, blocking};
 use mstr_suite::at_once::{AtOnce, BASE_URL, PROJECT};

@@ -18,14 +18,15 @@ use tracing::Span;
 use super::events::{Events, Subscribers};
 use super::exchange::{self, Answer, Work};
 use super::recorder::{Input, Recorder};
+use super::scope::Scope;
 use super::turns::Turns;
 use crate::builder::{Prepared, Provider};
 use crate::call::{self, Call, Spec, Wants};
 use crate::contract::{TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind};
 use crate::generation::Generation;
-use crate::protocol::wire::{Endpoint, project_header};
-use crate::protocol::{Credentials, FrontHeaders, Grant, Project, SetCookies, User};
+use crate::protocol::wire::Endpoint;
+use crate::protocol::{Credentials, FrontHeaders, Grant, SetCookies, User};
 use crate::retry::RetryPolicy;
 use crate::seed::seed_of;
 use crate::session::{Access, Command, Event, Exchange, ExchangeId, Output, Session};
@@ -99,22 +100,10 @@ pub(super) struct Guard<'a, D: Driver> {
     locked: Option<MutexGuard<'a, Locked<D>>>,
 }
 
-/// A project, and the header that says a request is about it.
-pub(super) struct Scope {
-    pub(super) project: Arc<Project>,
-    pub(super) header: HeaderValue,
-}
-
 /// A result that is ready, or the flight that will have it.
 pub(super) enum Begun<T, F> {
     Done(T),
     Flight(F),
-}
-
-impl Scope {
-    pub(super) fn new(project: Arc<Project>) -> Self {
-        Self { header: project_header(&project.id), project }
-    }
 }
 
 impl<D: Driver> Core<D> {

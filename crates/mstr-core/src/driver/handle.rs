@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use http::Method;
 
-use super::core::{Core, Driver, Scope};
+use super::core::{Core, Driver};
+use super::scope::Scope;
 use crate::call::{ProjectChoice, Spec};
 use crate::error::Error;
 use crate::protocol::{Project, ProjectRef, resolve_project};

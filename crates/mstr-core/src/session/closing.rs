@@ -6,9 +6,10 @@ use bytes::Bytes;
 use http::Response;
 
 use super::held::Held;
-use super::machine::{NOT_STICKY, Session, Source, may_pass, timed_out};
+use super::machine::{Session, Source, may_pass, timed_out};
 use super::messages::{CloseOutcome, Event, Purpose};
 use super::state::{After, Slot, State};
+use super::troubles::NOT_STICKY;
 use crate::contract::TransportError;
 use crate::error::{Error, ErrorKind};
 use crate::protocol::wire;

@@ -6,10 +6,11 @@ use bytes::Bytes;
 use http::Response;
 
 use super::held::Held;
-use super::machine::{BRIEF_LIMIT, NOT_STICKY, Session, Source};
+use super::machine::{Session, Source};
 use super::messages::{Event, LossReason, Purpose, Why};
 use super::observe::is_servers_answer;
 use super::state::{After, Beside, Renewing, State};
+use super::troubles::{BRIEF_LIMIT, NOT_STICKY};
 use crate::contract::TransportError;
 use crate::error::{Error, ErrorKind};
 use crate::generation::Generation;

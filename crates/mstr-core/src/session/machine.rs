@@ -1,6 +1,5 @@
 //! The machine itself: its inputs and its outputs.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,8 +11,10 @@ use super::held::Held;
 use super::messages::{
     Access, CloseOutcome, Command, Event, Exchange, ExchangeId, Output, Purpose, Why,
 };
-use super::state::{After, Beside, Doubt, InFlight, State};
-use super::submissions::{Objection, Submissions};
+use super::state::{After, Beside, InFlight, State};
+use super::submissions::Objection;
+use super::troubles::Troubles;
+use super::under_way::UnderWay;
 use crate::contract::{Sent, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind};
 use crate::generation::Generation;
@@ -45,36 +46,6 @@ pub struct Session {
     pub(super) why: Why,
 }
 
-/// Exchanges that are not over, and outputs that have not been taken.
-#[derive(Debug, Default)]
-struct UnderWay {
-    /// Logins that are no longer awaited and may still succeed, with the submitted credentials. Each
-    /// is answered in the end.
-    retired_logins: Vec<(InFlight, Option<Fingerprint>)>,
-    /// Exchanges for which front headers have been asked.
-    fronting: Vec<Exchange>,
-    /// Exchanges that are awaited, to be sent once more if the server has not taken them.
-    copies: Vec<Exchange>,
-    outputs: VecDeque<Output>,
-}
-
-impl UnderWay {
-    fn is_over(&self) -> bool {
-        self.outputs.is_empty()
-            && self.copies.is_empty()
-            && self.fronting.is_empty()
-            && self.retired_logins.is_empty()
-    }
-
-    /// The copy of this exchange. Those that are not awaited any more are dropped with it.
-    fn take_copy(&mut self, id: ExchangeId, state: &State) -> Option<Exchange> {
-        let index = self.copies.iter().position(|copy| copy.id == id);
-        let copy = index.map(|index| self.copies.swap_remove(index));
-        self.copies.retain(|copy| state.awaits(copy.id));
-        copy
-    }
-}
-
 #[derive(Debug)]
 pub(super) enum Source {
     Held(Credentials),
@@ -96,57 +67,6 @@ pub(super) struct Known {
     pub(super) idle_timeout: Option<Duration>,
     pub(super) info: Option<Box<SessionInfo>>,
     pub(super) project: Option<Arc<Project>>,
-}
-
-/// What has gone wrong lately, and what follows from it. Mostly there is nothing of it.
-#[derive(Debug, Default)]
-pub(super) struct Troubles {
-    pub(super) cooling: Cooling,
-    pub(super) doubt: Doubt,
-    pub(super) submissions: Submissions,
-    /// The end of the pause that was told.
-    told_pause: Option<Instant>,
-}
-
-impl Troubles {
-    /// Whether there is nothing to remember.
-    fn are_over(&self) -> bool {
-        let Self { cooling, doubt, submissions, told_pause } = self;
-        cooling.is_over() && doubt.is_none() && submissions.is_empty() && told_pause.is_none()
-    }
-}
-
-/// Sessions in which nothing works are not opened without end.
-#[derive(Debug, Default)]
-pub(super) struct Cooling {
-    /// Generations in a row that were lost before anything succeeded in them.
-    pub(super) fruitless: u32,
-    /// Sessions in a row that the server did not know any more right after it had opened them,
-    /// whether something had succeeded in them or not. Counted up to [`BRIEF_LIMIT`].
-    pub(super) brief: u32,
-    /// Until when no further one is opened, and what callers are told.
-    pub(super) until: Option<(Instant, Error)>,
-    /// When the server wants the next login, if it said so at the last attempt, and what it said.
-    pub(super) asked: Option<(Instant, Error)>,
-}
-
-/// So many in a row mean that a load balancer does not keep to one server.
-pub(super) const BRIEF_LIMIT: u32 = 5;
-/// The message of that error.
-pub(super) const NOT_STICKY: &str = "the server opens sessions and does not know them a moment \
-     later, again and again, as behind a load balancer that sends the requests of one session to \
-     several servers (enable sticky sessions there), or where another login ends this user's \
-     sessions";
-
-impl Cooling {
-    const fn is_over(&self) -> bool {
-        self.fruitless == 0 && self.brief == 0 && self.until.is_none() && self.asked.is_none()
-    }
-
-    /// Whether a load balancer does not keep to one server.
-    pub(super) const fn is_scattered(&self) -> bool {
-        self.brief >= BRIEF_LIMIT
-    }
 }
 
 impl Session {
