@@ -303,6 +303,12 @@ impl Caller {
             }
         }
         if let Op::Call(call) = op
+            && !error.may_have_been_executed()
+            && self.world.state().observer.acted(call.id) > 0
+        {
+            self.world.broken(Law::Executed, format!("{op:?}: {}", error.report()));
+        }
+        if let Op::Call(call) = op
             && error.kind() == ErrorKind::Gateway
             && error.status().is_some_and(|status| status.as_u16() == 401)
             && error.operation() != Some("login")
@@ -360,10 +366,18 @@ impl Caller {
             }
             Op::Open => {
                 client.open().await?;
+                if self.world.state().observer.extended.is_none() {
+                    self.world.broken(Law::Opened, "open() succeeds and nothing was opened");
+                }
                 Outcome::Done
             }
             Op::Renew => {
                 client.renew().await?;
+                let extended = self.world.state().observer.extended;
+                // A login that was under way is enough.
+                if extended.is_none_or(|at| at + TOTAL < begun) {
+                    self.world.broken(Law::Opened, "a renewal succeeds and nothing was extended");
+                }
                 Outcome::Done
             }
             Op::User => {
@@ -454,6 +468,13 @@ impl Caller {
         {
             let said = format!("the logout failed after {took:?}: {}", error.report());
             state.observer.broken(Law::Repeated, said);
+        }
+        let alive = state.alive(self.clock.now());
+        let lives = state.observer.uses_one_of(&alive);
+        let confirmed = matches!(&outcome, CloseOutcome::LoggedOut | CloseOutcome::AlreadyEnded);
+        if confirmed && lives && !state.observer.is_lied_to() && !self.plan.has(Class::Resets) {
+            let said = format!("{outcome:?}, and a session lives");
+            state.observer.broken(Law::Outcomes, said);
         }
         let late =
             matches!(&outcome, CloseOutcome::Failed(error) if error.kind() == ErrorKind::Timeout);

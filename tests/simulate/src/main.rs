@@ -3,6 +3,8 @@
 //! A seed decides everything: the server, the network, what goes wrong, what callers do, and which
 //! task or thread runs next. What must hold is in [`laws`].
 
+#![forbid(unsafe_code)]
+
 #[cfg(mstr_simulation)]
 mod baton;
 mod client;

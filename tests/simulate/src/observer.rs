@@ -64,6 +64,10 @@ pub(crate) struct Observer {
     calls: BTreeMap<u32, (Call, u32)>,
     /// When each was sent last.
     sent: BTreeMap<u32, Instant>,
+    /// Before when calls are not sent again.
+    waits: BTreeMap<u32, Instant>,
+    /// When the server has last opened or extended a session, as far as the client knows.
+    pub(crate) extended: Option<Instant>,
     /// When the server was last asked about the session, or answered, and whether it said that it
     /// lives.
     asked: Option<(Instant, Option<bool>)>,
@@ -100,6 +104,8 @@ impl Observer {
             sessions: BTreeMap::new(),
             calls: BTreeMap::new(),
             sent: BTreeMap::new(),
+            waits: BTreeMap::new(),
+            extended: None,
             asked: None,
             establishing: BTreeMap::new(),
             unsent: None,
@@ -190,6 +196,15 @@ impl Observer {
         };
         if let Some(call) = sending.call {
             self.sent.insert(call, now);
+            if let Some(until) = self.waits.remove(&call).filter(|until| now < *until) {
+                let early = until - now;
+                self.broken(Law::RetryAfter, format!("call {call} is sent {early:?} too early"));
+            }
+        }
+        let own = request.uri().authority().is_some_and(|it| it.as_str() == AUTHORITY);
+        let fronted = request.headers().contains_key("x-front");
+        if own && fronted != self.has(Class::Front) {
+            self.broken(Law::Fronted, format!("{purpose} is sent with: {fronted}"));
         }
         if matches!(purpose, "inspect" | "renew") {
             self.asked = Some((now, None));
@@ -339,6 +354,12 @@ impl Observer {
             let whole = answer.as_ref().is_ok_and(|(_, _, breaks)| *breaks == Breaks::Never);
             self.asked = Some((now, Some(whole && is_success(answer) && !is_page(answer))));
         }
+        if let (Some(call), Some(wait)) = (sending.call, retry_after(answer)) {
+            self.waits.insert(call, now + wait);
+        }
+        if matches!(sending.purpose, "login" | "renew") && is_success(answer) && !is_page(answer) {
+            self.extended = Some(now);
+        }
         if sending.purpose == "login" {
             let current = sending.resets == self.resets && !self.closing;
             let until = retry_after(answer).filter(|_| current).map(|wait| now + wait);
@@ -482,6 +503,17 @@ impl Observer {
                 && seen.resets == self.resets
                 && alive.contains(token)
         })
+    }
+
+    /// How often a call was carried out.
+    pub(crate) fn acted(&self, call: u32) -> u32 {
+        self.calls.get(&call).map_or(0, |(_, times)| *times)
+    }
+
+    /// Whether a session that is alive is in use.
+    pub(crate) fn uses_one_of(&self, alive: &[String]) -> bool {
+        let in_use = |seen: &&Seen| seen.delivered && !seen.borrowed && seen.resets == self.resets;
+        alive.iter().filter_map(|token| self.sessions.get(token)).any(|seen| in_use(&seen))
     }
 
     /// Whether the server has said that the session lives, and has not been asked since the call was
