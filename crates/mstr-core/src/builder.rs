@@ -474,6 +474,8 @@ impl<T> ConnectionBuilder<T> {
                 ));
             }
         };
+        // The drivers ask the server each time.
+        config.keeps_info = false;
         let session = Session::new(config, credentials)?;
         let Self { transport, timeouts, retry, timeline, .. } = self;
         Ok(Prepared { session, transport, provider, front, timeouts, retry, seed, timeline })

@@ -67,6 +67,13 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
+    pub(crate) const DEFAULT: Self = Self {
+        max_attempts: 3,
+        base: Duration::from_millis(200),
+        cap: Duration::from_secs(10),
+        when: None,
+    };
+
     /// The defaults.
     #[must_use]
     pub fn new() -> Self {
@@ -117,8 +124,7 @@ impl RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        let (base, cap) = (Duration::from_millis(200), Duration::from_secs(10));
-        Self { max_attempts: 3, base, cap, when: None }
+        Self::DEFAULT
     }
 }
 

@@ -111,9 +111,12 @@ fn panicked() -> TransportError {
 /// A response's body, as isahc delivers it.
 pub(crate) struct Download {
     body: AsyncBody,
-    length: Option<u64>,
-    /// Bytes that have been read already.
+    /// How much is still to be read, if that is known.
+    left: Option<u64>,
+    /// What has been read already.
     first: Option<Bytes>,
+    /// How reading has ended.
+    end: Option<Result<(), TransportError>>,
     buffer: BytesMut,
     peer: Peer,
     /// The server may answer before it has the whole request.
@@ -133,8 +136,9 @@ impl Download {
     ) -> Self {
         let mut download = Self {
             body,
-            length,
+            left: length,
             first: None,
+            end: None,
             buffer: BytesMut::new(),
             peer,
             _upload: upload,
@@ -165,15 +169,57 @@ impl Download {
         Ok(())
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, TransportError>> {
-        if self.buffer.is_empty() {
-            self.buffer.resize(CHUNK, 0);
+    /// The whole body, if it has been read and its end is there: then nothing is left of the exchange.
+    pub(crate) fn take_whole(&mut self) -> Option<Bytes> {
+        if !matches!(self.end, Some(Ok(()))) {
+            return None;
         }
-        let read = ready!(Pin::new(&mut self.body).poll_read(cx, &mut self.buffer));
-        Poll::Ready(match read {
-            Ok(length) => Ok(self.buffer.split_to(length).freeze()),
-            Err(error) => Err(classify(Stage::Reading, error.into(), &self.peer, None)),
-        })
+        self.ended();
+        self.first.take()
+    }
+
+    /// Reads as much as is there: a piece of the body, or nothing at its end.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, TransportError>> {
+        if self.buffer.is_empty() && self.left != Some(0) {
+            let expected = self.left.and_then(|left| usize::try_from(left).ok());
+            self.buffer = BytesMut::zeroed(expected.unwrap_or(CHUNK).min(CHUNK));
+        }
+        let mut filled = 0;
+        while self.end.is_none() {
+            // Where all has been read, the end is looked for.
+            let mut more = [0];
+            let over = self.left == Some(0);
+            let room = if over { &mut more[..] } else { &mut self.buffer[filled..] };
+            if room.is_empty() {
+                break;
+            }
+            match Pin::new(&mut self.body).poll_read(cx, room) {
+                Poll::Pending if filled == 0 => return Poll::Pending,
+                Poll::Pending => break,
+                Poll::Ready(Ok(0)) => self.end = Some(Ok(())),
+                Poll::Ready(Ok(_)) if over => {
+                    let kind = TransportErrorKind::Protocol;
+                    self.end = Some(Err(self.peer.failure(kind, Stage::Reading)));
+                }
+                Poll::Ready(Ok(length)) => {
+                    filled += length;
+                    self.left = self.left.map(|left| left.saturating_sub(length as u64));
+                }
+                Poll::Ready(Err(error)) => {
+                    let error = classify(Stage::Reading, error.into(), &self.peer, None);
+                    self.end = Some(Err(error));
+                }
+            }
+        }
+        if filled > 0 {
+            // A buffer that is full is handed on as it is.
+            let all = filled == self.buffer.len();
+            let piece =
+                if all { mem::take(&mut self.buffer) } else { self.buffer.split_to(filled) };
+            return Poll::Ready(Ok(piece.freeze()));
+        }
+        let end = self.end.replace(Ok(()));
+        Poll::Ready(end.unwrap_or(Ok(())).map(|()| Bytes::new()))
     }
 
     fn ended(&mut self) {
@@ -208,12 +254,7 @@ impl HttpBody for Download {
                 this.ended();
                 None
             }
-            Ok(piece) => {
-                if let Some(left) = &mut this.length {
-                    *left = left.saturating_sub(piece.len() as u64);
-                }
-                Some(Ok(Frame::data(piece)))
-            }
+            Ok(piece) => Some(Ok(Frame::data(piece))),
             Err(error) => Some(Err(error)),
         })
     }
@@ -223,6 +264,93 @@ impl HttpBody for Download {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.length.map_or_else(SizeHint::default, SizeHint::with_exact)
+        let read = self.first.as_ref().map_or(0, |first| first.len() as u64);
+        self.left.map_or_else(SizeHint::default, |left| SizeHint::with_exact(left + read))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use futures_lite::future::block_on;
+
+    use super::*;
+
+    /// Pieces, each of which is there or is to be waited for.
+    struct Pieces(VecDeque<Option<&'static [u8]>>);
+
+    impl AsyncRead for Pieces {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buffer: &mut [u8],
+        ) -> Poll<io::Result<usize>> {
+            match self.0.pop_front() {
+                None => Poll::Ready(Ok(0)),
+                Some(None) => {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                Some(Some(piece)) => {
+                    let (now, later) = piece.split_at(piece.len().min(buffer.len()));
+                    buffer[..now.len()].copy_from_slice(now);
+                    if !later.is_empty() {
+                        self.0.push_front(Some(later));
+                    }
+                    Poll::Ready(Ok(now.len()))
+                }
+            }
+        }
+    }
+
+    fn download(pieces: &[Option<&'static [u8]>], length: Option<u64>) -> Download {
+        let body = AsyncBody::from_reader(Pieces(pieces.iter().copied().collect()));
+        let peer = Peer::of(&http::Uri::from_static("http://h/")).unwrap();
+        Download::new(body, length, peer, None, None)
+    }
+
+    fn rest(download: &mut Download) -> Vec<Vec<u8>> {
+        let mut frame = || block_on(poll_fn(|cx| Pin::new(&mut *download).poll_frame(cx)));
+        let mut pieces = Vec::new();
+        while let Some(frame) = frame() {
+            pieces.push(frame.unwrap().into_data().unwrap().to_vec());
+        }
+        pieces
+    }
+
+    #[test]
+    fn answer_that_is_there_is_read_whole_into_a_buffer_of_its_length() {
+        let mut download = download(&[Some(b"a"), Some(b"bc")], Some(3));
+        block_on(download.begin()).unwrap();
+        let whole = download.take_whole().unwrap();
+        assert_eq!(&whole[..], b"abc");
+        assert_eq!(Vec::from(whole).capacity(), 3);
+    }
+
+    #[test]
+    fn answer_that_is_there_in_part_is_given_as_it_comes() {
+        let mut download = download(&[Some(b"ab"), None, Some(b"c")], Some(3));
+        block_on(download.begin()).unwrap();
+        assert!(download.take_whole().is_none());
+        assert_eq!(download.size_hint().exact(), Some(3));
+        assert_eq!(rest(&mut download), [b"ab".to_vec(), b"c".to_vec()]);
+        assert_eq!(download.size_hint().exact(), Some(0));
+    }
+
+    #[test]
+    fn answer_of_unknown_length_is_read_to_its_end() {
+        let mut download = download(&[Some(b"ab"), Some(b"c"), None, Some(b"d")], None);
+        assert_eq!(rest(&mut download), [b"abc".to_vec(), b"d".to_vec()]);
+        assert!(rest(&mut download).is_empty());
+    }
+
+    #[test]
+    fn answer_that_is_longer_than_announced_is_an_error() {
+        let mut download = download(&[Some(b"abcd")], Some(3));
+        let mut frame = || block_on(poll_fn(|cx| Pin::new(&mut download).poll_frame(cx)));
+        assert_eq!(&frame().unwrap().unwrap().into_data().unwrap()[..], b"abc");
+        assert_eq!(frame().unwrap().unwrap_err().kind(), TransportErrorKind::Protocol);
+        assert!(frame().is_none());
     }
 }

@@ -245,6 +245,8 @@ impl Pool {
             builder =
                 builder.tcp_keepalive(interval.clamp(Duration::from_secs(1), LONGEST_INTERVAL));
         }
+        // The same for every request; a request that goes through a proxy says so.
+        builder = builder.automatic_decompression(false).proxy(None);
         builder = tls.configure(builder);
         // The thread's own span would make libcurl talkative, too.
         let built = match silence {

@@ -1,10 +1,12 @@
 //! Between the types of `http` here and those that isahc was built with.
 //!
 //! isahc takes any `http` from 0.2 on, and the program's lock file decides which one it gets. So the
-//! two are never assumed to be the same: everything crosses as bytes.
+//! two are never assumed to be the same: what is of the same type is handed over, and everything else
+//! crosses as bytes.
 
 #![allow(unused_qualifications, reason = "with another `http` these are other types")]
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -54,33 +56,24 @@ pub(crate) fn outgoing(
     limits: &Limits,
     proxy: Option<&Proxy>,
 ) -> Result<Outgoing, TransportError> {
-    let (parts, payload) = request.into_parts();
+    let (mut parts, payload) = request.into_parts();
     let payload = UploadBody::new(payload, &parts.headers);
     let failure = payload.failure();
     // A body of no bytes that was declared as such needs no reader.
     let empty = http_body::Body::is_end_stream(&payload) && payload.remaining() == Some(0);
     let safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
 
-    let mut builder = theirs::Request::builder()
-        .method(parts.method.as_str())
-        .uri(address(&parts.uri)?)
-        .expect_continue(false)
-        .automatic_decompression(false)
+    let mut builder = theirs::Request::builder();
+    if let Some(proxy) = proxy {
+        let uri: theirs::Uri = proxy.to_string().parse().map_err(unspeakable("proxy"))?;
         // Otherwise libcurl looks for `no_proxy` in the environment, whatever is said here.
-        .proxy_blacklist([""]);
-    builder = match proxy {
-        None => builder.proxy(None),
-        Some(proxy) => {
-            let uri: theirs::Uri = proxy.to_string().parse().map_err(unspeakable("proxy"))?;
-            let builder = builder.proxy(Some(uri));
-            match proxy.credentials() {
-                Some((username, password)) => builder
-                    .proxy_authentication(Authentication::basic())
-                    .proxy_credentials(Credentials::new(username, password)),
-                None => builder,
-            }
+        builder = builder.proxy(Some(uri)).proxy_blacklist([""]);
+        if let Some((username, password)) = proxy.credentials() {
+            builder = builder
+                .proxy_authentication(Authentication::basic())
+                .proxy_credentials(Credentials::new(username, password));
         }
-    };
+    }
     if let Some(limit) = limits.connect {
         // Zero would mean libcurl's own limit, and what does not fit into its number is refused.
         let fitting = limit.clamp(Duration::from_millis(1), LONGEST);
@@ -90,29 +83,61 @@ pub(crate) fn outgoing(
     if let Some(limit) = limits.silence.map(in_whole_seconds).filter(|it| *it <= LONGEST_SILENCE) {
         builder = builder.low_speed_timeout(1, limit);
     }
-    for (name, value) in &parts.headers {
-        // libcurl makes the length of a body a header of its own.
-        if name == CONTENT_LENGTH && !empty {
-            continue;
-        }
-        if name == COOKIE && value.to_str().is_err() {
-            builder = builder.header(name.as_str(), cookies_in_ascii(value));
-            continue;
-        }
-        builder = builder.header(name.as_str(), in_ascii(name, value)?);
-    }
     for (name, value) in instead_of_theirs(&parts.method, &parts.headers, empty) {
-        builder = builder.header(name.as_str(), value);
+        parts.headers.insert(name, value);
     }
+    if !empty {
+        // libcurl makes the length of a body a header of its own.
+        parts.headers.remove(CONTENT_LENGTH);
+    }
+    for (name, value) in &mut parts.headers {
+        if name == COOKIE && value.to_str().is_err() {
+            *value = cookies_in_ascii(value);
+        }
+        in_ascii(name, value)?;
+    }
+    let mut address = address(parts.uri)?;
     let (payload, upload) = match empty {
         true => (AsyncBody::empty(), None),
         false => {
+            // libcurl asks for leave to send none but a body.
+            builder = builder.expect_continue(false);
             let (payload, upload) = body::upload(payload);
             (payload, Some(upload))
         }
     };
-    let request = builder.body(payload).map_err(unspeakable("request"))?;
+    let mut request = builder.body(payload).map_err(unspeakable("request"))?;
+    *request.method_mut() = match take_same(&mut parts.method) {
+        Some(method) => method,
+        None => parts.method.as_str().parse().map_err(unspeakable("method"))?,
+    };
+    *request.uri_mut() = match take_same(&mut address) {
+        Some(uri) => uri,
+        None => address.to_string().parse().map_err(unspeakable("address"))?,
+    };
+    *request.headers_mut() = match take_same(&mut parts.headers) {
+        Some(headers) => headers,
+        None => their_headers(&parts.headers)?,
+    };
     Ok(Outgoing { request, failure, upload, delicate: empty && !safe })
+}
+
+/// Takes the value as one of another type, if that turns out to be its own.
+fn take_same<T: 'static, U: Default + 'static>(value: &mut T) -> Option<U> {
+    let value: &mut dyn Any = value;
+    value.downcast_mut().map(std::mem::take)
+}
+
+fn their_headers(headers: &HeaderMap) -> Result<theirs::HeaderMap, TransportError> {
+    let mut all = theirs::HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers {
+        let name = theirs::header::HeaderName::from_bytes(name.as_str().as_bytes())
+            .map_err(unspeakable("header"))?;
+        let value = theirs::header::HeaderValue::from_bytes(value.as_bytes())
+            .map_err(unspeakable("header"))?;
+        all.append(name, value);
+    }
+    Ok(all)
 }
 
 /// Headers that isahc or libcurl would add if they were not there, each with the value that means
@@ -121,20 +146,22 @@ fn instead_of_theirs(
     method: &Method,
     headers: &HeaderMap,
     empty: bool,
-) -> impl Iterator<Item = (HeaderName, &'static str)> {
+) -> Vec<(HeaderName, HeaderValue)> {
     let form = *method == Method::POST && !empty;
+    let name = concat!("mstr-isahc/", env!("CARGO_PKG_VERSION"));
     [
         (ACCEPT, "*/*", true),
         (CONTENT_TYPE, "application/octet-stream", form),
-        (USER_AGENT, concat!("mstr-isahc/", env!("CARGO_PKG_VERSION")), true),
+        (USER_AGENT, name, true),
     ]
     .into_iter()
     .filter(|(name, _, added)| *added && !headers.contains_key(name))
-    .map(|(name, value, _)| (name, value))
+    .map(|(name, value, _)| (name, HeaderValue::from_static(value)))
+    .collect()
 }
 
 /// A URL that libcurl leaves as it is.
-fn address(uri: &Uri) -> Result<String, TransportError> {
+fn address(uri: Uri) -> Result<Uri, TransportError> {
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
         return Err(refused("the request's URL is not absolute"));
     };
@@ -145,31 +172,40 @@ fn address(uri: &Uri) -> Result<String, TransportError> {
         )));
     }
     // Without a user before the host: libcurl would make an `Authorization` header of it.
-    let place = authority.as_str().rsplit_once('@').map_or(authority.as_str(), |(_, place)| place);
+    let Some((_, place)) = authority.as_str().rsplit_once('@') else { return Ok(uri) };
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    Ok(format!("{scheme}://{place}{path}"))
+    format!("{scheme}://{place}{path}").parse().map_err(unspeakable("address"))
 }
 
 /// Whether a segment of a path stands for itself or its parent (RFC 3986, 5.2.4), in plain
 /// letters or percent-encoded.
 fn is_dots(segment: &str) -> bool {
-    let segment = segment.to_ascii_lowercase().replace("%2e", ".");
-    segment == "." || segment == ".."
+    let dot = |text: &'_ str| match text.as_bytes() {
+        [b'.', ..] => Some(1),
+        [b'%', b'2', b'e' | b'E', ..] => Some(3),
+        _ => None,
+    };
+    let Some(first) = dot(segment) else { return false };
+    let rest = &segment[first..];
+    rest.is_empty() || dot(rest) == Some(rest.len())
 }
 
 /// isahc panics at a value that it cannot read as text.
-fn in_ascii<'a>(name: &HeaderName, value: &'a HeaderValue) -> Result<&'a str, TransportError> {
-    value.to_str().map_err(|error| {
+fn in_ascii(name: &HeaderName, value: &HeaderValue) -> Result<(), TransportError> {
+    value.to_str().map(drop).map_err(|error| {
         refused(format!("isahc sends only visible ASCII, and the header `{name}` has more"))
             .with_source(error)
     })
 }
 
 /// The cookies that isahc can send: without the other ones a session still works.
-fn cookies_in_ascii(value: &HeaderValue) -> String {
+fn cookies_in_ascii(value: &HeaderValue) -> HeaderValue {
     let pairs = value.as_bytes().split(|byte| *byte == b';').filter(|pair| pair.is_ascii());
-    let pairs: Vec<_> = pairs.map(|pair| String::from_utf8_lossy(pair.trim_ascii())).collect();
-    pairs.join("; ")
+    let pairs: Vec<_> = pairs.map(<[u8]>::trim_ascii).collect();
+    let mut kept = HeaderValue::from_bytes(&pairs.join(&b"; "[..]))
+        .unwrap_or_else(|_| HeaderValue::from_static(""));
+    kept.set_sensitive(value.is_sensitive());
+    kept
 }
 
 fn in_whole_seconds(limit: Duration) -> Duration {
@@ -200,7 +236,7 @@ pub(crate) fn incoming(
             .with_detail("the answer's head")
             .with_source(error)
     };
-    let (parts, payload) = response.into_parts();
+    let (mut parts, payload) = response.into_parts();
     let status =
         StatusCode::from_u16(parts.status.as_u16()).map_err(|error| broken(error.into()))?;
     let mut head = Response::new(());
@@ -211,14 +247,20 @@ pub(crate) fn incoming(
         theirs::Version::HTTP_3 => Version::HTTP_3,
         _ => Version::HTTP_11,
     };
-    head.headers_mut().reserve(parts.headers.len());
-    for (name, value) in &parts.headers {
-        let name = HeaderName::from_bytes(name.as_str().as_bytes())
-            .map_err(|error| broken(error.into()))?;
-        let value =
-            HeaderValue::from_bytes(value.as_bytes()).map_err(|error| broken(error.into()))?;
-        head.headers_mut().append(name, value);
-    }
+    *head.headers_mut() = match take_same(&mut parts.headers) {
+        Some(headers) => headers,
+        None => {
+            let mut headers = HeaderMap::with_capacity(parts.headers.len());
+            for (name, value) in &parts.headers {
+                let name = HeaderName::from_bytes(name.as_str().as_bytes())
+                    .map_err(|error| broken(error.into()))?;
+                let value = HeaderValue::from_bytes(value.as_bytes())
+                    .map_err(|error| broken(error.into()))?;
+                headers.append(name, value);
+            }
+            headers
+        }
+    };
     Ok((head, payload))
 }
 
@@ -252,7 +294,8 @@ mod tests {
     }
 
     fn address_of(uri: &str) -> Result<String, String> {
-        address(&uri.parse().unwrap()).map_err(|error| error.to_string())
+        let address = address(uri.parse().unwrap());
+        address.map(|uri| uri.to_string()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -264,6 +307,20 @@ mod tests {
         for uri in ["http://h/a/../b", "http://h/./b", "http://h/a/%2E%2e/b", "http://h/a/.%2E"] {
             assert!(address_of(uri).unwrap_err().contains("libcurl would resolve"), "{uri}");
         }
+    }
+
+    #[test]
+    fn head_is_handed_over_without_a_copy() {
+        let value = |headers: &HeaderMap| headers["x-name"].as_bytes().as_ptr();
+        let mut sent = request(Method::GET, "http://h/path", Body::empty());
+        sent.headers_mut().insert("x-name", HeaderValue::from_str("a value").unwrap());
+        let (header, path) = (value(sent.headers()), sent.uri().path().as_ptr());
+        let taken = outgoing(sent, &NO_LIMITS, None).unwrap().request;
+        assert_eq!((value(taken.headers()), taken.uri().path().as_ptr()), (header, path));
+        let mut answer = theirs::Response::new(AsyncBody::empty());
+        *answer.headers_mut() = taken.headers().clone();
+        let (head, _) = incoming(answer).unwrap();
+        assert_eq!(value(head.headers()), header);
     }
 
     #[test]

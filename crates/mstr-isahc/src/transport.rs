@@ -146,6 +146,12 @@ impl Transport for IsahcTransport {
             begun.unwrap_or_else(|| {
                 Err(peer.failure(TransportErrorKind::Timeout, Stage::Sending))
             })?;
+            if let Some(whole) = body.take_whole() {
+                return Ok(head.map(|()| Body::from(whole)));
+            }
+        }
+        if length == Some(0) {
+            return Ok(head.map(|()| Body::empty()));
         }
         let timer = shared.timer.clone();
         let body = DownloadBody::new(body, peer, context.body_idle_timeout, timer);

@@ -18,14 +18,15 @@ use tracing::Span;
 use super::events::{Events, Subscribers};
 use super::exchange::{self, Answer, Work};
 use super::recorder::{Input, Recorder};
+use super::scope::Scope;
 use super::turns::Turns;
 use crate::builder::{Prepared, Provider};
 use crate::call::{self, Call, Spec, Wants};
 use crate::contract::{TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind};
 use crate::generation::Generation;
-use crate::protocol::wire::{Endpoint, project_header};
-use crate::protocol::{Credentials, FrontHeaders, Grant, Project, SetCookies, User};
+use crate::protocol::wire::Endpoint;
+use crate::protocol::{Credentials, FrontHeaders, Grant, SetCookies, User};
 use crate::retry::RetryPolicy;
 use crate::seed::seed_of;
 use crate::session::{Access, Command, Event, Exchange, ExchangeId, Output, Session};
@@ -59,13 +60,14 @@ pub(crate) trait Driver: fmt::Debug + Send + Sync + Sized + 'static {
 pub(crate) struct Core<D: Driver> {
     pub(super) driver: D,
     pub(super) endpoint: Arc<Endpoint>,
-    pub(super) timeouts: Timeouts,
-    pub(super) retry: RetryPolicy,
-    pub(super) provider: Option<Provider>,
+    /// `None` if both are the defaults, as in most connections.
+    limits: Option<Arc<(Timeouts, RetryPolicy)>>,
+    pub(super) provider: Option<Box<Provider>>,
     pub(super) front: Option<FrontHeaders>,
     /// The project the connection was opened for, once it has been found.
     project: OnceLock<Scope>,
-    pub(super) turns: Turns,
+    /// Made for the first call that takes one: few servers accept only one request at a time.
+    turns: OnceLock<Box<Turns>>,
     pub(super) wants: Wants,
     seed: u64,
     calls: AtomicU64,
@@ -78,10 +80,10 @@ pub(super) struct Locked<D: Driver> {
     pub(super) queue: VecDeque<Work>,
     subscribers: Subscribers,
     pub(super) flight: Option<D::Flight>,
-    user: Option<(Option<Generation>, User)>,
+    user: Option<Box<(Option<Generation>, User)>>,
     /// Work that runs code of the program, and waits until the lock is free again: a subscriber
     /// of events or of `tracing`, or a transport, may look at the connection.
-    later: Later,
+    later: Option<Box<Later>>,
     pub(super) timeline: Recorder,
 }
 
@@ -92,35 +94,16 @@ struct Later {
     detached: Vec<Exchange>,
 }
 
-impl Later {
-    /// Mostly there is nothing.
-    const fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.wakers.is_empty() && self.detached.is_empty()
-    }
-}
-
 /// The lock, held. When it is given back, what had to wait for that is done.
 pub(super) struct Guard<'a, D: Driver> {
     core: &'a Core<D>,
     locked: Option<MutexGuard<'a, Locked<D>>>,
 }
 
-/// A project, and the header that says a request is about it.
-pub(super) struct Scope {
-    pub(super) project: Project,
-    pub(super) header: HeaderValue,
-}
-
 /// A result that is ready, or the flight that will have it.
 pub(super) enum Begun<T, F> {
     Done(T),
     Flight(F),
-}
-
-impl Scope {
-    pub(super) fn new(project: Project) -> Self {
-        Self { header: project_header(&project.id), project }
-    }
 }
 
 impl<D: Driver> Core<D> {
@@ -136,18 +119,18 @@ impl<D: Driver> Core<D> {
             subscribers: Subscribers::default(),
             flight: None,
             user: None,
-            later: Later::default(),
+            later: None,
             timeline: Recorder::new(timeline, driver.now()),
         });
+        let usual = timeouts == Timeouts::default() && retry == RetryPolicy::default();
         Arc::new(Self {
             driver,
             endpoint,
-            timeouts,
-            retry,
-            provider,
+            limits: (!usual).then(|| Arc::new((timeouts, retry))),
+            provider: provider.map(Box::new),
             front,
             project: OnceLock::new(),
-            turns: Turns::default(),
+            turns: OnceLock::new(),
             wants,
             seed,
             calls: AtomicU64::new(1),
@@ -167,8 +150,8 @@ impl<D: Driver> Core<D> {
             transport: self.driver.transport(),
             provider: None,
             front: self.front.clone(),
-            timeouts: self.timeouts,
-            retry: self.retry,
+            timeouts: self.limits().0,
+            retry: self.limits().1,
             seed,
             timeline,
         }))
@@ -186,7 +169,7 @@ impl<D: Driver> Core<D> {
 
     /// When something that begins now has to be over.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.timeouts.for_all().map(|total| later(self.now(), total))
+        self.timeouts().for_all().map(|total| later(self.now(), total))
     }
 
     /// Another seed for the waits of each call.
@@ -195,8 +178,20 @@ impl<D: Driver> Core<D> {
     }
 
     /// Applies the connection's settings to a request without its own.
-    pub(super) const fn set_defaults(&self, spec: &mut Spec) {
-        (spec.timeouts, spec.retry) = (self.timeouts, self.retry);
+    pub(super) fn set_defaults(&self, spec: &mut Spec) {
+        (spec.timeouts, spec.retry) = self.limits();
+    }
+
+    fn limits(&self) -> (Timeouts, RetryPolicy) {
+        self.limits.as_deref().copied().unwrap_or_default()
+    }
+
+    pub(super) fn timeouts(&self) -> Timeouts {
+        self.limits().0
+    }
+
+    pub(super) fn turns(&self) -> &Turns {
+        self.turns.get_or_init(Box::default)
     }
 
     /// The project the connection was opened for, once it has been found.
@@ -220,8 +215,10 @@ impl<D: Driver> Core<D> {
             match locked.session.poll_output() {
                 Output::Event(event) => {
                     locked.timeline.event(&event, self.now());
-                    locked.subscribers.publish(&event, &mut locked.later.wakers);
-                    locked.later.events.push(event);
+                    let Locked { subscribers, later, .. } = &mut *locked;
+                    let later = later.get_or_insert_with(Box::default);
+                    subscribers.publish(&event, &mut later.wakers);
+                    later.events.push(event);
                 }
                 Output::FrontHeaders(id) => {
                     locked.timeline.fronting(id, self.now());
@@ -248,7 +245,7 @@ impl<D: Driver> Core<D> {
                 Output::Send(exchange) => {
                     locked.timeline.sent(&exchange, &locked.session, self.now());
                     if exchange.detached {
-                        locked.later.detached.push(*exchange);
+                        locked.later.get_or_insert_with(Box::default).detached.push(*exchange);
                     } else if exchange.purpose.opens_session() {
                         // Before what is asked beside it: it waits for nothing of that.
                         locked.queue.push_front(Work::Exchange(exchange));
@@ -341,9 +338,9 @@ impl<D: Driver> Core<D> {
         match access {
             Access::Granted(grant) => {
                 if self.project.get().is_none()
-                    && let Some(project) = locked.session.project()
+                    && let Some(project) = locked.session.shared_project()
                 {
-                    self.project.get_or_init(|| Scope::new(project.clone()));
+                    self.project.get_or_init(|| Scope::new(Arc::clone(project)));
                 }
                 Begun::Done(Ok(grant))
             }
@@ -396,6 +393,8 @@ impl<D: Driver> Core<D> {
             return None;
         }
         locked.flight = None;
+        // Nothing may come for hours.
+        locked.queue = VecDeque::new();
         locked.timeline.landed(self.now());
         Some(Self::come_to(locked))
     }
@@ -513,6 +512,7 @@ impl<D: Driver> Core<D> {
         let events = locked.subscribers.subscribe();
         if let Some(outcome) = locked.session.close_outcome().cloned() {
             let Locked { subscribers, later, .. } = &mut *locked;
+            let later = later.get_or_insert_with(Box::default);
             subscribers.publish(&Event::Closed(outcome), &mut later.wakers);
         }
         events
@@ -521,14 +521,14 @@ impl<D: Driver> Core<D> {
     /// The user of the current session, if it has been asked.
     pub(super) fn known_user(&self) -> Option<User> {
         let locked = self.lock();
-        let (generation, user) = locked.user.as_ref()?;
+        let (generation, user) = &**locked.user.as_ref()?;
         let current = locked.session.is_open() && *generation == locked.session.generation();
         current.then(|| user.clone())
     }
 
     /// Keeps the user of the session that told.
     pub(super) fn remember_user(&self, user: &User, generation: Option<Generation>) {
-        self.lock().user = Some((generation, user.clone()));
+        self.lock().user = Some(Box::new((generation, user.clone())));
     }
 }
 
@@ -551,15 +551,14 @@ impl<D: Driver> DerefMut for Guard<'_, D> {
 impl<D: Driver> Drop for Guard<'_, D> {
     fn drop(&mut self) {
         let Some(mut locked) = self.locked.take() else { return };
-        if locked.later.is_empty() {
-            return;
-        }
-        let Later { events, wakers, detached } = std::mem::take(&mut locked.later);
+        // Mostly there is nothing.
+        let Some(later) = locked.later.take() else { return };
         drop(locked);
+        let Later { events, wakers, detached } = *later;
         events.iter().for_each(trace::event);
         wakers.into_iter().for_each(Waker::wake);
         for exchange in detached {
-            self.core.driver.send_detached(exchange, &self.core.timeouts);
+            self.core.driver.send_detached(exchange, &self.core.timeouts());
         }
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use http::Method;
 
-use super::core::{Core, Driver, Scope};
+use super::core::{Core, Driver};
+use super::scope::Scope;
 use crate::call::{ProjectChoice, Spec};
 use crate::error::Error;
 use crate::protocol::{Project, ProjectRef, resolve_project};
@@ -55,7 +56,7 @@ impl<D: Driver> Handle<D> {
 
     pub(super) fn project(&self) -> Option<&Project> {
         match &self.project {
-            Selected::Default => self.core.project().map(|scope| &scope.project),
+            Selected::Default => self.core.project().map(|scope| &*scope.project),
             Selected::None => None,
             Selected::Scope(scope) => Some(&scope.project),
         }
@@ -63,7 +64,7 @@ impl<D: Driver> Handle<D> {
 
     /// The same session with the one of `projects` that is wanted.
     pub(super) fn scoped(&self, projects: &[Project], wanted: &ProjectRef) -> Result<Self, Error> {
-        let scope = Scope::new(resolve_project(projects, wanted)?);
+        let scope = Scope::new(Arc::new(resolve_project(projects, wanted)?));
         Ok(Self { project: Selected::Scope(Arc::new(scope)), ..self.clone() })
     }
 

@@ -11,6 +11,7 @@ mod exchange;
 mod handle;
 mod recorder;
 mod ring;
+mod scope;
 pub(crate) mod tasks;
 #[cfg(test)]
 mod tests;

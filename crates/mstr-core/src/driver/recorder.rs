@@ -27,6 +27,16 @@ pub(super) struct Recorder {
     made: Instant,
     /// What the outputs that come now are caused by.
     input: Cause,
+    /// What others are to be said to have come of, if there is anything.
+    open: Option<Box<Open>>,
+    callers: u32,
+    dropped: bool,
+    calls: u64,
+}
+
+/// What is not over, so that what comes of it can be told.
+#[derive(Debug, Default)]
+struct Open {
     awaited: Vec<Awaited>,
     /// What was last told to an exchange in vain, for what follows when a pause is over.
     failed: [Link; Subject::COUNT],
@@ -38,9 +48,15 @@ pub(super) struct Recorder {
     idle: Option<(u32, u32)>,
     /// The session that the flight under way has opened.
     opened: Link,
-    callers: u32,
-    dropped: bool,
-    calls: u64,
+}
+
+impl Open {
+    /// Whether nothing can come of it any more.
+    fn is_over(&self) -> bool {
+        let Self { awaited, failed: _, trouble, ended, idle, opened } = self;
+        let links = [trouble, ended, opened];
+        awaited.is_empty() && idle.is_none() && links.into_iter().all(|link| link.is_none())
+    }
 }
 
 /// An input that nothing is written of before something comes of it.
@@ -79,12 +95,7 @@ impl Recorder {
             ring: Ring::new(limit),
             made,
             input: Cause::Input(Input::Time),
-            awaited: Vec::new(),
-            failed: [Link::default(); Subject::COUNT],
-            trouble: Link::default(),
-            ended: Link::default(),
-            idle: None,
-            opened: Link::default(),
+            open: None,
             callers: 0,
             dropped: false,
             calls: 0,
@@ -117,6 +128,18 @@ impl Recorder {
         self.dropped = true;
     }
 
+    fn open(&mut self) -> &mut Open {
+        self.open.get_or_insert_with(Box::default)
+    }
+
+    fn trouble(&self) -> Link {
+        self.open.as_ref().map(|open| open.trouble).unwrap_or_default()
+    }
+
+    fn ended(&self) -> Link {
+        self.open.as_ref().map(|open| open.ended).unwrap_or_default()
+    }
+
     fn push(&mut self, now: Instant, what: What, cause: Link, about: About) -> Link {
         let at = now.saturating_duration_since(self.made);
         self.ring.push(at, what, cause, about)
@@ -137,8 +160,8 @@ impl Recorder {
             Input::Dropped => (What::Dropped, Link::default()),
             Input::Renew => (What::RenewAsked, Link::default()),
             Input::RenewDue => (What::RenewDue, Link::default()),
-            Input::Time => (What::PauseOver, self.trouble),
-            Input::Wanted => (What::Wanted, self.ended),
+            Input::Time => (What::PauseOver, self.trouble()),
+            Input::Wanted => (What::Wanted, self.ended()),
         };
         let link = self.plain(now, what, cause);
         self.input = Cause::Written(link);
@@ -149,21 +172,21 @@ impl Recorder {
     pub(super) fn reset(&mut self, now: Instant) {
         let link = self.plain(now, What::ResetAsked, Link::default());
         if self.ring.is_on() && link.seq > 1 {
-            self.ended = link;
+            self.open().ended = link;
         }
         self.input = Cause::Written(link);
     }
 
     /// Whether an exchange may have been given up.
-    pub(super) const fn is_awaiting(&self) -> bool {
-        !self.awaited.is_empty()
+    pub(super) fn is_awaiting(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| !open.awaited.is_empty())
     }
 
     /// Notes what the machine does not await any more since time has passed.
     pub(super) fn overdue(&mut self, session: &Session, now: Instant) {
         let passed = matches!(self.input, Cause::Input(Input::Time));
         let mut index = 0;
-        while let Some(&awaited) = self.awaited.get(index) {
+        while let Some(&awaited) = self.open().awaited.get(index) {
             if awaited.deadline.is_none() || session.awaits(awaited.id) {
                 index += 1;
                 continue;
@@ -181,17 +204,18 @@ impl Recorder {
             }
             if awaited.subject.opens_session() {
                 // It may be answered yet, and is logged out then.
-                self.awaited[index] = Awaited { link, deadline: None, ..awaited };
+                self.open().awaited[index] = Awaited { link, deadline: None, ..awaited };
                 index += 1;
             } else {
-                self.awaited.remove(index);
+                self.open().awaited.remove(index);
             }
         }
     }
 
-    const fn fail(&mut self, subject: Subject, link: Link) {
-        self.failed[subject as usize] = link;
-        self.trouble = link;
+    fn fail(&mut self, subject: Subject, link: Link) {
+        let open = self.open();
+        open.failed[subject as usize] = link;
+        open.trouble = link;
     }
 
     fn about(&self, session: &Session, subject: Subject, id: ExchangeId) -> About {
@@ -204,11 +228,12 @@ impl Recorder {
         if !self.ring.is_on() {
             return;
         }
-        self.awaited.retain(|other| other.id != awaited.id);
-        if self.awaited.len() >= AWAITED {
-            self.awaited.remove(0);
+        let all = &mut self.open().awaited;
+        all.retain(|other| other.id != awaited.id);
+        if all.len() >= AWAITED {
+            all.remove(0);
         }
-        self.awaited.push(awaited);
+        all.push(awaited);
     }
 
     /// Headers are asked for, for an exchange that is sent once they are there.
@@ -233,22 +258,26 @@ impl Recorder {
     /// An exchange is sent.
     pub(super) fn sent(&mut self, exchange: &Exchange, session: &Session, now: Instant) {
         let subject = Subject::from(exchange.purpose);
-        let fronted = self.awaited.iter().find(|it| it.id == exchange.id && it.unsent).copied();
+        let open = self.open.as_ref().map_or(&[][..], |open| &open.awaited);
+        let fronted = open.iter().find(|it| it.id == exchange.id && it.unsent).copied();
         let cause = match exchange.why {
             Why::Idle { idle, limit } => {
                 let secs =
                     |it: std::time::Duration| u32::try_from(it.as_secs()).unwrap_or(u32::MAX);
                 let (idle, limit) = (secs(idle), secs(limit));
-                self.idle = Some((idle, limit));
+                self.open().idle = Some((idle, limit));
                 self.plain(now, What::Idle { idle, limit }, Link::default())
             }
-            Why::Due => self.plain(now, What::PauseOver, self.failed[subject as usize]),
+            Why::Due => {
+                let failed = self.open.as_ref().map(|open| open.failed[subject as usize]);
+                self.plain(now, What::PauseOver, failed.unwrap_or_default())
+            }
             Why::Input | Why::BesideLogin => fronted.map_or_else(|| self.cause(now), |it| it.link),
         };
         let about = self.about(session, subject, exchange.id);
         let link = self.push(now, What::Sent(subject), cause, about);
         if exchange.detached {
-            self.awaited.retain(|it| it.id != exchange.id);
+            self.open().awaited.retain(|it| it.id != exchange.id);
         } else {
             let (id, deadline, unsent) = (exchange.id, Some(exchange.deadline), false);
             let beside_login = exchange.why == Why::BesideLogin;
@@ -265,13 +294,14 @@ impl Recorder {
         now: Instant,
     ) {
         self.begin(Input::Time);
-        let Some(index) = self.awaited.iter().position(|it| it.id == id) else { return };
-        let awaited = self.awaited[index];
+        let Some(open) = &mut self.open else { return };
+        let Some(index) = open.awaited.iter().position(|it| it.id == id) else { return };
+        let awaited = open.awaited[index];
         if matches!(answer, Answer::FrontHeaders(_)) {
             self.input = Cause::Written(awaited.link);
             return;
         }
-        self.awaited.remove(index);
+        open.awaited.remove(index);
         let subject = awaited.subject;
         let (what, good) = match answer {
             Answer::Credentials(supplied) => {
@@ -301,7 +331,8 @@ impl Recorder {
             Event::Opened { generation } => (What::Opened, Some(*generation)),
             Event::Lost { generation, reason } => {
                 let expired = *reason == LossReason::Expired;
-                let known = self.idle.filter(|_| expired);
+                let idle = self.open.as_ref().and_then(|open| open.idle);
+                let known = idle.filter(|_| expired);
                 let (idle, limit) = known.unwrap_or_default();
                 (What::Lost { expired, idle, limit }, Some(*generation))
             }
@@ -313,23 +344,29 @@ impl Recorder {
         };
         let cause = self.cause(now);
         let link = self.push(now, what, cause, About { generation, ..About::default() });
+        let open = self.open.get_or_insert_with(Box::default);
         match event {
             Event::Opened { .. } => {
-                (self.ended, self.opened, self.idle) = (Link::default(), link, None);
+                (open.ended, open.opened, open.idle) = (Link::default(), link, None);
             }
-            Event::Renewed { .. } => self.idle = None,
+            Event::Renewed { .. } => open.idle = None,
             // What follows is for that.
             Event::Lost { .. } | Event::Replaced { .. } => {
-                (self.ended, self.input, self.idle) = (link, Cause::Written(link), None);
+                (open.ended, self.input, open.idle) = (link, Cause::Written(link), None);
             }
-            _ => self.trouble = link,
+            _ => open.trouble = link,
         }
     }
 
     /// The flight has landed.
     pub(super) fn landed(&mut self, now: Instant) {
-        let (callers, opened) =
-            (std::mem::take(&mut self.callers), std::mem::take(&mut self.opened));
+        let callers = std::mem::take(&mut self.callers);
+        let Some(open) = &mut self.open else { return };
+        let opened = std::mem::take(&mut open.opened);
+        if open.is_over() {
+            // Nothing may come for hours.
+            self.open = None;
+        }
         if callers > 1
             && let Some(&entry) = self.ring.get(opened)
         {
@@ -423,8 +460,8 @@ impl Recorder {
             return;
         }
         // Where a session has been lost for it, that is why there is to be a new one.
-        let lost = reason == Reason::NewSession && !self.ended.is_none();
-        let cause = if lost { self.ended } else { noted };
+        let lost = reason == Reason::NewSession && !self.ended().is_none();
+        let cause = if lost { self.ended() } else { noted };
         let about = self.about_call(call, call.generation(), output);
         let millis = at.saturating_duration_since(now).as_millis();
         let what = match u32::try_from(millis).unwrap_or(u32::MAX) {
@@ -461,7 +498,7 @@ impl Recorder {
 
     /// The same, of an error about the session.
     pub(super) fn explain_trouble(&self, error: Error) -> Error {
-        self.explain(error, self.trouble)
+        self.explain(error, self.trouble())
     }
 }
 

@@ -14,6 +14,8 @@ const PATH_LIMIT: usize = 91;
 /// How many paths are kept, for so many entries.
 const ENTRIES_PER_PATH: usize = 2;
 const FEWEST_PATHS: usize = 4;
+/// How many entries there is first room for.
+const FEWEST_ENTRIES: usize = 2;
 
 #[derive(Debug, Default)]
 pub(super) struct Ring {
@@ -72,6 +74,7 @@ impl Ring {
             root,
         };
         if self.entries.len() < self.limit {
+            grow(&mut self.entries, self.limit);
             self.entries.push(entry);
         } else {
             let index = self.index(self.written);
@@ -105,6 +108,7 @@ impl Ring {
         let path = Path { number: self.named, length, text };
         let limit = (self.limit / ENTRIES_PER_PATH).max(FEWEST_PATHS);
         if self.paths.len() < limit {
+            self.paths.reserve_exact(1);
             self.paths.push(path);
         } else if let Some(oldest) = self.paths.iter_mut().min_by_key(|path| path.number) {
             *oldest = path;
@@ -132,6 +136,15 @@ impl Ring {
     fn index(&self, seq: u64) -> usize {
         let limit = u64::try_from(self.limit).unwrap_or(u64::MAX).max(1);
         usize::try_from((seq.max(1) - 1) % limit).unwrap_or_default()
+    }
+}
+
+/// Makes room for one more. Most sessions write a few entries and then nothing for hours.
+fn grow(entries: &mut Vec<Entry>, limit: usize) {
+    if entries.len() == entries.capacity() {
+        // A timeline that is long is soon written to its end.
+        let step = FEWEST_ENTRIES.max(entries.len() / 4);
+        entries.reserve_exact(step.min(limit - entries.len()));
     }
 }
 

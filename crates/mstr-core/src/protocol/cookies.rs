@@ -210,7 +210,10 @@ impl CookieJar {
             before.is_none_or(|it| it.path.len() >= cookie.path.len())
                 && self.cookies.get(*index).is_none_or(|it| it.path.len() <= cookie.path.len())
         };
-        self.cookies.insert(index.filter(same).unwrap_or(end), cookie);
+        let index = index.filter(same).unwrap_or(end);
+        // There are few, and they are kept for as long as the session.
+        self.cookies.reserve_exact(1);
+        self.cookies.insert(index, cookie);
         true
     }
 

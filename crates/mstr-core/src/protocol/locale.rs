@@ -30,6 +30,15 @@ pub struct Locale {
 }
 
 impl Locale {
+    pub(crate) const NONE: Self = Self {
+        metadata: None,
+        warehouse_data: None,
+        display: None,
+        messages: None,
+        number: None,
+        time_zone: None,
+    };
+
     /// The server's defaults.
     #[must_use]
     pub fn new() -> Self {

@@ -13,8 +13,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// as 0. The letter at the end of some builds is ignored in comparisons.
 #[derive(Clone, Debug)]
 pub struct Version {
-    parts: Vec<u64>,
-    text: String,
+    parts: Box<[u64]>,
+    text: Box<str>,
 }
 
 impl Version {
@@ -63,13 +63,13 @@ impl FromStr for Version {
         let refuse = || ParseVersionError(text.chars().take(64).collect());
         let trimmed = text.trim();
         let numbers = trimmed.trim_end_matches(|last: char| last.is_ascii_alphabetic());
-        let parts: Result<Vec<u64>, _> = numbers.split('.').map(str::parse).collect();
+        let parts: Result<Box<[u64]>, _> = numbers.split('.').map(str::parse).collect();
         let parts = parts.map_err(|_| refuse())?;
         // One number alone is not a version of this product.
         if parts.len() < 2 {
             return Err(refuse());
         }
-        Ok(Self { parts, text: trimmed.to_owned() })
+        Ok(Self { parts, text: trimmed.into() })
     }
 }
 

@@ -42,12 +42,17 @@ const OWN_NAME: &str = concat!("mstr/", env!("CARGO_PKG_VERSION"));
 pub(crate) const ERROR_BODY_LIMIT: usize = 64 * 1024;
 
 /// The part of a login that does not depend on the credentials.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct LoginOptions {
     pub(crate) application_id: Option<String>,
     pub(crate) working_set: Option<u32>,
     pub(crate) max_search: Option<u32>,
     pub(crate) locale: Locale,
+}
+
+impl LoginOptions {
+    pub(crate) const NONE: Self =
+        Self { application_id: None, working_set: None, max_search: None, locale: Locale::NONE };
 }
 
 #[derive(Serialize)]

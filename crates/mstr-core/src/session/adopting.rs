@@ -1,5 +1,6 @@
 //! A session that was opened elsewhere: taken over as it is, without a request.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::held::Held;
@@ -39,10 +40,10 @@ impl Session {
         if self.state.is_closing() {
             return Err(closed());
         }
-        let project = match &self.config.project {
+        let project = match self.config.project.as_deref() {
             Some(wanted) if self.known.project.is_none() => {
                 let known = record.project.as_slice();
-                Some(resolve_project(known, wanted).map_err(|_| missing(wanted))?)
+                Some(Arc::new(resolve_project(known, wanted).map_err(|_| missing(wanted))?))
             }
             _ => None,
         };
@@ -67,7 +68,7 @@ impl Session {
         if let State::Leaving { held: left, .. } = &self.state {
             // Its answer is not awaited any more, and it may not even have been sent: a second
             // logout does no harm.
-            let wire = std::sync::Arc::clone(&left.wire);
+            let wire = Arc::clone(&left.wire);
             self.log_out_in_background(&wire, now);
         }
         self.give_up_for_another(now);

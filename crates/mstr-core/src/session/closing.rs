@@ -6,9 +6,10 @@ use bytes::Bytes;
 use http::Response;
 
 use super::held::Held;
-use super::machine::{NOT_STICKY, Session, Source, may_pass, timed_out};
+use super::machine::{Session, Source, may_pass, timed_out};
 use super::messages::{CloseOutcome, Event, Purpose};
 use super::state::{After, Slot, State};
+use super::troubles::NOT_STICKY;
 use crate::contract::TransportError;
 use crate::error::{Error, ErrorKind};
 use crate::protocol::wire;
@@ -27,7 +28,7 @@ impl Session {
                 exchange.borrows &= !even_if_borrowed;
                 // A login that hangs is not waited for longer than a logout would be. If it
                 // succeeds after all, its session is logged out in the background.
-                let patience = later(now, self.config.logout_timeout);
+                let patience = later(now, self.config.tuning().logout_timeout);
                 exchange.deadline = exchange.deadline.min(patience);
                 self.state = State::ClosingLogin(*exchange);
             }
@@ -55,7 +56,7 @@ impl Session {
     pub(super) fn log_out(&mut self, held: Box<Held>, after: After, now: Instant) {
         let request = self.config.endpoint.logout(&held.wire);
         let exchange = self.send(Purpose::Logout, request, now);
-        let slot = Slot::InFlight { exchange, attempts: 1 };
+        let slot = Box::new(Slot::InFlight { exchange, attempts: 1 });
         self.state = State::Leaving { after, held, slot };
     }
 
@@ -67,7 +68,7 @@ impl Session {
     ) {
         let outcome = match result {
             Ok(response) if wire::is_done(&response) => CloseOutcome::LoggedOut,
-            Ok(response) if wire::is_gone(&response) && self.cooling.is_scattered() => {
+            Ok(response) if wire::is_gone(&response) && self.is_scattered() => {
                 // The next one may reach the server that knows it.
                 let error = wire::refusal(&response).with_kind(ErrorKind::SessionLost);
                 let error = error.with_message(NOT_STICKY);
@@ -90,21 +91,21 @@ impl Session {
     }
 
     fn log_out_again(&mut self, error: Error, now: Instant) {
-        let wait = self.backoff.next(&self.config.retry);
+        let wait = self.backoff.next(&self.config.tuning().retry);
         let wait = wait.max(error.retry_after().unwrap_or_default());
         let State::Leaving { slot, .. } = &mut self.state else {
             return;
         };
-        let Slot::InFlight { attempts, .. } = *slot else {
+        let Slot::InFlight { attempts, .. } = **slot else {
             return;
         };
         // One that hangs is not repeated: closing has taken long enough.
-        let again = attempts < self.config.retry.max_attempts
+        let again = attempts < self.config.tuning().retry.max_attempts
             && (may_pass(&error) || error.kind() == ErrorKind::SessionLost)
             && error.kind() != ErrorKind::Timeout
-            && wait <= self.config.logout_timeout;
+            && wait <= self.config.tuning().logout_timeout;
         if again {
-            *slot = Slot::Waiting { until: later(now, wait), attempts, failure: error };
+            **slot = Slot::Waiting { until: later(now, wait), attempts, failure: error };
         } else {
             let error = error.with_operation("logout").with_attempts(attempts);
             self.left(CloseOutcome::Failed(error), now);
@@ -115,7 +116,7 @@ impl Session {
         let State::Leaving { slot, held, .. } = &self.state else {
             return;
         };
-        match slot {
+        match &**slot {
             // A logout that hangs is not repeated: closing has taken long enough.
             Slot::InFlight { exchange, .. } if now >= exchange.deadline => {
                 self.left(CloseOutcome::Failed(timed_out("logout")), now);
@@ -125,7 +126,7 @@ impl Session {
                 let request = self.config.endpoint.logout(&held.wire);
                 let exchange = self.send(Purpose::Logout, request, now);
                 if let State::Leaving { slot, .. } = &mut self.state {
-                    *slot = Slot::InFlight { exchange, attempts: attempts + 1 };
+                    **slot = Slot::InFlight { exchange, attempts: attempts + 1 };
                 }
             }
             Slot::Crossed { .. } | Slot::Done | Slot::InFlight { .. } | Slot::Waiting { .. } => {}

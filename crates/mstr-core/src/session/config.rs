@@ -27,20 +27,38 @@ const ASSUMED_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 #[derive(Clone, Debug)]
 pub struct SessionConfig {
     pub(super) endpoint: Arc<Endpoint>,
-    pub(super) options: LoginOptions,
+    /// `None` if all of it is the default, as in most sessions.
+    tuning: Option<Arc<Tuning>>,
     pub(super) application_type: Option<u32>,
     pub(super) checks: bool,
     pub(super) login_alone: bool,
-    pub(super) project: Option<ProjectRef>,
+    /// Until it has been found.
+    pub(super) project: Option<Box<ProjectRef>>,
     pub(super) allow_insecure: bool,
+    pub(super) seed: Seed,
+    pub(crate) front_headers: bool,
+    pub(crate) records: bool,
+    /// Whether what the server says of the session is kept for [`Session::info`](super::Session::info).
+    pub(crate) keeps_info: bool,
+}
+
+/// The settings that are mostly the defaults.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Tuning {
+    pub(super) options: LoginOptions,
     pub(super) exchange_timeout: Duration,
     pub(super) logout_timeout: Duration,
     pub(super) retry: RetryPolicy,
     pub(super) assumed_idle_timeout: Duration,
-    pub(super) seed: Seed,
-    pub(crate) front_headers: bool,
-    pub(crate) records: bool,
 }
+
+const DEFAULT: Tuning = Tuning {
+    options: LoginOptions::NONE,
+    exchange_timeout: Duration::from_secs(60),
+    logout_timeout: Duration::from_secs(10),
+    retry: RetryPolicy::DEFAULT,
+    assumed_idle_timeout: ASSUMED_IDLE_TIMEOUT,
+};
 
 impl SessionConfig {
     /// The defaults, for the server at `base`.
@@ -48,19 +66,16 @@ impl SessionConfig {
     pub fn new(base: BaseUrl) -> Self {
         Self {
             endpoint: Arc::new(Endpoint::new(base)),
-            options: LoginOptions::default(),
+            tuning: None,
             application_type: None,
             checks: true,
             login_alone: false,
             project: None,
             allow_insecure: false,
-            exchange_timeout: Duration::from_secs(60),
-            logout_timeout: Duration::from_secs(10),
-            retry: RetryPolicy::new(),
-            assumed_idle_timeout: ASSUMED_IDLE_TIMEOUT,
             seed: Seed(0),
             front_headers: false,
             records: false,
+            keeps_info: true,
         }
     }
 
@@ -80,30 +95,26 @@ impl SessionConfig {
 
     /// Logs in to this application, where the server knows applications (from 11.3.1200 on).
     #[must_use]
-    pub fn application_id(mut self, id: impl Into<String>) -> Self {
-        self.options.application_id = Some(id.into());
-        self
+    pub fn application_id(self, id: impl Into<String>) -> Self {
+        self.tune(|tuning| tuning.options.application_id = Some(id.into()))
     }
 
     /// How many results the server is asked to keep, at least 3.
     #[must_use]
-    pub const fn working_set(mut self, results: u32) -> Self {
-        self.options.working_set = Some(results);
-        self
+    pub fn working_set(self, results: u32) -> Self {
+        self.tune(|tuning| tuning.options.working_set = Some(results))
     }
 
     /// How many searches the server is asked to keep, at least 1.
     #[must_use]
-    pub const fn max_search(mut self, searches: u32) -> Self {
-        self.options.max_search = Some(searches);
-        self
+    pub fn max_search(self, searches: u32) -> Self {
+        self.tune(|tuning| tuning.options.max_search = Some(searches))
     }
 
     /// The languages and the time zone of the session.
     #[must_use]
-    pub fn locale(mut self, locale: Locale) -> Self {
-        self.options.locale = locale;
-        self
+    pub fn locale(self, locale: Locale) -> Self {
+        self.tune(|tuning| tuning.options.locale = locale)
     }
 
     /// Whether to ask for the idle timeout and the server's version when a session is first
@@ -126,7 +137,7 @@ impl SessionConfig {
     /// Finds this project when a session is first opened, and fails if it is not available.
     #[must_use]
     pub fn project(mut self, project: impl Into<ProjectRef>) -> Self {
-        self.project = Some(project.into());
+        self.project = Some(Box::new(project.into()));
         self
     }
 
@@ -139,23 +150,20 @@ impl SessionConfig {
 
     /// How long to wait for the answer to a request of the session's own. Default 60 seconds.
     #[must_use]
-    pub const fn exchange_timeout(mut self, timeout: Duration) -> Self {
-        self.exchange_timeout = timeout;
-        self
+    pub fn exchange_timeout(self, timeout: Duration) -> Self {
+        self.tune(|tuning| tuning.exchange_timeout = timeout)
     }
 
     /// How long to wait for the answer to a logout. Default 10 seconds.
     #[must_use]
-    pub const fn logout_timeout(mut self, timeout: Duration) -> Self {
-        self.logout_timeout = timeout;
-        self
+    pub fn logout_timeout(self, timeout: Duration) -> Self {
+        self.tune(|tuning| tuning.logout_timeout = timeout)
     }
 
     /// How often a request of the session's own is tried.
     #[must_use]
-    pub fn retry(mut self, policy: RetryPolicy) -> Self {
-        self.retry = policy;
-        self
+    pub fn retry(self, policy: RetryPolicy) -> Self {
+        self.tune(|tuning| tuning.retry = policy)
     }
 
     /// Sets the seed that spreads the waits and renewals of many sessions. Give each session another one.
@@ -200,6 +208,23 @@ impl SessionConfig {
         Self { project: None, ..self.clone() }
     }
 
+    fn tune(mut self, change: impl FnOnce(&mut Tuning)) -> Self {
+        let mut tuning = self.tuning().clone();
+        change(&mut tuning);
+        self.tuning = (tuning != DEFAULT).then(|| Arc::new(tuning));
+        self
+    }
+
+    pub(super) fn tuning(&self) -> &Tuning {
+        self.tuning.as_deref().unwrap_or(&DEFAULT)
+    }
+
+    /// The server does not know applications. Whether one had been named.
+    pub(super) fn drop_application_id(&mut self) -> bool {
+        let named = self.tuning.as_mut().filter(|it| it.options.application_id.is_some());
+        named.is_some_and(|tuning| Arc::make_mut(tuning).options.application_id.take().is_some())
+    }
+
     pub(crate) const fn endpoint(&self) -> &Arc<Endpoint> {
         &self.endpoint
     }
@@ -218,18 +243,19 @@ impl SessionConfig {
         if credentials.is_none_or(Credentials::is_secret) {
             self.endpoint.base.check_secure(self.allow_insecure)?;
         }
-        if let Some(results) = self.options.working_set.filter(|n| *n < SMALLEST_WORKING_SET) {
+        let tuning = self.tuning();
+        if let Some(results) = tuning.options.working_set.filter(|n| *n < SMALLEST_WORKING_SET) {
             return config(format!(
                 "working_set is {results}: the server needs at least {SMALLEST_WORKING_SET}"
             ));
         }
-        if self.options.max_search == Some(0) {
+        if tuning.options.max_search == Some(0) {
             return config("max_search is 0: the server needs at least 1".into());
         }
-        if self.options.application_id.as_deref() == Some("") {
+        if tuning.options.application_id.as_deref() == Some("") {
             return config("application_id is empty: leave it out instead".into());
         }
-        if self.exchange_timeout.is_zero() || self.logout_timeout.is_zero() {
+        if tuning.exchange_timeout.is_zero() || tuning.logout_timeout.is_zero() {
             return config("a timeout is zero: nothing could ever be answered in time".into());
         }
         Ok(())

@@ -49,7 +49,7 @@ impl Session {
         if renewing.is_some() {
             return true;
         }
-        if self.doubt.ask_at.is_some_and(|at| now < at) {
+        if self.troubles.as_ref().and_then(|it| it.doubt.ask_at).is_some_and(|at| now < at) {
             return false;
         }
         let epoch = held.epoch;
@@ -61,7 +61,7 @@ impl Session {
 
     /// The server could not be heard. It may be busy, and have asked not to be asked for a while.
     pub(super) fn on_undecided(&mut self, asked: Option<Duration>, busy: bool, now: Instant) {
-        let doubt = &mut self.doubt;
+        let doubt = &mut self.troubles.get_or_insert_with(Box::default).doubt;
         let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(doubt.questions));
         doubt.questions = doubt.questions.saturating_add(1);
         doubt.undecided = doubt.undecided.saturating_add(u32::from(!busy));
@@ -79,8 +79,9 @@ impl Session {
 
     fn begin_replacing(&mut self, now: Instant) {
         if matches!(self.credentials, Source::Asked { .. }) {
-            let (id, deadline) = (self.next_id(), later(now, self.config.exchange_timeout));
-            self.outputs.push_back(Output::NeedCredentials(id));
+            let (id, deadline) =
+                (self.next_id(), later(now, self.config.tuning().exchange_timeout));
+            self.put(Output::NeedCredentials(id));
             self.replace_by(Beside::Credentials, InFlight { id, deadline, borrows: false });
         } else {
             self.log_in_beside(now);
@@ -139,8 +140,8 @@ impl Session {
         match self.read_login(submitted, result, now) {
             Ok(opened) => {
                 self.end_beside();
-                self.doubt.undecided = 0;
-                self.doubt.replaced = true;
+                let doubt = &mut self.troubles().doubt;
+                (doubt.undecided, doubt.replaced) = (0, true);
                 self.give_up_for_another(now);
                 self.on_opened(opened, now);
             }
@@ -161,7 +162,7 @@ impl Session {
     pub(super) fn on_replacement_late(&mut self, exchange: InFlight, error: Error, now: Instant) {
         self.retire_login(exchange);
         if let Some(submitted) = self.submitted() {
-            self.submissions.unanswered(submitted, error.clone(), now);
+            self.troubles().submissions.unanswered(submitted, error.clone(), now);
         }
         self.fail_beside(error);
     }

@@ -6,10 +6,11 @@ use bytes::Bytes;
 use http::Response;
 
 use super::held::Held;
-use super::machine::{BRIEF_LIMIT, Cooling, NOT_STICKY, Session, Source};
+use super::machine::{Session, Source};
 use super::messages::{Event, LossReason, Purpose, Why};
 use super::observe::is_servers_answer;
-use super::state::{After, Beside, Doubt, Renewing, State};
+use super::state::{After, Beside, Renewing, State};
+use super::troubles::{BRIEF_LIMIT, NOT_STICKY};
 use crate::contract::TransportError;
 use crate::error::{Error, ErrorKind};
 use crate::generation::Generation;
@@ -74,7 +75,7 @@ impl Session {
 
     pub(super) fn set_beside(&mut self, begun: Renewing) {
         if let State::Open { renewing, .. } = &mut self.state {
-            *renewing = Some(begun);
+            *renewing = Some(Box::new(begun));
         }
     }
 
@@ -105,7 +106,9 @@ impl Session {
         held.confirm();
         held.vouched = Some(now);
         self.note_success(now);
-        self.doubt.dispel();
+        if let Some(troubles) = &mut self.troubles {
+            troubles.doubt.dispel();
+        }
         self.end_beside();
         if renewal {
             self.event(Event::Renewed { generation: self.generation });
@@ -166,7 +169,7 @@ impl Session {
         };
         let trusted = now + TRUST_AFTER_FAILED_RENEWAL.min(held.idle_timeout);
         held.idle_deadline = held.idle_deadline.max(trusted);
-        let wait = self.backoff.next(&self.config.retry);
+        let wait = self.backoff.next(&self.config.tuning().retry);
         let wait = wait.max(error.retry_after().unwrap_or_default());
         held.renew_at = held.renew_at.max(later(now, wait));
         let Some(beside) = renewing.take() else { return };
@@ -213,7 +216,7 @@ impl Session {
             return;
         }
         // A login that was to replace it does so.
-        match beside {
+        match beside.map(|beside| *beside) {
             Some(Renewing { what: Beside::Login, exchange, .. }) => {
                 self.state = State::LoggingIn { exchange, attempts: 1, status: None };
             }
@@ -227,9 +230,10 @@ impl Session {
             return;
         }
         self.count_brief(&held, now);
+        let brief = self.troubles.as_ref().map_or(0, |troubles| troubles.cooling.brief);
         // Nothing ever worked in it, its cookie has been replaced, or it is not the first to end so
         // soon: perhaps it lives and our requests do not reach it.
-        if !held.confirmed || held.exchanging.is_suspected() || self.cooling.brief > 1 {
+        if !held.confirmed || held.exchanging.is_suspected() || brief > 1 {
             self.log_out_in_background(&held.wire, now);
         }
         self.count_fruitless(&held, now);
@@ -237,10 +241,11 @@ impl Session {
 
     /// Counts the sessions in a row in which nothing worked.
     pub(super) fn count_fruitless(&mut self, held: &Held, now: Instant) {
-        self.cooling.fruitless = if held.confirmed { 0 } else { self.cooling.fruitless + 1 };
-        if self.cooling.fruitless >= FRUITLESS_LIMIT {
-            self.cooling.fruitless = 0;
-            if self.cooling.is_scattered() {
+        let cooling = &mut self.troubles().cooling;
+        cooling.fruitless = if held.confirmed { 0 } else { cooling.fruitless + 1 };
+        if cooling.fruitless >= FRUITLESS_LIMIT {
+            cooling.fruitless = 0;
+            if cooling.is_scattered() {
                 // That says more.
                 return;
             }
@@ -257,12 +262,13 @@ impl Session {
     /// Counts the sessions in a row that ended right after they had been opened.
     pub(super) fn count_brief(&mut self, held: &Held, now: Instant) {
         if !held.is_brief(now) {
-            self.cooling.brief = 0;
+            self.troubles().cooling.brief = 0;
             return;
         }
-        let known = self.cooling.is_scattered();
-        self.cooling.brief = BRIEF_LIMIT.min(self.cooling.brief + 1);
-        if self.cooling.is_scattered() {
+        let known = self.is_scattered();
+        let cooling = &mut self.troubles().cooling;
+        cooling.brief = BRIEF_LIMIT.min(cooling.brief + 1);
+        if self.is_scattered() {
             if !known {
                 self.event(Event::NotSticky);
             }
@@ -272,14 +278,16 @@ impl Session {
 
     /// Opens no session for a while; callers are told this meanwhile.
     fn cool(&mut self, error: Error, now: Instant) {
-        self.cooling.until = Some((now + COOLING, error));
+        self.troubles().cooling.until = Some((now + COOLING, error));
     }
 
     /// Something has succeeded in the session.
     pub(super) fn note_success(&mut self, now: Instant) {
-        self.cooling.fruitless = 0;
-        if self.cooling.brief > 0 && self.state.held().is_some_and(|held| !held.is_brief(now)) {
-            self.cooling.brief = 0;
+        let Some(troubles) = &mut self.troubles else { return };
+        let cooling = &mut troubles.cooling;
+        cooling.fruitless = 0;
+        if cooling.brief > 0 && self.state.held().is_some_and(|held| !held.is_brief(now)) {
+            cooling.brief = 0;
         }
     }
 
@@ -291,9 +299,7 @@ impl Session {
         if !matches!(self.state, State::Leaving { .. }) {
             self.give_up_for_another(now);
         }
-        self.cooling = Cooling::default();
-        self.doubt = Doubt::default();
-        self.submissions.forget();
+        self.troubles = None;
         self.replace_credentials(credentials);
     }
 

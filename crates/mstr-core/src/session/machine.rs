@@ -1,6 +1,6 @@
 //! The machine itself: its inputs and its outputs.
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -11,8 +11,10 @@ use super::held::Held;
 use super::messages::{
     Access, CloseOutcome, Command, Event, Exchange, ExchangeId, Output, Purpose, Why,
 };
-use super::state::{After, Beside, Doubt, InFlight, State};
-use super::submissions::Submissions;
+use super::state::{After, Beside, InFlight, State};
+use super::submissions::Objection;
+use super::troubles::Troubles;
+use super::under_way::UnderWay;
 use crate::contract::{Sent, TransportError, TransportErrorKind};
 use crate::error::{Error, ErrorKind};
 use crate::generation::Generation;
@@ -34,23 +36,14 @@ pub struct Session {
     pub(super) state: State,
     pub(super) generation: Generation,
     pub(super) known: Known,
-    pub(super) cooling: Cooling,
-    pub(super) doubt: Doubt,
-    pub(super) submissions: Submissions,
+    /// What has gone wrong lately, if anything has.
+    pub(super) troubles: Option<Box<Troubles>>,
     pub(super) backoff: Backoff,
     next_exchange: u64,
-    /// Logins that are no longer awaited and may still succeed, with the submitted credentials. Each
-    /// is answered in the end.
-    retired_logins: Vec<(InFlight, Option<Fingerprint>)>,
-    /// Exchanges for which front headers have been asked.
-    fronting: Vec<Exchange>,
-    /// Exchanges that are awaited, to be sent once more if the server has not taken them.
-    copies: Vec<Exchange>,
-    /// The end of the pause that was told.
-    told_pause: Option<Instant>,
+    /// What is under way, if anything is. Sessions are idle most of the time, and many are kept.
+    under_way: Option<Box<UnderWay>>,
     /// What is said of the exchanges that are sent now.
     pub(super) why: Why,
-    pub(super) outputs: VecDeque<Output>,
 }
 
 #[derive(Debug)]
@@ -68,38 +61,12 @@ pub(super) struct Known {
     /// Every check has been answered: the next session is used without any.
     pub(super) verified: bool,
     pub(super) application_type: u32,
-    pub(super) server: Option<Server>,
-    pub(super) info: Option<SessionInfo>,
-    pub(super) project: Option<Project>,
-}
-
-/// Sessions in which nothing works are not opened without end.
-#[derive(Debug, Default)]
-pub(super) struct Cooling {
-    /// Generations in a row that were lost before anything succeeded in them.
-    pub(super) fruitless: u32,
-    /// Sessions in a row that the server did not know any more right after it had opened them,
-    /// whether something had succeeded in them or not. Counted up to [`BRIEF_LIMIT`].
-    pub(super) brief: u32,
-    /// Until when no further one is opened, and what callers are told.
-    pub(super) until: Option<(Instant, Error)>,
-    /// When the server wants the next login, if it said so at the last attempt, and what it said.
-    pub(super) asked: Option<(Instant, Error)>,
-}
-
-/// So many in a row mean that a load balancer does not keep to one server.
-pub(super) const BRIEF_LIMIT: u32 = 5;
-/// The message of that error.
-pub(super) const NOT_STICKY: &str = "the server opens sessions and does not know them a moment \
-     later, again and again, as behind a load balancer that sends the requests of one session to \
-     several servers (enable sticky sessions there), or where another login ends this user's \
-     sessions";
-
-impl Cooling {
-    /// Whether a load balancer does not keep to one server.
-    pub(super) const fn is_scattered(&self) -> bool {
-        self.brief >= BRIEF_LIMIT
-    }
+    pub(super) server: Option<Box<Server>>,
+    /// The idle timeout has been asked for, and this is what the server says.
+    pub(super) inspected: bool,
+    pub(super) idle_timeout: Option<Duration>,
+    pub(super) info: Option<Box<SessionInfo>>,
+    pub(super) project: Option<Arc<Project>>,
 }
 
 impl Session {
@@ -118,6 +85,8 @@ impl Session {
             verified: false,
             application_type: config.first_application_type(),
             server: None,
+            inspected: false,
+            idle_timeout: None,
             info: None,
             project: None,
         };
@@ -134,17 +103,11 @@ impl Session {
             state: State::idle(),
             generation: Generation::NONE,
             known,
-            cooling: Cooling::default(),
-            doubt: Doubt::default(),
-            submissions: Submissions::default(),
+            troubles: None,
             backoff,
             next_exchange: 0,
-            retired_logins: Vec::new(),
-            fronting: Vec::new(),
-            copies: Vec::new(),
-            told_pause: None,
+            under_way: None,
             why: Why::default(),
-            outputs: VecDeque::new(),
         })
     }
 
@@ -182,9 +145,11 @@ impl Session {
             _ => true,
         };
         let until = self.pause().map(|(until, _)| until).filter(|_| rests);
-        let begun = until.is_some() && until != self.told_pause;
-        self.told_pause = until;
-        begun
+        let told = self.troubles.as_ref().and_then(|troubles| troubles.told_pause);
+        if until != told {
+            self.troubles().told_pause = until;
+        }
+        until.is_some() && until != told
     }
 
     /// Asks to send an application request; opens or extends a session if needed.
@@ -194,11 +159,13 @@ impl Session {
         match &self.state {
             state if state.is_closing() => return Access::Denied(closed()),
             State::Idle { .. } => {
-                if let Some((until, error)) = &self.cooling.until {
+                if let Some(troubles) = &mut self.troubles
+                    && let Some((until, error)) = &troubles.cooling.until
+                {
                     if now < *until {
                         return Access::Denied(error.clone().with_retry_after(*until - now));
                     }
-                    self.cooling.until = None;
+                    troubles.cooling.until = None;
                 }
                 self.start_opening(now);
             }
@@ -260,7 +227,9 @@ impl Session {
     /// for.
     #[must_use]
     pub fn is_in_background(&self, id: ExchangeId) -> bool {
-        self.fronting.iter().any(|exchange| exchange.id == id && exchange.detached)
+        self.under_way.as_ref().is_some_and(|under_way| {
+            under_way.fronting.iter().any(|exchange| exchange.id == id && exchange.detached)
+        })
     }
 
     /// Supplies the headers an [`Output::FrontHeaders`] asked for. They are marked sensitive, and
@@ -273,7 +242,9 @@ impl Session {
         now: Instant,
     ) {
         // They may have been given up while the headers were asked for.
-        let Self { state, fronting, retired_logins, .. } = self;
+        let Self { state, under_way, .. } = self;
+        let Some(under_way) = under_way else { return };
+        let UnderWay { fronting, retired_logins, outputs, .. } = &mut **under_way;
         fronting.retain(|exchange| {
             let wanted = exchange.detached || state.awaits(exchange.id);
             if !wanted {
@@ -282,14 +253,14 @@ impl Session {
             }
             wanted
         });
-        let Some(index) = self.fronting.iter().position(|exchange| exchange.id == id) else {
+        let Some(index) = fronting.iter().position(|exchange| exchange.id == id) else {
             return;
         };
-        let mut exchange = self.fronting.remove(index);
+        let mut exchange = fronting.remove(index);
         match supplied {
             Ok(front) => {
                 wire::add_front_headers(exchange.request.headers_mut(), front);
-                self.outputs.push_back(Output::Send(Box::new(exchange)));
+                outputs.push_back(Output::Send(Box::new(exchange)));
             }
             Err(error) => {
                 let unsent = TransportError::new(TransportErrorKind::Canceled)
@@ -310,9 +281,8 @@ impl Session {
         result: Result<Response<Bytes>, TransportError>,
         now: Instant,
     ) {
-        let copy = self.copies.iter().position(|copy| copy.id == id);
-        let copy = copy.map(|index| self.copies.swap_remove(index));
-        self.copies.retain(|copy| self.state.awaits(copy.id));
+        let Self { state, under_way, .. } = &mut *self;
+        let copy = under_way.as_mut().and_then(|under_way| under_way.take_copy(id, state));
         if let (Some(mut copy), Err(error)) = (copy, &result)
             && error.is_unprocessed()
             && self.state.awaits(id)
@@ -338,8 +308,10 @@ impl Session {
         now: Instant,
     ) {
         if !self.state.awaits(id) {
-            if let Some(index) = self.retired_logins.iter().position(|(late, _)| late.id == id) {
-                let (late, submitted) = self.retired_logins.swap_remove(index);
+            let Some(under_way) = &mut self.under_way else { return };
+            let retired = &mut under_way.retired_logins;
+            if let Some(index) = retired.iter().position(|(late, _)| late.id == id) {
+                let (late, submitted) = retired.swap_remove(index);
                 if let Ok(response) = result {
                     self.on_late_login(late.borrows, submitted, response, now);
                 }
@@ -407,31 +379,41 @@ impl Session {
             // Nothing is due.
             _ => {}
         }
-        self.copies.retain(|copy| self.state.awaits(copy.id));
+        if let Some(under_way) = &mut self.under_way {
+            under_way.copies.retain(|copy| self.state.awaits(copy.id));
+        }
     }
 
     /// Takes the next output. [`Output::Wait`] means that there is nothing more now.
     pub fn poll_output(&mut self) -> Output {
-        loop {
-            match self.outputs.pop_front() {
-                // A driver that does one thing after another takes it once the login is over.
-                Some(Output::Send(exchange))
-                    if exchange.why == Why::BesideLogin && !self.state.awaits(exchange.id) => {}
-                Some(output) => return output,
-                None => return Output::Wait(self.state.next_deadline()),
+        if let Some(under_way) = &mut self.under_way {
+            while let Some(output) = under_way.outputs.pop_front() {
+                match output {
+                    // A driver that does one thing after another takes it once the login is over.
+                    Output::Send(exchange)
+                        if exchange.why == Why::BesideLogin && !self.state.awaits(exchange.id) => {}
+                    output => return output,
+                }
+            }
+            if under_way.is_over() {
+                self.under_way = None;
             }
         }
+        if self.troubles.as_ref().is_some_and(|troubles| troubles.are_over()) {
+            self.troubles = None;
+        }
+        Output::Wait(self.state.next_deadline())
     }
 
     /// Whether there is anything to take.
     pub(crate) fn has_outputs(&self) -> bool {
-        !self.outputs.is_empty()
+        self.under_way.as_ref().is_some_and(|under_way| !under_way.outputs.is_empty())
     }
 
     /// Whether callers have nothing to wait for: no output is left, and no exchange is awaited.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.outputs.is_empty() && !self.state.is_busy()
+        !self.has_outputs() && !self.state.is_busy()
     }
 
     /// Whether the machine still waits for the answer to this exchange.
@@ -459,7 +441,7 @@ impl Session {
 
     /// Replaces what is known about the server.
     pub(crate) fn set_server(&mut self, server: Server) {
-        self.known.server = Some(server);
+        self.known.server = Some(Box::new(server));
     }
 
     /// Ends what there is without waiting for it, for a driver that goes away and cannot wait.
@@ -490,8 +472,30 @@ impl Session {
         Some(self.config.endpoint.fingerprint(credentials, self.config.seed.0))
     }
 
+    fn under_way(&mut self) -> &mut UnderWay {
+        self.under_way.get_or_insert_with(Box::default)
+    }
+
+    pub(super) fn put(&mut self, output: Output) {
+        self.under_way().outputs.push_back(output);
+    }
+
+    pub(super) fn troubles(&mut self) -> &mut Troubles {
+        self.troubles.get_or_insert_with(Box::default)
+    }
+
+    /// Whether a load balancer does not keep to one server.
+    pub(super) fn is_scattered(&self) -> bool {
+        self.troubles.as_ref().is_some_and(|troubles| troubles.cooling.is_scattered())
+    }
+
+    /// Why these credentials are not submitted now, if they are not.
+    pub(super) fn objection(&self, submitted: &Fingerprint, now: Instant) -> Option<Objection> {
+        self.troubles.as_ref()?.submissions.against(submitted, now)
+    }
+
     pub(super) fn event(&mut self, event: Event) {
-        self.outputs.push_back(Output::Event(event));
+        self.put(Output::Event(event));
     }
 
     /// Hands the session's record to the driver, for the machines that share the session.
@@ -499,7 +503,7 @@ impl Session {
         if self.config.records
             && let Some(record) = self.record()
         {
-            self.outputs.push_back(Output::Store(Box::new(record)));
+            self.put(Output::Store(Box::new(record)));
         }
     }
 
@@ -529,13 +533,13 @@ impl Session {
         let id = self.next_id();
         let timeout = match purpose {
             Purpose::Logout if detached => BACKGROUND_LOGOUT,
-            Purpose::Logout => self.config.logout_timeout,
-            _ => self.config.exchange_timeout,
+            Purpose::Logout => self.config.tuning().logout_timeout,
+            _ => self.config.tuning().exchange_timeout,
         };
         let deadline = later(now, timeout);
         let exchange = Exchange { id, request, deadline, purpose, detached, why: self.why };
         if !detached {
-            self.copies.push(exchange.clone());
+            self.under_way().copies.push(exchange.clone());
         }
         self.put_out(exchange);
         InFlight { id, deadline, borrows: purpose == Purpose::Delegate }
@@ -543,20 +547,20 @@ impl Session {
 
     fn put_out(&mut self, exchange: Exchange) {
         if self.config.front_headers {
-            self.outputs.push_back(Output::FrontHeaders(exchange.id));
-            self.fronting.push(exchange);
+            self.put(Output::FrontHeaders(exchange.id));
+            self.under_way().fronting.push(exchange);
         } else {
-            self.outputs.push_back(Output::Send(Box::new(exchange)));
+            self.put(Output::Send(Box::new(exchange)));
         }
     }
 
     #[cfg(test)]
-    pub(super) const fn kept_copies(&self) -> usize {
-        self.copies.len()
+    pub(super) fn kept_copies(&self) -> usize {
+        self.under_way.as_ref().map_or(0, |under_way| under_way.copies.len())
     }
 
-    pub(super) const fn has_retired_logins(&self) -> bool {
-        !self.retired_logins.is_empty()
+    pub(super) fn has_retired_logins(&self) -> bool {
+        self.under_way.as_ref().is_some_and(|under_way| !under_way.retired_logins.is_empty())
     }
 
     pub(super) const fn next_id(&mut self) -> ExchangeId {
@@ -565,9 +569,10 @@ impl Session {
     }
 
     pub(super) fn retire_login(&mut self, exchange: InFlight) {
-        self.copies.retain(|copy| copy.id != exchange.id);
         let submitted = self.submitted();
-        self.retired_logins.push((exchange, submitted));
+        let under_way = self.under_way();
+        under_way.copies.retain(|copy| copy.id != exchange.id);
+        under_way.retired_logins.push((exchange, submitted));
     }
 }
 

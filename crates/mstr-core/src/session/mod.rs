@@ -67,6 +67,8 @@ mod state;
 mod submissions;
 #[cfg(test)]
 mod tests;
+mod troubles;
+mod under_way;
 mod view;
 
 pub use crate::protocol::{ExposedRecord, SessionRecord};

@@ -113,8 +113,10 @@ impl Session {
                 held.touch(sent_at);
                 self.note_success(now);
             }
-            if status.is_success() {
-                self.doubt.relieve(sent_at);
+            if status.is_success()
+                && let Some(troubles) = &mut self.troubles
+            {
+                troubles.doubt.relieve(sent_at);
             }
         }
         self.store_cookies(cookies, path, own, now);

@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::Response;
 
-use super::config::{SessionConfig, WEB_APPLICATION};
+use super::config::WEB_APPLICATION;
 use super::held::Held;
 use super::machine::{Session, Source, may_pass, timed_out};
 use super::messages::{CloseOutcome, Event, Output, Purpose};
@@ -20,7 +20,8 @@ use crate::timeouts::later;
 impl Session {
     /// Begins a flight: the first attempt to open a session.
     pub(super) fn start_opening(&mut self, now: Instant) {
-        if let Some((until, failure)) = self.cooling.asked.take()
+        let asked = self.troubles.as_mut().and_then(|troubles| troubles.cooling.asked.take());
+        if let Some((until, failure)) = asked
             && now < until
         {
             // The attempts of earlier callers are over, and the server's wait is not.
@@ -33,8 +34,8 @@ impl Session {
             Source::Asked { current } => {
                 *current = None;
                 let id = self.next_id();
-                let deadline = later(now, self.config.exchange_timeout);
-                self.outputs.push_back(Output::NeedCredentials(id));
+                let deadline = later(now, self.config.tuning().exchange_timeout);
+                self.put(Output::NeedCredentials(id));
                 self.state = State::AwaitingCredentials(InFlight { id, deadline, borrows: false });
             }
         }
@@ -45,7 +46,7 @@ impl Session {
         match self.submit(now) {
             Ok(exchange) => {
                 let status = self.state.take_status();
-                let status = status.or_else(|| self.ask_beside_login(attempts, now));
+                let status = status.or_else(|| self.ask_beside_login(attempts, now).map(Box::new));
                 self.state = State::LoggingIn { exchange, attempts: attempts + 1, status };
             }
             Err(Objection::Refused(error)) => self.refuse(error),
@@ -62,11 +63,11 @@ impl Session {
             self.known.application_type = WEB_APPLICATION;
         }
         if let Some(submitted) = self.submitted()
-            && let Some(objection) = self.submissions.against(&submitted, now)
+            && let Some(objection) = self.objection(&submitted, now)
         {
             return Err(objection);
         }
-        let SessionConfig { endpoint, options, .. } = &self.config;
+        let (endpoint, options) = (&self.config.endpoint, &self.config.tuning().options);
         let Some(credentials) = self.current_credentials() else {
             return Err(Objection::Missing);
         };
@@ -123,8 +124,8 @@ impl Session {
         };
         if response.status().is_success() {
             if let Some(opened) = read_opened(&response, &self.place(Purpose::Login), now) {
-                if let Some(submitted) = submitted {
-                    self.submissions.answered(&submitted);
+                if let (Some(submitted), Some(troubles)) = (submitted, &mut self.troubles) {
+                    troubles.submissions.answered(&submitted);
                 }
                 return Ok(opened);
             }
@@ -162,10 +163,12 @@ impl Session {
         match (refused.told, submitted) {
             (Told::Refused, Some(submitted)) => {
                 self.event(Event::Rejected(error.clone()));
-                self.submissions.refused(submitted, error);
+                self.troubles().submissions.refused(submitted, error);
             }
-            (Told::Answer, Some(submitted)) => self.submissions.answered(&submitted),
-            (Told::Nothing, Some(submitted)) => self.submissions.unanswered(submitted, error, now),
+            (Told::Answer, Some(submitted)) => self.troubles().submissions.answered(&submitted),
+            (Told::Nothing, Some(submitted)) => {
+                self.troubles().submissions.unanswered(submitted, error, now);
+            }
             (Told::Unsubmitted, _) | (_, None) => {}
         }
         refused
@@ -192,22 +195,23 @@ impl Session {
 
     /// An attempt has failed for a reason that may pass.
     pub(super) fn on_opening_failed(&mut self, error: Error, attempts: u32, now: Instant) {
-        let objection = self.submitted().and_then(|it| self.submissions.against(&it, now));
+        let objection = self.submitted().and_then(|it| self.objection(&it, now));
         if let Some(Objection::Refused(refusal)) = objection {
             // The answer to an earlier attempt has come meanwhile.
             return self.refuse(refusal.with_attempts(attempts));
         }
-        let last = attempts >= self.config.retry.max_attempts || objection.is_some();
+        let last = attempts >= self.config.tuning().retry.max_attempts || objection.is_some();
         // An identity token works once. If its answer was lost, trying again can only be refused,
         // which would hide the real reason.
         let spent = self.current_credentials().is_some_and(Credentials::is_delegated)
             && error.transport().is_none_or(|cause| cause.sent() == Sent::Maybe);
         if !may_pass(&error) || last || spent {
             let failure = error.clone().with_operation("login").with_attempts(attempts);
-            self.cooling.asked = error.retry_after().map(|wait| (later(now, wait), failure));
+            let asked = error.retry_after().map(|wait| (later(now, wait), failure));
+            self.troubles().cooling.asked = asked;
             return self.fail(error, attempts);
         }
-        let wait = self.backoff.next(&self.config.retry);
+        let wait = self.backoff.next(&self.config.tuning().retry);
         let wait = wait.max(error.retry_after().unwrap_or_default());
         let failure = error.with_operation("login").with_attempts(attempts);
         self.state = State::BackingOff { until: later(now, wait), attempts, failure };
@@ -230,13 +234,15 @@ impl Session {
     }
 
     pub(super) fn on_opened(&mut self, mut held: Box<Held>, now: Instant) {
-        self.submissions.forget();
+        if let Some(troubles) = &mut self.troubles {
+            troubles.submissions.forget();
+        }
         self.generation = self.generation.next();
         held.generation = self.generation;
         held.borrowed = self.current_credentials().is_some_and(Credentials::is_delegated);
         held.jitter = self.backoff.fraction();
-        let known = self.known.info.as_ref().and_then(|info| info.timeout);
-        held.set_idle_timeout(known.unwrap_or(self.config.assumed_idle_timeout), now);
+        let assumed = self.config.tuning().assumed_idle_timeout;
+        held.set_idle_timeout(self.known.idle_timeout.unwrap_or(assumed), now);
         self.event(Event::Opened { generation: self.generation });
         self.note_ignored(&mut held);
         if self.known.verified {

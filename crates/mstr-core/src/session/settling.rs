@@ -34,7 +34,7 @@ impl Session {
     pub(super) fn settle(&mut self, held: Box<Held>, now: Instant) {
         let asks = self.config.checks;
         // Known values are not asked for again after the application type was changed.
-        let inspect = asks && self.known.info.is_none();
+        let inspect = asks && !self.known.inspected;
         let status = self.wants_status();
         let mut beside_login = self.state.take_status();
         let projects = self.config.project.is_some() && self.known.project.is_none();
@@ -49,7 +49,7 @@ impl Session {
             }
             let asked = beside_login.take_if(|_| purpose == Purpose::Status);
             let slot = match asked {
-                Some(exchange) => Slot::InFlight { exchange, attempts: 0 },
+                Some(exchange) => Slot::InFlight { exchange: *exchange, attempts: 0 },
                 None => self.ask(purpose, &held.wire, 1, now),
             };
             checks.set(purpose, slot);
@@ -159,10 +159,10 @@ impl Session {
 
     fn retry_check(&mut self, purpose: Purpose, attempts: u32, error: Error, now: Instant) {
         let failure = error.with_operation(purpose.name()).with_attempts(attempts);
-        if !may_pass(&failure) || attempts >= self.config.retry.max_attempts {
+        if !may_pass(&failure) || attempts >= self.config.tuning().retry.max_attempts {
             return self.fail_check(failure, now);
         }
-        let wait = self.backoff.next(&self.config.retry);
+        let wait = self.backoff.next(&self.config.tuning().retry);
         let until = later(now, wait.max(failure.retry_after().unwrap_or_default()));
         self.set_check(purpose, Slot::Waiting { until, attempts, failure });
     }
@@ -250,7 +250,7 @@ impl Session {
         } else {
             SessionInfo::from_json(&serde_json::Value::Null)
         };
-        let assumed = self.config.assumed_idle_timeout;
+        let assumed = self.config.tuning().assumed_idle_timeout;
         if info.timeout.is_none() {
             self.event(Event::TimeoutAssumed { timeout: assumed });
         }
@@ -258,7 +258,8 @@ impl Session {
             held.set_idle_timeout(info.timeout.unwrap_or(assumed), now);
             held.confirm();
         }
-        self.known.info = Some(info);
+        (self.known.inspected, self.known.idle_timeout) = (true, info.timeout);
+        self.known.info = self.config.keeps_info.then(|| Box::new(info));
         Ok(())
     }
 
@@ -280,23 +281,25 @@ impl Session {
             ));
         }
         if version.is_some_and(|it| !it.is_at_least(&Version::KNOWS_APPLICATION_ID))
-            && self.config.options.application_id.take().is_some()
+            && self.config.drop_application_id()
         {
             self.event(Event::ApplicationIdDropped);
         }
-        self.known.server = Some(server);
+        self.known.server = Some(Box::new(server));
         Ok(())
     }
 
     fn on_projects(&mut self, response: &Response<Bytes>) -> Result<(), Error> {
-        let Some(wanted) = &self.config.project else {
+        let Some(wanted) = self.config.project.as_deref() else {
             return Ok(());
         };
         if !response.status().is_success() {
             return Err(wire::refusal(response));
         }
         let projects = wire::projects(response)?;
-        self.known.project = Some(resolve_project(&projects, wanted)?);
+        self.known.project = Some(Arc::new(resolve_project(&projects, wanted)?));
+        // It is known from now on, and not looked for again.
+        self.config.project = None;
         Ok(())
     }
 
@@ -343,7 +346,7 @@ impl Session {
         if lost && !held.is_brief(now) {
             self.event(Event::Lost { generation: held.generation, reason: LossReason::Refused });
             self.count_fruitless(&held, now);
-            if self.cooling.until.is_none() {
+            if self.troubles.as_ref().is_none_or(|troubles| troubles.cooling.until.is_none()) {
                 return self.leave(held, After::LogInAgain, now);
             }
         }

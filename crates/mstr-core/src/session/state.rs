@@ -26,19 +26,19 @@ pub(super) enum State {
         after: After,
         /// To ask again with, until the server has confirmed.
         held: Box<Held>,
-        slot: Slot,
+        slot: Box<Slot>,
     },
     /// A login or delegation is under way.
     LoggingIn {
         exchange: InFlight,
         attempts: u32,
         /// The server is asked for its version meanwhile. Nothing waits for the answer.
-        status: Option<InFlight>,
+        status: Option<Box<InFlight>>,
     },
     /// A session can be used.
     Open {
         held: Box<Held>,
-        renewing: Option<Renewing>,
+        renewing: Option<Box<Renewing>>,
         /// Why a renewal that was asked for failed, until the waiting callers have been told.
         failure: Option<Error>,
     },
@@ -134,7 +134,7 @@ pub(super) struct Checks(pub(super) Vec<(Purpose, Slot)>);
 
 /// Whether the session lives, as long as the server cannot be heard. Not a session's own: what
 /// keeps the server from being heard is the same for the next one.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Eq, PartialEq)]
 pub(super) struct Doubt {
     /// Questions that decided nothing, since the server was last heard about the session. They grow
     /// rare.
@@ -151,6 +151,11 @@ pub(super) struct Doubt {
 }
 
 impl Doubt {
+    /// Whether there is none, and nothing to remember of an earlier one.
+    pub(super) fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// The server has been heard.
     pub(super) fn dispel(&mut self) {
         *self = Self { replaced_at: self.replaced_at, ..Self::default() };
@@ -288,7 +293,7 @@ impl State {
     }
 
     /// Takes the question about the server's version that was sent beside a login.
-    pub(super) const fn take_status(&mut self) -> Option<InFlight> {
+    pub(super) const fn take_status(&mut self) -> Option<Box<InFlight>> {
         match self {
             Self::LoggingIn { status, .. } => status.take(),
             _ => None,

@@ -104,6 +104,10 @@ impl Submissions {
         self.add(Known { credentials, fate });
     }
 
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Other credentials are to be used, or these have been accepted.
     pub(super) fn forget(&mut self) {
         self.0.clear();

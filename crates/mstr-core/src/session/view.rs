@@ -1,5 +1,6 @@
 //! Queries of the machine, which do not change it.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::config::SessionConfig;
@@ -48,20 +49,20 @@ impl Session {
 
     /// The project the session was opened for, once it has been found.
     #[must_use]
-    pub const fn project(&self) -> Option<&Project> {
-        self.known.project.as_ref()
+    pub fn project(&self) -> Option<&Project> {
+        self.known.project.as_deref()
     }
 
     /// The server, once it has been asked.
     #[must_use]
-    pub const fn server(&self) -> Option<&Server> {
-        self.known.server.as_ref()
+    pub fn server(&self) -> Option<&Server> {
+        self.known.server.as_deref()
     }
 
     /// The server's description of the session when it was first opened.
     #[must_use]
-    pub const fn info(&self) -> Option<&SessionInfo> {
-        self.known.info.as_ref()
+    pub fn info(&self) -> Option<&SessionInfo> {
+        self.known.info.as_deref()
     }
 
     /// How the session was closed, once it has been.
@@ -71,6 +72,11 @@ impl Session {
             State::Closed(outcome) => Some(outcome),
             _ => None,
         }
+    }
+
+    /// The project, for what keeps it as well.
+    pub(crate) const fn shared_project(&self) -> Option<&Arc<Project>> {
+        self.known.project.as_ref()
     }
 
     /// The login mode, if it is known and the session is not borrowed.
@@ -129,7 +135,7 @@ impl Session {
             idle_timeout: held.idle_timeout,
             borrowed: held.borrowed,
             exchanges: held.exchanging.takes_turns(),
-            project: self.known.project.clone(),
+            project: self.known.project.as_deref().cloned(),
         })
     }
 

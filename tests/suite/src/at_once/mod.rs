@@ -28,6 +28,11 @@ const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-mstr-authtoken");
 /// The answer to all requests but those for the session.
 const ANSWER: [u8; 200] = [b'x'; 200];
 const PROJECTS: &[u8] = br#"[{"id":"B7CA92F04B9FAE8D941C3E9B7E0CD754","name":"Only"}]"#;
+/// What a session says of itself, and a server.
+const SESSION: &[u8] = br#"{"id":"54F3D26011D2896560009A8E67019608","fullName":"Alice Smith",
+    "timeout":1800,"workingSet":10,"maxSearch":3,"locale":1033}"#;
+const STATUS: &[u8] = br#"{"webVersion":"11.3.0600.0100","iServerVersion":"11.5.0600.0321",
+    "iServerStatus":"Running"}"#;
 const GONE: &[u8] = br#"{"code":"ERR009","message":"The user's session has expired"}"#;
 
 /// The transport and the server behind it. Clones reach the same server.
@@ -102,12 +107,19 @@ impl AtOnce {
         if path.ends_with("/api/auth/login") {
             return server.login();
         }
+        // In no session either.
+        if path.ends_with("/api/status") {
+            return reply(StatusCode::OK, STATUS);
+        }
         if session(request.headers()) != server.alive.load(Ordering::Relaxed) {
             server.refused.fetch_add(1, Ordering::Relaxed);
             return reply(StatusCode::UNAUTHORIZED, GONE);
         }
         if path.ends_with("/api/projects") {
             return reply(StatusCode::OK, PROJECTS);
+        }
+        if path.ends_with("/api/sessions") {
+            return reply(StatusCode::OK, SESSION);
         }
         let mut answer = reply(StatusCode::OK, &ANSWER);
         if let Some((name, value)) = server.extra.get() {

@@ -82,7 +82,7 @@ impl Core<Tasks> {
     /// data, so that any of them can drive it.
     async fn take_turn(self: Arc<Self>, mut underway: Underway) -> (Underway, Result<Step, Error>) {
         let call = &mut underway.call;
-        let turn = before(call.deadline(), &*self.driver.timer, self.turns.turn()).await;
+        let turn = before(call.deadline(), &*self.driver.timer, self.turns().turn()).await;
         let now = self.now();
         let output = if turn.is_some() { call.proceed(now) } else { call.handle_late() };
         underway.awaited = true;

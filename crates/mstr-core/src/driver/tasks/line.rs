@@ -21,15 +21,15 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::contract::BoxFuture;
 use crate::sync::{Mutex, lock};
 
-/// The work of all callers.
+/// The work of all callers. Made for the first: few servers have calls take turns.
 #[derive(Default)]
-pub(super) struct Line(Arc<Common>);
+pub(super) struct Line(OnceLock<Arc<Common>>);
 
 #[derive(Default)]
 struct Common {
@@ -81,14 +81,15 @@ impl Line {
             let outcome = work.await;
             *lock(&slot) = Some(outcome);
         });
-        let mut places = lock(&self.0.places);
+        let common = self.0.get_or_init(Arc::default);
+        let mut places = lock(&common.places);
         let key = places.next;
         places.next += 1;
-        let mark = Waker::from(Arc::new(Mark { common: Arc::clone(&self.0), key }));
+        let mark = Waker::from(Arc::new(Mark { common: Arc::clone(common), key }));
         places.all.insert(key, Held { work: Work::Paused(work), mark, caller: None });
         places.dirty.insert(key);
         drop(places);
-        Place { common: Arc::clone(&self.0), key, outcome }
+        Place { common: Arc::clone(common), key, outcome }
     }
 }
 

@@ -133,7 +133,7 @@ impl Core<Tasks> {
                 Begun::Done(access) => return access.map(drop),
                 Begun::Flight(flight) => match self.wait_for(flight, deadline).await {
                     Some(landed) => self.told(landed)?,
-                    None => return Err(late(&self.timeouts, "login")),
+                    None => return Err(late(&self.timeouts(), "login")),
                 },
             }
         }
@@ -153,7 +153,7 @@ impl Core<Tasks> {
             Begun::Done(outcome) => outcome,
             Begun::Flight(flight) => {
                 let landed = self.wait_for(flight, deadline).await;
-                landed.unwrap_or_else(|| Err(late(&self.timeouts, "renew")))
+                landed.unwrap_or_else(|| Err(late(&self.timeouts(), "renew")))
             }
         }
     }
@@ -181,7 +181,7 @@ impl Core<Tasks> {
                 return outcome;
             }
             if deadline.is_some_and(|deadline| self.now() >= deadline) {
-                return CloseOutcome::Failed(late(&self.timeouts, "logout"));
+                return CloseOutcome::Failed(late(&self.timeouts(), "logout"));
             }
         }
     }
@@ -220,7 +220,7 @@ impl Pump {
 
     fn begin(&mut self, core: &Core<Tasks>, work: Work) {
         let id = work.id();
-        let (driver, timeouts) = (&core.driver, &core.timeouts);
+        let (driver, timeouts) = (&core.driver, &core.timeouts());
         let (opens_session, answer) = match work {
             Work::Exchange(exchange) => {
                 let asking = Asking::from(*exchange);
@@ -228,7 +228,9 @@ impl Pump {
                 let answer: BoxFuture<'static, Answer> = Box::pin(driver.ask(asking, timeouts));
                 (opens_session, answer)
             }
-            Work::Credentials(_) => (false, driver.supply(core.provider.clone(), timeouts)),
+            Work::Credentials(_) => {
+                (false, driver.supply(core.provider.as_deref().cloned(), timeouts))
+            }
             Work::FrontHeaders(_) => {
                 let answer: BoxFuture<'static, Answer> =
                     Box::pin(Answer::front(core.front.clone()));

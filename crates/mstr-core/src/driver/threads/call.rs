@@ -52,7 +52,7 @@ impl Core<Threads> {
                     self.fronted(&mut call, supplied, now)
                 }
                 Output::TakeTurn => {
-                    turn = block_on_until(self.turns.turn(), call.deadline(), || self.now());
+                    turn = block_on_until(self.turns().turn(), call.deadline(), || self.now());
                     now = self.now();
                     if turn.is_some() { call.proceed(now) } else { call.handle_late() }
                 }

@@ -90,7 +90,7 @@ impl Core<Threads> {
                 Begun::Done(access) => return access.map(drop),
                 Begun::Flight(flight) => match self.wait_for(&flight, deadline) {
                     Some(landed) => self.told(landed)?,
-                    None => return Err(late(&self.timeouts, "login")),
+                    None => return Err(late(&self.timeouts(), "login")),
                 },
             }
         }
@@ -110,7 +110,7 @@ impl Core<Threads> {
             Begun::Done(outcome) => outcome,
             Begun::Flight(flight) => self
                 .wait_for(&flight, deadline)
-                .unwrap_or_else(|| Err(late(&self.timeouts, "renew"))),
+                .unwrap_or_else(|| Err(late(&self.timeouts(), "renew"))),
         }
     }
 
@@ -136,7 +136,7 @@ impl Core<Threads> {
                 return outcome;
             }
             if deadline.is_some_and(|deadline| self.now() >= deadline) {
-                return CloseOutcome::Failed(late(&self.timeouts, "logout"));
+                return CloseOutcome::Failed(late(&self.timeouts(), "logout"));
             }
         }
     }
@@ -148,14 +148,14 @@ impl Core<Threads> {
                 return UnderWay::supplying(id, Answer::front(self.front.clone()));
             }
             Work::Exchange(exchange) => Ok(Asking::from(*exchange)),
-            Work::Credentials(_) => match self.provider.clone() {
+            Work::Credentials(_) => match self.provider.as_deref().cloned() {
                 Some(Provider::Given(provider)) => {
                     return UnderWay::supplying(id, async move {
                         Answer::Credentials(provider.credentials().await.map_err(not_provided))
                     });
                 }
                 Some(Provider::Workstation(data)) => {
-                    Asking::borrow(&data, self.now(), &self.timeouts)
+                    Asking::borrow(&data, self.now(), &self.timeouts())
                 }
                 None => Err(no_provider()),
             },
@@ -168,7 +168,7 @@ impl Core<Threads> {
 
     fn send(&self, asking: Asking) -> Stage {
         let Asking { asked, deadline, .. } = asking;
-        let request = asking.outgoing(Duration::ZERO, &self.timeouts);
+        let request = asking.outgoing(Duration::ZERO, &self.timeouts());
         let span = trace::exchange(asked.name(), &request);
         let pending = span.in_scope(|| self.driver.transport.start(request));
         Stage::Sending { asked, deadline, span, pending }
