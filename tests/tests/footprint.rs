@@ -80,3 +80,18 @@ fn timeline_takes_the_room_of_its_entries() {
     let limit = (entries + 1) * ENTRY;
     assert!(with - without <= limit, "{entries} entries take {} bytes", with - without);
 }
+
+#[test]
+fn timeline_costs_a_warm_call_no_allocation() {
+    let transport = AtOnce::new();
+    let allocations = |timeline| {
+        let connection = tasks(&transport, true, timeline);
+        let call = || {
+            let answer = futures_executor::block_on(connection.get("/api/x").send()).unwrap();
+            drop(futures_executor::block_on(answer.bytes()).unwrap());
+        };
+        call();
+        measure(call).count_total
+    };
+    assert_eq!(allocations(256), allocations(0));
+}
