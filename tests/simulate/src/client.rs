@@ -333,6 +333,15 @@ impl Caller {
         if error.kind() == ErrorKind::Timeout && hurried && !hasty && !self.plan.is_struck() {
             self.world.broken(Law::Undisturbed, format!("{op:?}: {}", error.report()));
         }
+        let expected = match error.kind() {
+            ErrorKind::Timeout => hasty,
+            ErrorKind::Closed | ErrorKind::NotFound | ErrorKind::ProjectUnavailable => true,
+            _ => false,
+        };
+        let bare = self.world.state().observer.bare;
+        if !self.plan.is_disturbed() && hurried && !expected && !bare {
+            self.world.broken(Law::Undisturbed, format!("{op:?}: {}", error.report()));
+        }
         let observer_closing = self.world.state().observer.closing;
         if error.kind() == ErrorKind::Closed && !observer_closing {
             self.world.broken(Law::Closed, format!("{op:?} before the close: {error}"));

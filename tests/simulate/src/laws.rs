@@ -39,7 +39,7 @@ laws! {
     RetryAfter "A login or a call is not sent again before the server's Retry-After is over, and callers without that time are told at once.",
     Repeated "A logout that something in front of the server refused is sent again.",
     Finished "A login under way is not given up before its time, whoever has stopped waiting for it.",
-    Undisturbed "Where the network does nothing and nothing panics, no call fails for want of time.",
+    Undisturbed "Where nothing happens that a call has to fail for, none fails; and none is told of a panic.",
     Fronted "Headers for a gateway are on every request to the server, the session's own included.",
     Executed "An error that says that the call was not executed is right.",
     Outcomes "`close()` says of the session what has become of it.",

@@ -206,6 +206,23 @@ impl Plan {
         self.classes.contains(&class)
     }
 
+    /// Whether anything may happen that a call has to fail for.
+    pub(crate) fn is_disturbed(&self) -> bool {
+        let disturbs = [
+            Class::Restarts,
+            Class::PasswordChanges,
+            Class::Scattered,
+            Class::SessionLimit,
+            Class::Rotation,
+            Class::Unpolled,
+            Class::Leaps,
+            Class::Resets,
+            Class::Lends,
+        ];
+        // Without checks nothing is known of the time after which sessions end.
+        self.is_struck() || !self.checks || disturbs.iter().any(|class| self.has(*class))
+    }
+
     /// Whether something may happen to a single request.
     pub(crate) fn is_struck(&self) -> bool {
         self.epochs.iter().any(|epoch| epoch.strength > 0)

@@ -104,6 +104,16 @@ impl Held {
         now < later(self.since, BRIEF)
     }
 
+    /// It was opened at that time, if not before.
+    pub(super) fn opened_by(&mut self, at: Instant) {
+        self.since = self.since.min(at);
+        self.touched = self.touched.min(at);
+    }
+
+    pub(super) const fn since(&self) -> Instant {
+        self.since
+    }
+
     /// Something has succeeded in it.
     pub(super) const fn confirm(&mut self) {
         self.confirmed = true;

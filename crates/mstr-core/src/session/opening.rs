@@ -84,8 +84,17 @@ impl Session {
         now: Instant,
     ) {
         let submitted = self.submitted();
+        let deadline = match &self.state {
+            State::LoggingIn { exchange, .. } => exchange.deadline,
+            _ => now,
+        };
         let refused = match self.read_login(submitted, result, now) {
-            Ok(opened) => return self.on_opened(opened, now),
+            Ok(mut opened) => {
+                // An answer that lay unread for longer than it is awaited is told late: the session
+                // has been idle since.
+                opened.opened_by(deadline);
+                return self.on_opened(opened, now);
+            }
             Err(refused) => refused,
         };
         // A delegation has no application type: it would be the same request once more.
@@ -242,7 +251,7 @@ impl Session {
         held.borrowed = self.current_credentials().is_some_and(Credentials::is_delegated);
         held.jitter = self.backoff.fraction();
         let assumed = self.config.tuning().assumed_idle_timeout;
-        held.set_idle_timeout(self.known.idle_timeout.unwrap_or(assumed), now);
+        held.set_idle_timeout(self.known.idle_timeout.unwrap_or(assumed), held.since());
         self.event(Event::Opened { generation: self.generation });
         self.note_ignored(&mut held);
         if self.known.verified {

@@ -214,3 +214,16 @@ fn login_that_a_kept_connection_lost_is_not_sent_when_its_time_is_over() {
     rig.answer(Purpose::Login, opened("t1"));
     rig.granted();
 }
+
+#[test]
+fn login_whose_answer_lay_unread_has_opened_a_session_that_was_idle_since() {
+    let mut rig = Rig::standard();
+    rig.pending();
+    let login = rig.take(Purpose::Login);
+    rig.now += Duration::from_secs(3_600);
+    rig.session.handle_response(login.id, opened("t1"), rig.now);
+    // It is extended before it is used: a body that can be sent once must not meet its end.
+    rig.pending();
+    rig.answer(Purpose::Renew, ok(204, ""));
+    rig.granted();
+}
