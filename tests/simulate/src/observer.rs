@@ -19,6 +19,7 @@ use crate::world::{
 
 /// How long a password is not submitted that was submitted twice without an answer.
 const PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
 
 /// One request, as it left.
 #[derive(Clone, Debug)]
@@ -225,6 +226,9 @@ impl Observer {
                 self.broken(Law::Silence, format!("{purpose} is sent after the close"));
             }
         }
+        if purpose == "logout" && borrowed && !self.bare {
+            self.broken(Law::Kept, "a session is logged out by a connection that borrows it");
+        }
         if purpose == "login" || (purpose == "renew" && !borrowed) {
             self.check_establishing(&sending, now);
             self.establishing.insert(sending.number, sending.clone());
@@ -312,10 +316,13 @@ impl Observer {
             [.., _, last] => Some(now - last),
             _ => None,
         };
+        // Doubled each time, to a quarter of an hour.
+        let doubled = u32::try_from(unanswered.len()).unwrap_or(9).saturating_sub(2).min(9);
+        let pause = (PAUSE * 2_u32.pow(doubled)).min(LONGEST_PAUSE);
         unanswered.push(now);
         let times = unanswered.len();
         let lenient = self.lenient.is_some_and(|until| now < until);
-        if let Some(since) = since.filter(|since| *since < PAUSE && !lenient) {
+        if let Some(since) = since.filter(|since| *since < pause && !lenient) {
             let said = format!("submitted {times} times, the last time after {since:?}");
             self.broken(Law::Submissions, said);
         }
