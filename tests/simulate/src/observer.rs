@@ -333,15 +333,7 @@ impl Observer {
         if self.is_lied_to() || self.closing {
             return;
         }
-        let needless = self.sessions.iter().find(|(token, seen)| {
-            seen.delivered
-                && seen.used
-                && !seen.logged_out
-                && !seen.borrowed
-                && seen.resets == self.resets
-                && alive.contains(token)
-        });
-        if needless.is_some() {
+        if self.is_known_alive(alive) {
             self.broken(Law::Economy, "a login, and there is a session that lives");
         }
     }
