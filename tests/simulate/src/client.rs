@@ -277,17 +277,24 @@ impl Caller {
                 let bare = client.timeline().is_none();
                 let free = matches!(op, Op::Close | Op::Server)
                     || (bare && matches!(op, Op::Renew))
-                    || matches!(op, Op::Call(call) if matches!(call.path, Path::Public | Path::Elsewhere));
+                    || matches!(op, Op::Call(call) if self.waits_for_no_session(&call, now));
                 let paused =
                     self.world.state().observer.pauses_beyond(begun + allowed, now) && !free;
                 if hurried && error.kind() == ErrorKind::Timeout && paused && leapt.is_zero() {
                     let said = format!("{op:?} waits for a pause that is longer: {error}");
                     self.world.broken(Law::RetryAfter, said);
                 }
-                self.check_error(op, &error, closed, hurried);
+                // A refusal is delivered, asked about or not, when its caller's time is over.
+                let asked = took < allowed;
+                self.check_error(op, &error, closed, hurried, asked);
                 Outcome::Failed(error.kind())
             }
         }
+    }
+
+    fn waits_for_no_session(&self, call: &Call, now: Instant) -> bool {
+        let outside = matches!(call.path, Path::Public | Path::Elsewhere);
+        outside || self.world.state().observer.awaits(call.id, now)
     }
 
     fn knows_a_living_session(&self) -> Option<u32> {
@@ -297,7 +304,7 @@ impl Caller {
         (observer.is_known_alive(&alive) && !observer.closing).then_some(observer.resets)
     }
 
-    fn check_error(&self, op: Op, error: &Error, closed: bool, hurried: bool) {
+    fn check_error(&self, op: Op, error: &Error, closed: bool, hurried: bool, asked: bool) {
         let texts = [error.to_string(), error.report(), format!("{error:?}")];
         let timeline = error.timeline().map(ToString::to_string);
         for text in texts.into_iter().chain(timeline) {
@@ -316,6 +323,7 @@ impl Caller {
             && error.kind() == ErrorKind::Gateway
             && error.status().is_some_and(|status| status.as_u16() == 401)
             && error.operation() != Some("login")
+            && asked
             && self.world.state().observer.was_not_asked(call.id)
         {
             self.world.broken(Law::Asked, format!("{op:?}: {}", error.report()));
@@ -324,7 +332,9 @@ impl Caller {
             self.world.broken(Law::Undisturbed, format!("{op:?}: {}", error.report()));
         }
         let limit = match op {
-            Op::Call(call) | Op::Delegate(call) => call.total.or(self.plan.total),
+            Op::Call(call) => call.total.or(self.plan.total),
+            // Three other operations, and the call.
+            Op::Delegate(call) => call.total.into_iter().chain(self.plan.total).min(),
             _ => self.plan.total,
         };
         let hasty = limit.is_some_and(|limit| limit < EXCHANGE)
@@ -336,6 +346,8 @@ impl Caller {
         let expected = match error.kind() {
             ErrorKind::Timeout => hasty,
             ErrorKind::Closed | ErrorKind::NotFound | ErrorKind::ProjectUnavailable => true,
+            // Closing ends the session of a call that is on its way.
+            ErrorKind::SessionLost => self.world.state().observer.closing,
             _ => false,
         };
         let bare = self.world.state().observer.bare;
@@ -385,6 +397,7 @@ impl Caller {
                 Outcome::Done
             }
             Op::Renew => {
+                self.world.state().observer.renewals.asks(begun);
                 client.renew().await?;
                 let extended = self.world.state().observer.extended;
                 // A login that was under way is enough.
@@ -473,7 +486,9 @@ impl Caller {
             state.observer.supersede(&alive);
         }
         let begun = self.clock.now();
+        let closing = Closing(&self.world);
         let outcome = client.close().await;
+        std::mem::forget(closing);
         let took = self.clock.now() - begun;
         let mut state = self.world.state();
         if let CloseOutcome::Failed(error) = &outcome
@@ -508,5 +523,14 @@ impl Caller {
             self.world.broken(Law::OwnAnswer, said);
         }
         Outcome::Answered { status, body }
+    }
+}
+
+/// Dropped before its end, it takes note of that.
+struct Closing<'a>(&'a World);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.state().observer.goes_on();
     }
 }

@@ -18,8 +18,10 @@ mod net;
 mod observer;
 mod ops;
 mod plan;
+mod renewals;
 mod rooted;
 mod run;
+mod sending;
 mod shrink;
 #[cfg(mstr_simulation)]
 mod threads;

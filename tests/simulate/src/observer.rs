@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::Request;
 use mstr_core::Sent;
-use mstr_fake::ReplyBody;
 
 use crate::laws::{Broken, Law};
 use crate::ops::Call;
 use crate::plan::{Class, Plan, USERS};
+use crate::renewals::Renewals;
+use crate::sending::{Seen, Sending};
 use crate::world::{
     AUTHORITY, Answer, Breaks, EXCHANGE, OF_AN_ERROR, call_of, is_own, is_page, is_success,
     password, retry_after, says, says_in, status, token,
@@ -20,58 +21,27 @@ use crate::world::{
 /// How long a password is not submitted that was submitted twice without an answer.
 const PAUSE: Duration = Duration::from_secs(30);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
-
-/// One request, as it left.
-#[derive(Clone, Debug)]
-pub(crate) struct Sending {
-    purpose: &'static str,
-    /// When its time began: that of the first, if it is one that a kept connection lost.
-    limited_from: Instant,
-    /// How often the credentials had been reset.
-    resets: u32,
-    password: Option<String>,
-    token: Option<String>,
-    call: Option<u32>,
-    /// The session that its answer opens or whose cookie it changes.
-    opens: Option<String>,
-    number: u64,
-}
-
-/// A session on the server.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Seen {
-    /// Its token has reached the client.
-    delivered: bool,
-    /// The client has sent something in it.
-    used: bool,
-    /// Its logout has been sent.
-    logged_out: bool,
-    /// How often the credentials had been reset.
-    resets: u32,
-    borrowed: bool,
-    /// The request that opened it.
-    number: u64,
-    /// Another one has taken its place, or its user is another, while it was alive.
-    superseded: bool,
-    /// Why it may stay open.
-    pub(crate) excuse: Option<&'static str>,
-}
+/// How long the server is not asked about a session at most, after it could not be heard.
+const QUESTIONS_PAUSE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Observer {
     plan: Arc<Plan>,
     pub(crate) verdict: Option<Broken>,
     pub(crate) sessions: BTreeMap<String, Seen>,
     /// What calls have been made, and how often each was carried out.
-    calls: BTreeMap<u32, (Call, u32)>,
-    /// When each was sent last.
-    sent: BTreeMap<u32, Instant>,
+    pub(crate) calls: BTreeMap<u32, (Call, u32)>,
+    /// When each was sent last, and until when the answer was awaited.
+    sent: BTreeMap<u32, (Instant, Option<Instant>)>,
     /// Before when calls are not sent again.
     waits: BTreeMap<u32, Instant>,
-    /// When the server has last opened or extended a session, as far as the client knows.
+    /// When the server has last opened a session or answered in one, which extends it.
     pub(crate) extended: Option<Instant>,
     /// When the server was last asked about the session, or answered, and whether it said that it
     /// lives.
     asked: Option<(Instant, Option<bool>)>,
+    /// Until when the server may not be asked about the session, after nothing has decided a question.
+    unheard_until: Option<Instant>,
+    pub(crate) renewals: Renewals,
     /// Requests on their way that open or extend a session.
     establishing: BTreeMap<u64, Sending>,
     /// The request that a kept connection lost last, when that was told, and when its time began.
@@ -110,6 +80,8 @@ impl Observer {
             waits: BTreeMap::new(),
             extended: None,
             asked: None,
+            unheard_until: None,
+            renewals: Renewals::default(),
             establishing: BTreeMap::new(),
             unsent: None,
             unanswered: BTreeMap::new(),
@@ -199,7 +171,7 @@ impl Observer {
             number,
         };
         if let Some(call) = sending.call {
-            self.sent.insert(call, now);
+            self.sent.insert(call, (now, None));
             if let Some(until) = self.waits.remove(&call).filter(|until| now < *until) {
                 let early = until - now;
                 self.broken(Law::RetryAfter, format!("call {call} is sent {early:?} too early"));
@@ -218,6 +190,12 @@ impl Observer {
         let cookies = request.headers().get_all("cookie").iter();
         if cookies.into_iter().any(|line| says_in(line.as_bytes(), OF_AN_ERROR)) {
             self.broken(Law::OwnCookies, "a cookie that came with a gateway's error is sent");
+        }
+        if purpose == "renew"
+            && let Some(token) = &sending.token
+            && let Some(idle) = self.renewals.needless(token, self.plan.session_timeout, now)
+        {
+            self.broken(Law::Needed, format!("renewed after {idle:?} without a request"));
         }
         let borrowed = self.is_borrowed(sending.token.as_deref());
         if self.closed && self.lent == 0 && !borrowed {
@@ -295,10 +273,15 @@ impl Observer {
     /// About to open or extend a session.
     fn check_establishing(&mut self, sending: &Sending, now: Instant) {
         let limit = self.plan.attempt.unwrap_or(EXCHANGE);
+        // One that left in the moment of a reset may have had the former credentials.
+        let reset_at = self.users[1..].last().map(|(at, _)| *at);
+        let former = |other: &Sending| {
+            other.resets != self.resets || reset_at.is_some_and(|at| at == other.limited_from)
+        };
         let beside = self
             .establishing
             .values()
-            .find(|other| other.resets == self.resets && other.limited_from + limit > now);
+            .find(|other| !former(other) && other.limited_from + limit > now);
         if let Some(other) = beside.filter(|_| !self.closing) {
             let said = format!("{} beside {}", sending.purpose, other.purpose);
             self.broken(Law::OneLogin, said);
@@ -310,6 +293,10 @@ impl Observer {
         let Some(password) = &sending.password else { return };
         if self.refused.contains(password) {
             self.broken(Law::Refused, "a refused password is submitted again");
+        }
+        if let Some(until) = self.lenient.filter(|until| now >= *until) {
+            // Its success may have been told by then, and forgets all that was submitted before.
+            self.unanswered.values_mut().for_each(|times| times.retain(|at| *at > until));
         }
         let unanswered = self.unanswered.entry(password.clone()).or_default();
         let since = match unanswered[..] {
@@ -347,19 +334,37 @@ impl Observer {
         now: Instant,
     ) {
         self.establishing.remove(&sending.number);
+        let whole = answer.as_ref().is_ok_and(|(_, _, breaks)| *breaks == Breaks::Never);
+        // The server's state is told without a session.
+        let counts = sending.purpose != "status";
+        if counts
+            && whole
+            && is_success(answer)
+            && !is_page(answer)
+            && let Some(token) = sending.opens.as_ref().or(sending.token.as_ref())
+        {
+            self.renewals.answered(token, sending.limited_from);
+        } else if sending.purpose == "renew" {
+            self.renewals.refused(now);
+        }
         if answer.as_ref().is_err_and(|error| error.sent() == Sent::No) {
             self.unsent = Some((sending.purpose, now, sending.limited_from));
         }
-        if matches!(sending.purpose, "inspect" | "renew")
-            && self.asked.is_some_and(|(at, _)| at == sending.limited_from)
-        {
-            let whole = answer.as_ref().is_ok_and(|(_, _, breaks)| *breaks == Breaks::Never);
-            self.asked = Some((now, Some(whole && is_success(answer) && !is_page(answer))));
+        if matches!(sending.purpose, "inspect" | "renew") {
+            let lives = whole && is_success(answer) && !is_page(answer);
+            if self.asked.is_some_and(|(at, _)| at == sending.limited_from) {
+                self.asked = Some((now, Some(lives)));
+            }
+            if !lives {
+                let wait = retry_after(answer).unwrap_or_default().max(QUESTIONS_PAUSE);
+                self.unheard_until = self.unheard_until.max(Some(now + wait));
+            }
         }
+        self.awaits_no_longer(&sending, now);
         if let (Some(call), Some(wait)) = (sending.call, retry_after(answer)) {
             self.waits.insert(call, now + wait);
         }
-        if matches!(sending.purpose, "login" | "renew") && is_success(answer) && !is_page(answer) {
+        if counts && is_success(answer) && !is_page(answer) && sending.purpose != "logout" {
             self.extended = Some(now);
         }
         if sending.purpose == "login" {
@@ -417,6 +422,11 @@ impl Observer {
         }
     }
 
+    /// A closing is given up before its end: what was opened meanwhile is used on.
+    pub(crate) fn goes_on(&mut self) {
+        self.sessions.values_mut().for_each(|seen| seen.superseded = false);
+    }
+
     /// The last handle has gone.
     pub(crate) fn abandons_all(&mut self, alive: &[String]) {
         self.closing = true;
@@ -426,6 +436,10 @@ impl Observer {
     /// The client waits no longer for an answer.
     pub(crate) fn abandons(&mut self, sending: &mut Sending, now: Instant) {
         self.establishing.remove(&sending.number);
+        self.awaits_no_longer(sending, now);
+        if matches!(sending.purpose, "inspect" | "renew") {
+            self.unheard_until = self.unheard_until.max(Some(now + QUESTIONS_PAUSE));
+        }
         let limit = self.plan.attempt.unwrap_or(EXCHANGE);
         let early = sending.limited_from + limit > now && sending.resets == self.resets;
         let leaps = self.has(Class::Leaps);
@@ -482,9 +496,11 @@ impl Observer {
     /// The requests that opened sessions which were not used any more, were alive, and were not logged
     /// out.
     pub(crate) fn left(&self) -> Vec<u64> {
-        // Where each answer has a cookie, one that lies unread in a future is lost with the next, and
-        // the pages of something in front of the server hide that it is so.
-        let hides = [Class::Unpolled, Class::SignInPage, Class::Redirect, Class::GatewayJson];
+        // Where each answer has a cookie, one that lies unread in a future is lost with the next, those
+        // that come late cross others, and the pages of something in front of the server hide that it
+        // is so.
+        let hides =
+            [Class::Unpolled, Class::SignInPage, Class::Redirect, Class::GatewayJson, Class::Slow];
         let unread = self.has(Class::Rotation) && hides.iter().any(|class| self.has(*class));
         if self.has(Class::Scattered) || unread {
             return Vec::new();
@@ -514,7 +530,9 @@ impl Observer {
 
     /// Whether a session that is alive is in use.
     pub(crate) fn uses_one_of(&self, alive: &[String]) -> bool {
-        let in_use = |seen: &&Seen| seen.delivered && !seen.borrowed && seen.resets == self.resets;
+        let in_use = |seen: &&Seen| {
+            seen.delivered && !seen.borrowed && seen.resets == self.resets && seen.excuse.is_none()
+        };
         alive.iter().filter_map(|token| self.sessions.get(token)).any(|seen| in_use(&seen))
     }
 
@@ -524,9 +542,21 @@ impl Observer {
         // Newer cookies explain a refusal, without a question; and some hand-written drivers read ahead.
         let excused = self.has(Class::Rotation) || self.closing || self.bare;
         let sent = self.sent.get(&call).filter(|_| !excused);
-        sent.is_some_and(|sent| {
+        let paused = |at: Instant| self.unheard_until.is_some_and(|until| at < until);
+        sent.filter(|(sent, _)| !paused(*sent)).is_some_and(|(sent, _)| {
             self.asked.is_some_and(|(at, lives)| at < *sent && lives == Some(true))
         })
+    }
+
+    /// Whether the answer to a call is awaited, or was until now.
+    pub(crate) fn awaits(&self, call: u32, now: Instant) -> bool {
+        self.sent.get(&call).is_some_and(|(_, until)| until.is_none_or(|until| until == now))
+    }
+
+    fn awaits_no_longer(&mut self, sending: &Sending, now: Instant) {
+        if let Some((_, until)) = sending.call.and_then(|call| self.sent.get_mut(&call)) {
+            *until = Some(now);
+        }
     }
 
     /// Whether a wait that the server asked for before `now` ends after `deadline`.
@@ -540,39 +570,5 @@ impl Observer {
         let mut secrets =
             passwords.chain(["a-new-password".to_owned()]).chain(self.sessions.keys().cloned());
         secrets.find(|secret| text.contains(secret.as_str()))
-    }
-}
-
-impl Sending {
-    /// For the story.
-    pub(crate) fn submits(&self) -> String {
-        self.password.as_ref().map(|password| format!(" with {password}")).unwrap_or_default()
-    }
-
-    /// The server has carried it out.
-    pub(crate) fn acted(&mut self, response: &Response<ReplyBody>, observer: &mut Observer) {
-        if matches!(self.purpose, "login" | "delegate")
-            && let Some(opened) = token(response.headers())
-        {
-            let seen = Seen {
-                resets: self.resets,
-                borrowed: self.purpose == "delegate",
-                number: self.number,
-                ..Seen::default()
-            };
-            observer.sessions.insert(opened.clone(), seen);
-            self.opens = Some(opened);
-        }
-        if !response.status().is_success() {
-            return;
-        }
-        let Some((call, times)) = self.call.and_then(|id| observer.calls.get_mut(&id)) else {
-            return;
-        };
-        *times += 1;
-        if *times > 1 && !call.may_be_repeated() {
-            let said = format!("call {} ({}) was carried out {times} times", call.id, call.method);
-            observer.broken(Law::ActedOnce, said);
-        }
     }
 }

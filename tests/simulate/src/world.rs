@@ -14,9 +14,10 @@ use mstr_fake::{Answer as Reply, Endpoint, Fault, ReplyBody, Server};
 
 use crate::compare::{Done, Line};
 use crate::laws::Law;
-use crate::observer::{Observer, Sending};
+use crate::observer::Observer;
 use crate::ops::{Op, Outcome};
 use crate::plan::{Class, Plan, Trouble, USERS};
+use crate::sending::Sending;
 
 pub(crate) const AUTHORITY: &str = "library.example";
 pub(crate) const BASE: &str = "https://library.example/MicroStrategyLibrary";

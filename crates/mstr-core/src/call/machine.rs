@@ -26,6 +26,10 @@ use crate::session::{Access, Observed, Session, SessionConfig, Verdict, is_bare_
 use crate::timeline::{Link, Reason};
 use crate::timeouts::{Timeouts, later};
 
+/// A call waits so often to hear whether its session lives: the question that is under way when it
+/// is refused may have been sent before it, and says nothing of it then.
+const QUESTIONS: u8 = 2;
+
 /// One application request: what it needs, its attempts, its redirects, its deadline. The
 /// [module documentation](crate::call) has an example.
 pub struct Call {
@@ -44,8 +48,8 @@ pub struct Call {
     front: HeaderMap,
     has_turn: bool,
     consulted: bool,
-    /// The session has been asked about the refusal of the attempt under way.
-    questioned: bool,
+    /// How often the session was asked about the refusal of the attempt under way.
+    questions: u8,
     sent_at: Instant,
     /// How often the request has been sent, whatever for.
     sends: u32,
@@ -123,7 +127,7 @@ impl Call {
             front: HeaderMap::new(),
             has_turn: false,
             consulted: false,
-            questioned: false,
+            questions: 0,
             sent_at: now,
             sends: 0,
             spent: false,
@@ -435,12 +439,13 @@ impl Call {
             None => Verdict::Sound,
         };
         if verdict == Verdict::Suspected
-            && !self.questioned
+            && self.questions < QUESTIONS
             && !self.spec.existing_only
             && let Some(suspected) = &grant
             && session.question(suspected.generation(), self.sent_at, now)
         {
-            (self.grant, self.questioned) = (grant, true);
+            self.grant = grant;
+            self.questions += 1;
             return self.ask_for(Stage::Verdict, Output::AwaitVerdict);
         }
         if is_redirect(head) {
@@ -471,7 +476,7 @@ impl Call {
             Verdict::Sound | Verdict::Suspected => None,
             Verdict::Gone => self.in_new_session(now),
             // It is this call that has asked.
-            Verdict::Outdated if self.questioned => self.in_new_session(now),
+            Verdict::Outdated if self.questions > 0 => self.in_new_session(now),
             Verdict::Outdated | Verdict::Uncertain => {
                 // Nothing but a renewal can have overtaken a request that had its turn. One that
                 // cannot be sent again cannot ask a second time, and if its refusal said nothing,
@@ -516,7 +521,7 @@ impl Call {
             }
             None => {
                 let mut error = refusal(head, error_body);
-                if self.questioned && verdict == Verdict::Outdated {
+                if self.questions > 0 && verdict == Verdict::Outdated {
                     // The server itself has said so, when it was asked.
                     let gone = ErrorKind::SessionLost;
                     error = error.with_kind(gone).with_message(gone.refusal());
@@ -545,7 +550,7 @@ impl Call {
     fn again(&mut self, at: Instant) -> Output {
         // Other calls need not wait while this one does.
         self.has_turn = false;
-        self.questioned = false;
+        self.questions = 0;
         self.ask_for(Stage::New, Output::Wait(at))
     }
 

@@ -311,16 +311,10 @@ impl<D: Driver> Core<D> {
 
     /// The flight, if no caller has driven it for so long that the machine would give up what it
     /// awaits. It may have been answered meanwhile: first the answers, then the time.
-    fn overdue(&self, locked: &mut Locked<D>) -> Option<D::Flight> {
+    pub(super) fn overdue(&self, locked: &mut Locked<D>) -> Option<D::Flight> {
         let flight = locked.flight.clone()?;
         let due = self.flush(locked)?;
         (due <= self.now()).then_some(flight)
-    }
-
-    /// The same, for a caller whose command is to be carried out after what has been left behind: that
-    /// may fail, and is not what the caller asks for.
-    pub(super) fn left_behind(&self) -> Option<D::Flight> {
-        self.overdue(&mut self.lock())
     }
 
     /// Asks for access; the flight to wait for, after which to ask again, if it takes one.

@@ -36,6 +36,12 @@ impl Work {
             Self::Exchange(exchange) => exchange.id,
         }
     }
+
+    pub(super) const fn ends_by(&mut self, deadline: Instant) {
+        if let Self::Exchange(exchange) = self {
+            exchange.deadline = deadline;
+        }
+    }
 }
 
 /// The subject of a request.

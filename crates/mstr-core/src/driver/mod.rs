@@ -9,6 +9,7 @@ mod core;
 mod events;
 mod exchange;
 mod handle;
+mod left;
 mod recorder;
 mod ring;
 mod scope;

@@ -79,10 +79,9 @@ impl Session {
 
     fn begin_replacing(&mut self, now: Instant) {
         if matches!(self.credentials, Source::Asked { .. }) {
-            let (id, deadline) =
-                (self.next_id(), later(now, self.config.tuning().exchange_timeout));
+            let (id, limit) = (self.next_id(), self.config.tuning().exchange_timeout);
             self.put(Output::NeedCredentials(id));
-            self.replace_by(Beside::Credentials, InFlight { id, deadline, borrows: false });
+            self.replace_by(Beside::Credentials, InFlight::new(id, limit, now));
         } else {
             self.log_in_beside(now);
         }
@@ -91,12 +90,12 @@ impl Session {
     fn replace_by(&mut self, what: Beside, exchange: InFlight) {
         let epoch = self.state.held().map(|held| held.epoch).unwrap_or_default();
         // A caller that asked for a renewal while the provider was asked still waits.
-        let (required, asked_for) = match &self.state {
-            State::Open { renewing: Some(beside), .. } => (beside.required, beside.asked_for),
-            _ => (false, false),
+        let (required, asked_at) = match &self.state {
+            State::Open { renewing: Some(beside), .. } => (beside.required, beside.asked_at),
+            _ => (false, None),
         };
         let begun = Renewing::new(what, exchange, epoch);
-        self.set_beside(Renewing { required, asked_for, ..begun });
+        self.set_beside(Renewing { required, asked_at, ..begun });
     }
 
     /// Logs in while the session that is to be replaced is kept.
@@ -137,8 +136,15 @@ impl Session {
         now: Instant,
     ) {
         let submitted = self.submitted();
+        let (sent_at, deadline) = match &self.state {
+            State::Open { renewing: Some(beside), .. } => {
+                (beside.exchange.sent_at(), beside.exchange.deadline)
+            }
+            _ => (now, now),
+        };
         match self.read_login(submitted, result, now) {
-            Ok(opened) => {
+            Ok(mut opened) => {
+                opened.opened_by(sent_at, deadline);
                 self.end_beside();
                 let doubt = &mut self.troubles().doubt;
                 (doubt.undecided, doubt.replaced) = (0, true);
@@ -171,7 +177,7 @@ impl Session {
     pub(super) fn fail_beside(&mut self, error: Error) {
         self.forget_supplied();
         if let State::Open { renewing, failure, .. } = &mut self.state
-            && renewing.take().is_some_and(|beside| beside.asked_for)
+            && renewing.take().is_some_and(|beside| beside.asked_at.is_some())
         {
             *failure = Some(error.with_operation("renew"));
         }

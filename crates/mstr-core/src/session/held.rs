@@ -104,14 +104,15 @@ impl Held {
         now < later(self.since, BRIEF)
     }
 
-    /// It was opened at that time, if not before.
-    pub(super) fn opened_by(&mut self, at: Instant) {
-        self.since = self.since.min(at);
-        self.touched = self.touched.min(at);
+    /// A login has opened it, whose answer may have lain unread: the session is no younger than the
+    /// login's deadline, and has perhaps been idle since it was sent.
+    pub(super) fn opened_by(&mut self, sent_at: Instant, deadline: Instant) {
+        self.since = self.since.min(deadline);
+        self.touched = self.touched.min(sent_at);
     }
 
-    pub(super) const fn since(&self) -> Instant {
-        self.since
+    pub(super) const fn touched(&self) -> Instant {
+        self.touched
     }
 
     /// Something has succeeded in it.
@@ -128,6 +129,11 @@ impl Held {
             self.idle_deadline = deadline;
             self.renew_at = later(at, self.renew_after);
         }
+    }
+
+    /// Whether it has been idle for longer than the server allows.
+    pub(super) fn is_overdue(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.touched) >= self.idle_timeout
     }
 
     /// Sets how long it may be idle, after its jitter.

@@ -27,6 +27,8 @@ const CROSSED_WAIT: Duration = Duration::from_millis(10);
 /// a while: each would stay on the server.
 const FRUITLESS_LIMIT: u32 = 3;
 const COOLING: Duration = Duration::from_secs(30);
+/// An exchange that is under way serves those who ask so much later for what it does.
+const STALE: Duration = Duration::from_secs(10);
 
 impl Session {
     /// An open session was asked for. Idle for longer than the server allows, as far as this side
@@ -37,26 +39,27 @@ impl Session {
             && now >= held.idle_deadline
             && renewing.as_ref().is_none_or(|renewing| !renewing.required)
         {
-            self.renew(true, false, now);
+            self.renew(true, None, now);
         }
     }
 
     pub(super) fn on_renew(&mut self, now: Instant) {
         self.handle_timeout(now);
         match &self.state {
-            State::Open { .. } => self.renew(false, true, now),
+            State::Open { .. } => self.renew(false, Some(now), now),
             // The same guards as for a request: cooling, then opening.
             State::Idle { .. } => drop(self.request_access(now)),
-            // A session is being opened or given up, or there can be none.
-            _ => {}
+            State::Closed(_) | State::ClosingLogin(_) | State::Refused(_) => {}
+            // A session is being opened or given up.
+            _ => self.troubles().renewal_asked_at = Some(now),
         }
     }
 
-    fn renew(&mut self, required: bool, asked_for: bool, now: Instant) {
+    fn renew(&mut self, required: bool, asked_at: Option<Instant>, now: Instant) {
         let State::Open { held, renewing, failure } = &mut self.state else { return };
         if let Some(renewing) = renewing {
             renewing.required |= required;
-            renewing.asked_for |= asked_for;
+            renewing.asked_at = asked_at.max(renewing.asked_at);
             return;
         }
         // An earlier renewal may have failed while no caller waited for it.
@@ -70,7 +73,7 @@ impl Session {
         let exchange = self.send(Purpose::Renew, request, now);
         self.why = Why::Input;
         let renewal = Renewing::new(Beside::Renewal, exchange, epoch);
-        self.set_beside(Renewing { required, asked_for, ..renewal });
+        self.set_beside(Renewing { required, asked_at, ..renewal });
     }
 
     pub(super) fn set_beside(&mut self, begun: Renewing) {
@@ -102,9 +105,11 @@ impl Session {
         if !done && !known {
             return self.on_renewal_failed(wire::refusal(&response), now);
         }
-        held.touch(now);
+        // The answer may have lain unread: the server has seen it at that time or later.
+        let (sent_at, asked_at) = (beside.exchange.sent_at(), beside.asked_at);
+        held.touch(sent_at);
         held.confirm();
-        held.vouched = Some(now);
+        held.vouched = Some(sent_at);
         self.note_success(now);
         if let Some(troubles) = &mut self.troubles {
             troubles.doubt.dispel();
@@ -112,6 +117,18 @@ impl Session {
         self.end_beside();
         if renewal {
             self.event(Event::Renewed { generation: self.generation });
+        }
+        self.renew_if_stale(asked_at, now);
+    }
+
+    /// Extends the session for a caller who asked for that so long after the last request that the
+    /// server has answered: it was left behind, and is not what the caller meant.
+    pub(super) fn renew_if_stale(&mut self, asked_at: Option<Instant>, now: Instant) {
+        let touched = self.state.held().map(|held| held.touched());
+        if let (Some(touched), Some(asked_at)) = (touched, asked_at)
+            && later(touched, STALE) < asked_at
+        {
+            self.renew(false, Some(asked_at), now);
         }
     }
 
@@ -126,7 +143,7 @@ impl Session {
             beside.rests = true;
             return;
         }
-        let (what, asked_for) = (beside.what, beside.asked_for);
+        let (what, asked_for) = (beside.what, beside.asked_at.is_some());
         self.end_beside();
         if !same {
             // Another answer has replaced the cookies meanwhile: the session lives, and that answer
@@ -176,7 +193,7 @@ impl Session {
         let asked = error.retry_after();
         // An overloaded server is not a silent one.
         let busy = matches!(error.status().map(|status| status.as_u16()), Some(429 | 503));
-        if beside.asked_for {
+        if beside.asked_at.is_some() {
             *failure = Some(error.with_operation("renew"));
         }
         if beside.what == Beside::Question {
@@ -236,7 +253,10 @@ impl Session {
         if !held.confirmed || held.exchanging.is_suspected() || brief > 1 {
             self.log_out_in_background(&held.wire, now);
         }
-        self.count_fruitless(&held, now);
+        // One that was idle for too long has not been tried.
+        if !held.is_overdue(now) {
+            self.count_fruitless(&held, now);
+        }
     }
 
     /// Counts the sessions in a row in which nothing worked.

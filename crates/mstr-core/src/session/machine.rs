@@ -21,7 +21,6 @@ use crate::generation::Generation;
 use crate::protocol::wire;
 use crate::protocol::{Credentials, Fingerprint, Project, Server, SessionInfo, WireCredentials};
 use crate::retry::Backoff;
-use crate::timeouts::later;
 
 /// How long a logout in the background may take, whatever an attempt may.
 const BACKGROUND_LOGOUT: Duration = Duration::from_secs(10);
@@ -422,6 +421,15 @@ impl Session {
         self.state.awaits(id)
     }
 
+    /// Begins an exchange that a driver has kept until now, or a question for credentials or front
+    /// headers: the time that its answer may take runs from here, and ends at what is returned.
+    /// `None` if it is not awaited any more, and need not be sent.
+    pub fn begin(&mut self, id: ExchangeId, now: Instant) -> Option<Instant> {
+        let exchange = self.state.exchange_mut(id)?;
+        exchange.begin(now);
+        Some(exchange.deadline)
+    }
+
     /// Takes why the last attempt to open or renew failed, once.
     pub fn take_failure(&mut self) -> Option<Error> {
         match &mut self.state {
@@ -536,13 +544,15 @@ impl Session {
             Purpose::Logout => self.config.tuning().logout_timeout,
             _ => self.config.tuning().exchange_timeout,
         };
-        let deadline = later(now, timeout);
+        let mut in_flight = InFlight::new(id, timeout, now);
+        in_flight.borrows = purpose == Purpose::Delegate;
+        let deadline = in_flight.deadline;
         let exchange = Exchange { id, request, deadline, purpose, detached, why: self.why };
         if !detached {
             self.under_way().copies.push(exchange.clone());
         }
         self.put_out(exchange);
-        InFlight { id, deadline, borrows: purpose == Purpose::Delegate }
+        in_flight
     }
 
     fn put_out(&mut self, exchange: Exchange) {

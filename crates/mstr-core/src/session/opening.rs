@@ -34,9 +34,9 @@ impl Session {
             Source::Asked { current } => {
                 *current = None;
                 let id = self.next_id();
-                let deadline = later(now, self.config.tuning().exchange_timeout);
+                let limit = self.config.tuning().exchange_timeout;
                 self.put(Output::NeedCredentials(id));
-                self.state = State::AwaitingCredentials(InFlight { id, deadline, borrows: false });
+                self.state = State::AwaitingCredentials(InFlight::new(id, limit, now));
             }
         }
     }
@@ -84,15 +84,13 @@ impl Session {
         now: Instant,
     ) {
         let submitted = self.submitted();
-        let deadline = match &self.state {
-            State::LoggingIn { exchange, .. } => exchange.deadline,
-            _ => now,
+        let (sent_at, deadline) = match &self.state {
+            State::LoggingIn { exchange, .. } => (exchange.sent_at(), exchange.deadline),
+            _ => (now, now),
         };
         let refused = match self.read_login(submitted, result, now) {
             Ok(mut opened) => {
-                // An answer that lay unread for longer than it is awaited is told late: the session
-                // has been idle since.
-                opened.opened_by(deadline);
+                opened.opened_by(sent_at, deadline);
                 return self.on_opened(opened, now);
             }
             Err(refused) => refused,
@@ -251,22 +249,24 @@ impl Session {
         held.borrowed = self.current_credentials().is_some_and(Credentials::is_delegated);
         held.jitter = self.backoff.fraction();
         let assumed = self.config.tuning().assumed_idle_timeout;
-        held.set_idle_timeout(self.known.idle_timeout.unwrap_or(assumed), held.since());
+        held.set_idle_timeout(self.known.idle_timeout.unwrap_or(assumed), held.touched());
         self.event(Event::Opened { generation: self.generation });
         self.note_ignored(&mut held);
         if self.known.verified {
-            self.open(held);
+            self.open(held, now);
         } else {
             self.settle(held, now);
         }
     }
 
     /// The session may be used from now on.
-    pub(super) fn open(&mut self, held: Box<Held>) {
+    pub(super) fn open(&mut self, held: Box<Held>, now: Instant) {
         self.backoff.reset();
         self.forget_supplied();
         self.state = State::open(held);
         self.store_record();
+        let asked_at = self.troubles.as_mut().and_then(|troubles| troubles.renewal_asked_at.take());
+        self.renew_if_stale(asked_at, now);
     }
 
     /// A login was answered after the connection had been closed.

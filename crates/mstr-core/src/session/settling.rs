@@ -92,13 +92,14 @@ impl Session {
     /// The same, after the login has been answered.
     fn on_status_after_login(
         &mut self,
+        sent_at: Instant,
         result: Result<Response<Bytes>, TransportError>,
         now: Instant,
     ) {
         let failure = match result {
             Ok(response) if tells_version(&response) => {
                 self.set_check(Purpose::Status, Slot::Done);
-                return self.conclude(Purpose::Status, &response, now);
+                return self.conclude(Purpose::Status, sent_at, &response, now);
             }
             Ok(response) if is_passing_status(response.status()) => wire::refusal(&response),
             // In the session there may be another answer.
@@ -124,11 +125,12 @@ impl Session {
         };
         let awaited = checks.0.iter_mut().find(|(_, slot)| slot.awaits(id));
         let Some(&mut (purpose, ref mut slot)) = awaited else { return };
-        let Slot::InFlight { attempts, .. } = *slot else {
+        let Slot::InFlight { ref exchange, attempts } = *slot else {
             return;
         };
+        let sent_at = exchange.sent_at();
         if attempts == 0 {
-            return self.on_status_after_login(result, now);
+            return self.on_status_after_login(sent_at, result, now);
         }
         *slot = Slot::Done;
         let error = match result {
@@ -148,7 +150,7 @@ impl Session {
                 };
                 let gateways = needed && wire::is_gateways(&response);
                 if !is_passing_status(status) && !gateways {
-                    return self.conclude(purpose, &response, now);
+                    return self.conclude(purpose, sent_at, &response, now);
                 }
                 wire::refusal(&response)
             }
@@ -220,11 +222,17 @@ impl Session {
     }
 
     /// Draws the conclusion from a check's answer.
-    fn conclude(&mut self, purpose: Purpose, response: &Response<Bytes>, now: Instant) {
+    fn conclude(
+        &mut self,
+        purpose: Purpose,
+        sent_at: Instant,
+        response: &Response<Bytes>,
+        now: Instant,
+    ) {
         let checked = match purpose {
-            Purpose::Inspect => self.on_inspected(response, now),
+            Purpose::Inspect => self.on_inspected(response, sent_at),
             Purpose::Status => self.on_server_status(response),
-            _ => self.on_projects(response),
+            _ => self.on_projects(response, sent_at),
         };
         match checked {
             Ok(()) => self.finish_settling(now),
@@ -232,7 +240,7 @@ impl Session {
         }
     }
 
-    fn on_inspected(&mut self, response: &Response<Bytes>, now: Instant) -> Result<(), Error> {
+    fn on_inspected(&mut self, response: &Response<Bytes>, sent_at: Instant) -> Result<(), Error> {
         let status = response.status();
         if status == StatusCode::UNAUTHORIZED {
             return Err(wire::refusal(response).with_kind(ErrorKind::SessionLost).with_message(
@@ -255,7 +263,7 @@ impl Session {
             self.event(Event::TimeoutAssumed { timeout: assumed });
         }
         if let Some(held) = self.state.held_mut() {
-            held.set_idle_timeout(info.timeout.unwrap_or(assumed), now);
+            held.set_idle_timeout(info.timeout.unwrap_or(assumed), sent_at);
             held.confirm();
         }
         (self.known.inspected, self.known.idle_timeout) = (true, info.timeout);
@@ -289,12 +297,15 @@ impl Session {
         Ok(())
     }
 
-    fn on_projects(&mut self, response: &Response<Bytes>) -> Result<(), Error> {
+    fn on_projects(&mut self, response: &Response<Bytes>, sent_at: Instant) -> Result<(), Error> {
         let Some(wanted) = self.config.project.as_deref() else {
             return Ok(());
         };
         if !response.status().is_success() {
             return Err(wire::refusal(response));
+        }
+        if let Some(held) = self.state.held_mut() {
+            held.touch(sent_at);
         }
         let projects = wire::projects(response)?;
         self.known.project = Some(Arc::new(resolve_project(&projects, wanted)?));
@@ -321,7 +332,7 @@ impl Session {
             return self.leave(held, After::LogInAgain, now);
         }
         self.known.verified = true;
-        self.open(held);
+        self.open(held, now);
     }
 
     /// Servers before 11.5.0600 accept application type 76 at login and do not know it

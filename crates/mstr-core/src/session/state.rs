@@ -1,10 +1,11 @@
 //! The states of the machine. Each carries what means something in it and nowhere else.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::held::Held;
 use super::messages::{CloseOutcome, ExchangeId, Purpose};
 use crate::error::Error;
+use crate::timeouts::later;
 
 #[derive(Debug)]
 pub(super) enum State {
@@ -66,8 +67,30 @@ pub(super) enum After {
 pub(super) struct InFlight {
     pub(super) id: ExchangeId,
     pub(super) deadline: Instant,
+    /// How long the answer is awaited, in milliseconds: a state is no larger for it.
+    limit: u32,
     /// A success borrows the session of another client, which is not ours to log out.
     pub(super) borrows: bool,
+}
+
+impl InFlight {
+    /// Sent now. A limit of more than 49 days is one of 49 days.
+    pub(super) fn new(id: ExchangeId, limit: Duration, now: Instant) -> Self {
+        let limit = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
+        let mut exchange = Self { id, deadline: now, limit, borrows: false };
+        exchange.begin(now);
+        exchange
+    }
+
+    /// It is sent now, and not when it was asked for.
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.deadline = later(now, Duration::from_millis(self.limit.into()));
+    }
+
+    pub(super) fn sent_at(&self) -> Instant {
+        let limit = Duration::from_millis(self.limit.into());
+        self.deadline.checked_sub(limit).unwrap_or(self.deadline)
+    }
 }
 
 /// One of several exchanges that are tried side by side.
@@ -101,8 +124,8 @@ pub(super) struct Renewing {
     /// Nothing may be sent before the answer: the session has been idle for so long that it has
     /// probably ended.
     pub(super) required: bool,
-    /// The outcome is reported to the callers that asked for it.
-    pub(super) asked_for: bool,
+    /// When a caller asked for it last. The outcome is reported.
+    pub(super) asked_at: Option<Instant>,
     /// How often it was refused, perhaps because it crossed an answer with another cookie.
     pub(super) crossed: u32,
     /// It is sent again at its exchange's deadline.
@@ -111,8 +134,8 @@ pub(super) struct Renewing {
 
 impl Renewing {
     pub(super) const fn new(what: Beside, exchange: InFlight, epoch: u64) -> Self {
-        let (required, asked_for, crossed, rests) = (false, false, 0, false);
-        Self { what, exchange, epoch, required, asked_for, crossed, rests }
+        let (required, asked_at, crossed, rests) = (false, None, 0, false);
+        Self { what, exchange, epoch, required, asked_at, crossed, rests }
     }
 }
 
@@ -176,6 +199,13 @@ impl Doubt {
 impl Slot {
     pub(super) fn awaits(&self, id: ExchangeId) -> bool {
         matches!(self, Self::InFlight { exchange, .. } if exchange.id == id)
+    }
+
+    const fn exchange_mut(&mut self) -> Option<&mut InFlight> {
+        match self {
+            Self::InFlight { exchange, .. } => Some(exchange),
+            _ => None,
+        }
     }
 
     pub(super) const fn deadline(&self) -> Option<Instant> {
@@ -338,6 +368,25 @@ impl State {
                 false
             }
         }
+    }
+
+    /// The exchange of that number, if its answer is awaited.
+    pub(super) fn exchange_mut(&mut self, id: ExchangeId) -> Option<&mut InFlight> {
+        let found = match self {
+            Self::AwaitingCredentials(exchange) | Self::ClosingLogin(exchange) => Some(exchange),
+            Self::LoggingIn { exchange, .. } if exchange.id == id => Some(exchange),
+            Self::LoggingIn { status, .. } => status.as_deref_mut(),
+            Self::Leaving { slot, .. } => slot.exchange_mut(),
+            Self::Open { renewing, .. } => renewing.as_mut().map(|renewing| &mut renewing.exchange),
+            Self::Settling { checks, .. } => {
+                let mut slots = checks.0.iter_mut().map(|(_, slot)| slot);
+                slots.find(|slot| slot.awaits(id)).and_then(Slot::exchange_mut)
+            }
+            Self::BackingOff { .. } | Self::Closed(_) | Self::Idle { .. } | Self::Refused(_) => {
+                None
+            }
+        };
+        found.filter(|exchange| exchange.id == id)
     }
 
     pub(super) const fn is_busy(&self) -> bool {

@@ -14,13 +14,16 @@ pub(super) struct Troubles {
     pub(super) submissions: Submissions,
     /// The end of the pause that was told.
     pub(super) told_pause: Option<Instant>,
+    /// When a caller asked for a renewal while no session was open.
+    pub(super) renewal_asked_at: Option<Instant>,
 }
 
 impl Troubles {
     /// Whether there is nothing to remember.
     pub(super) fn are_over(&self) -> bool {
-        let Self { cooling, doubt, submissions, told_pause } = self;
-        cooling.is_over() && doubt.is_none() && submissions.is_empty() && told_pause.is_none()
+        let Self { cooling, doubt, submissions, told_pause, renewal_asked_at } = self;
+        let pauses = told_pause.is_some() || renewal_asked_at.is_some();
+        cooling.is_over() && doubt.is_none() && submissions.is_empty() && !pauses
     }
 }
 

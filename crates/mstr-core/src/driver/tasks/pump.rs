@@ -300,8 +300,7 @@ impl Future for Pump {
             if let Some(outcome) = outcome {
                 return this.landed(&core, outcome);
             }
-            let work = std::mem::take(&mut core.lock().queue);
-            for work in work {
+            while let Some(work) = core.next_work() {
                 this.begin(&core, work);
             }
             this.retire(&core);

@@ -335,7 +335,7 @@ impl Leader<'_> {
             let now = core.now();
             let over = deadline.is_some_and(|deadline| now >= deadline);
             if under_way.is_none() && !over {
-                let work = core.lock().queue.pop_front();
+                let work = core.next_work();
                 self.under_way = work.as_ref().map(Work::id);
                 // Done without the lock. The machine is told, and may settle, under one.
                 under_way = work.map(|work| core.take_up(work));

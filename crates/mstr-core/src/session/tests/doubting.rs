@@ -53,6 +53,27 @@ fn renewal_that_is_under_way_is_the_question() {
 }
 
 #[test]
+fn question_that_was_sent_before_a_request_says_nothing_of_its_refusal() {
+    for what in [Purpose::Inspect, Purpose::Renew] {
+        let mut rig = Rig::open();
+        let grant = rig.granted();
+        match what {
+            Purpose::Renew => rig.command(Command::Renew),
+            _ => assert!(refused(&mut rig, &grant)),
+        }
+        rig.seconds(1);
+        // The server may have looked at the question before the session ended.
+        assert!(refused(&mut rig, &grant), "the question is waited for");
+        let sent_at = rig.now;
+        rig.answer(what, ok(200, "{}"));
+        assert!(rig.session.question(grant.generation(), sent_at, rig.now), "{what:?}");
+        rig.drain();
+        rig.answer(Purpose::Inspect, ok(401, EXPIRED));
+        assert!(rig.events().contains("lost1"), "{what:?}");
+    }
+}
+
+#[test]
 fn question_decides_by_the_server_s_word() {
     for (answer, open) in [
         (ok(200, "{}"), true),
@@ -118,6 +139,18 @@ fn session_that_is_doubted_three_times_is_replaced_by_a_login_and_then_logged_ou
     assert!(refused(&mut rig, &grant));
     rig.answer(Purpose::Inspect, ok(401, ""));
     rig.nothing_sent();
+}
+
+#[test]
+fn replacement_whose_answer_lay_unread_has_been_idle_since() {
+    let mut rig = Rig::open();
+    unheard(&mut rig, 3);
+    let login = rig.take(Purpose::Login);
+    rig.now += Duration::from_secs(3_600);
+    rig.session.handle_response(login.id, opened("t2"), rig.now);
+    rig.pending();
+    rig.answer(Purpose::Renew, ok(204, ""));
+    rig.granted();
 }
 
 #[test]

@@ -126,6 +126,19 @@ fn after_three_sessions_in_which_nothing_worked_no_further_one_is_opened_for_a_w
 }
 
 #[test]
+fn sessions_that_were_idle_for_too_long_before_their_first_request_are_not_fruitless() {
+    let mut rig = Rig::open();
+    for _ in 0..10 {
+        rig.seconds(601);
+        rig.pending();
+        rig.answer(Purpose::Renew, ok(401, EXPIRED));
+        rig.pending();
+        rig.answer(Purpose::Login, opened("t"));
+        rig.granted();
+    }
+}
+
+#[test]
 fn a_session_in_which_something_worked_ends_the_count_of_fruitless_ones() {
     let mut rig = Rig::open();
     for round in 0..10 {

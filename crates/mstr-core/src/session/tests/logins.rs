@@ -216,6 +216,23 @@ fn login_that_a_kept_connection_lost_is_not_sent_when_its_time_is_over() {
 }
 
 #[test]
+fn exchange_that_a_driver_has_kept_has_its_time_from_when_it_is_sent() {
+    let mut rig = Rig::standard();
+    rig.pending();
+    let login = rig.take(Purpose::Login);
+    let limit = login.deadline - rig.now;
+    rig.seconds(600);
+    let deadline = rig.session.begin(login.id, rig.now);
+    assert_eq!(deadline, Some(rig.now + limit));
+    rig.seconds(30);
+    rig.pending();
+    rig.nothing_sent();
+    rig.report(&login, opened("t1"));
+    rig.granted();
+    assert_eq!(rig.session.begin(login.id, rig.now), None, "it is not awaited any more");
+}
+
+#[test]
 fn login_whose_answer_lay_unread_has_opened_a_session_that_was_idle_since() {
     let mut rig = Rig::standard();
     rig.pending();

@@ -40,6 +40,62 @@ fn a_session_that_was_idle_for_too_long_is_asked_about_before_it_is_used() {
 }
 
 #[test]
+fn renewal_whose_answer_lay_unread_has_extended_the_session_when_it_was_sent() {
+    let mut rig = Rig::open();
+    rig.command(Command::Renew);
+    let renewal = rig.take(Purpose::Renew);
+    rig.now += Duration::from_secs(3_600);
+    rig.session.handle_response(renewal.id, ok(204, ""), rig.now);
+    rig.pending();
+    rig.answer(Purpose::Renew, ok(204, ""));
+    rig.granted();
+}
+
+#[test]
+fn renewal_that_is_asked_for_long_after_what_is_under_way_is_sent_after_it() {
+    // A question and a renewal that were left behind.
+    for what in [Purpose::Inspect, Purpose::Renew] {
+        let mut rig = Rig::open();
+        let grant = rig.granted();
+        match what {
+            Purpose::Renew => rig.command(Command::Renew),
+            _ => assert!(rig.session.question(grant.generation(), rig.now, rig.now)),
+        }
+        rig.drain();
+        rig.seconds(40);
+        rig.command(Command::Renew);
+        rig.answer(what, ok(200, "{}"));
+        assert!(!rig.session.is_settled());
+        rig.answer(Purpose::Renew, ok(204, ""));
+        rig.nothing_sent();
+        assert!(rig.session.take_failure().is_none());
+    }
+    // A session whose opening was left behind.
+    let mut rig = Rig::new(config().checks(true), Some(alice()));
+    rig.pending();
+    rig.answer(Purpose::Login, opened("t1"));
+    rig.answer(Purpose::Inspect, ok(200, r#"{"timeout":600}"#));
+    rig.seconds(40);
+    rig.command(Command::Renew);
+    rig.answer(Purpose::Status, ok(200, NEW_SERVER));
+    rig.answer(Purpose::Renew, ok(204, ""));
+    rig.nothing_sent();
+}
+
+#[test]
+fn check_that_the_server_answers_extends_the_session() {
+    const LIST: &str = r#"[{"id":"B19DEDCC11D4E0EFC000EB9495D0F44F","name":"Tutorial"}]"#;
+    let mut rig = Rig::new(config().project("Tutorial"), Some(alice()));
+    rig.pending();
+    let login = rig.take(Purpose::Login);
+    rig.now += Duration::from_secs(3_600);
+    rig.session.handle_response(login.id, opened("t1"), rig.now);
+    rig.answer(Purpose::ListProjects, ok(200, LIST));
+    rig.granted();
+    rig.nothing_sent();
+}
+
+#[test]
 fn a_session_that_has_expired_is_replaced() {
     let mut rig = Rig::open();
     rig.seconds(601);
