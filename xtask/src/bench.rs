@@ -25,7 +25,9 @@ pub(crate) fn sockets(quick: bool, check: bool, name: Option<&str>) -> Outcome {
     run(bench.args(name))
 }
 
-/// Fails where a request costs more than `costs.txt` allows.
+/// Fails where a request costs more than `costs.txt` allows, or the timeline more than its limit.
 pub(crate) fn costs() -> Outcome {
-    sockets(false, true, None)
+    sockets(false, true, None)?;
+    let package = package("mstr-tests")?;
+    run(&mut cargo(&format!("bench --locked {package} --bench figures -- --check")))
 }

@@ -4,7 +4,8 @@
 //! Times differ from run to run and from machine to machine. What can be compared is the ratio of
 //! two things that were measured in turns, and it comes with its spread.
 //!
-//! A word on the command line selects the measurements whose names contain it.
+//! A word on the command line selects the measurements whose names contain it. `--check` measures
+//! nothing and fails where the timeline adds more instructions to a call than it may.
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "this is a program for testers")]
 
 mod instructions;
@@ -39,12 +40,15 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let (only_instructions, filter) = match words[..] {
         [instructions::COUNTED, name, times] => return instructions::repeat(name, times),
+        ["--check"] => {
+            return if instructions::check() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
         ["--instructions"] => (true, ""),
         ["--instructions", filter] => (true, filter),
         [] => (false, ""),
         [filter] => (false, filter),
         _ => {
-            println!("expected: [--instructions] [NAME]");
+            println!("expected: [--instructions] [NAME], or --check");
             return ExitCode::FAILURE;
         }
     };

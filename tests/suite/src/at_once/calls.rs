@@ -28,8 +28,17 @@ pub fn at_once<F: Future>(future: F) -> F::Output {
 /// An open connection for a project.
 #[must_use]
 pub fn connection(transport: &AtOnce) -> Connection {
-    let builder = described(Connection::builder(BASE_URL)).transport(transport.clone());
-    futures_executor::block_on(builder.connect()).unwrap()
+    opened(described(Connection::builder(BASE_URL)), transport)
+}
+
+/// The same with room for so many entries in its timeline.
+#[must_use]
+pub fn with_timeline(transport: &AtOnce, entries: usize) -> Connection {
+    opened(described(Connection::builder(BASE_URL)).timeline(entries), transport)
+}
+
+fn opened(builder: ConnectionBuilder<NoTransport>, transport: &AtOnce) -> Connection {
+    futures_executor::block_on(builder.transport(transport.clone()).connect()).unwrap()
 }
 
 /// The same for threads.
