@@ -9,12 +9,17 @@ use std::process::{Command, ExitCode};
 
 use mstr_suite::at_once::AtOnce;
 use mstr_suite::at_once::calls::{self, at_once};
+use mstr_suite::at_once::kinds::{Call, KINDS};
+use mstr_suite::figures::Spread;
 
-use crate::warm::{Call, KINDS, Kind};
+use crate::rounds::Row;
 use crate::{Chapter, Measurement};
 
 /// The word that asks this program to make calls and measure nothing.
 pub(crate) const COUNTED: &str = "--counted";
+const TABLE: &str = "The layer alone: instructions of a warm call";
+const TIMELINE_TABLE: &str = "What the timeline adds to a warm call";
+const TIMELINE_NAME: &str = "instructions::timeline";
 const BARE: &str = "bare::";
 const FEW: u64 = 500;
 const MANY: u64 = 2_500;
@@ -27,28 +32,49 @@ const TIMELINE: &str = "timeline::16";
 const NO_TIMELINE: &str = "timeline::0";
 
 pub(crate) fn chapter() -> Chapter {
-    let measurements = KINDS.map(|(name, _, _)| {
-        Measurement::new(format!("instructions::{name}"), move || {
-            let line = match compare(name) {
-                Ok((ours, bare)) => format!("{ours:>9} {bare:>9} {:>14.2}", ratio(ours, bare)),
+    let measurements = KINDS.map(|kind| {
+        Measurement::new(format!("instructions::{}", kind.name), move || {
+            let line = match compare(kind.name) {
+                Ok((ours, bare)) => {
+                    let ratio = ours as f64 / bare as f64;
+                    let row = Row { table: TABLE, row: kind.row };
+                    record(row, "ours", ours);
+                    record(row, "bare", bare);
+                    record(row, "the layer", ours.saturating_sub(bare));
+                    row.record("ours / bare", "ratio", Spread::exact(ratio));
+                    format!("{ours:>24} {bare:>24} {ratio:>18.2}")
+                }
                 Err(reason) => reason.to_string(),
             };
-            println!("{:<30} {line}", format!("instructions::{name}"));
+            println!("{:<32} {line}", format!("instructions::{}", kind.name));
         })
     });
+    let timeline = Measurement::new(TIMELINE_NAME, || {
+        let line = match timeline() {
+            Ok(added) => {
+                let row = Row { table: TIMELINE_TABLE, row: "a warm call" };
+                record(row, "added", added);
+                record(row, "limit", TIMELINE_LIMIT);
+                format!("{added:>24} of {TIMELINE_LIMIT}")
+            }
+            Err(reason) => reason.to_string(),
+        };
+        println!("{TIMELINE_NAME:<32} {line}");
+    });
     Chapter {
-        heading: format!(
-            "Instructions\n{:<30} {:>9} {:>9} {:>14}",
-            "", "ours", "bare", "ours / bare"
-        ),
-        measurements: measurements.into(),
+        heading: format!("{TABLE}\n{:<32} {:>24} {:>24} {:>18}", "", "ours", "bare", "ours / bare"),
+        measurements: measurements.into_iter().chain([timeline]).collect(),
     }
+}
+
+fn record(row: Row<'_>, column: &str, instructions: u64) {
+    row.record(column, "instructions", Spread::exact(instructions as f64));
 }
 
 /// Prints what the timeline adds to a warm call. Whether that is within its limit, which it is where
 /// nothing can count it.
 pub(crate) fn check() -> bool {
-    let line = |text: &str| println!("{:<30} {text}", "instructions::timeline");
+    let line = |text: &str| println!("{TIMELINE_NAME:<32} {text}");
     match timeline() {
         Ok(added) if added <= TIMELINE_LIMIT => {
             line(&format!("{added:>9} of {TIMELINE_LIMIT} that it may add to a warm call"));
@@ -90,10 +116,10 @@ fn call(name: &str) -> Option<Call> {
         let connection = calls::with_timeline(&AtOnce::new(), entries.parse().ok()?);
         return Some(Box::new(move || drop(at_once(calls::bytes(&connection)))));
     }
-    let kind = |wanted: &str| KINDS.into_iter().find(|(name, _, _)| *name == wanted);
+    let kind = |wanted: &str| KINDS.into_iter().find(|kind| kind.name == wanted);
     match name.strip_prefix(BARE) {
-        Some(name) => kind(name).map(|(_, _, bare): Kind| bare()),
-        None => kind(name).map(|(_, ours, _)| ours()),
+        Some(name) => kind(name).map(|kind| (kind.bare)()),
+        None => kind(name).map(|kind| (kind.ours)()),
     }
 }
 
@@ -138,8 +164,4 @@ fn counted(name: &str, times: u64) -> Result<u64, Uncounted> {
         Some(Ok(number)) if output.status.success() => Ok(number),
         _ => Err(Uncounted::Failed(format!("valgrind failed ({})\n{said}", output.status))),
     }
-}
-
-fn ratio(ours: u64, bare: u64) -> f64 {
-    ours as f64 / bare as f64
 }

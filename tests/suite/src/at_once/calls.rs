@@ -41,7 +41,15 @@ fn opened(builder: ConnectionBuilder<NoTransport>, transport: &AtOnce) -> Connec
     futures_executor::block_on(builder.transport(transport.clone()).connect()).unwrap()
 }
 
-/// The same for threads.
+/// An idle session as a service keeps many: opened with the checks and the timeline that it has by
+/// default.
+#[must_use]
+pub fn session(transport: &AtOnce) -> Connection {
+    let builder = Connection::builder(BASE_URL).standard("alice", "secret").project_id(PROJECT);
+    opened(builder, transport)
+}
+
+/// The same connection as [`connection`], for threads.
 #[must_use]
 pub fn blocking(transport: &AtOnce) -> blocking::Connection {
     let builder = described(blocking::Connection::builder(BASE_URL));
