@@ -12,8 +12,8 @@ use mstr_suite::at_once::kinds::KINDS;
 use mstr_suite::at_once::stampede::Stampede;
 use mstr_suite::figures::{Figure, Spread};
 
-const WARM: &str = "The layer alone: allocations of a warm call";
-/// Tables that `figures` begins with its times.
+/// Tables that `figures` begins.
+const WARM: &str = "The layer alone: a warm call, counted";
 const STAMPEDE: &str = "Tasks at a dead session: what each costs";
 const SESSIONS: &str = "Idle sessions: what each costs";
 

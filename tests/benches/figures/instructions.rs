@@ -17,7 +17,8 @@ use crate::{Chapter, Measurement};
 
 /// The word that asks this program to make calls and measure nothing.
 pub(crate) const COUNTED: &str = "--counted";
-const TABLE: &str = "The layer alone: instructions of a warm call";
+/// `counts` adds what is allocated.
+const TABLE: &str = "The layer alone: a warm call, counted";
 const TIMELINE_TABLE: &str = "What the timeline adds to a warm call";
 const TIMELINE_NAME: &str = "instructions::timeline";
 const BARE: &str = "bare::";
@@ -41,7 +42,7 @@ pub(crate) fn chapter() -> Chapter {
                     record(row, "ours", ours);
                     record(row, "bare", bare);
                     record(row, "the layer", ours.saturating_sub(bare));
-                    row.record("ours / bare", "ratio", Spread::exact(ratio));
+                    row.record("instructions, ours / bare", "ratio", Spread::exact(ratio));
                     format!("{ours:>24} {bare:>24} {ratio:>18.2}")
                 }
                 Err(reason) => reason.to_string(),
@@ -62,7 +63,10 @@ pub(crate) fn chapter() -> Chapter {
         println!("{TIMELINE_NAME:<32} {line}");
     });
     Chapter {
-        heading: format!("{TABLE}\n{:<32} {:>24} {:>24} {:>18}", "", "ours", "bare", "ours / bare"),
+        heading: format!(
+            "Instructions\n{:<32} {:>24} {:>24} {:>18}",
+            "", "ours", "bare", "ours / bare"
+        ),
         measurements: measurements.into_iter().chain([timeline]).collect(),
     }
 }

@@ -36,7 +36,7 @@ pub(crate) fn chapter(way: Way) -> Chapter {
             let row = Row { table: TABLE, row: &number_of(number, "tasks") };
             row.record("ours", "µs", microseconds(compared.ours()));
             row.record("two bare requests", "µs", microseconds(compared.bare()));
-            row.record("ours / bare", "ratio", compared.ratio());
+            row.record("time, ours / bare", "ratio", compared.ratio());
         })
     });
     Chapter {

@@ -19,12 +19,13 @@ use crate::members::package;
 const FIGURES: &str = "MSTR_FIGURES";
 
 /// The benchmarks of the whole run in the order of the page, each with the chapter that it fills.
-/// `counts` adds its columns to tables of `figures`, and more tables.
+/// `counts` adds its columns to the tables of `figures`.
 const WHOLE: [(Program, &str); 3] = [
-    (Program::Figures, "What the session adds to a transport"),
-    (Program::Counts, "What a session keeps and allocates"),
+    (Program::Figures, LAYER),
+    (Program::Counts, LAYER),
     (Program::Sockets, "Requests over sockets, beside other clients"),
 ];
+const LAYER: &str = "What the session adds to a transport";
 
 #[derive(Clone, Copy)]
 enum Program {
