@@ -14,7 +14,7 @@ pub(super) fn described(quick: bool) -> Outcome<Vec<(String, String)>> {
         ("revision", revision()?),
     ];
     if quick {
-        machine.push(("rounds", "few (`--quick`): these numbers are rough".to_owned()));
+        machine.push(("rounds", "few (--quick), so these numbers are rough".to_owned()));
     }
     Ok(machine.into_iter().map(|(subject, said)| (subject.to_owned(), said)).collect())
 }
@@ -30,6 +30,8 @@ fn system() -> String {
     let linux = fs::read_to_string("/etc/os-release").ok();
     let name = linux.as_deref().and_then(|text| value(text, "PRETTY_NAME", '='));
     let kernel = output(Command::new("uname").args(["-s", "-r"])).ok();
+    // Without what a distribution or a host adds to the version.
+    let kernel = kernel.map(|it| it.split('-').next().unwrap_or_default().to_owned());
     let said: Vec<String> =
         [name, kernel].into_iter().flatten().map(|it| it.trim().to_owned()).collect();
     if said.is_empty() { std::env::consts::OS.to_owned() } else { said.join(", ") }
