@@ -3,7 +3,9 @@
 //!
 //! Times differ from run to run and from machine to machine. What can be compared is the ratio of
 //! two things that were measured in turns, and it comes with its spread: the median, and the middle
-//! half. What is allocated is counted by `counts`, because counting takes time.
+//! half. What is allocated is counted by `counts`, because counting takes time. Both belong to the
+//! package `mstr-stacks`, as the benchmark of sockets does: they are built together, without a clock that
+//! can be paused.
 //!
 //! ```text
 //! [--quick] [--instructions] [--check] [NAME]

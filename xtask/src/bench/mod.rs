@@ -39,12 +39,12 @@ enum Program {
 
 impl Program {
     fn run(self, words: &[&str], figures: Option<&Path>) -> Outcome {
-        let (package_name, target) = match self {
-            Self::Figures => ("mstr-tests", "figures"),
-            Self::Counts => ("mstr-tests", "counts"),
-            Self::Sockets => ("mstr-stacks", "sockets"),
+        let target = match self {
+            Self::Figures => "figures",
+            Self::Counts => "counts",
+            Self::Sockets => "sockets",
         };
-        let package = package(package_name)?;
+        let package = package("mstr-stacks")?;
         let mut bench = cargo(&format!("bench --locked {package} --bench {target} --"));
         match figures {
             Some(file) => bench.env(FIGURES, file),
