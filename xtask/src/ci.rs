@@ -83,7 +83,7 @@ const STEPS: &[Step] = &[
     step(Part::Rest, "chaos", "sessions over a network that fails at random", chaos::check),
     step(Part::Rest, "simulate", "whole lives of connections in virtual time", simulate::check),
     step(Part::Rest, "isahc-rustls", "isahc with rustls, not OpenSSL", test::isahc_rustls),
-    step(Part::Rest, "costs", "what a request costs over a socket", bench::costs),
+    step(Part::Rest, "costs", "what a request costs, and the timeline", bench::costs),
     step(Part::Rest, "docs", "the documentation, with warnings denied", docs::check),
     step(Part::Rest, "msrv", "the minimum supported Rust version", msrv::check).needs(CLIPPY),
 ];

@@ -1,5 +1,7 @@
 //! The commands and their options.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand};
 
 use crate::release::Next;
@@ -94,21 +96,27 @@ pub(crate) enum Command {
 
 #[derive(Args, Debug)]
 pub(crate) struct Bench {
-    /// Only those whose name contains this, such as "blocking", "threads::8" or "stampede"
+    /// Only those whose name contains this, such as "blocking", "threads" or "sessions"
     #[arg(value_name = "NAME")]
     pub(crate) name: Option<String>,
     /// Only the instructions, counted by callgrind
     #[arg(long)]
     pub(crate) instructions: bool,
-    /// The cost of a request over a socket, beside hyper-util, hyper's connections, reqwest and isahc
+    /// Only the cost of a request over a socket, beside other clients; NAME is then one of theirs
     #[arg(long, conflicts_with = "instructions")]
     pub(crate) sockets: bool,
-    /// With --sockets: fewer turns
-    #[arg(long, requires = "sockets")]
+    /// Fewer rounds: rough numbers, soon
+    #[arg(long)]
     pub(crate) quick: bool,
-    /// With --sockets: no times; fails where a request costs more than `costs.txt` allows
-    #[arg(long, requires = "sockets")]
+    /// No times; fails where a request or the timeline costs more than it may, by counts
+    #[arg(long, conflicts_with = "instructions")]
     pub(crate) check: bool,
+    /// Keeps the figures in target/figures.jsonl, and writes docs/performance.md from them
+    #[arg(long, conflicts_with_all = ["name", "instructions", "sockets", "check"])]
+    pub(crate) write: bool,
+    /// Measures nothing; writes docs/performance.md from a file that --write has kept
+    #[arg(long, value_name = "FILE", exclusive = true)]
+    pub(crate) from: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -38,12 +38,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Outcome {
     match command {
-        Command::Bench(cli::Bench { name, sockets: true, quick, check, .. }) => {
-            bench::sockets(quick, check, name.as_deref())
-        }
-        Command::Bench(cli::Bench { name, instructions, .. }) => {
-            bench::run_some(name.as_deref(), instructions)
-        }
+        Command::Bench(bench) => bench::run_some(&bench),
         Command::Chaos(chaos) => chaos::run_one(&chaos),
         Command::Ci(ci) => ci::run_some(ci),
         Command::Deny => gates::deny::check(),

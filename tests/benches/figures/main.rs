@@ -1,19 +1,33 @@
 //! What the drivers add to a transport: ratios of their calls to bare requests, one call at a
-//! time and many, a dead session that many tasks meet, and instructions.
+//! time and many, a dead session that many tasks meet, sessions that stay open, and instructions.
 //!
 //! Times differ from run to run and from machine to machine. What can be compared is the ratio of
-//! two things that were measured in turns, and it comes with its spread.
+//! two things that were measured in turns, and it comes with its spread: the median, and the middle
+//! half. What is allocated is counted by `counts`, because counting takes time. Both belong to the
+//! package `mstr-stacks`, as the benchmark of sockets does: they are built together, without a clock that
+//! can be paused.
 //!
-//! A word on the command line selects the measurements whose names contain it.
+//! ```text
+//! [--quick] [--instructions] [--check] [NAME]
+//! ```
+//!
+//! A name selects the measurements whose names contain it. `--quick` measures few rounds. `--check`
+//! measures nothing and fails where the timeline adds more instructions to a call than it may.
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "this is a program for testers")]
 
 mod instructions;
 mod many;
 mod rounds;
+mod sessions;
 mod stampede;
 mod warm;
 
 use std::process::ExitCode;
+
+/// The word that asks for few rounds.
+const QUICK: &str = "--quick";
+/// The word that this program starts itself with on chosen cores, for one measurement.
+const PINNED: &str = "--pinned";
 
 /// Something to be measured, and what prints the result.
 struct Measurement {
@@ -33,26 +47,55 @@ struct Chapter {
     measurements: Vec<Measurement>,
 }
 
+/// How it is measured.
+#[derive(Clone, Copy, Default)]
+struct Way {
+    quick: bool,
+    pinned: bool,
+}
+
+impl Way {
+    fn rounds(self, rounds: usize) -> usize {
+        if self.quick { rounds.min(3) } else { rounds }
+    }
+}
+
 fn main() -> ExitCode {
     // Cargo adds a word of its own.
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let (only_instructions, filter) = match words[..] {
-        [instructions::COUNTED, name, times] => return instructions::repeat(name, times),
-        ["--instructions"] => (true, ""),
-        ["--instructions", filter] => (true, filter),
-        [] => (false, ""),
-        [filter] => (false, filter),
-        _ => {
-            println!("expected: [--instructions] [NAME]");
-            return ExitCode::FAILURE;
-        }
-    };
-    let mut chapters = vec![instructions::chapter()];
-    if !only_instructions {
-        chapters.splice(0..0, [warm::chapter(), many::tasks(), many::threads()]);
-        chapters.push(stampede::chapter());
+    if let [instructions::COUNTED, name, times] = words[..] {
+        return instructions::repeat(name, times);
     }
+    let (mut way, mut only_instructions, mut check, mut filter) =
+        (Way::default(), false, false, "");
+    for word in words {
+        match word {
+            QUICK => way.quick = true,
+            PINNED => way.pinned = true,
+            "--instructions" => only_instructions = true,
+            "--check" => check = true,
+            name if !name.starts_with('-') => filter = name,
+            _ => {
+                println!("expected: [--quick] [--instructions] [--check] [NAME]");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    if check {
+        return if instructions::check() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    let chapters = match only_instructions {
+        true => vec![instructions::chapter()],
+        false => vec![
+            warm::chapter(way),
+            instructions::chapter(),
+            many::tasks(way),
+            many::threads(way),
+            stampede::chapter(way),
+            sessions::chapter(way),
+        ],
+    };
     let names = || chapters.iter().flat_map(|chapter| &chapter.measurements);
     if !names().any(|measurement| measurement.name.contains(filter)) {
         println!("nothing has \"{filter}\" in its name; there are:");
@@ -63,7 +106,9 @@ fn main() -> ExitCode {
         let mut chosen =
             measurements.iter().filter(|measurement| measurement.name.contains(filter)).peekable();
         if chosen.peek().is_some() {
-            println!("\n{heading}");
+            if !way.pinned {
+                println!("\n{heading}");
+            }
             chosen.for_each(|measurement| (measurement.run)());
         }
     }

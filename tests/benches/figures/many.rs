@@ -1,15 +1,16 @@
-//! Many tasks or threads with calls on one connection.
+//! Many tasks or threads with calls on one connection, on one core and on two.
 
+use std::process::Command;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use mstr_suite::at_once::calls::{self, Bare};
+use mstr_suite::at_once::stampede::in_tasks;
 use mstr_suite::at_once::{AtOnce, now};
 use tokio::runtime::{self, Runtime};
-use tokio::task::JoinSet;
 
-use crate::rounds::{columns, compare, each, timed};
-use crate::{Chapter, Measurement};
+use crate::rounds::{Compared, Row, columns, compare, each, number_of, timed};
+use crate::{Chapter, Measurement, Way};
 
 /// How many tasks or threads there are.
 const NUMBERS: [usize; 4] = [1, 8, 64, 512];
@@ -17,23 +18,26 @@ const NUMBERS: [usize; 4] = [1, 8, 64, 512];
 const CALLS: usize = 65_536;
 const ROUNDS: usize = 11;
 
-/// The transport is pending once for each request, so that each task has one under way.
-pub(crate) fn tasks() -> Chapter {
-    let one = NUMBERS.map(|number| of_tasks("one_thread", one_thread, number));
-    let two = NUMBERS.map(|number| of_tasks("two_workers", two_workers, number));
-    Chapter {
-        heading: format!(
-            "Calls of many tasks on one connection, {ROUNDS} rounds of {CALLS}\n{}",
-            columns()
-        ),
-        measurements: one.into_iter().chain(two).collect(),
-    }
+/// How many cores they run on.
+#[derive(Clone, Copy)]
+struct Cores {
+    number: usize,
+    /// In names of measurements.
+    word: &'static str,
+    column: &'static str,
+    /// For `taskset`.
+    list: &'static str,
 }
 
-fn of_tasks(runtime: &str, start: fn() -> Runtime, number: usize) -> Measurement {
-    let name = format!("tasks::{runtime}::{number}");
-    Measurement::new(name.clone(), move || {
-        let runtime = start();
+const CORES: [Cores; 2] = [
+    Cores { number: 1, word: "one_core", column: "one core", list: "0" },
+    Cores { number: 2, word: "two_cores", column: "two cores", list: "0,1" },
+];
+
+/// The transport is pending once for each request, so that each task has one under way.
+pub(crate) fn tasks(way: Way) -> Chapter {
+    chapter(way, "tasks", move |cores, number, name| {
+        let runtime = workers(cores.number);
         let connection = calls::connection(&AtOnce::new().hesitating());
         let bare = Arc::new(Bare::new(&AtOnce::new().hesitating()));
         let ours = || {
@@ -52,57 +56,72 @@ fn of_tasks(runtime: &str, start: fn() -> Runtime, number: usize) -> Measurement
                 }
             }
         };
-        let ours = || each(in_tasks(&runtime, number, ours), CALLS);
-        let bare = || each(in_tasks(&runtime, number, bare), CALLS);
-        compare(&name, ROUNDS, ours, bare);
+        let ours = || each(timed(|| in_tasks(&runtime, number, ours)), CALLS);
+        let bare = || each(timed(|| in_tasks(&runtime, number, bare)), CALLS);
+        Some(compare(name, way.rounds(ROUNDS), ours, bare))
     })
 }
 
 /// The same for threads, which start together.
-pub(crate) fn threads() -> Chapter {
-    let measurements = NUMBERS.map(|number| {
-        let name = format!("threads::{number}");
+pub(crate) fn threads(way: Way) -> Chapter {
+    chapter(way, "threads", move |cores, number, name| {
+        if !way.pinned && std::thread::available_parallelism().unwrap().get() != cores.number {
+            pinned(way, cores, name);
+            return None;
+        }
+        let connection = calls::blocking(&AtOnce::new());
+        let bare = Bare::new(&AtOnce::new());
+        let ours = || in_threads(number, || drop(calls::blocking_bytes(&connection)));
+        let bare = || in_threads(number, || drop(bare.blocking_bytes()));
+        let (ours, bare) = (|| each(ours(), CALLS), || each(bare(), CALLS));
+        Some(compare(name, way.rounds(ROUNDS), ours, bare))
+    })
+}
+
+fn chapter(
+    way: Way,
+    things: &'static str,
+    measure: impl Fn(Cores, usize, &str) -> Option<Compared> + Copy + 'static,
+) -> Chapter {
+    let table = format!("Calls of many {things} on one connection");
+    let heading = format!("{table}, {} rounds of {CALLS}\n{}", way.rounds(ROUNDS), columns());
+    let all = CORES.into_iter().flat_map(|cores| NUMBERS.map(|number| (cores, number)));
+    let measurements = all.map(|(cores, number)| {
+        let name = format!("{things}::{}::{number}", cores.word);
+        let table = table.clone();
         Measurement::new(name.clone(), move || {
-            let connection = calls::blocking(&AtOnce::new());
-            let bare = Bare::new(&AtOnce::new());
-            let ours = || in_threads(number, || drop(calls::blocking_bytes(&connection)));
-            let bare = || in_threads(number, || drop(bare.blocking_bytes()));
-            compare(&name, ROUNDS, || each(ours(), CALLS), || each(bare(), CALLS));
+            let Some(compared) = measure(cores, number, &name) else { return };
+            let row = &number_of(number, things);
+            let throughput = format!("{table}: throughput, ratio to bare requests");
+            let ratio = compared.of(|ours, bare| bare / ours);
+            Row { table: &throughput, row }.record(cores.column, "ratio", ratio);
+            let times = format!("{table}: time of a call");
+            let times = Row { table: &times, row };
+            times.record(&format!("ours, {}", cores.column), "ns", compared.ours());
+            times.record(&format!("bare, {}", cores.column), "ns", compared.bare());
         })
     });
-    Chapter {
-        heading: format!(
-            "Calls of many threads on one connection, {ROUNDS} rounds of {CALLS}\n{}",
-            columns()
-        ),
-        measurements: measurements.into(),
+    Chapter { heading, measurements: measurements.collect() }
+}
+
+/// Lets another process of this program measure, on so many cores. Threads cannot be kept on a core
+/// from inside without unsafe code.
+fn pinned(way: Way, cores: Cores, name: &str) {
+    let own = std::env::current_exe().unwrap();
+    let mut command = Command::new("taskset");
+    command.args(["-c", cores.list]).arg(own).arg(crate::PINNED);
+    let outcome = command.args(way.quick.then_some(crate::QUICK)).arg(name).status();
+    if !outcome.is_ok_and(|status| status.success()) {
+        println!("{name:<32} SKIPPED: `taskset -c {}` does not run it", cores.list);
     }
 }
 
-pub(crate) fn one_thread() -> Runtime {
-    runtime::Builder::new_current_thread().build().unwrap()
-}
-
-fn two_workers() -> Runtime {
-    runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap()
-}
-
-/// How long so many tasks take to their end.
-pub(crate) fn in_tasks<F>(runtime: &Runtime, number: usize, task: impl Fn() -> F) -> Duration
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    timed(|| {
-        runtime.block_on(async {
-            let mut tasks = JoinSet::new();
-            for _ in 0..number {
-                tasks.spawn(task());
-            }
-            while let Some(outcome) = tasks.join_next().await {
-                outcome.unwrap();
-            }
-        });
-    })
+/// A runtime with one thread, or with so many workers.
+fn workers(number: usize) -> Runtime {
+    match number {
+        1 => runtime::Builder::new_current_thread().build().unwrap(),
+        _ => runtime::Builder::new_multi_thread().worker_threads(number).build().unwrap(),
+    }
 }
 
 /// How long so many threads take with their calls, from the first one's first to the last one's

@@ -1,9 +1,9 @@
 //! Measuring two things in turns, so that what disturbs one disturbs the other.
 
-use std::fmt;
 use std::time::Duration;
 
 use mstr_suite::at_once::now;
+use mstr_suite::figures::{Figure, Spread};
 
 /// How long something takes, by the clock.
 pub(crate) fn timed(work: impl FnOnce()) -> Duration {
@@ -17,23 +17,9 @@ pub(crate) fn each(all: Duration, calls: usize) -> f64 {
     all.as_nanos() as f64 / calls as f64
 }
 
-/// The least, the middle and the greatest of several values.
-struct Spread([f64; 3]);
-
-impl Spread {
-    fn of(mut values: Vec<f64>) -> Self {
-        values.sort_unstable_by(f64::total_cmp);
-        let last = values.len() - 1;
-        Self([values[0], values[last / 2], values[last]])
-    }
-}
-
-impl fmt::Display for Spread {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = f.precision().unwrap_or(0);
-        let [least, middle, greatest] = self.0;
-        write!(f, "{least:>7.digits$} {middle:>7.digits$} {greatest:>7.digits$}")
-    }
+/// Two things that were measured in turns, in nanoseconds.
+pub(crate) struct Compared {
+    turns: Vec<(f64, f64)>,
 }
 
 /// Measures both in turns and prints a line: nanoseconds of each, and the ratio of each turn.
@@ -42,32 +28,73 @@ pub(crate) fn compare(
     rounds: usize,
     mut ours: impl FnMut() -> f64,
     mut bare: impl FnMut() -> f64,
-) {
-    let (mut both, mut ratios) = ((Vec::new(), Vec::new()), Vec::new());
+) -> Compared {
     // The first turn pays for what happens once.
     ours();
     bare();
-    for round in 0..rounds {
+    let turns = (0..rounds).map(|round| {
         // Neither always goes first.
-        let (of_ours, of_bare) = if round % 2 == 0 {
+        if round % 2 == 0 {
             let of_ours = ours();
             (of_ours, bare())
         } else {
             let of_bare = bare();
             (ours(), of_bare)
-        };
-        both.0.push(of_ours);
-        both.1.push(of_bare);
-        ratios.push(of_ours / of_bare);
-    }
-    let (ours, bare, ratio) = (Spread::of(both.0), Spread::of(both.1), Spread::of(ratios));
-    println!("{name:<30} {ours}   {bare}   {ratio:.2}");
+        }
+    });
+    let compared = Compared { turns: turns.collect() };
+    let cells = [
+        format!("{:.0}", compared.ours()),
+        format!("{:.0}", compared.bare()),
+        format!("{:.2}", compared.ratio()),
+    ];
+    println!("{name:<32} {:>24} {:>24} {:>18}", cells[0], cells[1], cells[2]);
+    compared
 }
 
 /// What stands above the lines of [`compare`].
 pub(crate) fn columns() -> String {
-    let three = format!("{:>7} {:>7} {:>7}", "least", "median", "most");
-    let above =
-        format!("{:<30} {:>23}   {:>23}   {:>23}", "", "ours, ns", "bare, ns", "ours / bare");
-    format!("{above}\n{:<30} {three}   {three}   {three}", "")
+    format!("{:<32} {:>24} {:>24} {:>18}", "", "ours, ns", "bare, ns", "ours / bare")
+}
+
+impl Compared {
+    pub(crate) fn ours(&self) -> Spread {
+        self.of(|ours, _| ours)
+    }
+
+    pub(crate) fn bare(&self) -> Spread {
+        self.of(|_, bare| bare)
+    }
+
+    /// Of the times.
+    pub(crate) fn ratio(&self) -> Spread {
+        self.of(|ours, bare| ours / bare)
+    }
+
+    /// A number of each turn, and the middle half of them.
+    pub(crate) fn of(&self, number: impl Fn(f64, f64) -> f64) -> Spread {
+        Spread::of(self.turns.iter().map(|(ours, bare)| number(*ours, *bare)).collect())
+    }
+}
+
+/// A row of a table.
+#[derive(Clone, Copy)]
+pub(crate) struct Row<'a> {
+    pub(crate) table: &'a str,
+    pub(crate) row: &'a str,
+}
+
+impl Row<'_> {
+    pub(crate) fn record(self, column: &str, unit: &str, spread: Spread) {
+        Figure { table: self.table, row: self.row, column, unit, spread }.record();
+    }
+}
+
+/// `100,000 tasks`, `1 task`.
+pub(crate) fn number_of(number: usize, things: &str) -> String {
+    let digits = number.to_string();
+    let (thousands, rest) = digits.split_at(digits.len().saturating_sub(3));
+    let comma = if thousands.is_empty() { "" } else { "," };
+    let things = if number == 1 { things.trim_end_matches('s') } else { things };
+    format!("{thousands}{comma}{rest} {things}")
 }

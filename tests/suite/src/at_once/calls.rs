@@ -28,11 +28,28 @@ pub fn at_once<F: Future>(future: F) -> F::Output {
 /// An open connection for a project.
 #[must_use]
 pub fn connection(transport: &AtOnce) -> Connection {
-    let builder = described(Connection::builder(BASE_URL)).transport(transport.clone());
-    futures_executor::block_on(builder.connect()).unwrap()
+    opened(described(Connection::builder(BASE_URL)), transport)
 }
 
-/// The same for threads.
+/// The same with room for so many entries in its timeline.
+#[must_use]
+pub fn with_timeline(transport: &AtOnce, entries: usize) -> Connection {
+    opened(described(Connection::builder(BASE_URL)).timeline(entries), transport)
+}
+
+fn opened(builder: ConnectionBuilder<NoTransport>, transport: &AtOnce) -> Connection {
+    futures_executor::block_on(builder.transport(transport.clone()).connect()).unwrap()
+}
+
+/// An idle session as a service keeps many: opened with the checks and the timeline that it has by
+/// default.
+#[must_use]
+pub fn session(transport: &AtOnce) -> Connection {
+    let builder = Connection::builder(BASE_URL).standard("alice", "secret").project_id(PROJECT);
+    opened(builder, transport)
+}
+
+/// The same connection as [`connection`], for threads.
 #[must_use]
 pub fn blocking(transport: &AtOnce) -> blocking::Connection {
     let builder = described(blocking::Connection::builder(BASE_URL));

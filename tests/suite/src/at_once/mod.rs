@@ -4,6 +4,8 @@
 //! every request: threads that share it do not slow each other down here.
 
 pub mod calls;
+pub mod kinds;
+pub mod stampede;
 
 use std::future::Future;
 use std::pin::Pin;
