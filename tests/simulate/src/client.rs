@@ -1,6 +1,7 @@
 //! A connection of each kind, and what its callers do with it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -36,6 +37,31 @@ pub(crate) struct Vault {
     pub(crate) world: World,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) seed: u64,
+    pub(crate) hangs: bool,
+    /// How often it has been asked.
+    pub(crate) times: AtomicU32,
+}
+
+const HANG: Duration = Duration::from_secs(3_600);
+/// It hangs no more where it would hang when the troubles are over.
+const BUSY: Duration = Duration::from_secs(80_000);
+/// Closing does not take longer while the provider is waited for.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// A provider does not return.
+struct Hanging(World);
+
+impl Hanging {
+    fn new(world: &World) -> Self {
+        world.state().observer.hanging += 1;
+        Self(world.clone())
+    }
+}
+
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        self.0.state().observer.hanging -= 1;
+    }
 }
 
 impl std::fmt::Debug for Vault {
@@ -49,6 +75,12 @@ impl CredentialProvider for Vault {
     async fn credentials(&self) -> Result<Credentials, BoxError> {
         let wait = Duration::from_millis([0, 40, 900, 3_000][(self.seed % 4) as usize]);
         self.clock.sleep(wait).await;
+        let times = self.times.fetch_add(1, Ordering::Relaxed);
+        // Some hang now and then, until the troubles are over.
+        if self.hangs && times % 3 == 1 && self.clock.now() < self.world.state().start + BUSY {
+            let _hanging = Hanging::new(&self.world);
+            self.clock.sleep(HANG).await;
+        }
         let user = USERS[0];
         Ok(Credentials::standard(user, self.world.state().password.clone()))
     }
@@ -245,6 +277,8 @@ impl Caller {
             Op::Call(call) => call.total,
             _ => None,
         };
+        // Nothing but the provider is waited for.
+        let hangs = self.world.state().observer.hangs();
         self.world.tell(begun, || format!("{op:?}"));
         let result = self.carry_out(&client, op, begun, known).await;
         self.world.tell(self.clock.now(), || format!("{op:?} is told {result:?}"));
@@ -257,6 +291,7 @@ impl Caller {
                 let each = self.plan.total.unwrap_or(TOTAL);
                 each * 3 + call.total.unwrap_or(each)
             }
+            Op::Close if hangs.is_some() && hangs == self.world.state().observer.hangs() => AT_ONCE,
             _ => own.or(self.plan.total).unwrap_or(TOTAL),
         };
         if took > allowed && hurried {
@@ -339,6 +374,7 @@ impl Caller {
         };
         let hasty = limit.is_some_and(|limit| limit < EXCHANGE)
             || self.plan.attempt.is_some()
+            || self.plan.has_provider_that_hangs()
             || [Class::Scattered, Class::Leaps].iter().any(|class| self.plan.has(*class));
         if error.kind() == ErrorKind::Timeout && hurried && !hasty && !self.plan.is_struck() {
             self.world.broken(Law::Undisturbed, format!("{op:?}: {}", error.report()));

@@ -19,7 +19,7 @@ macro_rules! laws {
 laws! {
     ActedOnce "A request that is not idempotent is carried out once at most.",
     OwnAnswer "Each caller gets the answer to its own request.",
-    InTime "Each operation ends within its time.",
+    InTime "Each operation ends within its time, and closing does not wait for a credential provider.",
     Refused "A password that the server has refused is not submitted again before a reset.",
     Submissions "Without the server's answer a password is submitted twice, then not for 30 seconds, doubling to 15 minutes.",
     OneLogin "No login or renewal of a connection is sent while another is awaited.",

@@ -61,6 +61,10 @@ pub(crate) struct Observer {
     /// `close` has been called; has returned.
     pub(crate) closing: bool,
     pub(crate) closed: bool,
+    /// How many providers do not return.
+    pub(crate) hanging: u32,
+    /// How many requests of the session's own have left or been answered.
+    own: u64,
     /// Connections that borrow the session are about.
     pub(crate) lent: u32,
     /// Whose credentials are in use, since when.
@@ -93,6 +97,8 @@ impl Observer {
             lenient: None,
             closing: false,
             closed: false,
+            hanging: 0,
+            own: 0,
             lent: 0,
             users: Vec::new(),
             leapt: Duration::ZERO,
@@ -170,6 +176,7 @@ impl Observer {
             opens: None,
             number,
         };
+        self.own += u64::from(purpose != "call");
         if let Some(call) = sending.call {
             self.sent.insert(call, (now, None));
             if let Some(until) = self.waits.remove(&call).filter(|until| now < *until) {
@@ -361,6 +368,7 @@ impl Observer {
             }
         }
         self.awaits_no_longer(&sending, now);
+        self.own += u64::from(sending.purpose != "call");
         if let (Some(call), Some(wait)) = (sending.call, retry_after(answer)) {
             self.waits.insert(call, now + wait);
         }
@@ -420,6 +428,12 @@ impl Observer {
         for (token, seen) in &mut self.sessions {
             seen.superseded |= seen.delivered && alive.contains(token);
         }
+    }
+
+    /// How many requests of the session's own there were, if only a provider is waited for.
+    pub(crate) fn hangs(&self) -> Option<u64> {
+        let waits = self.hanging > 0 && self.establishing.is_empty() && !self.bare;
+        waits.then_some(self.own)
     }
 
     /// A closing is given up before its end: what was opened meanwhile is used on.

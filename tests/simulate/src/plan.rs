@@ -206,6 +206,11 @@ impl Plan {
         self.classes.contains(&class)
     }
 
+    /// Whether the credential provider does not return now and then.
+    pub(crate) fn has_provider_that_hangs(&self) -> bool {
+        self.has(Class::Provider) && self.seed % 8 > 5
+    }
+
     /// Whether anything may happen that a call has to fail for.
     pub(crate) fn is_disturbed(&self) -> bool {
         let disturbs = [

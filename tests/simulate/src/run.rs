@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -120,7 +121,13 @@ fn of_tasks<C: Client>(
     world.state().observer.users.push((start, 0));
     let mut timeline = String::new();
     let lived = catch_unwind(AssertUnwindSafe(|| {
-        let vault = Vault { world: world.clone(), clock: Arc::new(time.clone()), seed: plan.seed };
+        let vault = Vault {
+            world: world.clone(),
+            clock: Arc::new(time.clone()),
+            seed: plan.seed,
+            hangs: plan.has_provider_that_hangs(),
+            times: AtomicU32::new(0),
+        };
         let connection = match connect(net, vault) {
             Ok(connection) => connection,
             Err(error) => return world.broken(Law::NoPanic, error.report()),

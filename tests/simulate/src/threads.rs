@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -220,7 +221,13 @@ pub(crate) fn run(plan: &Arc<Plan>) -> Life {
         baton.clone().spawn(move || works_in_background(&baton, &background))
     });
     let lived = catch_unwind(AssertUnwindSafe(|| {
-        let vault = Vault { world: world.clone(), clock: Arc::new(baton.clone()), seed: plan.seed };
+        let vault = Vault {
+            world: world.clone(),
+            clock: Arc::new(baton.clone()),
+            seed: plan.seed,
+            hangs: plan.has_provider_that_hangs(),
+            times: AtomicU32::new(0),
+        };
         let connection = match described(plan, vault).blocking_transport(net).build() {
             Ok(connection) => connection,
             Err(error) => return world.broken(Law::NoPanic, error.report()),
