@@ -343,7 +343,7 @@ fn push_query(text: &mut String, query: &str) {
 }
 
 fn parse_uri(text: String) -> Result<Uri, Error> {
-    let shown = without_secrets(&text);
+    let shown = without_secrets(&text).into_owned();
     let uri = Uri::try_from(text)
         .map_err(|error| usage(format!("\"{shown}\" is not a valid address")).with_source(error))?;
     match uri.scheme_str() {
