@@ -262,9 +262,6 @@ impl Recorder {
         let fronted = open.iter().find(|it| it.id == exchange.id && it.unsent).copied();
         let cause = match exchange.why {
             Why::Idle { idle, limit } => {
-                let secs =
-                    |it: std::time::Duration| u32::try_from(it.as_secs()).unwrap_or(u32::MAX);
-                let (idle, limit) = (secs(idle), secs(limit));
                 self.open().idle = Some((idle, limit));
                 self.plain(now, What::Idle { idle, limit }, Link::default())
             }

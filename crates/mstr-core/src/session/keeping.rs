@@ -62,7 +62,9 @@ impl Session {
         // An earlier renewal may have failed while no caller waited for it.
         *failure = None;
         let epoch = held.epoch;
-        let (idle, limit) = (now.saturating_duration_since(held.touched), held.idle_timeout);
+        let seconds = |it: Duration| u32::try_from(it.as_secs()).unwrap_or(u32::MAX);
+        let idle = seconds(now.saturating_duration_since(held.touched));
+        let limit = seconds(held.idle_timeout);
         let request = self.config.endpoint.renew(&held.wire);
         if required {
             self.why = Why::Idle { idle, limit };
