@@ -4,8 +4,12 @@
 //! the reason. Times are
 //! printed by `cargo xtask bench` and asserted nowhere.
 
+use std::pin::Pin;
+use std::task::{Context, Waker};
+
 use allocation_counter::measure;
 use http::header::{ETAG, SET_COOKIE};
+use mstr::Connection;
 use mstr_suite::at_once::calls::{self, Bare, at_once};
 use mstr_suite::at_once::{AtOnce, PROJECT};
 
@@ -22,6 +26,12 @@ const BLOCKING_BYTES: u64 = 5;
 /// are in memory already, and reading one costs nothing.
 const BARE: u64 = 5;
 const BLOCKING_BARE: u64 = 4;
+/// A task that meets a session that has ended, as others do at the same time: it is refused, waits for
+/// their login and asks again. The path, and twice the address, the table of headers (two) and the box
+/// of the transport's future; code and message of the refusal.
+const REFUSED: u64 = 11;
+/// What one of them makes for all of them, with the login, and the growing room for those that wait.
+const FOR_ALL: u64 = 120;
 
 /// How many allocations each repetition of `call` makes, after what only the first ones do.
 fn each<T>(mut call: impl FnMut() -> T) -> u64 {
@@ -32,6 +42,24 @@ fn each<T>(mut call: impl FnMut() -> T) -> u64 {
     let all = measure(|| (0..TIMES).for_each(|_| drop(call()))).count_total;
     assert_eq!(all % TIMES, 0, "{TIMES} calls make {all} allocations: they differ");
     all / TIMES
+}
+
+type Task = Pin<Box<dyn Future<Output = usize> + Send>>;
+
+fn task(connection: &Connection) -> Task {
+    let connection = connection.clone();
+    Box::pin(async move { calls::bytes(&connection).await.len() })
+}
+
+/// Polls each task that has not ended, once. Whether all have.
+fn poll_all(tasks: &mut [Option<Task>]) -> bool {
+    let mut context = Context::from_waker(Waker::noop());
+    for task in &mut *tasks {
+        if task.as_mut().is_some_and(|task| task.as_mut().poll(&mut context).is_ready()) {
+            *task = None;
+        }
+    }
+    tasks.iter().all(Option::is_none)
 }
 
 #[test]
@@ -48,6 +76,23 @@ fn a_call_from_a_thread_makes_so_many_allocations() {
     let send = each(|| calls::blocking_send(&connection));
     let bytes = each(|| calls::blocking_bytes(&connection));
     assert_eq!((send, bytes), (BLOCKING_SEND, BLOCKING_BYTES));
+}
+
+#[test]
+fn tasks_that_meet_a_dead_session_make_so_many_allocations_each_whatever_their_number() {
+    let stampede = |number: u64| {
+        let transport = AtOnce::new().hesitating();
+        let connection = calls::connection(&transport);
+        let mut tasks: Vec<Option<Task>> = (0..number).map(|_| Some(task(&connection))).collect();
+        transport.end_session();
+        let counted = measure(|| while !poll_all(&mut tasks) {});
+        assert_eq!((transport.logins(), transport.refused()), (2, number));
+        counted.count_total
+    };
+    for number in [100, 10_000] {
+        let all = stampede(number);
+        assert!(all <= number * REFUSED + FOR_ALL, "{number} tasks make {all} allocations");
+    }
 }
 
 #[test]

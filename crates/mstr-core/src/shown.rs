@@ -54,11 +54,11 @@ pub(crate) fn beginning(text: &str, characters: usize) -> Cow<'_, str> {
 /// An address or a path without what may be secret: user and password, the parameters of its
 /// segments (`;jsessionid=…`), query and fragment. Of one in which a password may stand at an
 /// unlikely place nothing is shown but the scheme.
-pub(crate) fn without_secrets(address: &str) -> String {
+pub(crate) fn without_secrets(address: &str) -> Cow<'_, str> {
     // Most are a path of plain letters, and the event of every request passes here.
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte);
     if address.starts_with('/') && address.len() <= ADDRESS_LIMIT && address.bytes().all(plain) {
-        return address.to_owned();
+        return Cow::Borrowed(address);
     }
     let (scheme, rest) = match address.split_once("://") {
         Some((scheme, rest)) if is_scheme(scheme) => (format!("{scheme}://"), rest),
@@ -72,7 +72,7 @@ pub(crate) fn without_secrets(address: &str) -> String {
         None => (None, authority),
     };
     if is_doubtful(user, host, further) {
-        return format!("{scheme}***");
+        return Cow::Owned(format!("{scheme}***"));
     }
     let path = further.split(['?', '#']).next().unwrap_or_default();
     let mut shown = format!("{scheme}{}", without_parameters(host));
@@ -82,7 +82,7 @@ pub(crate) fn without_secrets(address: &str) -> String {
         }
         shown.push_str(without_parameters(segment));
     }
-    Plain(&beginning(&shown, ADDRESS_LIMIT)).to_string()
+    Cow::Owned(Plain(&beginning(&shown, ADDRESS_LIMIT)).to_string())
 }
 
 /// Whether a password may stand where a host, a port, a path or a query is expected: it can hold

@@ -33,7 +33,7 @@ fn span(operation: &'static str, request: &Request<Body>, attempt: u32) -> Span 
         "http.request.resend_count" = attempt.saturating_sub(1),
         "server.address" = uri.host().unwrap_or_default(),
         "server.port" = uri.port_u16(),
-        "url.path" = without_secrets(uri.path()),
+        "url.path" = &*without_secrets(uri.path()),
         "http.response.status_code" = field::Empty,
         "error.type" = field::Empty,
     )

@@ -17,7 +17,7 @@ use super::repeats::{Repeats, is_error, refusal, undecided};
 use super::route::{Route, is_redirect};
 use super::spec::{Description, ProjectChoice, Spec};
 use crate::contract::{Body, RequestContext};
-use crate::error::{Error, ErrorKind, parse_error_body};
+use crate::error::{Error, ErrorKind, Refused};
 use crate::generation::Generation;
 use crate::protocol::encoding;
 use crate::protocol::wire::{self, ERROR_BODY_LIMIT, Endpoint};
@@ -407,33 +407,35 @@ impl Call {
         now: Instant,
     ) -> Output {
         let cookies = SetCookies::read(&head.headers);
-        self.consider(head, error_body);
-        self.handle_read_head(head, &cookies, error_body, session, now)
+        let refused = error_body.map(Refused::read);
+        self.consider(head, refused.as_ref());
+        self.handle_read_head(head, &cookies, refused.as_ref(), session, now)
     }
 
-    /// The same, with the cookies that the head sets: a driver reads them, and
-    /// [considers](Self::consider) the answer, before it takes the session's lock.
+    /// The same, with the cookies that the head sets and with what the server says in its error: a
+    /// driver reads both, and [considers](Self::consider) the answer, before it takes the
+    /// session's lock.
     pub(crate) fn handle_read_head(
         &mut self,
         head: &Parts,
         cookies: &SetCookies<'_>,
-        error_body: Option<&[u8]>,
+        refused: Option<&Refused<'_>>,
         session: &mut Session,
         now: Instant,
     ) -> Output {
         let status = head.status;
         let read = matches!(self.stage, Stage::Body | Stage::Verdict);
-        if self.stage != Stage::Answer && (!read || error_body.is_none()) {
+        if self.stage != Stage::Answer && (!read || refused.is_none()) {
             return self.unexpected();
         }
-        if error_body.is_none() && is_error(status) {
+        if refused.is_none() && is_error(status) {
             return self.ask_for(Stage::Body, Output::ReadError { limit: ERROR_BODY_LIMIT });
         }
         let grant = self.grant.take();
         self.generation = grant.as_ref().map(Grant::generation);
         let verdict = match &grant {
             Some(grant) => {
-                let observed = Observed { status, error_body, cookies, path: &self.spec.path };
+                let observed = Observed { status, refused, cookies, path: &self.spec.path };
                 session.observe_answer(grant, &observed, self.sent_at, now)
             }
             None => Verdict::Sound,
@@ -464,7 +466,7 @@ impl Call {
             };
         }
         let again = match verdict {
-            Verdict::Sound if self.is_worth_repeating(head, error_body) => {
+            Verdict::Sound if self.is_worth_repeating(head, refused) => {
                 let repeatable = self.is_harmless(status);
                 let asked = wire::retry_after(&head.headers);
                 let after_failure = || self.repeats.after_failure(asked, self.deadline, now);
@@ -498,7 +500,8 @@ impl Call {
                 }
                 // A limit that is reached, or a deadline that is near, is taken for the loss that
                 // it may be; for what cannot be sent again, newer cookies explain the refusal.
-                let bare = is_bare_refusal(status, error_body.unwrap_or_default());
+                let bare =
+                    is_bare_refusal(status, refused.and_then(|refused| refused.server.as_ref()));
                 if cookies.is_none() && !bare && (lost || self.repeats.is_replayable()) {
                     if let Some(grant) = &grant {
                         session.revoke(grant.generation(), now);
@@ -511,16 +514,16 @@ impl Call {
         };
         match again {
             Some(at) => {
-                let server = parse_error_body(error_body.unwrap_or_default());
-                let failed = Error::from_response(status, server.as_ref(), None);
-                self.executed |= verdict == Verdict::Sound && failed.may_have_been_executed();
+                let server = refused.and_then(|refused| refused.server.as_ref());
+                self.executed |=
+                    verdict == Verdict::Sound && Error::may_be_executed_after(status, server);
                 self.again(at)
             }
             None if status.is_success() || self.accepts(status) => {
                 self.ask_for(Stage::Over, Output::Deliver)
             }
             None => {
-                let mut error = refusal(head, error_body);
+                let mut error = refusal(head, refused);
                 if self.questions > 0 && verdict == Verdict::Outdated {
                     // The server itself has said so, when it was asked.
                     let gone = ErrorKind::SessionLost;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 use http::response::Parts;
 
-use crate::error::{Error, ErrorKind, parse_error_body};
+use crate::error::{Error, ErrorKind, Refused};
 use crate::protocol::{page, wire};
 use crate::retry::{Backoff, RetryPolicy, is_passing_status};
 use crate::timeouts::later;
@@ -145,10 +145,11 @@ impl Repeats {
 
 /// A 500 of the server says why in its own format, and stays, unless that is that a part of it is
 /// away. Without a reason it is a gateway's, and temporary like its other errors.
-pub(super) fn is_passing(status: StatusCode, error_body: Option<&[u8]>) -> bool {
+pub(super) fn is_passing(status: StatusCode, refused: Option<&Refused<'_>>) -> bool {
     is_passing_status(status)
         || (status == StatusCode::INTERNAL_SERVER_ERROR
-            && parse_error_body(error_body.unwrap_or_default())
+            && refused
+                .and_then(|refused| refused.server.as_ref())
                 .is_none_or(|error| error.code.is_passing()))
 }
 
@@ -157,11 +158,11 @@ pub(super) fn is_error(status: StatusCode) -> bool {
 }
 
 /// The error that an answer is.
-pub(super) fn refusal(head: &Parts, error_body: Option<&[u8]>) -> Error {
-    let body = error_body.unwrap_or_default();
+pub(super) fn refusal(head: &Parts, refused: Option<&Refused<'_>>) -> Error {
     let retry_after = wire::retry_after(&head.headers);
-    let error = Error::from_response(head.status, parse_error_body(body).as_ref(), retry_after);
-    match page::hint(head.status, body) {
+    let server = refused.and_then(|refused| refused.server.as_ref());
+    let error = Error::from_response(head.status, server, retry_after);
+    match page::hint(head.status, refused.map_or(&[], |refused| refused.bytes)) {
         Some(hint) => error.with_message(hint),
         None => error,
     }

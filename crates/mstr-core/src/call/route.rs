@@ -29,7 +29,7 @@ pub(super) struct Route {
 
 impl fmt::Debug for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.uri.as_ref().map(|uri| without_secrets(&uri.to_string()));
+        let shown = self.uri.as_ref().map(|uri| without_secrets(&uri.to_string()).into_owned());
         f.debug_struct("Route")
             .field("uri", &shown)
             .field("redirects", &self.redirects)

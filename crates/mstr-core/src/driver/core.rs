@@ -23,7 +23,7 @@ use super::turns::Turns;
 use crate::builder::{Prepared, Provider};
 use crate::call::{self, Call, Spec, Wants};
 use crate::contract::{TransportError, TransportErrorKind};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Refused};
 use crate::generation::Generation;
 use crate::protocol::wire::Endpoint;
 use crate::protocol::{Credentials, FrontHeaders, Grant, SetCookies, User};
@@ -438,10 +438,12 @@ impl<D: Driver> Core<D> {
         error_body: Option<&[u8]>,
     ) -> call::Output {
         let cookies = SetCookies::read(&head.headers);
-        call.consider(head, error_body);
+        let refused = error_body.map(Refused::read);
+        let refused = refused.as_ref();
+        call.consider(head, refused);
         let (mut locked, now) = (self.lock(), self.now());
-        let output = call.handle_read_head(head, &cookies, error_body, &mut locked.session, now);
-        let said = (head.status.as_u16(), error_body);
+        let output = call.handle_read_head(head, &cookies, refused, &mut locked.session, now);
+        let said = (head.status.as_u16(), refused.and_then(|refused| refused.server.as_ref()));
         let Locked { session, timeline, .. } = &mut *locked;
         timeline.called(call, said, &output, session, now);
         self.flush(&mut locked);

@@ -10,7 +10,7 @@ use super::exchange::Answer;
 use super::ring::{About, Ring};
 use crate::call::{self, Call};
 use crate::contract::TransportError;
-use crate::error::{Error, parse_error_body};
+use crate::error::{Error, ServerError, parse_error_body};
 use crate::generation::Generation;
 use crate::session::{
     CloseOutcome, Event, Exchange, ExchangeId, LossReason, Purpose, Session, Why,
@@ -262,9 +262,6 @@ impl Recorder {
         let fronted = open.iter().find(|it| it.id == exchange.id && it.unsent).copied();
         let cause = match exchange.why {
             Why::Idle { idle, limit } => {
-                let secs =
-                    |it: std::time::Duration| u32::try_from(it.as_secs()).unwrap_or(u32::MAX);
-                let (idle, limit) = (secs(idle), secs(limit));
                 self.open().idle = Some((idle, limit));
                 self.plain(now, What::Idle { idle, limit }, Link::default())
             }
@@ -380,7 +377,7 @@ impl Recorder {
     pub(super) fn called(
         &mut self,
         call: &mut Call,
-        said: (u16, Option<&[u8]>),
+        said: (u16, Option<&ServerError>),
         output: &call::Output,
         session: &Session,
         now: Instant,
@@ -425,11 +422,11 @@ impl Recorder {
     fn answer(
         &mut self,
         call: &Call,
-        (status, body): (u16, Option<&[u8]>),
+        (status, server): (u16, Option<&ServerError>),
         output: &call::Output,
         now: Instant,
     ) -> Link {
-        let code = parse_error_body(body.unwrap_or_default()).and_then(|error| error.code.number());
+        let code = server.and_then(|error| error.code.number());
         let what = What::Answered { subject: Subject::Call, status, code: code_of(code) };
         let about = self.about_call(call, call.generation(), output);
         self.push(now, what, call.noted(), about)

@@ -85,26 +85,37 @@ impl Ring {
 
     /// Keeps a path, in the way it may be shown; its number.
     pub(super) fn name(&mut self, method: &str, path: &str) -> u32 {
-        self.keep(&format!("{method} {}", without_secrets(path)))
+        if !self.is_on() {
+            return 0;
+        }
+        self.put(&[method, " ", &without_secrets(path)])
     }
 
     /// Keeps a line that may be shown.
     pub(super) fn keep(&mut self, line: &str) -> u32 {
-        if !self.is_on() {
-            return 0;
+        if self.is_on() { self.put(&[line]) } else { 0 }
+    }
+
+    /// Keeps a line. It is put together here: mostly it is known already.
+    fn put(&mut self, parts: &[&str]) -> u32 {
+        let (mut text, mut length) = ([0; PATH_LIMIT], 0);
+        for part in parts {
+            let mut end = part.len().min(PATH_LIMIT - length);
+            while !part.is_char_boundary(end) {
+                end -= 1;
+            }
+            text[length..length + end].copy_from_slice(&part.as_bytes()[..end]);
+            length += end;
+            if end < part.len() {
+                break;
+            }
         }
-        let mut end = line.len().min(PATH_LIMIT);
-        while !line.is_char_boundary(end) {
-            end -= 1;
-        }
-        let line = &line[..end];
-        if let Some(path) = self.paths.iter().find(|path| path.text() == line) {
+        let known = |path: &&Path| path.text[..path.length.into()] == text[..length];
+        if let Some(path) = self.paths.iter().find(known) {
             return path.number;
         }
         self.named = self.named.wrapping_add(1).max(1);
-        let mut text = [0; PATH_LIMIT];
-        text[..line.len()].copy_from_slice(line.as_bytes());
-        let length = u8::try_from(line.len()).unwrap_or_default();
+        let length = u8::try_from(length).unwrap_or_default();
         let path = Path { number: self.named, length, text };
         let limit = (self.limit / ENTRIES_PER_PATH).max(FEWEST_PATHS);
         if self.paths.len() < limit {

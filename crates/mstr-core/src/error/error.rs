@@ -111,14 +111,16 @@ impl Error {
         let mut error = Self::new(kind, kind.refusal());
         error.update(|inner| {
             inner.status = Some(status);
-            // If the server refuses a request, it has done nothing. A failure of the server or of a
-            // gateway does not show that, nor does a redirect to the result.
-            inner.may_have_been_executed =
-                matches!(kind, ErrorKind::Redirect | ErrorKind::Server | ErrorKind::Timeout);
+            inner.may_have_been_executed = may_be_executed(kind);
             inner.server = body.cloned();
             inner.retry_after = retry_after;
         });
         error
+    }
+
+    /// Whether a request may have been carried out that got such an answer.
+    pub(crate) fn may_be_executed_after(status: StatusCode, body: Option<&ServerError>) -> bool {
+        may_be_executed(classify(status, body))
     }
 
     fn update(&mut self, change: impl FnOnce(&mut Inner)) {
@@ -403,6 +405,12 @@ impl From<TransportErrorKind> for ErrorKind {
             TransportErrorKind::Tls => Self::Tls,
         }
     }
+}
+
+/// If the server refuses a request, it has done nothing. A failure of the server or of a gateway
+/// does not show that, nor does a redirect to the result.
+const fn may_be_executed(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Redirect | ErrorKind::Server | ErrorKind::Timeout)
 }
 
 #[cfg(test)]

@@ -4,10 +4,11 @@
 mod error;
 mod json;
 mod kind;
+mod refused;
 mod server;
 
 pub use error::Error;
 pub(crate) use json::read_json;
 pub use kind::ErrorKind;
-pub(crate) use server::parse_error_body;
+pub(crate) use refused::{Refused, parse_error_body};
 pub use server::{ServerCode, ServerError, TicketId};

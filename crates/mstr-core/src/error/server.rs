@@ -7,20 +7,9 @@
 use std::fmt;
 
 use http::StatusCode;
-use serde_json::{Map, Value};
 
 use super::kind::ErrorKind;
 use crate::shown::Plain;
-
-/// The longest message kept from an error body, in bytes: enough to understand it, not enough
-/// for a page of HTML.
-const MESSAGE_LIMIT: usize = 2_000;
-
-/// How many further errors of one answer are kept.
-const FURTHER_LIMIT: usize = 20;
-
-/// The longest code or ticket that is kept, in bytes. The server's have 32 at most.
-const NAME_LIMIT: usize = 100;
 
 /// The server's reason for refusing a request, from [`Error::server`](crate::Error::server).
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -89,7 +78,7 @@ impl fmt::Display for ServerError {
 /// The REST server's error code, compared without regard to its two spellings: `ERR0014` and
 /// `ERR014` are equal.
 #[derive(Clone, Debug)]
-pub struct ServerCode(String);
+pub struct ServerCode(pub(super) String);
 
 impl ServerCode {
     /// The code as the server spelled it.
@@ -173,7 +162,7 @@ impl AsRef<str> for ServerCode {
 
 /// The ticket under which the server logged a failure.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct TicketId(String);
+pub struct TicketId(pub(super) String);
 
 impl TicketId {
     /// The ticket as text, 32 hexadecimal digits on the servers seen.
@@ -192,52 +181,6 @@ impl AsRef<str> for TicketId {
 impl fmt::Display for TicketId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", Plain(&self.0))
-    }
-}
-
-/// Reads an error body: `None` if it is not in the server's format.
-///
-/// The content type is not asked: error bodies carry a charset where successful ones do not, and
-/// gateways label HTML as JSON and the reverse.
-pub(crate) fn parse_error_body(body: &[u8]) -> Option<ServerError> {
-    let value: Value = serde_json::from_slice(body).ok()?;
-    let object = value.as_object()?;
-    let errors = object.get("errors").and_then(Value::as_array);
-    let mut all = errors.into_iter().flatten().filter_map(Value::as_object).map(parse_one);
-    match all.next() {
-        Some(mut first) => {
-            first.further = all.take(FURTHER_LIMIT).collect();
-            Some(first)
-        }
-        None if errors.is_some() && !object.contains_key("code") => None,
-        None => Some(parse_one(object)),
-    }
-}
-
-/// As much of a text as fits into so many bytes.
-fn beginning(text: &str, limit: usize) -> &str {
-    let end = (0..=limit.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
-    &text[..end.unwrap_or(0)]
-}
-
-fn parse_one(object: &Map<String, Value>) -> ServerError {
-    let text = |name: &str, limit: usize| match object.get(name) {
-        Some(Value::String(text)) => beginning(text, limit).to_owned(),
-        Some(Value::Number(number)) => number.to_string(),
-        _ => String::new(),
-    };
-    let number = |name: &str| match object.get(name) {
-        Some(Value::Number(number)) => number.as_i64(),
-        Some(Value::String(text)) => text.parse().ok(),
-        _ => None,
-    };
-    let ticket = text("ticketId", NAME_LIMIT);
-    ServerError {
-        code: ServerCode(text("code", NAME_LIMIT)),
-        iserver_code: number("iServerCode").or_else(|| number("IserverCode")),
-        message: text("message", MESSAGE_LIMIT),
-        ticket: (!ticket.is_empty()).then_some(TicketId(ticket)),
-        further: Vec::new(),
     }
 }
 
@@ -295,6 +238,8 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
+    use crate::error::parse_error_body;
+    use crate::error::refused::MESSAGE_LIMIT;
 
     fn kind(status: u16, body: &str) -> ErrorKind {
         let status = StatusCode::from_u16(status).expect("a status");

@@ -32,7 +32,7 @@ const PUNYCODE: &str = "its host is not ASCII: write it in punycode, as xn--…"
 #[derive(Clone, Eq, PartialEq)]
 pub struct BaseUrl {
     /// Scheme, authority and path without a trailing slash.
-    prefix: String,
+    prefix: Box<str>,
     /// Length of scheme and authority within `prefix`.
     origin: usize,
     /// The same two, as every request's address has them.
@@ -109,10 +109,11 @@ impl BaseUrl {
             return Err(refuse("the port is not a number from 0 to 65535"));
         }
         let parts = uri.into_parts();
-        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
+        // Of its own: that of the parts keeps the whole address.
+        let (Some(scheme), Ok(authority)) = (parts.scheme, Authority::try_from(&*authority)) else {
             return Err(refuse("the host is missing"));
         };
-        Ok(Self { prefix, origin, scheme, authority })
+        Ok(Self { prefix: prefix.into(), origin, scheme, authority })
     }
 
     /// The address, without a trailing slash.
@@ -343,7 +344,7 @@ fn push_query(text: &mut String, query: &str) {
 }
 
 fn parse_uri(text: String) -> Result<Uri, Error> {
-    let shown = without_secrets(&text);
+    let shown = without_secrets(&text).into_owned();
     let uri = Uri::try_from(text)
         .map_err(|error| usage(format!("\"{shown}\" is not a valid address")).with_source(error))?;
     match uri.scheme_str() {

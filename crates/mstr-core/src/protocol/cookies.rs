@@ -35,18 +35,18 @@ pub(crate) struct CookieJar {
     /// The longer path first, then in the order they were first set.
     cookies: Vec<Cookie>,
     /// The name of one that there was no room for.
-    ignored: Option<Vec<u8>>,
+    ignored: Option<Box<[u8]>>,
 }
 
 #[derive(Clone)]
 pub(crate) struct Cookie {
-    pub(crate) name: Vec<u8>,
-    pub(crate) value: Zeroizing<Vec<u8>>,
+    pub(crate) name: Box<[u8]>,
+    pub(crate) value: Zeroizing<Box<[u8]>>,
     /// Its own, or that of the request that was answered with it. Empty if it is not known.
-    pub(crate) path: Vec<u8>,
+    pub(crate) path: Box<[u8]>,
     pub(crate) has_own_path: bool,
     /// In lower case; `None` for the server's own host.
-    pub(crate) domain: Option<Vec<u8>>,
+    pub(crate) domain: Option<Box<[u8]>>,
     pub(crate) expires: Option<Instant>,
 }
 
@@ -61,15 +61,15 @@ pub(crate) enum Stored {
 }
 
 /// The session's own cookie before it was changed; the outer `None` if it was not.
-type Before = Option<Option<Zeroizing<Vec<u8>>>>;
+type Before = Option<Option<Zeroizing<Box<[u8]>>>>;
 
 impl Cookie {
     /// One that came from no response: of an unknown path.
     pub(crate) fn new(name: &[u8], value: &[u8]) -> Self {
         Self {
-            name: name.to_vec(),
-            value: Zeroizing::new(value.to_vec()),
-            path: Vec::new(),
+            name: name.into(),
+            value: Zeroizing::new(value.into()),
+            path: Box::default(),
             has_own_path: false,
             domain: None,
             expires: None,
@@ -81,7 +81,7 @@ impl Cookie {
     }
 
     fn is_servers_own(&self) -> bool {
-        SERVERS_OWN.contains(&self.name.as_slice())
+        SERVERS_OWN.contains(&&*self.name)
     }
 
     /// Whether `set`, in the answer to a request to `place`, is about this cookie.
@@ -90,7 +90,7 @@ impl Cookie {
     /// browsers have it. All of a name that have no path of their own are one: they are set with
     /// the answers to requests to anywhere, and each is sent to everywhere.
     fn is_meant(&self, set: &SetCookie<'_>, place: &Place<'_>) -> bool {
-        if self.name != set.name {
+        if *self.name != *set.name {
             return false;
         }
         if self.path.is_empty() {
@@ -103,7 +103,7 @@ impl Cookie {
         domain
             && match set.path {
                 // One that had no path of its own is the same, now said in full.
-                Some(path) => self.path == path || !self.has_own_path,
+                Some(path) => *self.path == *path || !self.has_own_path,
                 None => !self.has_own_path || place.is(&self.path),
             }
     }
@@ -135,8 +135,8 @@ impl CookieJar {
 
     /// That of the server's own path, where it always is with this server, or else of the longest:
     /// something in front of the server may set one of this name for a part of it.
-    fn session_cookie(&self, place: &Place<'_>) -> Option<&Zeroizing<Vec<u8>>> {
-        let mut named = self.cookies.iter().filter(|it| it.name == SESSION_COOKIE);
+    fn session_cookie(&self, place: &Place<'_>) -> Option<&Zeroizing<Box<[u8]>>> {
+        let mut named = self.cookies.iter().filter(|it| *it.name == *SESSION_COOKIE);
         let longest = named.next()?;
         let own = std::iter::once(longest).chain(named).find(|it| place.is_base(&it.path));
         Some(&own.unwrap_or(longest).value)
@@ -162,7 +162,7 @@ impl CookieJar {
         };
         if let (Some(index), true) = (index, set.fate != Fate::Deleted)
             && let Some(held) = self.cookies.get_mut(index)
-            && held.value.as_slice() == set.value
+            && **held.value == *set.value
             && !held.path.is_empty()
         {
             // Most answers set what is there already.
@@ -177,11 +177,11 @@ impl CookieJar {
             return held.is_some();
         }
         let (path, has_own_path) = match (&held, set.path) {
-            (_, Some(path)) => (path.to_vec(), true),
+            (_, Some(path)) => (path.into(), true),
             (Some(held), None) if held.has_own_path => (held.path.clone(), true),
-            _ => (place.path(), false),
+            _ => (place.path().into(), false),
         };
-        let domain = place.domain(set).map(<[u8]>::to_ascii_lowercase);
+        let domain = place.domain(set).map(|domain| domain.to_ascii_lowercase().into());
         let new =
             Cookie { path, has_own_path, domain, expires, ..Cookie::new(set.name, set.value) };
         match (self.put(index, new), held, index) {
@@ -255,7 +255,7 @@ impl CookieJar {
     }
 
     /// The name of a cookie that there was no room for, since this was asked the last time.
-    pub(crate) const fn take_ignored(&mut self) -> Option<Vec<u8>> {
+    pub(crate) const fn take_ignored(&mut self) -> Option<Box<[u8]>> {
         self.ignored.take()
     }
 

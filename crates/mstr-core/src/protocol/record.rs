@@ -241,10 +241,10 @@ impl ReadCookie {
         let (Self::Pair(name, value) | Self::Whole { name, value, .. }) = self;
         let mut cookie = Cookie::new(&bytes(name)?, &Zeroizing::new(bytes(value)?));
         if let Self::Whole { path, has_own_path, domain, .. } = self {
-            cookie.path = bytes(path)?;
+            cookie.path = bytes(path)?.into();
             cookie.has_own_path = *has_own_path;
             cookie.domain = match domain {
-                Some(domain) => Some(bytes(domain)?),
+                Some(domain) => Some(bytes(domain)?.into()),
                 None => None,
             };
         }
@@ -305,9 +305,9 @@ mod tests {
             ("name", b"\xe9", ""),
         ] {
             let cookie = Cookie {
-                path: path.into(),
+                path: path.as_bytes().into(),
                 has_own_path: path.len() > 1,
-                domain: (path == "/").then(|| b"example.com".to_vec()),
+                domain: (path == "/").then(|| b"example.com"[..].into()),
                 ..Cookie::new(name.as_bytes(), value)
             };
             assert!(jar.insert(cookie));

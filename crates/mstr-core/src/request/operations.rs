@@ -79,11 +79,11 @@ pub(crate) fn status() -> Operation<SessionStatus> {
             let value = json::<serde_json::Value>(answer)?;
             return Ok(SessionStatus::Active(SessionInfo::from_json(&value)));
         }
-        if is_session_gone(answer.status, &answer.body) {
+        let error = parse_error_body(&answer.body);
+        if is_session_gone(answer.status, error.as_ref()) {
             return Ok(SessionStatus::Expired);
         }
         // A gateway's sign-in page, for example, says nothing about the session.
-        let error = parse_error_body(&answer.body);
         Err(Error::from_response(answer.status, error.as_ref(), None))
     });
     operation.spec.accepts = |status| status == StatusCode::UNAUTHORIZED;

@@ -8,7 +8,7 @@ use http::Response;
 use super::held::Held;
 use super::machine::{Session, Source};
 use super::messages::{Event, LossReason, Purpose, Why};
-use super::observe::is_servers_answer;
+use super::observe::is_servers_own;
 use super::state::{After, Beside, Renewing, State};
 use super::troubles::{BRIEF_LIMIT, NOT_STICKY};
 use crate::contract::TransportError;
@@ -65,7 +65,9 @@ impl Session {
         // An earlier renewal may have failed while no caller waited for it.
         *failure = None;
         let epoch = held.epoch;
-        let (idle, limit) = (now.saturating_duration_since(held.touched), held.idle_timeout);
+        let seconds = |it: Duration| u32::try_from(it.as_secs()).unwrap_or(u32::MAX);
+        let idle = seconds(now.saturating_duration_since(held.touched));
+        let limit = seconds(held.idle_timeout);
         let request = self.config.endpoint.renew(&held.wire);
         if required {
             self.why = Why::Idle { idle, limit };
@@ -96,7 +98,7 @@ impl Session {
         if !done && wire::is_gone(&response) {
             return self.on_renewal_refused(now);
         }
-        let own = is_servers_answer(response.status(), response.body());
+        let own = is_servers_own(&response);
         self.merge_cookies(response.headers(), Purpose::Renew, own, now);
         let State::Open { held, renewing: Some(beside), .. } = &mut self.state else { return };
         let renewal = beside.what == Beside::Renewal;

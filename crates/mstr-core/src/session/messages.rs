@@ -96,8 +96,9 @@ pub(crate) enum Why {
     BesideLogin,
     /// A pause is over.
     Due,
-    /// The session has been idle for so long, longer than it may be.
-    Idle { idle: Duration, limit: Duration },
+    /// The session has been idle for so many seconds, longer than it may be. Every session keeps room
+    /// for them.
+    Idle { idle: u32, limit: u32 },
 }
 
 /// Names one exchange of one session.

@@ -2,15 +2,16 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
 use http::response::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 
 use super::held::Held;
 use super::machine::Session;
 use super::messages::{Event, LossReason, Purpose};
 use super::state::State;
-use crate::error::parse_error_body;
-use crate::protocol::{Grant, Place, SetCookies, Stored};
+use crate::error::{Refused, ServerError};
+use crate::protocol::{Grant, Place, SetCookies, Stored, wire};
 use crate::shown::Plain;
 
 /// How much of the name of an ignored cookie is shown.
@@ -20,7 +21,7 @@ const LONGEST_NAME: usize = 64;
 pub(crate) struct Observed<'a> {
     pub(crate) status: StatusCode,
     /// The beginning of the body, if the status is an error.
-    pub(crate) error_body: Option<&'a [u8]>,
+    pub(crate) refused: Option<&'a Refused<'a>>,
     pub(crate) cookies: &'a SetCookies<'a>,
     /// Of the request, below the base URL, or its complete address.
     pub(crate) path: &'a str,
@@ -60,7 +61,9 @@ impl Session {
         now: Instant,
     ) -> Verdict {
         let cookies = SetCookies::read(&head.headers);
-        let observed = Observed { status: head.status, error_body, cookies: &cookies, path: "/" };
+        let refused = error_body.map(Refused::read);
+        let refused = refused.as_ref();
+        let observed = Observed { status: head.status, refused, cookies: &cookies, path: "/" };
         self.observe_answer(grant, &observed, sent_at, now)
     }
 
@@ -72,10 +75,10 @@ impl Session {
         sent_at: Instant,
         now: Instant,
     ) -> Verdict {
-        let &Observed { status, error_body, cookies, path } = observed;
-        let error_body = error_body.unwrap_or_default();
-        let gone = is_session_gone(status, error_body);
-        let own = gone || is_servers_answer(status, error_body);
+        let &Observed { status, refused, cookies, path } = observed;
+        let server = refused.and_then(|refused| refused.server.as_ref());
+        let gone = is_session_gone(status, server);
+        let own = gone || is_servers_answer(status, server);
         let suspected = status == StatusCode::UNAUTHORIZED && !own;
         let place = Place::new(&self.config.endpoint.base, path);
         if let State::Leaving { held, .. } = &mut self.state
@@ -124,7 +127,7 @@ impl Session {
     }
 
     /// Keeps the cookies of an answer to an exchange for `purpose`, which is the server's
-    /// [own](is_servers_answer), or not.
+    /// [own](is_servers_own), or not.
     pub(super) fn merge_cookies(
         &mut self,
         headers: &HeaderMap,
@@ -186,23 +189,30 @@ fn ignored(held: &mut Held) -> Option<Event> {
 }
 
 /// A session that is gone says so by the server's code, whatever the status of the refusal.
-pub(crate) fn is_session_gone(status: StatusCode, body: &[u8]) -> bool {
+pub(crate) fn is_session_gone(status: StatusCode, said: Option<&ServerError>) -> bool {
     !status.is_success()
         && !status.is_informational()
         && !status.is_redirection()
-        && parse_error_body(body).is_some_and(|error| error.is_session_gone())
+        && said.is_some_and(ServerError::is_session_gone)
 }
 
 /// A 401 without the server's word: a gateway's, or one whose body a proxy has stripped. The answer
 /// to a HEAD has no body at all.
-pub(crate) fn is_bare_refusal(status: StatusCode, body: &[u8]) -> bool {
-    status == StatusCode::UNAUTHORIZED
-        && !parse_error_body(body).is_some_and(|error| error.is_servers_own())
+pub(crate) fn is_bare_refusal(status: StatusCode, said: Option<&ServerError>) -> bool {
+    status == StatusCode::UNAUTHORIZED && !said.is_some_and(ServerError::is_servers_own)
 }
 
 /// Whether an answer has something to say about the session: what stands in front of the server sets
 /// cookies of its own, by the same names, with the errors that it answers in the server's place.
-pub(super) fn is_servers_answer(status: StatusCode, body: &[u8]) -> bool {
-    let failed = status.is_client_error() || status.is_server_error();
-    !failed || parse_error_body(body).is_some_and(|error| error.is_servers_own())
+fn is_servers_answer(status: StatusCode, said: Option<&ServerError>) -> bool {
+    !is_failure(status) || said.is_some_and(ServerError::is_servers_own)
+}
+
+/// The same of an answer to an exchange.
+pub(super) fn is_servers_own(response: &Response<Bytes>) -> bool {
+    !is_failure(response.status()) || wire::is_servers_word(response)
+}
+
+fn is_failure(status: StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
 }

@@ -15,7 +15,7 @@ use super::config::WEB_APPLICATION;
 use super::held::Held;
 use super::machine::{Session, may_pass, timed_out};
 use super::messages::{Event, ExchangeId, LossReason, Purpose, Why};
-use super::observe::is_servers_answer;
+use super::observe::is_servers_own;
 use super::state::{After, Checks, InFlight, Slot, State};
 use crate::contract::TransportError;
 use crate::error::{Error, ErrorKind};
@@ -139,7 +139,7 @@ impl Session {
                     self.set_check(purpose, Slot::Crossed { attempts });
                     return self.finish_settling(now);
                 }
-                let own = is_servers_answer(response.status(), response.body());
+                let own = is_servers_own(&response);
                 self.merge_cookies(response.headers(), purpose, own, now);
                 let status = response.status();
                 // The session is usable without its server's version, and by who may not ask about it.

@@ -1,8 +1,10 @@
 //! The transport for blocking code.
 
+mod bell;
+
 use std::convert::Infallible;
 use std::fmt;
-use std::sync::mpsc as sync_mpsc;
+use std::sync::{Arc, mpsc as sync_mpsc};
 use std::thread;
 use std::time::Instant;
 
@@ -13,8 +15,8 @@ use mstr_core::{
 use tokio::runtime::{self, Handle};
 use tokio::sync::mpsc;
 
+use self::bell::{Bell, Belled};
 use crate::builder::HyperTransportBuilder;
-use crate::transport::HyperTransport;
 
 /// A [`BlockingTransport`] over hyper, with its own connection pool and thread.
 ///
@@ -44,7 +46,7 @@ use crate::transport::HyperTransport;
 ///
 /// The thread ends when the transport, its requests and the bodies of its responses are gone. Dropping
 /// the transport does not wait for that.
-pub struct HyperBlocking(BlockOn<HyperTransport>);
+pub struct HyperBlocking(BlockOn<Belled>);
 
 impl HyperBlocking {
     /// Makes a transport with the default settings.
@@ -63,8 +65,10 @@ impl HyperBlocking {
     /// Those of [`HyperTransportBuilder::build`] and [`new`](Self::new).
     pub fn from_builder(builder: HyperTransportBuilder) -> Result<Self, mstr_core::Error> {
         let (keep, kept) = mpsc::channel(1);
-        let runtime = start(kept)?;
-        Ok(Self(BlockOn::new(builder.runtime(runtime).build_kept(Some(keep))?)))
+        let bell = Arc::new(Bell::default());
+        let runtime = start(kept, Arc::clone(&bell))?;
+        let transport = builder.runtime(runtime).build_kept(Some(keep))?;
+        Ok(Self(BlockOn::new(Belled { transport, bell })))
     }
 }
 
@@ -114,10 +118,11 @@ impl fmt::Debug for HyperBlocking {
 ///
 /// The runtime is made, run and dropped over there: a runtime that is dropped inside
 /// asynchronous code panics.
-fn start(mut kept: mpsc::Receiver<Infallible>) -> Result<Handle, TransportError> {
+fn start(mut kept: mpsc::Receiver<Infallible>, bell: Arc<Bell>) -> Result<Handle, TransportError> {
     let (tell, started) = sync_mpsc::sync_channel(1);
     let run = move || match runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {
+            runtime.spawn(bell.ringer());
             // If the constructor has gone, no request will come either.
             drop(tell.send(Ok(runtime.handle().clone())));
             runtime.block_on(kept.recv());

@@ -5,29 +5,33 @@ use http::response::Parts;
 
 use super::{Call, Stage};
 use crate::call::repeats::{is_error, is_passing, refusal};
-use crate::error::Error;
+use crate::error::{Error, Refused};
 
 impl Call {
     /// Asks the policy's predicate about an answer, if it has one and the answer can be repeated. A
     /// driver does so before it takes the session's lock: the predicate is the caller's code.
-    pub(crate) fn consider(&mut self, head: &Parts, error_body: Option<&[u8]>) {
+    pub(crate) fn consider(&mut self, head: &Parts, refused: Option<&Refused<'_>>) {
         if self.stage == Stage::Verdict && self.worth.is_some() {
             // The same answer again, after the session was asked about it.
             return;
         }
         let asked = self.repeats.has_predicate()
             && is_error(head.status)
-            && error_body.is_some()
+            && refused.is_some()
             && self.is_harmless(head.status);
         self.worth = asked.then(|| {
-            let failed = || self.described(refusal(head, error_body));
-            self.repeats.is_worth(is_passing(head.status, error_body), failed)
+            let failed = || self.described(refusal(head, refused));
+            self.repeats.is_worth(is_passing(head.status, refused), failed)
         });
     }
 
     /// The predicate's answer; without a predicate, whether the failure is a temporary one.
-    pub(super) fn is_worth_repeating(&mut self, head: &Parts, error_body: Option<&[u8]>) -> bool {
-        self.worth.take().unwrap_or_else(|| is_passing(head.status, error_body))
+    pub(super) fn is_worth_repeating(
+        &mut self,
+        head: &Parts,
+        refused: Option<&Refused<'_>>,
+    ) -> bool {
+        self.worth.take().unwrap_or_else(|| is_passing(head.status, refused))
     }
 
     /// Whether it may be sent again after such an answer: 429 says that nothing was processed, the
