@@ -12,6 +12,7 @@
 //! |---|---|---|
 //! | `costs` | what can be counted of a request | 1 |
 //! | a heading, such as `JSON`, `1 MiB`, `HTTP/2`, and `directly` | throughput with 1, 8 and 64 requests in flight | 6 |
+//! | `streams` | a gibibyte in each direction: throughput, and the growth of the peak of memory | 2 |
 //!
 //! ```text
 //! [--quick] [--check] [NAME]
@@ -31,6 +32,7 @@ mod clients;
 mod costs;
 mod parts;
 mod server;
+mod streams;
 mod times;
 
 use std::process::ExitCode;
@@ -51,6 +53,9 @@ fn main() -> ExitCode {
     match words[..] {
         [server::SERVE] => server::serve(),
         [costs::COUNTED, name, times, base] => costs::repeat(name, times, base),
+        [streams::TRANSFER, name, direction, bytes, base] => {
+            streams::run_one(name, direction, bytes, base)
+        }
         _ => measure(&words),
     }
 }
@@ -79,6 +84,7 @@ fn measure(words: &[&str]) -> ExitCode {
     let kept = costs::print(&run, check);
     if !check {
         run.timed("throughput", times::print);
+        run.timed(streams::PART, streams::print);
     }
     if !run.has_chosen() {
         println!("no part and no client has \"{filter}\" in its name; there are the clients");
