@@ -13,6 +13,7 @@
 //! | `costs` | what can be counted of a request | 1 |
 //! | a heading, such as `JSON`, `1 MiB`, `HTTP/2`, and `directly` | throughput with 1, 8 and 64 requests in flight | 6 |
 //! | `streams` | a gibibyte in each direction: throughput, and the growth of the peak of memory | 2 |
+//! | `connecting` | a server that is 50 ms away | 1 |
 //!
 //! ```text
 //! [--quick] [--check] [NAME]
@@ -29,6 +30,7 @@
 
 mod answers;
 mod clients;
+mod connecting;
 mod costs;
 mod parts;
 mod server;
@@ -83,6 +85,7 @@ fn measure(words: &[&str]) -> ExitCode {
     let run = Run::new(&server, quick, filter);
     let kept = costs::print(&run, check);
     if !check {
+        run.timed(connecting::PART, connecting::print);
         run.timed("throughput", times::print);
         run.timed(streams::PART, streams::print);
     }
