@@ -14,6 +14,7 @@
 //! | a heading, such as `JSON`, `1 MiB`, `HTTP/2`, and `directly` | throughput with 1, 8 and 64 requests in flight | 6 |
 //! | `streams` | a gibibyte in each direction: throughput, and the growth of the peak of memory | 2 |
 //! | `connecting` | a server that is 50 ms away | 1 |
+//! | `python` | `requests` and the vendor's client | 1 |
 //!
 //! ```text
 //! [--quick] [--check] [NAME]
@@ -33,6 +34,7 @@ mod clients;
 mod connecting;
 mod costs;
 mod parts;
+mod python;
 mod server;
 mod streams;
 mod times;
@@ -88,6 +90,7 @@ fn measure(words: &[&str]) -> ExitCode {
         run.timed(connecting::PART, connecting::print);
         run.timed("throughput", times::print);
         run.timed(streams::PART, streams::print);
+        run.timed(python::PART, python::print);
     }
     if !run.has_chosen() {
         println!("no part and no client has \"{filter}\" in its name; there are the clients");
