@@ -94,13 +94,15 @@ pub(crate) enum Command {
 
 #[derive(Args, Debug)]
 pub(crate) struct Bench {
-    /// Only those whose name contains this, such as "blocking", "threads::8" or "stampede"
+    /// Only those whose name contains this, such as "blocking", "threads::8" or "stampede"; with
+    /// --sockets also a part, such as "JSON", "streams", "connecting", "cold" or "python"
     #[arg(value_name = "NAME")]
     pub(crate) name: Option<String>,
     /// Only the instructions, counted by callgrind
     #[arg(long)]
     pub(crate) instructions: bool,
-    /// The cost of a request over a socket, beside hyper-util, hyper's connections, reqwest and isahc
+    /// The cost of a request over a socket, beside other clients: hyper-util, reqwest, ureq, isahc, and
+    /// two in Python
     #[arg(long, conflicts_with = "instructions")]
     pub(crate) sockets: bool,
     /// With --sockets: fewer turns

@@ -14,6 +14,7 @@
 //! | a heading, such as `JSON`, `1 MiB`, `HTTP/2`, and `directly` | throughput with 1, 8 and 64 requests in flight | 6 |
 //! | `streams` | a gibibyte in each direction: throughput, and the growth of the peak of memory | 2 |
 //! | `connecting` | a server that is 50 ms away | 1 |
+//! | `cold` | processes that make one request; it builds them first | 1 |
 //! | `python` | `requests` and the vendor's client | 1 |
 //!
 //! ```text
@@ -31,6 +32,7 @@
 
 mod answers;
 mod clients;
+mod cold;
 mod connecting;
 mod costs;
 mod parts;
@@ -88,6 +90,8 @@ fn measure(words: &[&str]) -> ExitCode {
     let kept = costs::print(&run, check);
     if !check {
         run.timed(connecting::PART, connecting::print);
+        // Before what needs the server's core, because this builds programs.
+        run.timed(cold::PART, cold::print);
         run.timed("throughput", times::print);
         run.timed(streams::PART, streams::print);
         run.timed(python::PART, python::print);
