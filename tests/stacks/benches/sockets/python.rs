@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use mstr_suite::figures::{Figure, Spread};
 
@@ -98,7 +99,11 @@ pub(crate) fn print(run: &Run<'_>) {
         Ok(python) => python,
         Err(why) => return println!("SKIPPED: {why}"),
     };
-    let seconds = if run.quick { 0.2 } else { 1.0 };
+    let (seconds, length) = if run.quick {
+        (0.2, Duration::from_millis(60))
+    } else {
+        (1.0, Duration::from_millis(250))
+    };
     println!("{:<28} {:>22} {:>22}", "threads", THREADS[0].0, THREADS[1].0);
     for row in chosen {
         let mut python = Loop::start(python, row, &run.server.plain);
@@ -107,7 +112,7 @@ pub(crate) fn print(run: &Run<'_>) {
         let cells = THREADS.map(|(threads, column)| {
             let (mut ratios, mut ours) = (Vec::new(), Vec::new());
             for _ in 0..run.pairs() {
-                let rate = |name| rate(clients::named(name), &small(run), threads);
+                let rate = |name| rate(clients::named(name), &small(run), threads, length);
                 let (base, own, slow) = (rate(BASE), rate(OURS), python.rate(threads, seconds));
                 ratios.push(slow / base);
                 ours.push(own / slow);

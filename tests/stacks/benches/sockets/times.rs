@@ -174,11 +174,11 @@ fn ratio(
 ) -> Spread {
     let one = |turn: usize| {
         if turn.is_multiple_of(2) {
-            let own = rate(contestant, target, in_flight);
-            own / rate(base, target, in_flight)
+            let own = rate(contestant, target, in_flight, LENGTH);
+            own / rate(base, target, in_flight, LENGTH)
         } else {
-            let other = rate(base, target, in_flight);
-            rate(contestant, target, in_flight) / other
+            let other = rate(base, target, in_flight, LENGTH);
+            rate(contestant, target, in_flight, LENGTH) / other
         }
     };
     Spread::of((0..run.pairs()).map(one).collect())
@@ -189,21 +189,31 @@ const WARMING: Duration = Duration::from_millis(20);
 const LENGTH: Duration = Duration::from_millis(60);
 
 /// Requests a second.
-pub(crate) fn rate(contestant: &Contestant, target: &Target, in_flight: usize) -> f64 {
+pub(crate) fn rate(
+    contestant: &Contestant,
+    target: &Target,
+    in_flight: usize,
+    length: Duration,
+) -> f64 {
     match contestant.build {
-        Build::Tasks(build) => by_tasks(build, target, in_flight),
-        Build::Threads(build) => by_threads(&build(target), in_flight),
+        Build::Tasks(build) => by_tasks(build, target, in_flight, length),
+        Build::Threads(build) => by_threads(&build(target), in_flight, length),
     }
 }
 
-fn by_tasks(build: fn(&Target) -> Call, target: &Target, in_flight: usize) -> f64 {
+fn by_tasks(
+    build: fn(&Target) -> Call,
+    target: &Target,
+    in_flight: usize,
+    length: Duration,
+) -> f64 {
     let runtime = runtime();
     let _entered = runtime.enter();
     let call = build(target);
     runtime.block_on(async {
         for_a_while(&call, in_flight, WARMING).await;
         let start = Instant::now();
-        let count = for_a_while(&call, in_flight, LENGTH).await;
+        let count = for_a_while(&call, in_flight, length).await;
         count as f64 / start.elapsed().as_secs_f64()
     })
 }
@@ -221,7 +231,7 @@ async fn for_a_while(call: &Call, in_flight: usize, length: Duration) -> usize {
     futures_util::future::join_all(callers).await.into_iter().sum()
 }
 
-fn by_threads(call: &BlockingCall, in_flight: usize) -> f64 {
+fn by_threads(call: &BlockingCall, in_flight: usize, length: Duration) -> f64 {
     // The thread that measures waits at the barrier, too.
     let warm = Barrier::new(in_flight + 1);
     let for_a_while = |length| {
@@ -238,7 +248,7 @@ fn by_threads(call: &BlockingCall, in_flight: usize) -> f64 {
                 scope.spawn(|| {
                     for_a_while(WARMING);
                     warm.wait();
-                    for_a_while(LENGTH)
+                    for_a_while(length)
                 })
             })
             .collect();
