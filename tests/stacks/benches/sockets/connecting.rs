@@ -20,7 +20,7 @@ use crate::parts::Run;
 use crate::times::runtime;
 
 pub(crate) const PART: &str = "connecting";
-const TABLE: &str = "Connecting to a server 50 ms away: login, checks, and a project by name";
+const TABLE: &str = "Connecting over round trips of 50 ms: login, checks, and a project by name";
 const ROUND_TRIP: Duration = Duration::from_millis(50);
 const PROJECT: &str = "MicroStrategy Tutorial";
 const SCHEMES: [&str; 2] = ["http", "https"];

@@ -128,7 +128,7 @@ pub(crate) fn print(run: &Run<'_>) {
         );
         if row == MSTRIO {
             let (spread, column) = (cells[1].1, THREADS[1].1);
-            println!("{DIRECTLY} {row}: {spread:.1}, {column}");
+            println!("{DIRECTLY}: {row} {spread:.1}, {column}");
             Figure { table: DIRECTLY, row, column, unit: "ratio", spread }.record();
         }
     }

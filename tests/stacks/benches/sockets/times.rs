@@ -79,7 +79,7 @@ const FEW_IN_FLIGHT: &[(usize, &str)] = IN_FLIGHT.split_at(2).0;
 
 /// The clients that people have instead, which ours is compared with directly.
 pub(crate) const DIRECTLY: &str =
-    "200 bytes over HTTP/1.1: throughput of mstr over hyper, ratio to";
+    "200 bytes over HTTP/1.1: throughput of mstr over hyper, ratio to each client";
 const INSTEAD: &str = "reqwest with middleware";
 
 impl Situation {
