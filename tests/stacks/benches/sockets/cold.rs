@@ -32,11 +32,10 @@ const BUILT: [(&str, Option<&str>); 4] = [
     (BASE, Some("reqwest")),
 ];
 
-/// A row, its program, and the first words for that.
+/// A row, and how its program is started, but for the server.
 struct Program {
     row: &'static str,
-    program: PathBuf,
-    words: Vec<String>,
+    start: Box<dyn Fn() -> Command>,
 }
 
 pub(crate) fn print(run: &Run<'_>) {
@@ -56,7 +55,10 @@ pub(crate) fn print(run: &Run<'_>) {
         Ok(built) => {
             let mut programs: Vec<_> = built
                 .into_iter()
-                .map(|(row, program)| Program { row, program, words: Vec::new() })
+                .map(|(row, program)| Program {
+                    row,
+                    start: Box::new(move || Command::new(&program)),
+                })
                 .collect();
             programs.extend(in_python(&chosen));
             keep_off();
@@ -75,11 +77,7 @@ fn in_python(chosen: &[&'static str]) -> Vec<Program> {
     match Python::find() {
         Ok(python) => rows
             .into_iter()
-            .map(|row| Program {
-                row,
-                program: python.program.clone(),
-                words: vec![python.script.clone(), "once".to_owned(), row.to_owned()],
-            })
+            .map(|row| Program { row, start: Box::new(move || python.run("once", row)) })
             .collect(),
         Err(why) => {
             println!("SKIPPED: {}: {why}", rows.join(", "));
@@ -156,8 +154,7 @@ fn measure(run: &Run<'_>, programs: &[Program]) {
 
 /// From the start of a process to its end.
 fn live(run: &Run<'_>, program: &Program, secure: bool) -> Duration {
-    let mut command = Command::new(&program.program);
-    command.args(&program.words);
+    let mut command = (program.start)();
     let base = if secure { &run.server.tls } else { &run.server.plain };
     command.arg(format!("{base}/MicroStrategyLibrary"));
     if secure {

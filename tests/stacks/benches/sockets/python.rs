@@ -26,8 +26,8 @@ const THREADS: [(usize, &str); 2] = [(1, "1 in flight"), (8, "8 in flight")];
 
 /// Python with the packages.
 pub(crate) struct Python {
-    pub(crate) program: PathBuf,
-    pub(crate) script: String,
+    program: PathBuf,
+    script: String,
 }
 
 impl Python {
@@ -35,6 +35,14 @@ impl Python {
     pub(crate) fn find() -> &'static Result<Self, String> {
         static FOUND: OnceLock<Result<Python, String>> = OnceLock::new();
         FOUND.get_or_init(Self::make)
+    }
+
+    /// Runs the script as this client. The variables are preferred by requests to what a session trusts.
+    pub(crate) fn run(&self, how: &str, client: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args([&self.script, how, client]);
+        command.env_remove("REQUESTS_CA_BUNDLE").env_remove("CURL_CA_BUNDLE");
+        command
     }
 
     fn make() -> Result<Self, String> {
@@ -64,8 +72,8 @@ struct Loop {
 
 impl Loop {
     fn start(python: &Python, client: &str, base: &str) -> Self {
-        let mut command = Command::new(&python.program);
-        command.args([&python.script, "loop", client, &format!("{base}/MicroStrategyLibrary")]);
+        let mut command = python.run("loop", client);
+        command.arg(format!("{base}/MicroStrategyLibrary"));
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (input, output) = (child.stdin.take(), child.stdout.take().unwrap());
         Self { child, input, output: BufReader::new(output) }
