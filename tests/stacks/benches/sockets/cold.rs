@@ -127,7 +127,7 @@ fn measure(run: &Run<'_>, programs: &[Program]) {
     }
     let of = |row| programs.iter().position(|program| program.row == row).map(|it| &cells[it]);
     let base = of(BASE).unwrap();
-    println!("{:<28} {:>20} {:>20} {:>20} {:>20}", "", COLUMNS[0], "ratio", COLUMNS[1], "ratio");
+    println!("{:<28} {:>23} {:>20} {:>23} {:>20}", "", COLUMNS[0], "ratio", COLUMNS[1], "ratio");
     for (program, cells) in programs.iter().zip(&cells) {
         let row = program.row;
         print!("{row:<28}");
@@ -137,7 +137,7 @@ fn measure(run: &Run<'_>, programs: &[Program]) {
             let ratios = Spread::of(pairs.map(|(own, base)| own / base).collect());
             Figure { table: TABLE, row, column, unit: "ms", spread: times }.record();
             Figure { table: RATIOS, row, column, unit: "ratio", spread: ratios }.record();
-            print!(" {:>20} {:>20}", format!("{times:.1}"), ratios.to_string());
+            print!(" {:>23} {:>20}", format!("{times:.1}"), ratios.to_string());
         }
         println!();
     }
