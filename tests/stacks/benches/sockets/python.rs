@@ -14,7 +14,7 @@ use mstr_suite::figures::{Figure, Spread};
 use crate::clients;
 use crate::parts::Run;
 use crate::server::keep_off;
-use crate::times::{DIRECTLY, rate, small};
+use crate::times::{DIRECTLY, Running, small};
 use crate::{BASE, OURS};
 
 pub(crate) const PART: &str = "python";
@@ -118,10 +118,12 @@ pub(crate) fn print(run: &Run<'_>) {
         // It opens its connections, and what the interpreter learns of a loop, it learns here.
         python.rate(THREADS[1].0, seconds);
         let cells = THREADS.map(|(threads, column)| {
+            let running = |name| Running::start(clients::named(name), &small(run), threads);
+            let (base, own) = (running(BASE), running(OURS));
             let (mut ratios, mut ours) = (Vec::new(), Vec::new());
             for _ in 0..run.pairs() {
-                let rate = |name| rate(clients::named(name), &small(run), threads, length);
-                let (base, own, slow) = (rate(BASE), rate(OURS), python.rate(threads, seconds));
+                let slow = python.rate(threads, seconds);
+                let (base, own) = (base.rate(length), own.rate(length));
                 ratios.push(slow / base);
                 ours.push(own / slow);
             }

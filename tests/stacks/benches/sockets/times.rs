@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mstr_suite::figures::{Figure, Spread};
+use tokio::runtime::Runtime;
 
 use crate::answers::{CATALOGUE, LARGE, SMALL};
 use crate::clients::{self, BlockingCall, Build, CONTESTANTS, Call, Contestant, Read, Target};
@@ -112,7 +113,7 @@ impl Situation {
     }
 }
 
-pub(crate) fn runtime() -> tokio::runtime::Runtime {
+pub(crate) fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
@@ -172,50 +173,74 @@ fn ratio(
     target: &Target,
     in_flight: usize,
 ) -> Spread {
-    let one = |turn: usize| {
-        if turn.is_multiple_of(2) {
-            let own = rate(contestant, target, in_flight, LENGTH);
-            own / rate(base, target, in_flight, LENGTH)
-        } else {
-            let other = rate(base, target, in_flight, LENGTH);
-            rate(contestant, target, in_flight, LENGTH) / other
+    let mut ratios = Vec::new();
+    while ratios.len() < run.pairs() {
+        let own = Running::start(contestant, target, in_flight);
+        let base = Running::start(base, target, in_flight);
+        for turn in 0..ANEW.min(run.pairs() - ratios.len()) {
+            ratios.push(if turn.is_multiple_of(2) {
+                let own = own.rate(LENGTH);
+                own / base.rate(LENGTH)
+            } else {
+                let other = base.rate(LENGTH);
+                own.rate(LENGTH) / other
+            });
         }
-    };
-    Spread::of((0..run.pairs()).map(one).collect())
+    }
+    Spread::of(ratios)
 }
 
-/// Connections are made before the clock starts.
-const WARMING: Duration = Duration::from_millis(20);
+/// After so many pairs a client is built anew, so that what chance gave to one does not decide.
+const ANEW: usize = 5;
+/// Connections are made before the clock starts, and after the other's turn everything is touched once.
+const CONNECTING: Duration = Duration::from_millis(30);
+const WARMING: Duration = Duration::from_millis(10);
 const LENGTH: Duration = Duration::from_millis(60);
 
-/// Requests a second.
-pub(crate) fn rate(
-    contestant: &Contestant,
-    target: &Target,
+/// A client with its connections.
+pub(crate) struct Running {
+    client: Client,
     in_flight: usize,
-    length: Duration,
-) -> f64 {
-    match contestant.build {
-        Build::Tasks(build) => by_tasks(build, target, in_flight, length),
-        Build::Threads(build) => by_threads(&build(target), in_flight, length),
-    }
 }
 
-fn by_tasks(
-    build: fn(&Target) -> Call,
-    target: &Target,
-    in_flight: usize,
-    length: Duration,
-) -> f64 {
-    let runtime = runtime();
-    let _entered = runtime.enter();
-    let call = build(target);
-    runtime.block_on(async {
-        for_a_while(&call, in_flight, WARMING).await;
-        let start = Instant::now();
-        let count = for_a_while(&call, in_flight, length).await;
-        count as f64 / start.elapsed().as_secs_f64()
-    })
+enum Client {
+    // The call is dropped before its runtime.
+    Tasks(Call, Runtime),
+    Threads(BlockingCall),
+}
+
+impl Running {
+    pub(crate) fn start(contestant: &Contestant, target: &Target, in_flight: usize) -> Self {
+        let client = match contestant.build {
+            Build::Tasks(build) => {
+                let runtime = runtime();
+                let entered = runtime.enter();
+                let call = build(target);
+                drop(entered);
+                runtime.block_on(for_a_while(&call, in_flight, CONNECTING));
+                Client::Tasks(call, runtime)
+            }
+            Build::Threads(build) => {
+                let call = build(target);
+                by_threads(&call, in_flight, CONNECTING);
+                Client::Threads(call)
+            }
+        };
+        Self { client, in_flight }
+    }
+
+    /// Requests a second.
+    pub(crate) fn rate(&self, length: Duration) -> f64 {
+        match &self.client {
+            Client::Tasks(call, runtime) => runtime.block_on(async {
+                for_a_while(call, self.in_flight, WARMING).await;
+                let start = Instant::now();
+                let count = for_a_while(call, self.in_flight, length).await;
+                count as f64 / start.elapsed().as_secs_f64()
+            }),
+            Client::Threads(call) => by_threads(call, self.in_flight, length),
+        }
+    }
 }
 
 async fn for_a_while(call: &Call, in_flight: usize, length: Duration) -> usize {
