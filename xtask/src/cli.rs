@@ -96,13 +96,15 @@ pub(crate) enum Command {
 
 #[derive(Args, Debug)]
 pub(crate) struct Bench {
-    /// Only those whose name contains this, such as "blocking", "threads" or "sessions"
+    /// Only those whose name contains this, such as "blocking", "threads" or "sessions"; with --sockets
+    /// a client or a part, such as "JSON", "streams", "connecting", "cold" or "python"
     #[arg(value_name = "NAME")]
     pub(crate) name: Option<String>,
     /// Only the instructions, counted by callgrind
     #[arg(long)]
     pub(crate) instructions: bool,
-    /// Only the cost of a request over a socket, beside other clients; NAME is then one of theirs
+    /// Only the cost of a request over a socket, beside other clients: hyper-util, reqwest, ureq, isahc,
+    /// and two in Python
     #[arg(long, conflicts_with = "instructions")]
     pub(crate) sockets: bool,
     /// Fewer rounds: rough numbers, soon

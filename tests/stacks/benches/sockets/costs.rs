@@ -4,9 +4,12 @@ use std::io::ErrorKind;
 use std::process::{Command, ExitCode};
 
 use allocation_counter::measure;
+use mstr_suite::figures::{Figure, Spread};
 
 use crate::BASE;
-use crate::clients::{CONTESTANTS, Call, Contestant, Target};
+use crate::answers::SMALL;
+use crate::clients::{Build, CONTESTANTS, Call, Contestant, Read, Target};
+use crate::parts::Run;
 use crate::server::Server;
 use crate::times::runtime;
 
@@ -26,9 +29,17 @@ struct Cost {
     calls: Option<f64>,
 }
 
+const TABLE: &str = "Costs of a request of 200 bytes over HTTP/1.1";
+
 /// Prints the costs of each client. Whether all keep their limits.
-pub(crate) fn print(server: &Server, chosen: &[&Contestant], check: bool) -> bool {
-    println!("Costs of a request of 200 bytes over plain HTTP/1.1");
+pub(crate) fn print(run: &Run<'_>, check: bool) -> bool {
+    let countable = CONTESTANTS.iter().filter(|contestant| contestant.alone);
+    let chosen = run.chosen("costs", countable, |contestant| contestant.name);
+    if chosen.is_empty() {
+        return true;
+    }
+    let server = run.server;
+    println!("\n{TABLE}");
     println!(
         "{:<28} {:>11} {:>8} {:>12} {:>12} {:>8}",
         "", "allocations", "bytes", "system calls", "instructions", "ratio"
@@ -36,7 +47,7 @@ pub(crate) fn print(server: &Server, chosen: &[&Contestant], check: bool) -> boo
     let base = CONTESTANTS.iter().find(|contestant| contestant.name == BASE);
     let base = base.and_then(|base| instructions(base.name, server).ok());
     let mut kept = true;
-    for contestant in chosen.iter().filter(|contestant| contestant.alone) {
+    for contestant in chosen {
         let limit = limit(contestant.name);
         if check && limit.is_none() {
             continue;
@@ -46,6 +57,9 @@ pub(crate) fn print(server: &Server, chosen: &[&Contestant], check: bool) -> boo
             (Ok(own), Some(base)) => Some(*own as f64 / base as f64),
             _ => None,
         };
+        if !check {
+            record(contestant.name, &cost, ratio);
+        }
         let shown =
             |number: Option<f64>| number.map_or_else(|| "-".to_owned(), |it| format!("{it:.2}"));
         let counted = match &cost.instructions {
@@ -74,6 +88,20 @@ pub(crate) fn print(server: &Server, chosen: &[&Contestant], check: bool) -> boo
     kept || !check
 }
 
+fn record(row: &str, cost: &Cost, ratio: Option<f64>) {
+    let figure = |column, unit, value: Option<f64>| {
+        if let Some(value) = value {
+            Figure { table: TABLE, row, column, unit, spread: Spread::exact(value) }.record();
+        }
+    };
+    figure("allocations", "allocations", Some(cost.allocations as f64));
+    figure("bytes allocated", "B", Some(cost.bytes as f64));
+    figure("system calls", "system calls", cost.calls);
+    let instructions = cost.instructions.as_ref().ok();
+    figure("instructions", "instructions", instructions.map(|counted| *counted as f64));
+    figure("instructions, ratio to hyper-util", "ratio", ratio);
+}
+
 fn limit(name: &str) -> Option<(u64, u64, u64)> {
     let lines = LIMITS.lines().filter(|line| !line.starts_with('#'));
     lines.filter_map(|line| line.split_once(':')).find(|(own, _)| *own == name).and_then(
@@ -87,14 +115,23 @@ fn limit(name: &str) -> Option<(u64, u64, u64)> {
 }
 
 fn target(base: &str) -> Target {
-    Target { base: base.to_owned(), path: "/small", authority: None, http1_only: true }
+    let (path, read) = (SMALL, Read::Bytes);
+    Target { base: base.to_owned(), path, authority: None, http1_only: true, read }
+}
+
+/// That of a client which runs on the calling thread alone.
+fn call(contestant: &Contestant, base: &str) -> Option<Call> {
+    match contestant.build {
+        Build::Tasks(build) => Some(build(&target(base))),
+        Build::Threads(_) => None,
+    }
 }
 
 fn count(contestant: &Contestant, server: &Server, calls: bool) -> Cost {
     let runtime = runtime();
     let call = {
         let _entered = runtime.enter();
-        (contestant.build)(&target(&server.plain))
+        call(contestant, &server.plain).unwrap()
     };
     let repeat = |times| runtime.block_on(async { many(&call, times).await });
     repeat(FEW);
@@ -121,7 +158,7 @@ pub(crate) fn repeat(name: &str, times: &str, base: &str) -> ExitCode {
     };
     let runtime = runtime();
     let _entered = runtime.enter();
-    let call = (contestant.build)(&target(base));
+    let Some(call) = call(contestant, base) else { return ExitCode::FAILURE };
     runtime.block_on(async { many(&call, times).await });
     ExitCode::SUCCESS
 }

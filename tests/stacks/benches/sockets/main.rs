@@ -4,12 +4,25 @@
 //! Times differ from run to run and from machine to machine. What can be compared is the ratio of
 //! two that were measured in turns; it comes with its spread. Allocations and instructions are exact.
 //!
+//! Requests in flight are tasks of one thread for most clients, and threads for those that block. The
+//! server has the first core for itself. Whatever a client starts shares the others: on a machine with
+//! two cores, a client on 64 threads has the same one as a client on one.
+//!
+//! | part | what it measures | minutes |
+//! |---|---|---|
+//! | `costs` | what can be counted of a request | 1 |
+//! | a heading, such as `JSON`, `1 MiB`, `HTTP/2`, and `directly` | throughput with 1, 8 and 64 requests in flight | 6 |
+//! | `streams` | a gibibyte in each direction: throughput, and the growth of the peak of memory | 2 |
+//! | `connecting` | a server that is 50 ms away | 1 |
+//! | `cold` | processes that make one request; it builds them first | 1 |
+//! | `python` | `requests` and the vendor's client | 1 |
+//!
 //! ```text
 //! [--quick] [--check] [NAME]
 //! ```
 //!
-//! A name selects the contestants whose names contain it. `--quick` measures fewer pairs. `--check`
-//! measures no times and fails where a cost is above what `costs.txt` says.
+//! A name selects the parts whose names contain it, and of the others the clients. `--quick` measures fewer
+//! pairs. `--check` measures no times and fails where a cost is above what `costs.txt` says.
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -17,18 +30,27 @@
     reason = "this is a program for testers, which spawns and measures time"
 )]
 
+mod answers;
 mod clients;
+mod cold;
+mod connecting;
 mod costs;
+mod parts;
+mod python;
 mod server;
+mod streams;
 mod times;
 
 use std::process::ExitCode;
 
-use self::clients::{CONTESTANTS, Contestant};
+use self::clients::CONTESTANTS;
+use self::parts::Run;
 use self::server::Server;
 
 /// The client that all others are compared with.
 const BASE: &str = "hyper-util";
+/// What people use.
+const OURS: &str = "mstr over hyper";
 
 fn main() -> ExitCode {
     // Cargo adds a word of its own.
@@ -37,6 +59,9 @@ fn main() -> ExitCode {
     match words[..] {
         [server::SERVE] => server::serve(),
         [costs::COUNTED, name, times, base] => costs::repeat(name, times, base),
+        [streams::TRANSFER, name, direction, bytes, base] => {
+            streams::run_one(name, direction, bytes, base)
+        }
         _ => measure(&words),
     }
 }
@@ -54,13 +79,6 @@ fn measure(words: &[&str]) -> ExitCode {
             }
         }
     }
-    let chosen: Vec<&Contestant> =
-        CONTESTANTS.iter().filter(|contestant| contestant.name.contains(filter)).collect();
-    if chosen.is_empty() {
-        println!("no client has \"{filter}\" in its name; there are:");
-        CONTESTANTS.iter().for_each(|contestant| println!("    {}", contestant.name));
-        return ExitCode::FAILURE;
-    }
     let server = match Server::start() {
         Ok(server) => server,
         Err(error) => {
@@ -68,11 +86,22 @@ fn measure(words: &[&str]) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let costs = costs::print(&server, &chosen, check);
+    let run = Run::new(&server, quick, filter);
+    let kept = costs::print(&run, check);
     if !check {
-        times::print(&server, &chosen, quick);
+        run.timed(connecting::PART, connecting::print);
+        // Before what needs the server's core, because this builds programs.
+        run.timed(cold::PART, cold::print);
+        run.timed("throughput", times::print);
+        run.timed(streams::PART, streams::print);
+        run.timed(python::PART, python::print);
     }
-    match costs {
+    if !run.has_chosen() {
+        println!("no part and no client has \"{filter}\" in its name; there are the clients");
+        CONTESTANTS.iter().for_each(|contestant| println!("    {}", contestant.name));
+        return ExitCode::FAILURE;
+    }
+    match kept {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     }

@@ -1,14 +1,10 @@
 //! The server that is measured against, in a process of its own.
 
-use std::convert::Infallible;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
-use bytes::Bytes;
-use http::{Request, Response, StatusCode};
-use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use mstr_fake::loopback::Authority;
@@ -18,16 +14,10 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::answers::Answers;
+
 /// The word that makes this program the server.
 pub(crate) const SERVE: &str = "--serve";
-
-/// Bodies of 200 bytes and of a mebibyte.
-const SMALL: usize = 200;
-const LARGE: usize = 1 << 20;
-
-/// The only project.
-const PROJECTS: &str =
-    r#"[{"id":"B7CA92F04B9FAE8D941C3E9B7E0CD754","name":"Tutorial","status":0}]"#;
 
 /// A server that runs until this is dropped.
 pub(crate) struct Server {
@@ -36,6 +26,7 @@ pub(crate) struct Server {
     pub(crate) plain: String,
     pub(crate) tls: String,
     pub(crate) authority: String,
+    pub(crate) authority_file: PathBuf,
 }
 
 impl Server {
@@ -53,10 +44,9 @@ impl Server {
             lines.read_line(&mut line)?;
             Ok(line.trim().to_owned())
         };
-        let (plain, tls, file) = (line()?, line()?, line()?);
-        let authority = std::fs::read_to_string(&file)?;
-        std::fs::remove_file(file)?;
-        Ok(Self { child, _stdin: stdin, plain, tls, authority })
+        let (plain, tls, authority_file) = (line()?, line()?, PathBuf::from(line()?));
+        let authority = std::fs::read_to_string(&authority_file)?;
+        Ok(Self { child, _stdin: stdin, plain, tls, authority, authority_file })
     }
 }
 
@@ -64,6 +54,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         drop(self.child.kill());
         drop(self.child.wait());
+        drop(std::fs::remove_file(&self.authority_file));
     }
 }
 
@@ -75,6 +66,26 @@ pub(crate) fn pinned(core: usize, program: &std::path::Path) -> Command {
         return command;
     }
     Command::new(program)
+}
+
+/// Leaves the server's core to it, from now on: this program has the others, and so have its threads and
+/// the programs that it starts. Says what it has done.
+pub(crate) fn keep_off() {
+    static DONE: Once = Once::new();
+    DONE.call_once(|| {
+        let last = std::thread::available_parallelism().map_or(0, |cores| cores.get() - 1);
+        let (cores, own) = (format!("1-{last}"), std::process::id().to_string());
+        let command = Command::new("taskset").args(["-c", "-p", &cores, &own]).output();
+        let done = last > 0 && command.is_ok_and(|output| output.status.success());
+        println!(
+            "\n{}",
+            match done {
+                true =>
+                    "The server has a core; clients have the others, with all of their threads.",
+                false => "The system chooses the cores of the server and of clients.",
+            }
+        );
+    });
 }
 
 pub(crate) fn serve() -> ExitCode {
@@ -89,6 +100,7 @@ pub(crate) fn serve() -> ExitCode {
         let identity = authority.issue("localhost").unwrap();
         let tls = tokio_rustls::TlsAcceptor::from(config(&identity.pem()));
         let (plain, secure) = (listen().await, listen().await);
+        let answers = Answers::new();
         let file = std::env::temp_dir().join(format!("mstr-sockets-{}.pem", std::process::id()));
         std::fs::write(&file, authority.pem()).unwrap();
         println!("http://localhost:{}", plain.local_addr().unwrap().port());
@@ -97,12 +109,12 @@ pub(crate) fn serve() -> ExitCode {
         io::stdout().flush().unwrap();
         loop {
             tokio::select! {
-                stream = accept(&plain) => drop(tokio::task::spawn(answer(stream))),
+                stream = accept(&plain) => drop(tokio::task::spawn(answer(answers.clone(), stream))),
                 stream = accept(&secure) => {
-                    let tls = tls.clone();
+                    let (tls, answers) = (tls.clone(), answers.clone());
                     tokio::task::spawn(async move {
                         if let Ok(stream) = tls.accept(stream).await {
-                            answer(stream).await;
+                            answer(answers, stream).await;
                         }
                     });
                 }
@@ -135,30 +147,10 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 }
 
 async fn answer(
+    answers: Answers,
     stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 ) {
-    let small = Bytes::from(vec![b'x'; SMALL]);
-    let large = Bytes::from(vec![b'x'; LARGE]);
-    let (small, large) = (Arc::new(small), Arc::new(large));
-    let service = service_fn(move |request: Request<Incoming>| {
-        let body = match request.uri().path() {
-            path if path.ends_with("/large") => Bytes::clone(&large),
-            path if path.contains("/auth/") => Bytes::new(),
-            path if path.ends_with("/projects") => Bytes::from_static(PROJECTS.as_bytes()),
-            _ => Bytes::clone(&small),
-        };
-        let login = request.uri().path().ends_with("/auth/login");
-        let mut answer = Response::builder()
-            .header("content-type", "application/json;charset=UTF-8")
-            .header("x-frame-options", "SAMEORIGIN");
-        if login {
-            answer = answer
-                .status(StatusCode::NO_CONTENT)
-                .header("x-mstr-authtoken", "a-token-of-the-usual-length")
-                .header("set-cookie", "JSESSIONID=0123456789ABCDEF; Path=/; HttpOnly");
-        }
-        std::future::ready(Ok::<_, Infallible>(answer.body(Full::new(body)).unwrap()))
-    });
+    let service = service_fn(move |request| answers.clone().to(request));
     let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
     // Clients may hang up.
     drop(builder.serve_connection(TokioIo::new(stream), service).await);
