@@ -369,6 +369,10 @@ impl Observer {
         }
         self.awaits_no_longer(&sending, now);
         self.own += u64::from(sending.purpose != "call");
+        if let Some(seen) = sending.token.as_ref().and_then(|token| self.sessions.get_mut(token)) {
+            seen.refused |= status(answer).is_some_and(|status| status.as_u16() == 401);
+            seen.answers += u32::from(!seen.refused);
+        }
         if let (Some(call), Some(wait)) = (sending.call, retry_after(answer)) {
             self.waits.insert(call, now + wait);
         }
@@ -520,7 +524,9 @@ impl Observer {
             return Vec::new();
         }
         let is_left = |seen: &&Seen| {
-            seen.superseded && !seen.logged_out && !seen.borrowed && seen.excuse.is_none()
+            // That each answer has a cookie is known after a few.
+            let known = !self.has(Class::Rotation) || seen.answers > 2;
+            seen.superseded && !seen.logged_out && !seen.borrowed && seen.excuse.is_none() && known
         };
         self.sessions.values().filter(is_left).map(|seen| seen.number).collect()
     }

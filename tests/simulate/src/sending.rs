@@ -41,6 +41,9 @@ pub(crate) struct Seen {
     pub(crate) number: u64,
     /// Another one has taken its place, or its user is another, while it was alive.
     pub(crate) superseded: bool,
+    /// How many answers have come in it before the first refusal.
+    pub(crate) answers: u32,
+    pub(crate) refused: bool,
     /// Why it may stay open.
     pub(crate) excuse: Option<&'static str>,
 }

@@ -133,7 +133,7 @@ impl<'de> Visitor<'de> for Object {
                 }
                 Name::Number { usual: true } => number = map.next_value_seed(Value(Whole))?,
                 Name::Number { usual: false } => {
-                    other_number = map.next_value_seed(Value(Whole))?
+                    other_number = map.next_value_seed(Value(Whole))?;
                 }
                 Name::Errors if self.outer => errors = map.next_value_seed(Value(List))?,
                 Name::Errors | Name::Other => drop(map.next_value::<IgnoredAny>()?),

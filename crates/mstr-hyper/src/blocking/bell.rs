@@ -150,7 +150,7 @@ impl<F: Future + Unpin> Future for Waiting<F> {
             let passing = Passing { waker: cx.waker().clone(), bell: Arc::clone(bell) };
             *wakers = Some((cx.waker().clone(), Waker::from(Arc::new(passing))));
         }
-        let waker = wakers.as_ref().map_or(cx.waker(), |(_, passing)| passing);
+        let waker = wakers.as_ref().map_or_else(|| cx.waker(), |(_, passing)| passing);
         Pin::new(sending).poll(&mut Context::from_waker(waker))
     }
 }
