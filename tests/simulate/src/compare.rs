@@ -40,6 +40,9 @@ const ALLOWED: &[Allowed] = &[
 /// A login that fails leaves the question for the version that went beside it, by tasks; threads send
 /// it after the login.
 const LEFT_OUT: &str = "status";
+/// Whether a session that is lost is logged out depends on how long it lasted, to the millisecond. The
+/// server does not know it any more.
+const OF_LOST: (&str, &str) = ("logout", "Some(401)");
 
 /// What one driver has done: outcomes, and the requests that reached the server.
 #[derive(Clone, Debug, Default)]
@@ -73,8 +76,12 @@ impl std::fmt::Display for Line {
 impl Done {
     /// The same, in an order that no driver may differ in.
     fn ordered(&self) -> Vec<Line> {
-        let is_compared =
-            |line: &&Line| !matches!(line, Line::Request { purpose, .. } if *purpose == LEFT_OUT);
+        let is_compared = |line: &&Line| match line {
+            Line::Request { purpose, said } => {
+                *purpose != LEFT_OUT && !(*purpose == OF_LOST.0 && said.ends_with(OF_LOST.1))
+            }
+            Line::Outcome(_) => true,
+        };
         let all: Vec<Line> = self.lines.iter().filter(is_compared).cloned().collect();
         let anywhere = |line: &&Line| line.allowed().is_some_and(|allowed| allowed.anywhere);
         let mut rest: Vec<Line> = all.iter().filter(anywhere).cloned().collect();

@@ -1,5 +1,7 @@
 //! What has been seen so far, and which laws that breaks.
 
+mod passwords;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,9 +20,6 @@ use crate::world::{
     password, retry_after, says, says_in, status, token,
 };
 
-/// How long a password is not submitted that was submitted twice without an answer.
-const PAUSE: Duration = Duration::from_secs(30);
-const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
 /// How long the server is not asked about a session at most, after it could not be heard.
 const QUESTIONS_PAUSE: Duration = Duration::from_secs(60);
 
@@ -61,6 +60,8 @@ pub(crate) struct Observer {
     /// `close` has been called; has returned.
     pub(crate) closing: bool,
     pub(crate) closed: bool,
+    /// A closing was given up.
+    went_on: bool,
     /// How many providers do not return.
     pub(crate) hanging: u32,
     /// How many requests of the session's own have left or been answered.
@@ -97,6 +98,7 @@ impl Observer {
             lenient: None,
             closing: false,
             closed: false,
+            went_on: false,
             hanging: 0,
             own: 0,
             lent: 0,
@@ -123,6 +125,10 @@ impl Observer {
         self.pause = None;
         self.refused.clear();
         self.unanswered.clear();
+    }
+
+    fn reset_at(&self) -> Option<Instant> {
+        self.users[1..].last().map(|(at, _)| *at)
     }
 
     /// Whether a name is of a user whose credentials were in use since then.
@@ -281,10 +287,9 @@ impl Observer {
     fn check_establishing(&mut self, sending: &Sending, now: Instant) {
         let limit = self.plan.attempt.unwrap_or(EXCHANGE);
         // One that left in the moment of a reset may have had the former credentials.
-        let reset_at = self.users[1..].last().map(|(at, _)| *at);
-        let former = |other: &Sending| {
-            other.resets != self.resets || reset_at.is_some_and(|at| at == other.limited_from)
-        };
+        let reset_at = self.reset_at();
+        let former =
+            |other: &Sending| other.resets != self.resets || reset_at == Some(other.limited_from);
         let beside = self
             .establishing
             .values()
@@ -292,33 +297,6 @@ impl Observer {
         if let Some(other) = beside.filter(|_| !self.closing) {
             let said = format!("{} beside {}", sending.purpose, other.purpose);
             self.broken(Law::OneLogin, said);
-        }
-    }
-
-    /// Without the server's answer a password is submitted once more, and then not for a while.
-    fn check_submission(&mut self, sending: &Sending, now: Instant) {
-        let Some(password) = &sending.password else { return };
-        if self.refused.contains(password) {
-            self.broken(Law::Refused, "a refused password is submitted again");
-        }
-        if let Some(until) = self.lenient.filter(|until| now >= *until) {
-            // Its success may have been told by then, and forgets all that was submitted before.
-            self.unanswered.values_mut().for_each(|times| times.retain(|at| *at > until));
-        }
-        let unanswered = self.unanswered.entry(password.clone()).or_default();
-        let since = match unanswered[..] {
-            [.., _, last] => Some(now - last),
-            _ => None,
-        };
-        // Doubled each time, to a quarter of an hour.
-        let doubled = u32::try_from(unanswered.len()).unwrap_or(9).saturating_sub(2).min(9);
-        let pause = (PAUSE * 2_u32.pow(doubled)).min(LONGEST_PAUSE);
-        unanswered.push(now);
-        let times = unanswered.len();
-        let lenient = self.lenient.is_some_and(|until| now < until);
-        if let Some(since) = since.filter(|since| *since < pause && !lenient) {
-            let said = format!("submitted {times} times, the last time after {since:?}");
-            self.broken(Law::Submissions, said);
         }
     }
 
@@ -421,9 +399,12 @@ impl Observer {
         if !borrowed && !late {
             self.supersede(alive);
         }
+        let reset_at = self.reset_at();
         if let Some(seen) = self.sessions.get_mut(opened) {
             seen.delivered = true;
-            seen.superseded = late || self.closing || sending.resets != self.resets;
+            // Or it left in the moment of a reset, with the former credentials or the new ones.
+            let former = sending.resets != self.resets && reset_at != Some(sending.limited_from);
+            seen.superseded = late || (self.closing && !self.went_on) || former;
         }
     }
 
@@ -442,6 +423,7 @@ impl Observer {
 
     /// A closing is given up before its end: what was opened meanwhile is used on.
     pub(crate) fn goes_on(&mut self) {
+        self.went_on = true;
         self.sessions.values_mut().for_each(|seen| seen.superseded = false);
     }
 
@@ -485,29 +467,6 @@ impl Observer {
     pub(crate) fn excuse(&mut self, token: Option<&str>, why: &'static str) {
         if let Some(seen) = token.and_then(|token| self.sessions.get_mut(token)) {
             seen.excuse = Some(why);
-        }
-    }
-
-    /// An answer to a login has come, awaited or not.
-    fn note_login(&mut self, password: &str, answer: &Answer) {
-        let Some(unanswered) = self.unanswered.get_mut(password) else { return };
-        if is_success(answer)
-            && answer.as_ref().is_ok_and(|(parts, ..)| token(&parts.headers).is_some())
-        {
-            // A success forgets all that was submitted before.
-            self.unanswered.clear();
-            self.refused.clear();
-        } else if says(answer, "\"ERR") {
-            unanswered.clear();
-            // What breaks off cannot be read.
-            let whole = answer.as_ref().is_ok_and(|(_, _, breaks)| *breaks == Breaks::Never);
-            if whole && says(answer, "ERR003") {
-                self.refused.insert(password.to_owned());
-            }
-        } else if status(answer).is_some_and(|status| matches!(status.as_u16(), 429 | 503))
-            || answer.as_ref().is_err_and(|error| error.sent() == Sent::No)
-        {
-            unanswered.pop();
         }
     }
 
