@@ -530,6 +530,7 @@ impl Caller {
         if let CloseOutcome::Failed(error) = &outcome
             && error.kind() == ErrorKind::Gateway
             && error.attempts() < 2
+            && self.plan.attempt.is_none_or(|attempt| attempt >= EXCHANGE / 10)
             && took * 2 < self.plan.total.unwrap_or(TOTAL).min(EXCHANGE / 10)
         {
             let said = format!("the logout failed after {took:?}: {}", error.report());

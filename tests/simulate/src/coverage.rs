@@ -182,8 +182,34 @@ pub(crate) fn plan(seed: u64) -> Plan {
     }
     if doubts {
         doubt(&mut plan, &mut rng);
+    } else if rng.u8(..6) == 0 {
+        cross(&mut plan, &mut rng);
     }
     plan
+}
+
+/// Renewals and questions cross answers with new cookies, and are refused in all ways.
+fn cross(plan: &mut Plan, rng: &mut Rng) {
+    plan.forgetful = true;
+    plan.classes = [Class::Rotation, Class::Scattered, Class::PasswordChanges].into();
+    let classes = vec![Class::BadGateway, Class::BadGateway, Class::SignInPage];
+    plan.classes.extend(&classes);
+    let only = *rng.choice(&[Some("renew"), Some("inspect"), None]).unwrap_or(&None);
+    let epoch = |lasts, strength| Epoch {
+        lasts: Duration::from_secs(lasts),
+        strength,
+        classes: classes.clone(),
+        only,
+    };
+    plan.epochs = vec![epoch(1, 0), epoch(40_000, 50)];
+    for step in plan.callers.iter_mut().flatten() {
+        step.pause = Duration::from_millis(rng.u64(..300));
+        step.whim = Whim::None;
+        step.op = match step.op {
+            Op::Call(call) if rng.u8(..3) > 0 => Op::Call(call),
+            _ => Op::Renew,
+        };
+    }
 }
 
 /// A gateway refuses calls, and the server is asked again and again whether the session lives.
@@ -191,6 +217,7 @@ fn doubt(plan: &mut Plan, rng: &mut Rng) {
     let refuses = [Class::SignInPage, Class::GatewayJson, Class::Stripped];
     // It does not live, and a proxy strips what says so.
     let lost = rng.u8(..3) > 0;
+    let stripped = *rng.choice(&[85, 100]).unwrap_or(&100);
     let beside = match rng.u8(..4) {
         0 | 1 => Class::Slow,
         2 => Class::BadGateway,
@@ -201,7 +228,7 @@ fn doubt(plan: &mut Plan, rng: &mut Rng) {
         plan.troubles.insert(0, (Duration::from_millis(1_900), Trouble::Restart));
         plan.troubles.sort_by_key(|(at, _)| *at);
     }
-    if rng.u8(..3) == 0 {
+    if rng.bool() {
         plan.classes.insert(Class::Provider);
     }
     for epoch in &mut plan.epochs {
@@ -209,7 +236,8 @@ fn doubt(plan: &mut Plan, rng: &mut Rng) {
         epoch.only = None;
         if lost {
             epoch.classes = vec![Class::Stripped, beside];
-            epoch.strength = epoch.strength.min(1) * 100;
+            // What is not stripped says it.
+            epoch.strength = epoch.strength.min(1) * stripped;
         }
         if epoch.strength == 0 {
             epoch.lasts = Duration::from_secs(2);

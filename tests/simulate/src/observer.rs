@@ -400,11 +400,13 @@ impl Observer {
             self.supersede(alive);
         }
         let reset_at = self.reset_at();
+        // A close that is not polled has not begun, perhaps.
+        let closes = self.closing && !self.went_on && !self.has(Class::Unpolled);
         if let Some(seen) = self.sessions.get_mut(opened) {
             seen.delivered = true;
             // Or it left in the moment of a reset, with the former credentials or the new ones.
             let former = sending.resets != self.resets && reset_at != Some(sending.limited_from);
-            seen.superseded = late || (self.closing && !self.went_on) || former;
+            seen.superseded = late || closes || former;
         }
     }
 

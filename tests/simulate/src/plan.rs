@@ -125,6 +125,8 @@ pub(crate) struct Plan {
     /// The whole story is wanted.
     pub(crate) told: bool,
     pub(crate) classes: BTreeSet<Class>,
+    /// A server that knows its sessions sometimes says that it does not.
+    pub(crate) forgetful: bool,
     pub(crate) session_timeout: Duration,
     pub(crate) checks: bool,
     pub(crate) project: Option<&'static str>,
@@ -184,6 +186,7 @@ impl Plan {
         Self {
             seed,
             told: false,
+            forgetful: false,
             session_timeout,
             checks: rng.u8(..10) < 7,
             project: (rng.u8(..10) < 4).then_some(PROJECT),

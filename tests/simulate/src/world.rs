@@ -411,7 +411,7 @@ fn server(plan: &Plan) -> Server {
             builder = builder.add_endpoint(endpoint);
         }
     }
-    if plan.has(Class::Scattered) {
+    if plan.has(Class::Scattered) && !plan.forgetful {
         builder = builder.nodes_without_stickiness(2);
     }
     if plan.has(Class::SessionLimit) {

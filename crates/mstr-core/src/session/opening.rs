@@ -296,6 +296,11 @@ impl Session {
         response: Response<Bytes>,
         now: Instant,
     ) {
+        if is_passing_status(response.status())
+            && let Some(wait) = wire::retry_after(response.headers())
+        {
+            self.put_off_login(later(now, wait), &response);
+        }
         // That it is not the server's was counted when it was given up.
         let opened = response.status().is_success()
             && read_opened(&response, &self.place(Purpose::Login), now).is_some();
@@ -306,6 +311,18 @@ impl Session {
             && !borrowed
         {
             self.log_out_in_background(&held.wire, now);
+        }
+    }
+
+    /// The next login is to wait until then, if it waits at all.
+    fn put_off_login(&mut self, at: Instant, response: &Response<Bytes>) {
+        match &mut self.state {
+            State::BackingOff { until, .. } => *until = at.max(*until),
+            State::Idle { .. } => {
+                let error = wire::refusal(response).with_operation("login");
+                self.troubles().cooling.asked = Some((at, error));
+            }
+            _ => {}
         }
     }
 }

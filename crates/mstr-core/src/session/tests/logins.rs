@@ -216,6 +216,24 @@ fn login_that_a_kept_connection_lost_is_not_sent_when_its_time_is_over() {
 }
 
 #[test]
+fn wait_that_a_late_answer_to_a_login_asks_for_is_obeyed() {
+    let mut rig = Rig::standard();
+    rig.pending();
+    let login = rig.take(Purpose::Login);
+    rig.seconds(61);
+    rig.pending();
+    // It is late, and the next attempt backs off.
+    let busy = Response::builder().status(503).header("retry-after", "20").body(Bytes::new());
+    rig.report(&login, Ok(busy.expect("a response")));
+    rig.seconds(19);
+    rig.pending();
+    rig.nothing_sent();
+    rig.seconds(2);
+    rig.pending();
+    rig.take(Purpose::Login);
+}
+
+#[test]
 fn exchange_that_a_driver_has_kept_has_its_time_from_when_it_is_sent() {
     let mut rig = Rig::standard();
     rig.pending();
