@@ -40,9 +40,9 @@ const ALLOWED: &[Allowed] = &[
 /// A login that fails leaves the question for the version that went beside it, by tasks; threads send
 /// it after the login.
 const LEFT_OUT: &str = "status";
-/// Whether a session that is lost is logged out depends on how long it lasted, to the millisecond. The
-/// server does not know it any more.
-const OF_LOST: (&str, &str) = ("logout", "Some(401)");
+/// To the millisecond depends whether a session that is lost is logged out, because it was brief, and
+/// whether the server may be asked about one again. Left out where the server refuses that.
+const OF_LOST: ([&str; 2], &str) = (["logout", "inspect"], "Some(401)");
 
 /// What one driver has done: outcomes, and the requests that reached the server.
 #[derive(Clone, Debug, Default)]
@@ -78,7 +78,7 @@ impl Done {
     fn ordered(&self) -> Vec<Line> {
         let is_compared = |line: &&Line| match line {
             Line::Request { purpose, said } => {
-                *purpose != LEFT_OUT && !(*purpose == OF_LOST.0 && said.ends_with(OF_LOST.1))
+                *purpose != LEFT_OUT && !(OF_LOST.0.contains(purpose) && said.ends_with(OF_LOST.1))
             }
             Line::Outcome(_) => true,
         };
@@ -146,6 +146,9 @@ pub(crate) fn plan(seed: u64) -> Plan {
         let of_logouts = epoch.only.is_none_or(|only| only == "logout");
         let kept = |class: &&Class| {
             let lost = of_logouts && **class == Class::KeptCloses;
+            // Waits of the server and bodies that fall silent outlast a caller together.
+            let waits = epoch.classes.contains(&Class::Overload) && **class == Class::CutBody;
+            let lost = lost || (waits && !in_session);
             (in_session || !differs(**class)) && **class != Class::Redirect && !lost
         };
         let classes: Vec<Class> = epoch.classes.iter().filter(kept).copied().collect();
