@@ -188,10 +188,13 @@ pub(crate) fn plan(seed: u64) -> Plan {
     plan
 }
 
-/// Renewals and questions cross answers with new cookies, and are refused in all ways.
+/// Renewals and questions cross answers, with new cookies or without, and are refused in all ways.
 fn cross(plan: &mut Plan, rng: &mut Rng) {
     plan.forgetful = true;
-    plan.classes = [Class::Rotation, Class::Scattered, Class::PasswordChanges].into();
+    plan.classes = [Class::Scattered, Class::PasswordChanges].into();
+    if rng.bool() {
+        plan.classes.insert(Class::Rotation);
+    }
     let classes = vec![Class::BadGateway, Class::BadGateway, Class::SignInPage];
     plan.classes.extend(&classes);
     let only = *rng.choice(&[Some("renew"), Some("inspect"), None]).unwrap_or(&None);

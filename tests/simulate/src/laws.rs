@@ -23,7 +23,7 @@ laws! {
     Refused "A password that the server has refused is not submitted again before a reset.",
     Submissions "Without the server's answer a password is submitted twice, then not for 30 seconds, doubling to 15 minutes.",
     OneLogin "No login or renewal of a connection is sent while another is awaited.",
-    Economy "A session that lives and is known is not replaced by another login.",
+    Economy "A session that lives and is known is not replaced by another login, and one that was opened is used.",
     Needed "A session is renewed where it was silent for long, or as a caller asked.",
     Silence "After `close()` has returned nothing is sent but logouts in the background.",
     Closed "After `close()` has returned, calls fail with `Closed`.",

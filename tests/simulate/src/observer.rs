@@ -220,6 +220,12 @@ impl Observer {
         if purpose == "logout" && borrowed && !self.bare {
             self.broken(Law::Kept, "a session is logged out by a connection that borrows it");
         }
+        if purpose == "logout" && !self.closing && !borrowed && self.plan.keeps_what_it_opens() {
+            let seen = sending.token.as_ref().and_then(|token| self.sessions.get(token));
+            if seen.is_some_and(|seen| seen.delivered && !seen.used) {
+                self.broken(Law::Economy, "a session is logged out that was never used");
+            }
+        }
         if purpose == "login" || (purpose == "renew" && !borrowed) {
             self.check_establishing(&sending, now);
             self.establishing.insert(sending.number, sending.clone());

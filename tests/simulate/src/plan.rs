@@ -209,6 +209,25 @@ impl Plan {
         self.classes.contains(&class)
     }
 
+    /// Whether nothing happens for which a session that has been opened would not be used.
+    pub(crate) fn keeps_what_it_opens(&self) -> bool {
+        let replaces = [
+            Class::Restarts,
+            Class::Rotation,
+            Class::Scattered,
+            Class::SessionLimit,
+            Class::PasswordChanges,
+            Class::Namesakes,
+            Class::OldVersion,
+            Class::RefusedType,
+            Class::Resets,
+            Class::Lends,
+        ];
+        // What is dropped by its last caller is not closed.
+        let closes = self.ending == Ending::Close;
+        closes && !self.is_struck() && !replaces.iter().any(|class| self.has(*class))
+    }
+
     /// Whether the credential provider does not return now and then.
     pub(crate) fn has_provider_that_hangs(&self) -> bool {
         self.has(Class::Provider) && self.seed % 8 > 5
