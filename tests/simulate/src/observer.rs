@@ -223,7 +223,8 @@ impl Observer {
         // Some hand-written drivers look at the time before they look at an answer.
         let kept = self.plan.keeps_what_it_opens() && !self.closing && !self.bare;
         if purpose == "logout" && !borrowed && kept {
-            let seen = sending.token.as_ref().and_then(|token| self.sessions.get(token));
+            let token = sending.token.as_ref().filter(|token| alive.contains(token));
+            let seen = token.and_then(|token| self.sessions.get(token));
             if seen.is_some_and(|seen| seen.delivered && !seen.used) {
                 self.broken(Law::Economy, "a session is logged out that was never used");
             }
