@@ -7,7 +7,7 @@ use http::Response;
 
 use super::held::Held;
 use super::machine::{Session, Source, may_pass, timed_out};
-use super::messages::{CloseOutcome, Event, Purpose};
+use super::messages::{CloseOutcome, Event, ExchangeId, Purpose};
 use super::state::{After, Slot, State};
 use super::troubles::NOT_STICKY;
 use crate::contract::TransportError;
@@ -43,6 +43,19 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Begins an exchange that a driver has kept until now, or a question for credentials or front
+    /// headers: the time that its answer may take runs from here, and ends at what is returned.
+    /// `None` if it is not awaited any more, and need not be sent. A connection that is being closed
+    /// waits no longer for it.
+    pub fn begin(&mut self, id: ExchangeId, now: Instant) -> Option<Instant> {
+        let closing = matches!(self.state, State::ClosingLogin(_));
+        let exchange = self.state.exchange_mut(id)?;
+        if !closing {
+            exchange.begin(now);
+        }
+        Some(exchange.deadline)
     }
 
     /// Gives a session up in an orderly way, then goes on with `after`.

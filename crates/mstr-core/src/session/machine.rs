@@ -421,15 +421,6 @@ impl Session {
         self.state.awaits(id)
     }
 
-    /// Begins an exchange that a driver has kept until now, or a question for credentials or front
-    /// headers: the time that its answer may take runs from here, and ends at what is returned.
-    /// `None` if it is not awaited any more, and need not be sent.
-    pub fn begin(&mut self, id: ExchangeId, now: Instant) -> Option<Instant> {
-        let exchange = self.state.exchange_mut(id)?;
-        exchange.begin(now);
-        Some(exchange.deadline)
-    }
-
     /// Takes why the last attempt to open or renew failed, once.
     pub fn take_failure(&mut self) -> Option<Error> {
         match &mut self.state {

@@ -296,7 +296,12 @@ impl Session {
         response: Response<Bytes>,
         now: Instant,
     ) {
-        if is_passing_status(response.status())
+        // What a server wants of others says nothing about the credentials that are in use now.
+        let current = self.submitted().is_none_or(|own| {
+            submitted.as_ref().is_some_and(|submitted| own.is_same_as(submitted))
+        });
+        if current
+            && is_passing_status(response.status())
             && let Some(wait) = wire::retry_after(response.headers())
         {
             self.put_off_login(later(now, wait), &response);

@@ -234,6 +234,31 @@ fn wait_that_a_late_answer_to_a_login_asks_for_is_obeyed() {
 }
 
 #[test]
+fn late_answer_to_a_login_does_not_put_off_that_with_other_credentials() {
+    let mut rig = Rig::standard();
+    rig.pending();
+    let login = rig.take(Purpose::Login);
+    rig.seconds(61);
+    rig.pending();
+    rig.command(Command::Reset(Some(Credentials::standard("bob", "other"))));
+    let busy = Response::builder().status(503).header("retry-after", "20").body(Bytes::new());
+    rig.report(&login, Ok(busy.expect("a response")));
+    rig.pending();
+    rig.take(Purpose::Login);
+}
+
+#[test]
+fn login_that_a_driver_has_kept_is_not_waited_for_longer_by_a_close() {
+    let mut rig = Rig::standard();
+    rig.pending();
+    let login = rig.take(Purpose::Login);
+    rig.log_out();
+    let patience = rig.drain().expect("it is awaited for a while");
+    rig.seconds(5);
+    assert_eq!(rig.session.begin(login.id, rig.now), Some(patience));
+}
+
+#[test]
 fn exchange_that_a_driver_has_kept_has_its_time_from_when_it_is_sent() {
     let mut rig = Rig::standard();
     rig.pending();
