@@ -7,6 +7,11 @@ use std::thread;
 use isahc::HttpClient;
 use mstr_core::{Sent, TransportError, TransportErrorKind};
 
+use crate::background;
+
+/// The name of a thread on which a client ends.
+const ENDING: &str = "mstr-isahc-end";
+
 /// How many unused clients are kept.
 const IDLE_LIMIT: usize = 8;
 
@@ -46,8 +51,10 @@ impl Drop for Client {
         let Some(client) = self.client.take() else { return };
         // A thread cannot wait for itself: an upload's body may own the last handle, and libcurl's
         // thread drops it. And a caller that gives up a request must not wait.
-        if self.home.is_some() || is_theirs(&thread::current()) {
+        if is_theirs(&thread::current()) {
             elsewhere(client);
+        } else if self.home.is_some() {
+            drop(background::run(ENDING, move || drop(client)));
         }
     }
 }
@@ -71,9 +78,9 @@ pub(crate) fn end<T: Send + 'static>(thing: T) {
     }
 }
 
+/// Drops `thing` on another thread, for which a thread of isahc must not wait: that one waits for it.
 fn elsewhere<T: Send + 'static>(thing: T) {
-    let thread = thread::Builder::new().name("mstr-isahc-end".to_owned());
-    drop(thread.spawn(move || drop(thing)));
+    drop(background::run_alone(ENDING, move || drop(thing)));
 }
 
 type Make = Box<dyn Fn() -> Result<HttpClient, TransportError> + Send + Sync>;

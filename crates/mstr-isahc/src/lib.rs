@@ -77,6 +77,13 @@
 //! | a private key that does not belong to its certificate | an error of the first request, which does not name the file |
 //! | a stream that delivers less than a byte a second for longer than both limits | is ended |
 //!
+//! # The end of a program
+//!
+//! OpenSSL frees what it has when `main` returns or the program calls `std::process::exit`, and a thread
+//! that is in the middle of a handshake or of a request over TLS then crashes (`SIGSEGV`). So a thread
+//! that ends waits for the logouts of the connections whose last handles it dropped, at most 10 seconds.
+//! A program whose other threads call ends them first, or uses `rustls-tls`.
+//!
 //! # The log
 //!
 //! If a `tracing` subscriber accepts events of isahc, isahc writes everything that is sent and received,
@@ -100,6 +107,7 @@
 
 pub mod blocking;
 
+mod background;
 mod body;
 mod builder;
 mod client;

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -16,6 +15,7 @@ use mstr_core::{
     TransportErrorKind, TransportInfo,
 };
 
+use crate::background;
 use crate::body::Download;
 use crate::client::{Client, Once};
 use crate::convert::{self, Limits, Outgoing};
@@ -165,8 +165,8 @@ impl Transport for IsahcTransport {
     fn detach(&self, task: BoxFuture<'static, ()>) {
         // Rare, and short: a logout. A thread of its own needs no executor. If there is none to
         // be had, the server's idle timeout ends the session instead.
-        let thread = thread::Builder::new().name("mstr-isahc-detached".to_owned());
-        drop(thread.spawn(move || futures_lite::future::block_on(task)));
+        let run = move || futures_lite::future::block_on(task);
+        drop(background::run("mstr-isahc-detached", run));
     }
 
     fn info(&self) -> TransportInfo {
