@@ -71,7 +71,8 @@ impl Inner {
         let Self { pool, connect_timeout } = self;
         let settings = pool.settings();
         let context = RequestContext::of(&request);
-        if context.deadline.is_some_and(|deadline| deadline <= settings.timer.now()) {
+        let now = settings.timer.now();
+        if context.deadline.is_some_and(|deadline| deadline <= now) {
             let peer = Peer::of(request.uri())?;
             return Err(peer.failure(TransportErrorKind::Timeout, Stage::Connecting));
         }
@@ -86,7 +87,7 @@ impl Inner {
             hand_over(order.request_mut(), proxy);
             order.forward();
         }
-        Ok((pool.begin(order)?, forwarder))
+        Ok((pool.begin(order, now)?, forwarder))
     }
 }
 

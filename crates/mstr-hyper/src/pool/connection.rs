@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Waker};
 
@@ -20,6 +20,9 @@ use super::order::Order;
 use crate::connector::{Lookout, Stream};
 use crate::runtime::Runtime;
 use crate::sync::lock;
+
+/// More answers than one.
+const MORE: u8 = 2;
 
 /// The events of a connection, for its pool.
 pub(super) trait Owner: Send + Sync {
@@ -66,8 +69,8 @@ pub(super) struct Connection {
     address: Uri,
     host_header: HeaderValue,
     pool: Weak<dyn Owner>,
-    /// It has given an answer before.
-    used: AtomicBool,
+    /// The answers that it has given, as far as they are counted: none, one, or more.
+    answers: AtomicU8,
     exchanges: Mutex<Vec<Arc<Exchange>>>,
     desk: Mutex<Desk>,
     /// There is something at the desk. Set before the driver is woken for it.
@@ -113,7 +116,7 @@ impl Connection {
             address,
             host_header,
             pool,
-            used: AtomicBool::new(false),
+            answers: AtomicU8::new(0),
             exchanges: Mutex::default(),
             desk: Mutex::new(Desk { driver: None, returned: None, closed: false }),
             called: AtomicBool::new(false),
@@ -122,8 +125,27 @@ impl Connection {
         }
     }
 
-    pub(super) fn mark_used(&self) {
-        self.used.store(true, Ordering::SeqCst);
+    /// It has given an answer.
+    pub(super) fn has_answered(&self) {
+        let known = self.answers.load(Ordering::SeqCst);
+        self.answers.store((known + 1).min(MORE), Ordering::SeqCst);
+    }
+
+    /// Whether the system has to be asked for the connection's end before a request is put on it.
+    /// `fresh` says that it has answered, or has been made, just now, and `safe` that the request
+    /// can be repeated.
+    ///
+    /// The runtime learns of an end when it next looks at its sockets. It has done so for the last
+    /// answer. After that a request that cannot be repeated takes no chance, and no request does
+    /// before the server has shown that it keeps connections.
+    pub(super) fn needs_a_look(&self, fresh: bool, safe: bool) -> bool {
+        match self.answers.load(Ordering::SeqCst) {
+            // One that was made for this request and is closed already tells of its server: making
+            // another would go on for ever.
+            0 => !fresh,
+            1 => true,
+            _ => !(fresh && safe),
+        }
     }
 
     fn carrier(self: &Arc<Self>) -> Arc<dyn Carrier> {
@@ -378,7 +400,7 @@ impl Carrier for Connection {
     }
 
     fn is_used(&self) -> bool {
-        self.used.load(Ordering::SeqCst)
+        self.answers.load(Ordering::SeqCst) > 0
     }
 
     fn is_stranded(&self) -> bool {

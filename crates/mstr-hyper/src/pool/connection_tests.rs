@@ -107,3 +107,19 @@ async fn what_is_left_for_a_driver_that_has_ended_is_not_waited_for() {
     }
     assert_eq!(pool.ready.load(Ordering::SeqCst), 0);
 }
+
+#[tokio::test]
+async fn look_is_left_out_for_a_safe_request_right_after_the_second_answer() {
+    let (_pool, connection) = connection().await;
+    let looks = |fresh, safe| connection.needs_a_look(fresh, safe);
+    assert!(!looks(true, false), "made for this request");
+    assert!(looks(false, true), "made for another");
+    connection.has_answered();
+    assert!(looks(true, true), "the server may keep no connections");
+    for _ in 0..300 {
+        connection.has_answered();
+        assert!(!looks(true, true));
+        assert!(looks(false, true), "it has been unused for a while");
+        assert!(looks(true, false), "the request cannot be repeated");
+    }
+}

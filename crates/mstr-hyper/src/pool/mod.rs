@@ -65,9 +65,9 @@ impl Pool {
         instant.map_or(NEVER, |instant| self.0.clock().nanos(instant))
     }
 
-    /// Sends a request, or lets it wait for a connection.
-    pub(crate) fn begin(&self, order: Order) -> Result<Begun, TransportError> {
-        self.0.begin(order, false)
+    /// Sends a request that comes `now`, or lets it wait for a connection.
+    pub(crate) fn begin(&self, order: Order, now: Instant) -> Result<Begun, TransportError> {
+        self.0.begin(order, Some(now))
     }
 
     /// Waits for a connection, if there was none, and for the head of the answer.
@@ -86,7 +86,7 @@ impl Pool {
                 // something else.
                 Err(NoHead::Unsent(unsent)) if unsent.reused && !again => {
                     again = true;
-                    begun = self.0.begin(unsent.order, again)?;
+                    begun = self.0.begin(unsent.order, None)?;
                 }
                 Err(NoHead::Unsent(unsent)) => return Err(unsent.error),
             }

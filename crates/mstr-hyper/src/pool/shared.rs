@@ -13,7 +13,7 @@ use mstr_core::{TransportError, TransportErrorKind as Kind};
 use super::clock::{Clock, NEVER};
 use super::connection::{Connection, Owner};
 use super::dial::{Made, Protocol, dial};
-use super::exchange::{Carrier as _, Exchange, How, Sender};
+use super::exchange::{Exchange, How, Sender};
 use super::host::{HostId, Room, Step};
 use super::order::Order;
 use super::servers::{Kept, Server, State};
@@ -75,29 +75,30 @@ impl Shared {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Sends a request, or lets it wait for its turn. One that has been given back goes before
-    /// those that wait, and over none of the connections that were kept with the one it failed on.
+    /// Sends a request that comes `now`, or lets it wait for its turn. One that comes again, because
+    /// it has been given back, goes before those that wait, and over none of the connections that
+    /// were kept with the one it failed on.
     pub(super) fn begin(
         self: &Arc<Self>,
         mut order: Order,
-        again: bool,
+        now: Option<Instant>,
     ) -> Result<Begun, TransportError> {
         let until = order.terms.until;
         loop {
             let mut state = lock(&self.state);
             let server = state.server(&self.settings, &self.numbers, &mut order)?;
             let id = server.id;
-            let taken = if again { None } else { server.host.take() };
-            if let Some((room, number)) = taken {
+            let taken = now.and_then(|now| server.host.take(now));
+            if let Some((room, number, fresh)) = taken {
                 drop(state);
-                match self.place(id, room, number, order, true) {
+                match self.place(id, room, number, order, fresh) {
                     Ok(exchange) => return Ok(Begun::Sent(exchange)),
                     Err(back) => order = back,
                 }
                 continue;
             }
             let waiter = Waiter::new(order);
-            let stale = if again {
+            let stale = if now.is_none() {
                 server.host.wait_first(waiter.clone());
                 server.host.suspect(NEVER)
             } else {
@@ -113,7 +114,7 @@ impl Shared {
     }
 
     /// Sends a request where there is room. It is given back if the connection is of no use.
-    /// `kept` says that the connection has waited for the request, and not the other way round.
+    /// `fresh` says that something was heard of the connection just now.
     #[expect(clippy::result_large_err, reason = "a box would be an allocation for each request")]
     fn place(
         self: &Arc<Self>,
@@ -121,12 +122,11 @@ impl Shared {
         room: Place,
         number: u64,
         order: Order,
-        kept: bool,
+        fresh: bool,
     ) -> Result<Arc<Exchange>, Order> {
         let until = order.terms.until;
-        // One that was made for this request and is closed already tells of its server: making
-        // another would go on for ever.
-        let look = |connection: &Connection| match kept || connection.is_used() {
+        let safe = order.request.method().is_safe();
+        let look = |connection: &Connection| match connection.needs_a_look(fresh, safe) {
             true => connection.lookout.look(),
             false => Arrived::Nothing,
         };
@@ -213,7 +213,7 @@ impl Shared {
             }
             return;
         };
-        match self.place(id, room, number, order, false) {
+        match self.place(id, room, number, order, true) {
             Ok(exchange) => {
                 if let Some(unwanted) = waiter.sent(exchange) {
                     unwanted.abandon();
@@ -339,7 +339,7 @@ impl Shared {
 
     /// Takes back a connection over HTTP/1.1 whose answer has ended.
     fn give_back(self: &Arc<Self>, connection: &Arc<Connection>, sender: Sender) {
-        connection.mark_used();
+        connection.has_answered();
         if sender.is_ready() {
             Arc::clone(self).ready(connection, sender, false);
         } else if !sender.is_closed() {
@@ -351,7 +351,7 @@ impl Shared {
 
     /// A request over HTTP/2 has ended.
     fn stream_ended(self: &Arc<Self>, connection: &Arc<Connection>) {
-        connection.mark_used();
+        connection.has_answered();
         let now = self.clock.now();
         let ended = self.with(connection.host, |server| {
             let alone = server.host.stream_ended(connection.number, now);
