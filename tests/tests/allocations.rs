@@ -14,22 +14,23 @@ use mstr_suite::at_once::calls::{self, Bare, at_once};
 use mstr_suite::at_once::{AtOnce, PROJECT};
 
 /// A call until its response's head is there, from a task: one for the path that the caller gives,
-/// one for the address, two for the table of headers, the box of the transport's future.
-const SEND: u64 = 5;
+/// one for the description, which is large and would be moved from place to place, one for the
+/// address, two for the table of headers, the box of the transport's future.
+const SEND: u64 = 6;
 /// The same, with its body read. It is in memory already, and is handed on as it is.
-const BYTES: u64 = 5;
+const BYTES: u64 = 6;
 /// The same two, from a thread: without the box, and with a waker to wait for the body.
-const BLOCKING_SEND: u64 = 4;
-const BLOCKING_BYTES: u64 = 5;
+const BLOCKING_SEND: u64 = 5;
+const BLOCKING_BYTES: u64 = 6;
 /// A bare request from a task: two for the address and what its parts share, two for the table of
 /// headers, the box of the transport's future. From a thread there is no such box. Their bodies
 /// are in memory already, and reading one costs nothing.
 const BARE: u64 = 5;
 const BLOCKING_BARE: u64 = 4;
 /// A task that meets a session that has ended, as others do at the same time: it is refused, waits for
-/// their login and asks again. The path, and twice the address, the table of headers (two) and the box
-/// of the transport's future; code and message of the refusal.
-const REFUSED: u64 = 11;
+/// their login and asks again. The path, the description, and twice the address, the table of headers (two)
+/// and the box of the transport's future; code and message of the refusal.
+const REFUSED: u64 = 12;
 /// What one of them makes for all of them, with the login, and the growing room for those that wait.
 const FOR_ALL: u64 = 120;
 

@@ -33,7 +33,7 @@ const QUESTIONS: u8 = 2;
 /// One application request: what it needs, its attempts, its redirects, its deadline. The
 /// [module documentation](crate::call) has an example.
 pub struct Call {
-    spec: Spec,
+    spec: Box<Spec>,
     route: Route,
     wants: Wants,
     stage: Stage,
@@ -96,11 +96,11 @@ impl Call {
     /// [`Usage`](ErrorKind::Usage).
     #[must_use]
     pub fn new(spec: Spec, config: &SessionConfig, seed: u64, now: Instant) -> Self {
-        Self::with(spec, config.endpoint(), Wants::of(config), seed, now)
+        Self::with(Box::new(spec), config.endpoint(), Wants::of(config), seed, now)
     }
 
     pub(crate) fn with(
-        mut spec: Spec,
+        mut spec: Box<Spec>,
         endpoint: &Arc<Endpoint>,
         wants: Wants,
         seed: u64,

@@ -81,8 +81,8 @@ impl Spec {
     }
 
     /// The same once more; without its body where that can be sent only once.
-    pub(crate) fn another(&self) -> Self {
-        Self {
+    pub(crate) fn another(&self) -> Box<Self> {
+        Box::new(Self {
             method: self.method.clone(),
             path: self.path.clone(),
             query: self.query.clone(),
@@ -91,7 +91,7 @@ impl Spec {
             project: self.project.clone(),
             mistake: self.mistake.clone(),
             ..*self
-        }
+        })
     }
 
     pub(crate) fn note_mistake(&mut self, error: Error) {

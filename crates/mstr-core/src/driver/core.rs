@@ -426,7 +426,7 @@ impl<D: Driver> Core<D> {
     }
 
     /// A call of this connection.
-    pub(super) fn begin(&self, spec: Spec, now: Instant) -> Call {
+    pub(super) fn begin(&self, spec: Box<Spec>, now: Instant) -> Call {
         Call::with(spec, &self.endpoint, self.wants, self.next_seed(), now)
     }
 

@@ -43,8 +43,8 @@ impl<D: Driver> Handle<D> {
     }
 
     /// A request of this handle.
-    pub(super) fn spec(&self, method: Method, path: impl Into<String>) -> Spec {
-        let mut spec = Spec::new(method, path);
+    pub(super) fn spec(&self, method: Method, path: impl Into<String>) -> Box<Spec> {
+        let mut spec = Box::new(Spec::new(method, path));
         self.core.set_defaults(&mut spec);
         spec.project = match &self.project {
             Selected::Default => ProjectChoice::Default,

@@ -15,13 +15,14 @@ use crate::protocol::{Project, ProjectRef, resolve_project, wire};
 /// A request that is being described.
 #[derive(Debug)]
 pub(crate) struct Described {
-    pub(crate) spec: Spec,
+    /// It is large, and is handed from one to the next until it is sent.
+    pub(crate) spec: Box<Spec>,
     /// The name of the project it is about, which has to be looked up.
     pub(crate) named_project: Option<String>,
 }
 
 impl Described {
-    pub(crate) const fn new(spec: Spec) -> Self {
+    pub(crate) const fn new(spec: Box<Spec>) -> Self {
         Self { spec, named_project: None }
     }
 

@@ -18,7 +18,7 @@ use crate::session::is_session_gone;
 
 /// One endpoint's request, and how its answer is read.
 pub(crate) struct Operation<T> {
-    pub(crate) spec: Spec,
+    pub(crate) spec: Box<Spec>,
     pub(crate) decode: fn(&Answer) -> Result<T, Error>,
     /// The longest answer that is read, in bytes.
     pub(crate) limit: usize,
@@ -44,7 +44,7 @@ fn operation<T>(
     path: &'static str,
     decode: fn(&Answer) -> Result<T, Error>,
 ) -> Operation<T> {
-    let mut spec = Spec::new(method, path);
+    let mut spec = Box::new(Spec::new(method, path));
     spec.operation = name;
     Operation { spec, decode, limit: DESCRIPTION_LIMIT }
 }

@@ -170,7 +170,7 @@ impl Paging {
     ///
     /// [`Decode`](ErrorKind::Decode), once, where it cannot be told whether there is a next page, or
     /// where it begins.
-    pub(crate) fn next(&mut self) -> Result<Option<Spec>, Error> {
+    pub(crate) fn next(&mut self) -> Result<Option<Box<Spec>>, Error> {
         match self.next {
             Next::Over => return Ok(None),
             Next::Page => {}
@@ -370,7 +370,7 @@ mod tests {
     }
 
     fn of(spec: Spec, limit: u32) -> Paging {
-        Paging::new(Described::new(spec), limit)
+        Paging::new(Described::new(Box::new(spec)), limit)
     }
 
     fn asked(paging: &mut Paging) -> Option<String> {

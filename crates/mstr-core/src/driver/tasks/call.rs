@@ -46,7 +46,7 @@ fn no_answer() -> (Parts, Body) {
 
 impl Core<Tasks> {
     /// Sends a request as its machine says, and returns the response that is for the caller.
-    pub(super) async fn call(self: &Arc<Self>, spec: Spec) -> Result<Response, Error> {
+    pub(super) async fn call(self: &Arc<Self>, spec: Box<Spec>) -> Result<Response, Error> {
         let Tasks { timer, line, .. } = &self.driver;
         let now = self.now();
         let mut underway = Underway { call: self.begin(spec, now), answer: None, awaited: false };

@@ -64,7 +64,7 @@ pub struct RequestBuilder {
 request_methods!(RequestBuilder);
 
 impl RequestBuilder {
-    pub(super) const fn new(handle: Handle<Tasks>, spec: Spec) -> Self {
+    pub(super) const fn new(handle: Handle<Tasks>, spec: Box<Spec>) -> Self {
         Self { handle, described: Described::new(spec) }
     }
 
@@ -130,7 +130,7 @@ async fn in_project(
     core: &Arc<Core<Tasks>>,
     mut described: Described,
     wanted: ProjectRef,
-) -> Result<Spec, Error> {
+) -> Result<Box<Spec>, Error> {
     let begun = core.now();
     core.find_project(&mut described, &wanted).await?;
     described.begun_at(begun);

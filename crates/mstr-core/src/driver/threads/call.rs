@@ -23,7 +23,7 @@ use crate::trace;
 
 impl Core<Threads> {
     /// Sends a request as its machine says, and returns the response that is for the caller.
-    pub(super) fn call(self: &Arc<Self>, spec: Spec) -> Result<Response, Error> {
+    pub(super) fn call(self: &Arc<Self>, spec: Box<Spec>) -> Result<Response, Error> {
         let transport = &self.driver.transport;
         let mut now = self.now();
         let mut call = self.begin(spec, now);

@@ -47,7 +47,7 @@ pub struct RequestBuilder {
 request_methods!(RequestBuilder);
 
 impl RequestBuilder {
-    pub(super) const fn new(handle: Handle<Threads>, spec: Spec) -> Self {
+    pub(super) const fn new(handle: Handle<Threads>, spec: Box<Spec>) -> Self {
         Self { handle, described: Described::new(spec) }
     }
 
