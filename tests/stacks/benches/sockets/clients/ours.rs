@@ -1,6 +1,5 @@
 //! Our transports, and the session layer over them.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use mstr_hyper::blocking::HyperBlocking;
 use mstr_hyper::{HyperTransport, HyperTransportBuilder};
 use mstr_isahc::blocking::IsahcBlocking;
 use mstr_isahc::{IsahcTransport, IsahcTransportBuilder};
+use tokio::sync::OnceCell;
 
 use super::{BlockingCall, Call, Catalogue, PROJECT, Read, Target, headers};
 
@@ -60,25 +60,20 @@ pub(super) fn isahc_layer(target: &Target) -> Call {
 
 fn session(transport: impl Transport + Clone, target: &Target) -> Call {
     let base = format!("{}/MicroStrategyLibrary", target.base);
-    let opened: Rc<RefCell<Option<Connection>>> = Rc::default();
+    let connection: Rc<OnceCell<Connection>> = Rc::default();
+    let open = Rc::new(move || {
+        let connection = Connection::builder(&base).standard("alice", "secret");
+        let connection = connection.project_id(PROJECT).checks(false).transport(transport.clone());
+        // Set aside: every call would keep room for it.
+        Box::pin(async move { connection.connect().await.unwrap() })
+    });
     let (path, read) = (target.path, target.read);
     Rc::new(move || {
-        let (opened, base, transport) = (Rc::clone(&opened), base.clone(), transport.clone());
+        let (connection, open) = (Rc::clone(&connection), Rc::clone(&open));
         Box::pin(async move {
-            let known = opened.borrow().clone();
-            let connection = match known {
+            let connection = match connection.get() {
                 Some(connection) => connection,
-                None => {
-                    let connection = Connection::builder(base)
-                        .standard("alice", "secret")
-                        .project_id(PROJECT)
-                        .checks(false)
-                        .transport(transport)
-                        .connect()
-                        .await
-                        .unwrap();
-                    opened.borrow_mut().insert(connection).clone()
-                }
+                None => connection.get_or_init(|| open()).await,
             };
             let answer = connection.get(path).send().await.unwrap();
             match read {
