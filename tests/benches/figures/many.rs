@@ -16,7 +16,7 @@ use crate::{Chapter, Measurement, Way};
 const NUMBERS: [usize; 4] = [1, 8, 64, 512];
 /// The calls of a round, which the tasks or threads share out.
 const CALLS: usize = 65_536;
-const ROUNDS: usize = 11;
+const ROUNDS: usize = 15;
 
 /// How many cores they run on.
 #[derive(Clone, Copy)]

@@ -17,7 +17,7 @@ const TABLE: &str = "Tasks at a dead session: what each costs";
 /// too soon to be timed.
 const NUMBERS: [(usize, usize); 5] =
     [(10, 2_000), (100, 200), (1_000, 20), (10_000, 2), (100_000, 1)];
-const ROUNDS: usize = 9;
+const ROUNDS: usize = 15;
 
 pub(crate) fn chapter(way: Way) -> Chapter {
     let rounds = way.rounds(ROUNDS);
