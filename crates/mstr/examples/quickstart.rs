@@ -17,8 +17,10 @@
 #![expect(clippy::print_stderr, reason = "printing is what it is for")]
 
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::Parser;
 use mstr::Timeline;
 use mstr::prelude::*;
 use mstr_fake::Server;
@@ -32,9 +34,17 @@ macro_rules! say {
     };
 }
 
+/// The whole life of a session, on a fake server or on that of MSTR_BASE_URL.
+#[derive(Parser)]
+struct Arguments {
+    /// Prints at the end what the connection has done and why; with FILE, writes a picture of it, an HTML page
+    #[arg(long, value_name = "FILE")]
+    timeline: Option<Option<PathBuf>>,
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run().await {
+    match run(&Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {}", error.report());
@@ -43,9 +53,9 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run() -> Result<(), Error> {
+async fn run(arguments: &Arguments) -> Result<(), Error> {
     if std::env::var_os("MSTR_BASE_URL").is_some() {
-        return tour(Connection::from_env()?, None).await;
+        return tour(Connection::from_env()?, None, arguments).await;
     }
     let model = Server::builder().user("alice", "secret").build();
     let server = HttpServer::start(model).map_err(TransportError::from_io)?;
@@ -53,10 +63,14 @@ async fn run() -> Result<(), Error> {
     let described = Connection::builder(server.base_url())
         .standard("alice", "secret")
         .project_name("MicroStrategy Tutorial");
-    tour(described, Some(&server)).await
+    tour(described, Some(&server), arguments).await
 }
 
-async fn tour(described: ConnectionBuilder, fake: Option<&HttpServer>) -> Result<(), Error> {
+async fn tour(
+    described: ConnectionBuilder,
+    fake: Option<&HttpServer>,
+    arguments: &Arguments,
+) -> Result<(), Error> {
     let application = concat!("mstr-quickstart/", env!("CARGO_PKG_VERSION"));
     let connection = described.user_agent(application).timeline(64).connect().await?;
     say!("connected to {}", connection.base_url());
@@ -65,22 +79,20 @@ async fn tour(described: ConnectionBuilder, fake: Option<&HttpServer>) -> Result
     let watched = connection.clone();
     connection.scope(async |connection| look_around(connection, fake).await).await?;
     say!("closed       {:?}", watched.close().await);
-    show(&watched.timeline());
+    if let Some(file) = &arguments.timeline {
+        show(&watched.timeline(), file.as_deref());
+    }
     if let Some(fake) = fake {
         say!("sessions still open on the server: {}", fake.server(|server| server.open_sessions()));
     }
     Ok(())
 }
 
-/// Shows what the connection has done and why, where that is asked for.
-fn show(timeline: &Timeline) {
-    let mut arguments = std::env::args_os().skip_while(|argument| argument != "--timeline");
-    if arguments.next().is_none() {
-        return;
-    }
+/// Shows what the connection has done and why.
+fn show(timeline: &Timeline, file: Option<&Path>) {
     say!("{timeline}");
-    if let Some(file) = arguments.next()
-        && let Err(error) = std::fs::write(&file, timeline.to_html())
+    if let Some(file) = file
+        && let Err(error) = std::fs::write(file, timeline.to_html())
     {
         eprintln!("error: {} cannot be written: {error}", file.display());
     }
