@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::Path;
 
 use serde_json::json;
@@ -51,6 +52,25 @@ impl fmt::Display for Spread {
             false => write!(f, "{middle:.digits$} ({low:.digits$}-{high:.digits$})"),
         }
     }
+}
+
+/// Measures two things in turns, so that what disturbs one disturbs the other. In the turns with even
+/// numbers the first goes first, in the others the second.
+pub fn in_turns<T>(
+    turns: Range<usize>,
+    mut first: impl FnMut() -> T,
+    mut second: impl FnMut() -> T,
+) -> Vec<(T, T)> {
+    let turn = |number: usize| {
+        if number.is_multiple_of(2) {
+            let of_first = first();
+            (of_first, second())
+        } else {
+            let of_second = second();
+            (first(), of_second)
+        }
+    };
+    turns.map(turn).collect()
 }
 
 /// One cell of one table.
@@ -104,6 +124,15 @@ mod tests {
         assert_eq!(Spread::of(vec![1.0, 2.0]).middle, 1.5);
         assert_eq!(Spread::of(vec![7.0]), Spread::exact(7.0));
         assert_eq!(format!("{:.0}", Spread::exact(17.0)), "17");
+    }
+
+    #[test]
+    fn turns_begin_with_the_one_and_with_the_other() {
+        let count = std::cell::Cell::new(0);
+        let next = || count.replace(count.get() + 1);
+        assert_eq!(in_turns(0..2, next, next), [(0, 1), (3, 2)]);
+        // A second part of the turns goes on where the first has ended.
+        assert_eq!(in_turns(3..4, next, next), [(5, 4)]);
     }
 
     #[test]

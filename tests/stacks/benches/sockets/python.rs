@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use mstr_suite::figures::{Figure, Spread};
+use mstr_suite::figures::{Figure, Spread, in_turns};
 
 use crate::clients;
 use crate::parts::Run;
@@ -117,27 +117,21 @@ pub(crate) fn print(run: &Run<'_>) {
         let mut python = Loop::start(python, row, &run.server.plain);
         // It opens its connections, and what the interpreter learns of a loop, it learns here.
         python.rate(THREADS[1].0, seconds);
+        let mut beside = |client, threads| {
+            let other = Running::start(clients::named(client), &small(run), threads);
+            in_turns(0..run.pairs(), || python.rate(threads, seconds), || other.rate(length))
+        };
         let cells = THREADS.map(|(threads, column)| {
-            let running = |name| Running::start(clients::named(name), &small(run), threads);
-            let (base, own) = (running(BASE), running(OURS));
-            let (mut ratios, mut ours) = (Vec::new(), Vec::new());
-            for _ in 0..run.pairs() {
-                let slow = python.rate(threads, seconds);
-                let (base, own) = (base.rate(length), own.rate(length));
-                ratios.push(slow / base);
-                ours.push(own / slow);
-            }
-            let spread = Spread::of(ratios);
+            let ratios = beside(BASE, threads).into_iter().map(|(own, base)| own / base);
+            let spread = Spread::of(ratios.collect());
             Figure { table: TABLE, row, column, unit: "ratio", spread }.record();
-            (spread, Spread::of(ours))
+            format!("{spread:.3}")
         });
-        println!(
-            "{row:<28} {:>22} {:>22}",
-            format!("{:.3}", cells[0].0),
-            format!("{:.3}", cells[1].0)
-        );
+        println!("{row:<28} {:>22} {:>22}", cells[0], cells[1]);
         if row == MSTRIO {
-            let (spread, column) = (cells[1].1, THREADS[1].1);
+            let (threads, column) = THREADS[1];
+            let ratios = beside(OURS, threads).into_iter().map(|(own, ours)| ours / own);
+            let spread = Spread::of(ratios.collect());
             println!("{DIRECTLY}: {row} {spread:.1}, {column}");
             Figure { table: DIRECTLY, row, column, unit: "ratio", spread }.record();
         }

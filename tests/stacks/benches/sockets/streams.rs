@@ -16,7 +16,7 @@ use hyper_util::rt::TokioExecutor;
 use mstr_core::{Body, Connection, Transport};
 use mstr_hyper::HyperTransport;
 use mstr_isahc::IsahcTransport;
-use mstr_suite::figures::{Figure, Spread};
+use mstr_suite::figures::{Figure, Spread, in_turns};
 
 use crate::answers::{Repeated, SMALL, STREAM, UPLOAD};
 use crate::parts::Run;
@@ -55,14 +55,7 @@ pub(crate) fn print(run: &Run<'_>) {
         let both = [0, 1].map(|direction| {
             let transfer = |name| transfer(name, direction, bytes, &run.server.plain);
             let (mut ratios, mut grown) = (Vec::new(), Vec::new());
-            for turn in 0..run.pairs() {
-                let (own, base) = if turn % 2 == 0 {
-                    let own = transfer(row);
-                    (own, transfer(BASE))
-                } else {
-                    let base = transfer(BASE);
-                    (transfer(row), base)
-                };
+            for (own, base) in in_turns(0..run.pairs(), || transfer(row), || transfer(BASE)) {
                 ratios.push(base.seconds / own.seconds);
                 grown.extend(own.growth);
             }
