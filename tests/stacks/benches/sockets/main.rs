@@ -49,7 +49,7 @@ use self::server::Server;
 
 /// The client that all others are compared with.
 const BASE: &str = "hyper-util";
-/// What people use.
+/// The one of ours that most programs use.
 const OURS: &str = "mstr over hyper";
 
 fn main() -> ExitCode {
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
         [server::SERVE] => server::serve(),
-        [costs::COUNTED, name, times, base] => costs::repeat(name, times, base),
+        [costs::COUNTED, name, base, times] => costs::repeat(name, base, times),
         [streams::TRANSFER, name, direction, bytes, base] => {
             streams::run_one(name, direction, bytes, base)
         }
@@ -97,7 +97,8 @@ fn measure(words: &[&str]) -> ExitCode {
         run.timed(python::PART, python::print);
     }
     if !run.has_chosen() {
-        println!("no part and no client has \"{filter}\" in its name; there are the clients");
+        let none = if check { "no client with a limit" } else { "no part and no client" };
+        println!("{none} has \"{filter}\" in its name; there are the clients");
         CONTESTANTS.iter().for_each(|contestant| println!("    {}", contestant.name));
         return ExitCode::FAILURE;
     }

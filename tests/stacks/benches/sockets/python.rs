@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use mstr_suite::figures::{Figure, Spread, in_turns};
 
-use crate::clients;
+use crate::clients::{self, Target};
 use crate::parts::Run;
 use crate::server::keep_off;
-use crate::times::{DIRECTLY, Running, small};
+use crate::times::{DIRECTLY, Running};
 use crate::{BASE, OURS};
 
 pub(crate) const PART: &str = "python";
@@ -107,6 +107,7 @@ pub(crate) fn print(run: &Run<'_>) {
         Ok(python) => python,
         Err(why) => return println!("SKIPPED: {why}"),
     };
+    let target = Target::small(&run.server.plain);
     let (seconds, length) = if run.quick {
         (0.2, Duration::from_millis(60))
     } else {
@@ -118,7 +119,7 @@ pub(crate) fn print(run: &Run<'_>) {
         // It opens its connections, and what the interpreter learns of a loop, it learns here.
         python.rate(THREADS[1].0, seconds);
         let mut beside = |client, threads| {
-            let other = Running::start(clients::named(client), &small(run), threads);
+            let other = Running::start(clients::named(client), &target, threads);
             in_turns(0..run.pairs(), || python.rate(threads, seconds), || other.rate(length))
         };
         let cells = THREADS.map(|(threads, column)| {

@@ -155,14 +155,9 @@ fn directly(run: &Run<'_>) {
     let (ours, other) = (clients::named(OURS), clients::named(INSTEAD));
     let (in_flight, column) = IN_FLIGHT[1];
     println!("\n{DIRECTLY}");
-    let spread = ratio(run, ours, other, &small(run), in_flight);
+    let spread = ratio(run, ours, other, &Target::small(&run.server.plain), in_flight);
     println!("{INSTEAD:<28} {:>22} {column}", spread.to_string());
     Figure { table: DIRECTLY, row: INSTEAD, column, unit: "ratio", spread }.record();
-}
-
-/// The smallest answer, over plain HTTP.
-pub(crate) fn small(run: &Run<'_>) -> Target {
-    SITUATIONS[0].target(run)
 }
 
 /// One measurement of each for every pair.

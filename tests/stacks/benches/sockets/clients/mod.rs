@@ -13,6 +13,8 @@ use std::sync::Arc;
 use mstr_core::TlsConfig;
 use serde::Deserialize;
 
+use crate::answers::SMALL;
+
 /// Makes one request and returns the length of the answer's body.
 pub(crate) type Call = Rc<dyn Fn() -> Pin<Box<dyn Future<Output = usize>>>>;
 /// The same for any number of threads, each of which it blocks.
@@ -101,6 +103,12 @@ impl Catalogue {
 }
 
 impl Target {
+    /// The smallest answer, over plain HTTP.
+    pub(crate) fn small(base: &str) -> Self {
+        let (base, authority) = (base.to_owned(), None);
+        Self { base, path: SMALL, authority, http1_only: true, read: Read::Bytes }
+    }
+
     fn url(&self) -> String {
         format!("{}/MicroStrategyLibrary{}", self.base, self.path)
     }
