@@ -1,9 +1,9 @@
 //! Clients in Python, in turns with ours: `clients.py` makes the requests and takes the time.
 //!
 //! The packages are those of `cargo xtask interop`, in the same environment. Where there is no Python, or
-//! none of them, this part is skipped.
+//! no package index, this part is skipped.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
@@ -13,13 +13,16 @@ use mstr_suite::figures::{Figure, Spread, in_turns};
 
 use crate::clients::{self, Target};
 use crate::parts::Run;
-use crate::server::keep_off;
+use crate::server::{self, keep_off};
 use crate::times::{DIRECTLY, Running};
 use crate::{BASE, OURS};
 
 pub(crate) const PART: &str = "python";
 pub(crate) const REQUESTS: &str = "requests";
 pub(crate) const MSTRIO: &str = "mstrio-py";
+/// The exit code of `environment.py` where something is absent, which it prints last.
+const SKIPPED: i32 = 77;
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/sockets/clients.py");
 const TABLE: &str = "200 bytes over HTTP/1.1 in Python: throughput, ratio to hyper-util";
 /// As many threads there as requests in flight here.
 const THREADS: [(usize, &str); 2] = [(1, "1 in flight"), (8, "8 in flight")];
@@ -27,7 +30,6 @@ const THREADS: [(usize, &str); 2] = [(1, "1 in flight"), (8, "8 in flight")];
 /// Python with the packages.
 pub(crate) struct Python {
     program: PathBuf,
-    script: String,
 }
 
 impl Python {
@@ -37,11 +39,10 @@ impl Python {
         FOUND.get_or_init(Self::make)
     }
 
-    /// Runs the script as this client. The variables are preferred by requests to what a session trusts.
+    /// Runs the script as this client.
     pub(crate) fn run(&self, how: &str, client: &str) -> Command {
-        let mut command = Command::new(&self.program);
-        command.args([&self.script, how, client]);
-        command.env_remove("REQUESTS_CA_BUNDLE").env_remove("CURL_CA_BUNDLE");
+        let mut command = server::client(&self.program);
+        command.args([SCRIPT, how, client]);
         command
     }
 
@@ -52,14 +53,20 @@ impl Python {
         let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
         let mut command = Command::new("python3");
         command.args(["tests/interop/environment.py", "target/interop"]).current_dir(root);
-        let output = command.output().map_err(|_| "there is no python3 here".to_owned())?;
+        let output = match command.output() {
+            Ok(output) => output,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err("there is no python3 here".to_owned());
+            }
+            Err(error) => panic!("python3: {error}"),
+        };
         let told = String::from_utf8_lossy(&output.stdout);
         let last = told.lines().last().unwrap_or_default().trim();
-        if !output.status.success() {
-            return Err(last.trim_start_matches("SKIPPED: ").to_owned());
+        match output.status.code() {
+            Some(0) => Ok(Self { program: root.join(last) }),
+            Some(SKIPPED) => Err(last.trim_start_matches("SKIPPED: ").to_owned()),
+            _ => panic!("{command:?} failed\n{told}{}", String::from_utf8_lossy(&output.stderr)),
         }
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/sockets/clients.py");
-        Ok(Self { program: root.join(last), script: script.to_owned() })
     }
 }
 

@@ -91,6 +91,28 @@ pub(crate) fn keep_off() {
     });
 }
 
+/// Variables that some clients prefer to what a program says: then they would reach the server over a proxy,
+/// or not trust it.
+const VARIABLES: [&str; 8] = [
+    "http_proxy",
+    "HTTP_PROXY",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+];
+
+/// A client in a program of its own, which reaches the server as this program does.
+pub(crate) fn client(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    for name in VARIABLES {
+        command.env_remove(name);
+    }
+    command
+}
+
 pub(crate) fn serve() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     // This program ends when the one that started it has ended, which closes the pipe.
@@ -104,7 +126,8 @@ pub(crate) fn serve() -> ExitCode {
         let tls = tokio_rustls::TlsAcceptor::from(config(&identity.pem()));
         let (plain, secure) = (listen().await, listen().await);
         let answers = Answers::new();
-        let file = std::env::temp_dir().join(format!("mstr-sockets-{}.pem", std::process::id()));
+        let name = format!("sockets-{}.pem", std::process::id());
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::write(&file, authority.pem()).unwrap();
         println!("http://localhost:{}", plain.local_addr().unwrap().port());
         println!("https://localhost:{}", secure.local_addr().unwrap().port());

@@ -105,7 +105,8 @@ pub(crate) fn run_one(name: &str, direction: &str, bytes: &str, base: &str) -> E
         match name {
             OURS => layer(HyperTransport::new().unwrap(), upload, bytes, &base).await,
             ISAHC => layer(IsahcTransport::new().unwrap(), upload, bytes, &base).await,
-            _ => bare(upload, bytes, &base).await,
+            BASE => bare(upload, bytes, &base).await,
+            _ => panic!("{name} does not stream here"),
         }
     });
     let Transfer { seconds, growth } = transfer;
