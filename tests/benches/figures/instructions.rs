@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use mstr_suite::at_once::AtOnce;
 use mstr_suite::at_once::calls::{self, at_once};
 use mstr_suite::at_once::kinds::{Call, KINDS};
+use mstr_suite::at_once::tables::WARM;
 use mstr_suite::counted::{self, NO_VALGRIND, Times};
 use mstr_suite::figures::Spread;
 
@@ -13,8 +14,6 @@ use crate::{Chapter, Measurement};
 
 /// The word that asks this program to make calls and measure nothing.
 pub(crate) const COUNTED: &str = "--counted";
-/// `counts` adds what is allocated.
-const TABLE: &str = "The layer alone: a warm call, counted";
 const TIMELINE_TABLE: &str = "What the timeline adds to a warm call";
 const TIMELINE_NAME: &str = "instructions::timeline";
 const BARE: &str = "bare::";
@@ -36,7 +35,7 @@ pub(crate) fn chapter() -> Chapter {
                 return line(&name, NO_VALGRIND);
             };
             let ratio = ours as f64 / bare as f64;
-            let row = Row { table: TABLE, row: kind.row };
+            let row = Row { table: WARM, row: kind.row };
             record(row, "ours", ours);
             record(row, "bare", bare);
             record(row, "the layer", ours.saturating_sub(bare));

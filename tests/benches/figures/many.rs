@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use mstr_suite::at_once::calls::{self, Bare};
 use mstr_suite::at_once::stampede::in_tasks;
+use mstr_suite::at_once::tables::number_of;
 use mstr_suite::at_once::{AtOnce, now};
 use mstr_suite::cores;
 use tokio::runtime::{self, Runtime};
 
-use crate::rounds::{Compared, Row, columns, compare, each, number_of, timed};
+use crate::rounds::{Compared, Row, columns, compare, each, timed};
 use crate::{Chapter, Measurement, Way};
 
 /// How many tasks or threads there are.

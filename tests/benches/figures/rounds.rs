@@ -79,12 +79,3 @@ impl Row<'_> {
         Figure { table: self.table, row: self.row, column, unit, spread }.record();
     }
 }
-
-/// `100,000 tasks`, `1 task`.
-pub(crate) fn number_of(number: usize, things: &str) -> String {
-    let digits = number.to_string();
-    let (thousands, rest) = digits.split_at(digits.len().saturating_sub(3));
-    let comma = if thousands.is_empty() { "" } else { "," };
-    let things = if number == 1 { things.trim_end_matches('s') } else { things };
-    format!("{thousands}{comma}{rest} {things}")
-}
