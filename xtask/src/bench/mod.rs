@@ -9,7 +9,7 @@ mod tables;
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::cli::Bench;
 use crate::command::{Outcome, cargo, run, target};
@@ -48,7 +48,7 @@ impl Program {
         let mut bench = cargo(&format!("bench --locked {package} --bench {target} --"));
         match figures {
             Some(file) => bench.env(FIGURES, file),
-            // One that the caller has set stays.
+            // One that the caller has set stays: a part that is measured again goes to a file that is there.
             None => &mut bench,
         };
         run(bench.args(words))
@@ -85,19 +85,22 @@ pub(crate) fn run_some(bench: &Bench) -> Outcome {
     programs.iter().try_for_each(|program| program.run(&words, None))
 }
 
-/// Runs everything, keeps the figures, and writes the page.
+/// Runs everything, keeps the figures, and writes the page. The figures of the run before are kept until
+/// those of this one are complete.
 fn write(quick: bool) -> Outcome {
-    let file = target()?.join("figures.jsonl");
+    let whole = target()?.join("figures.jsonl");
+    let file = whole.with_extension("part");
     let failed = |error| format!("{}: {error}", file.display());
     fs::write(&file, records::machine_line(&machine::described(quick)?)).map_err(failed)?;
     for (program, chapter) in WHOLE {
         append(&file, &records::chapter_line(chapter)).map_err(failed)?;
         program.run(if quick { &["--quick"] } else { &[] }, Some(&file))?;
     }
-    page::write(&file)
+    fs::rename(&file, &whole).map_err(failed)?;
+    page::write(&whole)
 }
 
-fn append(file: &PathBuf, line: &str) -> std::io::Result<()> {
+fn append(file: &Path, line: &str) -> std::io::Result<()> {
     fs::OpenOptions::new().append(true).open(file)?.write_all(line.as_bytes())
 }
 
