@@ -19,13 +19,15 @@ use crate::members::package;
 const FIGURES: &str = "MSTR_FIGURES";
 
 /// The benchmarks of the whole run in the order of the page, each with the chapter that it fills.
-/// `counts` adds its columns to the tables of `figures`.
-const WHOLE: [(Program, &str); 3] = [
+/// `counts` adds its columns to the tables of `figures`, `sockets` some to that of `allocated`.
+const WHOLE: [(Program, &str); 4] = [
     (Program::Figures, LAYER),
     (Program::Counts, LAYER),
-    (Program::Sockets, "Requests over sockets, beside other clients"),
+    (Program::Allocated, SOCKETS),
+    (Program::Sockets, SOCKETS),
 ];
 const LAYER: &str = "What the session adds to a transport";
+const SOCKETS: &str = "Requests over sockets, beside other clients";
 
 #[derive(Clone, Copy)]
 enum Program {
@@ -33,7 +35,9 @@ enum Program {
     Figures,
     /// Allocations over the same transport, counted in a program of their own: counting takes time.
     Counts,
-    /// Clients over sockets.
+    /// Allocations of clients over sockets, in a program of their own for the same reason.
+    Allocated,
+    /// Everything else of clients over sockets.
     Sockets,
 }
 
@@ -42,6 +46,7 @@ impl Program {
         let target = match self {
             Self::Figures => "figures",
             Self::Counts => "counts",
+            Self::Allocated => "allocated",
             Self::Sockets => "sockets",
         };
         let package = package("mstr-stacks")?;
@@ -76,7 +81,7 @@ pub(crate) fn run_some(bench: &Bench) -> Outcome {
     let options = options.iter().filter(|option| option.1).map(|option| option.0);
     let words: Vec<&str> = options.chain(bench.name.as_deref()).collect();
     let programs: &[Program] = match bench {
-        Bench { sockets: true, .. } => &[Program::Sockets],
+        Bench { sockets: true, .. } => &[Program::Allocated, Program::Sockets],
         Bench { instructions: true, .. } => &[Program::Figures],
         // Clients have other names.
         Bench { name: Some(_), .. } => &[Program::Figures, Program::Counts],
@@ -106,6 +111,6 @@ fn append(file: &Path, line: &str) -> std::io::Result<()> {
 
 /// Fails where a request costs more than `costs.txt` allows, or the timeline more than its limit.
 pub(crate) fn costs() -> Outcome {
-    Program::Sockets.run(&["--check"], None)?;
-    Program::Figures.run(&["--check"], None)
+    let programs = [Program::Allocated, Program::Sockets, Program::Figures];
+    programs.iter().try_for_each(|program| program.run(&["--check"], None))
 }

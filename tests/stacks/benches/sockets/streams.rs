@@ -19,9 +19,9 @@ use mstr_isahc::IsahcTransport;
 use mstr_suite::figures::{Figure, Spread, in_turns};
 
 use crate::answers::{Repeated, SMALL, STREAM, UPLOAD};
+use crate::clients::runtime;
 use crate::parts::Run;
 use crate::server::keep_off;
-use crate::times::runtime;
 use crate::{BASE, OURS};
 
 pub(crate) const PART: &str = "streams";

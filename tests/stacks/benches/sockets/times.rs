@@ -12,7 +12,9 @@ use mstr_suite::figures::{Figure, Spread, in_turns};
 use tokio::runtime::Runtime;
 
 use crate::answers::{CATALOGUE, LARGE, SMALL};
-use crate::clients::{self, BlockingCall, Build, CONTESTANTS, Call, Contestant, Read, Target};
+use crate::clients::{
+    self, BlockingCall, Build, CONTESTANTS, Call, Contestant, Read, Target, runtime,
+};
 use crate::parts::Run;
 use crate::server::keep_off;
 use crate::{BASE, OURS};
@@ -111,10 +113,6 @@ impl Situation {
             read: self.read,
         }
     }
-}
-
-pub(crate) fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 pub(crate) fn print(run: &Run<'_>) {
