@@ -10,23 +10,12 @@ use mstr_suite::at_once::AtOnce;
 use mstr_suite::at_once::calls;
 use mstr_suite::at_once::kinds::KINDS;
 use mstr_suite::at_once::stampede::Stampede;
+use mstr_suite::at_once::tables::{SESSIONS, STAMPEDE, WARM, number_of};
 use mstr_suite::figures::{Figure, Spread};
 
-/// Tables that `figures` begins.
-const WARM: &str = "The layer alone: a warm call, counted";
-const STAMPEDE: &str = "Tasks at a dead session: what each costs";
-const SESSIONS: &str = "Idle sessions: what each costs";
-
 const CALLS: u64 = 100;
-const TASKS: [(usize, &str); 5] = [
-    (10, "10 tasks"),
-    (100, "100 tasks"),
-    (1_000, "1,000 tasks"),
-    (10_000, "10,000 tasks"),
-    (100_000, "100,000 tasks"),
-];
-const OPEN: [(usize, &str); 3] =
-    [(1_000, "1,000 sessions"), (10_000, "10,000 sessions"), (100_000, "100,000 sessions")];
+const TASKS: [usize; 5] = [10, 100, 1_000, 10_000, 100_000];
+const OPEN: [usize; 3] = [1_000, 10_000, 100_000];
 
 fn main() {
     // Options are for `figures`; nothing here takes long.
@@ -53,7 +42,7 @@ fn warm(filter: &str) {
 }
 
 fn stampede(filter: &str) {
-    for (number, row) in TASKS {
+    for number in TASKS {
         let name = format!("stampede::{number}");
         if !name.contains(filter) {
             continue;
@@ -65,13 +54,14 @@ fn stampede(filter: &str) {
         stampede.bare(number);
         let bare = measure(|| stampede.bare(number));
         let bare = ("two bare requests", &bare);
-        Row { name: &name, table: STAMPEDE, row }.compare(&ours, bare, number as u64);
+        let row = number_of(number, "tasks");
+        Row { name: &name, table: STAMPEDE, row: &row }.compare(&ours, bare, number as u64);
     }
 }
 
 /// The heap that each of so many open sessions keeps, by what was asked of the allocator.
 fn sessions(filter: &str) {
-    for (number, row) in OPEN {
+    for number in OPEN {
         let name = format!("sessions::{number}");
         if !name.contains(filter) {
             continue;
@@ -83,7 +73,7 @@ fn sessions(filter: &str) {
         let opening = || open.extend((0..number).map(|_| calls::session(&transport)));
         let counted = measure(opening);
         drop((first, open));
-        let row = Row { name: &name, table: SESSIONS, row };
+        let row = Row { name: &name, table: SESSIONS, row: &number_of(number, "sessions") };
         let kept = counted.bytes_current as f64 / number as f64;
         row.record("heap kept", "B", kept);
         row.record(

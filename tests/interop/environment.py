@@ -13,9 +13,8 @@ import sys
 REQUIREMENTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "requirements.txt")
 SKIPPED = 77
 
-# What a failure says, and what this machine lacks then. Also where an index is there and some package
-# or version is not, pip ends with "No matching distribution"; only a connection that failed shows the
-# difference.
+# What a failure says, and what this machine lacks then. "No matching distribution" is not among them: pip
+# says it if it cannot reach the index, but also if the index lacks a package or a version.
 ABSENT = {
     "ensurepip": "python3 is here without its module venv",
     "No module named venv": "python3 is here without its module venv",

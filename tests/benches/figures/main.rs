@@ -75,7 +75,7 @@ fn main() -> ExitCode {
             PINNED => way.pinned = true,
             "--instructions" => only_instructions = true,
             "--check" => check = true,
-            name if !name.starts_with('-') => filter = name,
+            name if !name.starts_with('-') && filter.is_empty() => filter = name,
             _ => {
                 println!("expected: [--quick] [--instructions] [--check] [NAME]");
                 return ExitCode::FAILURE;

@@ -1,15 +1,17 @@
 //! Many tasks or threads with calls on one connection, on one core and on two.
 
-use std::process::Command;
+use std::io::ErrorKind;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use mstr_suite::at_once::calls::{self, Bare};
 use mstr_suite::at_once::stampede::in_tasks;
+use mstr_suite::at_once::tables::number_of;
 use mstr_suite::at_once::{AtOnce, now};
+use mstr_suite::cores;
 use tokio::runtime::{self, Runtime};
 
-use crate::rounds::{Compared, Row, columns, compare, each, number_of, timed};
+use crate::rounds::{Compared, Row, columns, compare, each, timed};
 use crate::{Chapter, Measurement, Way};
 
 /// How many tasks or threads there are.
@@ -25,18 +27,26 @@ struct Cores {
     /// In names of measurements.
     word: &'static str,
     column: &'static str,
-    /// For `taskset`.
-    list: &'static str,
+}
+
+impl Cores {
+    fn skip(self, name: &str) {
+        println!("{name:<32} SKIPPED: {} cannot be chosen here", self.column);
+    }
 }
 
 const CORES: [Cores; 2] = [
-    Cores { number: 1, word: "one_core", column: "one core", list: "0" },
-    Cores { number: 2, word: "two_cores", column: "two cores", list: "0,1" },
+    Cores { number: 1, word: "one_core", column: "one core" },
+    Cores { number: 2, word: "two_cores", column: "two cores" },
 ];
 
 /// The transport is pending once for each request, so that each task has one under way.
 pub(crate) fn tasks(way: Way) -> Chapter {
     chapter(way, "tasks", move |cores, number, name| {
+        if parallelism() < cores.number {
+            cores.skip(name);
+            return None;
+        }
         let runtime = workers(cores.number);
         let connection = calls::connection(&AtOnce::new().hesitating());
         let bare = Arc::new(Bare::new(&AtOnce::new().hesitating()));
@@ -65,7 +75,7 @@ pub(crate) fn tasks(way: Way) -> Chapter {
 /// The same for threads, which start together.
 pub(crate) fn threads(way: Way) -> Chapter {
     chapter(way, "threads", move |cores, number, name| {
-        if !way.pinned && std::thread::available_parallelism().unwrap().get() != cores.number {
+        if !way.pinned && parallelism() != cores.number {
             pinned(way, cores, name);
             return None;
         }
@@ -106,14 +116,21 @@ fn chapter(
 
 /// Lets another process of this program measure, on so many cores. Threads cannot be kept on a core
 /// from inside without unsafe code.
-fn pinned(way: Way, cores: Cores, name: &str) {
+fn pinned(way: Way, wanted: Cores, name: &str) {
     let own = std::env::current_exe().unwrap();
-    let mut command = Command::new("taskset");
-    command.args(["-c", cores.list]).arg(own).arg(crate::PINNED);
-    let outcome = command.args(way.quick.then_some(crate::QUICK)).arg(name).status();
-    if !outcome.is_ok_and(|status| status.success()) {
-        println!("{name:<32} SKIPPED: `taskset -c {}` does not run it", cores.list);
+    let allowed = cores::allowed();
+    let Some(chosen) = allowed.get(..wanted.number) else { return wanted.skip(name) };
+    let mut command = cores::on(chosen, &own);
+    command.arg(crate::PINNED).args(way.quick.then_some(crate::QUICK)).arg(name);
+    match command.status() {
+        Ok(status) => assert!(status.success(), "{command:?} failed"),
+        Err(error) if error.kind() == ErrorKind::NotFound => wanted.skip(name),
+        Err(error) => panic!("{command:?}: {error}"),
     }
+}
+
+fn parallelism() -> usize {
+    std::thread::available_parallelism().unwrap().get()
 }
 
 /// A runtime with one thread, or with so many workers.

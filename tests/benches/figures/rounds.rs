@@ -1,9 +1,9 @@
-//! Measuring two things in turns, so that what disturbs one disturbs the other.
+//! Two things that are measured in turns, and the rows that show them.
 
 use std::time::Duration;
 
 use mstr_suite::at_once::now;
-use mstr_suite::figures::{Figure, Spread};
+use mstr_suite::figures::{Figure, Spread, in_turns};
 
 /// How long something takes, by the clock.
 pub(crate) fn timed(work: impl FnOnce()) -> Duration {
@@ -32,17 +32,7 @@ pub(crate) fn compare(
     // The first turn pays for what happens once.
     ours();
     bare();
-    let turns = (0..rounds).map(|round| {
-        // Neither always goes first.
-        if round % 2 == 0 {
-            let of_ours = ours();
-            (of_ours, bare())
-        } else {
-            let of_bare = bare();
-            (ours(), of_bare)
-        }
-    });
-    let compared = Compared { turns: turns.collect() };
+    let compared = Compared { turns: in_turns(0..rounds, ours, bare) };
     let cells = [
         format!("{:.0}", compared.ours()),
         format!("{:.0}", compared.bare()),
@@ -88,13 +78,4 @@ impl Row<'_> {
     pub(crate) fn record(self, column: &str, unit: &str, spread: Spread) {
         Figure { table: self.table, row: self.row, column, unit, spread }.record();
     }
-}
-
-/// `100,000 tasks`, `1 task`.
-pub(crate) fn number_of(number: usize, things: &str) -> String {
-    let digits = number.to_string();
-    let (thousands, rest) = digits.split_at(digits.len().saturating_sub(3));
-    let comma = if thousands.is_empty() { "" } else { "," };
-    let things = if number == 1 { things.trim_end_matches('s') } else { things };
-    format!("{thousands}{comma}{rest} {things}")
 }

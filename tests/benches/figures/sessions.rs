@@ -2,14 +2,13 @@
 
 use mstr_suite::at_once::AtOnce;
 use mstr_suite::at_once::calls;
+use mstr_suite::at_once::tables::{SESSIONS, number_of};
 use mstr_suite::figures::Spread;
 
-use crate::rounds::{Row, each, number_of, timed};
+use crate::rounds::{Row, each, timed};
 use crate::stampede::microseconds;
 use crate::{Chapter, Measurement, Way};
 
-/// `counts` adds how much memory each keeps.
-const TABLE: &str = "Idle sessions: what each costs";
 /// How many are open in the end, and in how many rounds.
 const NUMBERS: [(usize, usize); 3] = [(1_000, 21), (10_000, 9), (100_000, 5)];
 
@@ -26,12 +25,12 @@ pub(crate) fn chapter(way: Way) -> Chapter {
             // The first round pays for what happens once.
             let spread = microseconds(Spread::of(rounds.skip(1).collect()));
             println!("{name:<32} {:>24}", format!("{spread:.2}"));
-            let row = Row { table: TABLE, row: &number_of(number, "sessions") };
+            let row = Row { table: SESSIONS, row: &number_of(number, "sessions") };
             row.record("time to open", "µs", spread);
         })
     });
     Chapter {
-        heading: format!("{TABLE}\n{:<32} {:>24}", "", "time to open, µs"),
+        heading: format!("{SESSIONS}\n{:<32} {:>24}", "", "time to open, µs"),
         measurements: measurements.into(),
     }
 }

@@ -6,13 +6,12 @@
 use std::time::Duration;
 
 use mstr_suite::at_once::stampede::Stampede;
+use mstr_suite::at_once::tables::{STAMPEDE, number_of};
 use mstr_suite::figures::Spread;
 
-use crate::rounds::{Row, columns, compare, each, number_of, timed};
+use crate::rounds::{Row, columns, compare, each, timed};
 use crate::{Chapter, Measurement, Way};
 
-/// `counts` adds how much each task allocates.
-const TABLE: &str = "Tasks at a dead session: what each costs";
 /// How many tasks there are, and how often that is repeated within a round: a few tasks are over
 /// too soon to be timed.
 const NUMBERS: [(usize, usize); 5] =
@@ -33,14 +32,14 @@ pub(crate) fn chapter(way: Way) -> Chapter {
             };
             let bare = || timed(|| stampede.bare(number));
             let compared = compare(&name, rounds, || all(&ours), || all(&bare));
-            let row = Row { table: TABLE, row: &number_of(number, "tasks") };
+            let row = Row { table: STAMPEDE, row: &number_of(number, "tasks") };
             row.record("ours", "µs", microseconds(compared.ours()));
             row.record("two bare requests", "µs", microseconds(compared.bare()));
             row.record("time, ours / bare", "ratio", compared.ratio());
         })
     });
     Chapter {
-        heading: format!("{TABLE}, {rounds} rounds\n{}", columns()),
+        heading: format!("{STAMPEDE}, {rounds} rounds\n{}", columns()),
         measurements: measurements.into(),
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::Path;
 
 use serde_json::json;
@@ -25,7 +26,12 @@ impl Spread {
     #[must_use]
     pub fn of(mut values: Vec<f64>) -> Self {
         values.sort_unstable_by(f64::total_cmp);
-        let at = |quarters: usize| values[(values.len() - 1) * quarters / 4];
+        // Between two values where no value is there: with few, the next one would be far off.
+        let at = |quarters: usize| {
+            let steps = (values.len() - 1) * quarters;
+            let (below, above) = (values[steps / 4], values[steps.div_ceil(4)]);
+            below + (above - below) * (steps % 4) as f64 / 4.0
+        };
         Self { low: at(1), middle: at(2), high: at(3) }
     }
 
@@ -48,6 +54,25 @@ impl fmt::Display for Spread {
     }
 }
 
+/// Measures two things in turns, so that what disturbs one disturbs the other. In the turns with even
+/// numbers the first goes first, in the others the second.
+pub fn in_turns<T>(
+    turns: Range<usize>,
+    mut first: impl FnMut() -> T,
+    mut second: impl FnMut() -> T,
+) -> Vec<(T, T)> {
+    let turn = |number: usize| {
+        if number.is_multiple_of(2) {
+            let of_first = first();
+            (of_first, second())
+        } else {
+            let of_second = second();
+            (first(), of_second)
+        }
+    };
+    turns.map(turn).collect()
+}
+
 /// One cell of one table.
 #[derive(Clone, Copy, Debug)]
 pub struct Figure<'a> {
@@ -57,7 +82,7 @@ pub struct Figure<'a> {
     pub row: &'a str,
     /// In which circumstances.
     pub column: &'a str,
-    /// What the number is: "ratio", "ns", "µs", "ms", "B", "MiB", "allocations", "instructions".
+    /// What the number is, such as "ratio", "ns" or "allocations".
     pub unit: &'a str,
     pub spread: Spread,
 }
@@ -92,9 +117,22 @@ mod tests {
     #[test]
     fn spread_is_the_middle_half() {
         let spread = Spread::of((1..=15).rev().map(f64::from).collect());
-        assert_eq!(spread, Spread { low: 4.0, middle: 8.0, high: 11.0 });
-        assert_eq!(spread.to_string(), "8.00 (4.00-11.00)");
+        assert_eq!(spread, Spread { low: 4.5, middle: 8.0, high: 11.5 });
+        assert_eq!(spread.to_string(), "8.00 (4.50-11.50)");
+        let few = Spread::of(vec![3.0, 1.0, 2.0]);
+        assert_eq!(few, Spread { low: 1.5, middle: 2.0, high: 2.5 });
+        assert_eq!(Spread::of(vec![1.0, 2.0]).middle, 1.5);
+        assert_eq!(Spread::of(vec![7.0]), Spread::exact(7.0));
         assert_eq!(format!("{:.0}", Spread::exact(17.0)), "17");
+    }
+
+    #[test]
+    fn turns_begin_with_the_one_and_with_the_other() {
+        let count = std::cell::Cell::new(0);
+        let next = || count.replace(count.get() + 1);
+        assert_eq!(in_turns(0..2, next, next), [(0, 1), (3, 2)]);
+        // A second part of the turns goes on where the first has ended.
+        assert_eq!(in_turns(3..4, next, next), [(5, 4)]);
     }
 
     #[test]

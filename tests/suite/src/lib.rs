@@ -14,6 +14,8 @@
 pub mod at_once;
 pub mod backends;
 pub mod cases;
+pub mod cores;
+pub mod counted;
 pub mod figures;
 pub mod matrix;
 pub mod stack;

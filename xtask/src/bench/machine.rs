@@ -3,14 +3,21 @@
 use std::fs;
 use std::process::Command;
 
-use crate::command::{Outcome, git, output};
+use crate::command::{Outcome, git, output, root};
 
 pub(super) fn described(quick: bool) -> Outcome<Vec<(String, String)>> {
-    let cores = std::thread::available_parallelism().map_err(|error| error.to_string())?;
+    let cores = match std::thread::available_parallelism().map(usize::from) {
+        Ok(1) => "1 core".to_owned(),
+        Ok(cores) => format!("{cores} cores"),
+        Err(error) => return Err(error.to_string()),
+    };
     let mut machine = vec![
-        ("processor", format!("{}, {cores} cores", processor())),
+        ("processor", format!("{}, {cores}", processor())),
         ("system", system()),
-        ("compiler", output(Command::new("rustc").arg("--version"))?.trim().to_owned()),
+        (
+            "compiler",
+            output(Command::new("rustc").arg("--version").current_dir(root()))?.trim().to_owned(),
+        ),
         ("revision", revision()?),
     ];
     if quick {

@@ -9,7 +9,7 @@ mod tables;
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::cli::Bench;
 use crate::command::{Outcome, cargo, run, target};
@@ -19,13 +19,15 @@ use crate::members::package;
 const FIGURES: &str = "MSTR_FIGURES";
 
 /// The benchmarks of the whole run in the order of the page, each with the chapter that it fills.
-/// `counts` adds its columns to the tables of `figures`.
-const WHOLE: [(Program, &str); 3] = [
+/// `counts` adds its columns to the tables of `figures`, `sockets` some to that of `allocated`.
+const WHOLE: [(Program, &str); 4] = [
     (Program::Figures, LAYER),
     (Program::Counts, LAYER),
-    (Program::Sockets, "Requests over sockets, beside other clients"),
+    (Program::Allocated, SOCKETS),
+    (Program::Sockets, SOCKETS),
 ];
 const LAYER: &str = "What the session adds to a transport";
+const SOCKETS: &str = "Requests over sockets, beside other clients";
 
 #[derive(Clone, Copy)]
 enum Program {
@@ -33,7 +35,9 @@ enum Program {
     Figures,
     /// Allocations over the same transport, counted in a program of their own: counting takes time.
     Counts,
-    /// Clients over sockets.
+    /// Allocations of clients over sockets, in a program of their own for the same reason.
+    Allocated,
+    /// Everything else of clients over sockets.
     Sockets,
 }
 
@@ -42,13 +46,14 @@ impl Program {
         let target = match self {
             Self::Figures => "figures",
             Self::Counts => "counts",
+            Self::Allocated => "allocated",
             Self::Sockets => "sockets",
         };
         let package = package("mstr-stacks")?;
         let mut bench = cargo(&format!("bench --locked {package} --bench {target} --"));
         match figures {
             Some(file) => bench.env(FIGURES, file),
-            // One that the caller has set stays.
+            // One that the caller has set stays: a part that is measured again goes to a file that is there.
             None => &mut bench,
         };
         run(bench.args(words))
@@ -76,7 +81,7 @@ pub(crate) fn run_some(bench: &Bench) -> Outcome {
     let options = options.iter().filter(|option| option.1).map(|option| option.0);
     let words: Vec<&str> = options.chain(bench.name.as_deref()).collect();
     let programs: &[Program] = match bench {
-        Bench { sockets: true, .. } => &[Program::Sockets],
+        Bench { sockets: true, .. } => &[Program::Allocated, Program::Sockets],
         Bench { instructions: true, .. } => &[Program::Figures],
         // Clients have other names.
         Bench { name: Some(_), .. } => &[Program::Figures, Program::Counts],
@@ -85,24 +90,27 @@ pub(crate) fn run_some(bench: &Bench) -> Outcome {
     programs.iter().try_for_each(|program| program.run(&words, None))
 }
 
-/// Runs everything, keeps the figures, and writes the page.
+/// Runs everything, keeps the figures, and writes the page. The figures of the run before are kept until
+/// those of this one are complete.
 fn write(quick: bool) -> Outcome {
-    let file = target()?.join("figures.jsonl");
+    let whole = target()?.join("figures.jsonl");
+    let file = whole.with_extension("part");
     let failed = |error| format!("{}: {error}", file.display());
     fs::write(&file, records::machine_line(&machine::described(quick)?)).map_err(failed)?;
     for (program, chapter) in WHOLE {
         append(&file, &records::chapter_line(chapter)).map_err(failed)?;
         program.run(if quick { &["--quick"] } else { &[] }, Some(&file))?;
     }
-    page::write(&file)
+    fs::rename(&file, &whole).map_err(failed)?;
+    page::write(&whole)
 }
 
-fn append(file: &PathBuf, line: &str) -> std::io::Result<()> {
+fn append(file: &Path, line: &str) -> std::io::Result<()> {
     fs::OpenOptions::new().append(true).open(file)?.write_all(line.as_bytes())
 }
 
 /// Fails where a request costs more than `costs.txt` allows, or the timeline more than its limit.
 pub(crate) fn costs() -> Outcome {
-    Program::Sockets.run(&["--check"], None)?;
-    Program::Figures.run(&["--check"], None)
+    let programs = [Program::Allocated, Program::Sockets, Program::Figures];
+    programs.iter().try_for_each(|program| program.run(&["--check"], None))
 }

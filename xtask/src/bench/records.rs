@@ -98,27 +98,25 @@ impl Records {
             high: number(value, "high")?,
         };
         let row = text(value, "row")?;
-        self.table(text(value, "table")?).put(row, column, spread);
+        self.table(text(value, "table")?)?.put(row, column, spread);
         Ok(())
     }
 
     /// The table of this heading, in the chapter where it was mentioned first.
-    fn table(&mut self, heading: String) -> &mut Table {
+    fn table(&mut self, heading: String) -> Outcome<&mut Table> {
         let known = self
             .chapters
             .iter()
             .position(|chapter| chapter.tables.iter().any(|table| table.heading == heading));
-        if self.chapters.is_empty() {
-            self.chapters.push(Chapter { heading: "Figures".into(), tables: Vec::new() });
-        }
-        let chapter = known.unwrap_or(self.chapters.len() - 1);
+        let last = self.chapters.len().checked_sub(1);
+        let chapter = known.or(last).ok_or("no line before this figure names a chapter")?;
         let tables = &mut self.chapters[chapter].tables;
         let table = position(
             tables,
             |table| table.heading == heading,
             || Table { heading: heading.clone(), ..Table::default() },
         );
-        &mut tables[table]
+        Ok(&mut tables[table])
     }
 }
 
@@ -216,6 +214,8 @@ pub(super) mod tests {
         assert_eq!(error, "f.jsonl:1: not a figure: \"column\" is not a text");
         let error = told(&FEW.replace("1234.5", "null"));
         assert_eq!(error, "f.jsonl:7: not a figure: \"middle\" is not a number");
+        let figure = FEW.lines().nth(2).unwrap();
+        assert_eq!(told(figure), "f.jsonl:1: no line before this figure names a chapter");
         let (_, without) = FEW.split_once('\n').unwrap();
         assert!(told(without).contains("no line says what was measured on"));
     }

@@ -35,12 +35,13 @@ pub(super) fn with_spread(spread: Spread) -> String {
     }
 }
 
-/// How many digits after the point say something: three in all, none for what was counted.
+/// How many digits after the point say something: about three in all, none for what was counted.
 pub(super) fn digits(Spread { low, middle, high }: Spread) -> usize {
     if [low, middle, high].iter().all(|value| value.fract() == 0.0) {
         return 0;
     }
     match middle.abs() {
+        ..0.1 => 3,
         ..10.0 => 2,
         ..100.0 => 1,
         _ => 0,
@@ -101,8 +102,8 @@ mod tests {
     #[test]
     fn numbers_have_as_many_digits_as_say_something() {
         let exact = |value| with_spread(Spread { low: value, middle: value, high: value });
-        let shown = [0.0, 5.0, 0.834, 12.34, 99.96, 1_234_567.0, -3.5].map(exact);
-        assert_eq!(shown, ["0", "5", "0.83", "12.3", "100.0", "1,234,567", "-3.50"]);
+        let shown = [0.0, 5.0, 0.0213, 0.834, 12.34, 99.96, 1_234_567.0, -3.5].map(exact);
+        assert_eq!(shown, ["0", "5", "0.021", "0.83", "12.3", "100.0", "1,234,567", "-3.50"]);
         assert_eq!(number(-0.001, 2), "0.00");
         assert_eq!(number(100_000.0, 0), "100,000");
     }

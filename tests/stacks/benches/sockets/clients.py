@@ -10,6 +10,8 @@ second that these threads have made.
 
 import sys
 
+PROJECT = "B7CA92F04B9FAE8D941C3E9B7E0CD754"
+
 
 class Requests:
     """A session as one opens it by hand."""
@@ -24,7 +26,7 @@ class Requests:
         answer = self.session.post(f"{url}/api/auth/login", json=login)
         answer.raise_for_status()
         self.session.headers["X-MSTR-AuthToken"] = answer.headers["X-MSTR-AuthToken"]
-        self.session.headers["X-MSTR-ProjectID"] = "B7CA92F04B9FAE8D941C3E9B7E0CD754"
+        self.session.headers["X-MSTR-ProjectID"] = PROJECT
 
     def call(self):
         answer = self.session.get(f"{self.url}/api/small")
@@ -41,9 +43,8 @@ class Mstrio:
     def __init__(self, url, authority):
         from mstrio.connection import Connection
 
-        project = "B7CA92F04B9FAE8D941C3E9B7E0CD754"
         self.connection = Connection(
-            url, "alice", "secret", project_id=project, certificate_path=authority, verbose=False
+            url, "alice", "secret", project_id=PROJECT, certificate_path=authority, verbose=False
         )
 
     def call(self):

@@ -11,7 +11,7 @@ use mstr_suite::figures::{Figure, Spread};
 
 use crate::parts::Run;
 use crate::python::{MSTRIO, Python, REQUESTS};
-use crate::server::keep_off;
+use crate::server::{self, keep_off};
 
 pub(crate) const PART: &str = "cold";
 const TABLE: &str = "A process that connects, makes one request, closes, and ends";
@@ -45,28 +45,16 @@ pub(crate) fn print(run: &Run<'_>) {
         return;
     }
     println!("\n{TABLE}: ms, and ratio to {BASE}");
-    let folder = std::env::temp_dir().join(format!("mstr-cold-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
     // What others are compared with is there in any case.
     let needed = |row: &str| row == BASE || chosen.contains(&row);
     let built = BUILT.into_iter().filter(|(row, _)| needed(row));
-    let built = built.map(|(row, feature)| Ok((row, build(&folder, feature)?)));
-    match built.collect::<Result<Vec<_>, String>>() {
-        Ok(built) => {
-            let mut programs: Vec<_> = built
-                .into_iter()
-                .map(|(row, program)| Program {
-                    row,
-                    start: Box::new(move || Command::new(&program)),
-                })
-                .collect();
-            programs.extend(in_python(&chosen));
-            keep_off();
-            measure(run, &programs);
-        }
-        Err(why) => println!("SKIPPED: {why}"),
-    }
-    drop(std::fs::remove_dir_all(folder));
+    let built = built.map(|(row, feature)| {
+        let program = build(feature);
+        Program { row, start: Box::new(move || server::client(&program)) }
+    });
+    let programs: Vec<_> = built.chain(in_python(&chosen)).collect();
+    keep_off();
+    measure(run, &programs);
 }
 
 fn in_python(chosen: &[&'static str]) -> Vec<Program> {
@@ -86,38 +74,39 @@ fn in_python(chosen: &[&'static str]) -> Vec<Program> {
     }
 }
 
-/// Builds the program with one client and keeps it here: the next build overwrites it.
-fn build(folder: &Path, feature: Option<&str>) -> Result<PathBuf, String> {
+/// Builds the program with one client and keeps a copy, as the next build overwrites it.
+///
+/// # Panics
+///
+/// If it cannot be built.
+fn build(feature: Option<&str>) -> PathBuf {
     // Cargo says which it is to the programs that it runs.
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--release", "--locked", "--quiet", "--package", "mstr-cold"]);
     command.args(["--message-format", "json", "--features", feature.unwrap_or_default()]);
     command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
-    let output = command.stderr(Stdio::inherit()).output().map_err(|error| error.to_string())?;
-    if !output.status.success() {
-        return Err("mstr-cold cannot be built".to_owned());
-    }
+    let output = command.stderr(Stdio::inherit()).output().unwrap();
+    assert!(output.status.success(), "{command:?} failed");
     let told = String::from_utf8_lossy(&output.stdout);
     let messages = told.lines().filter_map(|line| serde_json::from_str(line).ok());
     let program = messages
         .filter_map(|message: serde_json::Value| Some(message["executable"].as_str()?.to_owned()))
         .next_back();
-    let program = program.ok_or("cargo names no program")?;
-    let kept = folder.join(feature.unwrap_or("nothing"));
-    std::fs::copy(program, &kept).map_err(|error| error.to_string())?;
-    Ok(kept)
+    let name = format!("cold-{}", feature.unwrap_or("nothing"));
+    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::copy(program.unwrap(), &kept).unwrap();
+    kept
 }
 
 fn measure(run: &Run<'_>, programs: &[Program]) {
     let mut cells: Vec<[Vec<f64>; 2]> = programs.iter().map(|_| [vec![], vec![]]).collect();
     for turn in 0..=run.pairs() {
-        for (secure, column) in COLUMNS.iter().enumerate() {
+        for secure in [0, 1] {
             for number in 0..programs.len() {
                 // Each comes first once.
                 let number = (number + turn) % programs.len();
                 let taken = live(run, &programs[number], secure == 1);
-                assert!(taken < Duration::from_secs(60), "{column}");
                 // In the first turn the files are read.
                 if turn > 0 {
                     cells[number][secure].push(taken.as_secs_f64() * 1000.0);

@@ -16,8 +16,8 @@ use mstr_isahc::IsahcTransport;
 use mstr_isahc::blocking::IsahcBlocking;
 use mstr_suite::figures::{Figure, Spread};
 
+use crate::clients::runtime;
 use crate::parts::Run;
-use crate::times::runtime;
 
 pub(crate) const PART: &str = "connecting";
 const TABLE: &str = "Connecting over round trips of 50 ms: login, checks, and a project by name";

@@ -2,7 +2,8 @@
 //! client, in turns, with a server in a process of its own on the other core.
 //!
 //! Times differ from run to run and from machine to machine. What can be compared is the ratio of
-//! two that were measured in turns; it comes with its spread. Allocations and instructions are exact.
+//! two that were measured in turns; it comes with its spread. System calls and instructions are counted. What
+//! is allocated is counted by the program `allocated`, because counting takes time.
 //!
 //! Requests in flight are tasks of one thread for most clients, and threads for those that block. The
 //! server has the first core for itself. Whatever a client starts shares the others: on a machine with
@@ -35,6 +36,7 @@ mod clients;
 mod cold;
 mod connecting;
 mod costs;
+mod limits;
 mod parts;
 mod python;
 mod server;
@@ -49,7 +51,7 @@ use self::server::Server;
 
 /// The client that all others are compared with.
 const BASE: &str = "hyper-util";
-/// What people use.
+/// The one of ours that most programs use.
 const OURS: &str = "mstr over hyper";
 
 fn main() -> ExitCode {
@@ -58,7 +60,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
         [server::SERVE] => server::serve(),
-        [costs::COUNTED, name, times, base] => costs::repeat(name, times, base),
+        [costs::COUNTED, name, base, times] => costs::repeat(name, base, times),
         [streams::TRANSFER, name, direction, bytes, base] => {
             streams::run_one(name, direction, bytes, base)
         }
@@ -72,7 +74,7 @@ fn measure(words: &[&str]) -> ExitCode {
         match *word {
             "--quick" => quick = true,
             "--check" => check = true,
-            name if !name.starts_with('-') => filter = name,
+            name if !name.starts_with('-') && filter.is_empty() => filter = name,
             _ => {
                 println!("expected: [--quick] [--check] [NAME]");
                 return ExitCode::FAILURE;
@@ -97,7 +99,8 @@ fn measure(words: &[&str]) -> ExitCode {
         run.timed(python::PART, python::print);
     }
     if !run.has_chosen() {
-        println!("no part and no client has \"{filter}\" in its name; there are the clients");
+        let none = if check { "no client with a limit" } else { "no part and no client" };
+        println!("{none} has \"{filter}\" in its name; there are the clients");
         CONTESTANTS.iter().for_each(|contestant| println!("    {}", contestant.name));
         return ExitCode::FAILURE;
     }

@@ -1,25 +1,28 @@
 //! Clients in Python, in turns with ours: `clients.py` makes the requests and takes the time.
 //!
 //! The packages are those of `cargo xtask interop`, in the same environment. Where there is no Python, or
-//! none of them, this part is skipped.
+//! no package index, this part is skipped.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use mstr_suite::figures::{Figure, Spread};
+use mstr_suite::figures::{Figure, Spread, in_turns};
 
-use crate::clients;
+use crate::clients::{self, Target};
 use crate::parts::Run;
-use crate::server::keep_off;
-use crate::times::{DIRECTLY, Running, small};
+use crate::server::{self, keep_off};
+use crate::times::{DIRECTLY, Running};
 use crate::{BASE, OURS};
 
 pub(crate) const PART: &str = "python";
 pub(crate) const REQUESTS: &str = "requests";
 pub(crate) const MSTRIO: &str = "mstrio-py";
+/// The exit code of `environment.py` where something is absent, which it prints last.
+const SKIPPED: i32 = 77;
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/sockets/clients.py");
 const TABLE: &str = "200 bytes over HTTP/1.1 in Python: throughput, ratio to hyper-util";
 /// As many threads there as requests in flight here.
 const THREADS: [(usize, &str); 2] = [(1, "1 in flight"), (8, "8 in flight")];
@@ -27,7 +30,6 @@ const THREADS: [(usize, &str); 2] = [(1, "1 in flight"), (8, "8 in flight")];
 /// Python with the packages.
 pub(crate) struct Python {
     program: PathBuf,
-    script: String,
 }
 
 impl Python {
@@ -37,11 +39,10 @@ impl Python {
         FOUND.get_or_init(Self::make)
     }
 
-    /// Runs the script as this client. The variables are preferred by requests to what a session trusts.
+    /// Runs the script as this client.
     pub(crate) fn run(&self, how: &str, client: &str) -> Command {
-        let mut command = Command::new(&self.program);
-        command.args([&self.script, how, client]);
-        command.env_remove("REQUESTS_CA_BUNDLE").env_remove("CURL_CA_BUNDLE");
+        let mut command = server::client(&self.program);
+        command.args([SCRIPT, how, client]);
         command
     }
 
@@ -52,14 +53,20 @@ impl Python {
         let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
         let mut command = Command::new("python3");
         command.args(["tests/interop/environment.py", "target/interop"]).current_dir(root);
-        let output = command.output().map_err(|_| "there is no python3 here".to_owned())?;
+        let output = match command.output() {
+            Ok(output) => output,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err("there is no python3 here".to_owned());
+            }
+            Err(error) => panic!("python3: {error}"),
+        };
         let told = String::from_utf8_lossy(&output.stdout);
         let last = told.lines().last().unwrap_or_default().trim();
-        if !output.status.success() {
-            return Err(last.trim_start_matches("SKIPPED: ").to_owned());
+        match output.status.code() {
+            Some(0) => Ok(Self { program: root.join(last) }),
+            Some(SKIPPED) => Err(last.trim_start_matches("SKIPPED: ").to_owned()),
+            _ => panic!("{command:?} failed\n{told}{}", String::from_utf8_lossy(&output.stderr)),
         }
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/sockets/clients.py");
-        Ok(Self { program: root.join(last), script: script.to_owned() })
     }
 }
 
@@ -107,6 +114,7 @@ pub(crate) fn print(run: &Run<'_>) {
         Ok(python) => python,
         Err(why) => return println!("SKIPPED: {why}"),
     };
+    let target = Target::small(&run.server.plain);
     let (seconds, length) = if run.quick {
         (0.2, Duration::from_millis(60))
     } else {
@@ -117,27 +125,21 @@ pub(crate) fn print(run: &Run<'_>) {
         let mut python = Loop::start(python, row, &run.server.plain);
         // It opens its connections, and what the interpreter learns of a loop, it learns here.
         python.rate(THREADS[1].0, seconds);
+        let mut beside = |client, threads| {
+            let other = Running::start(clients::named(client), &target, threads);
+            in_turns(0..run.pairs(), || python.rate(threads, seconds), || other.rate(length))
+        };
         let cells = THREADS.map(|(threads, column)| {
-            let running = |name| Running::start(clients::named(name), &small(run), threads);
-            let (base, own) = (running(BASE), running(OURS));
-            let (mut ratios, mut ours) = (Vec::new(), Vec::new());
-            for _ in 0..run.pairs() {
-                let slow = python.rate(threads, seconds);
-                let (base, own) = (base.rate(length), own.rate(length));
-                ratios.push(slow / base);
-                ours.push(own / slow);
-            }
-            let spread = Spread::of(ratios);
+            let ratios = beside(BASE, threads).into_iter().map(|(own, base)| own / base);
+            let spread = Spread::of(ratios.collect());
             Figure { table: TABLE, row, column, unit: "ratio", spread }.record();
-            (spread, Spread::of(ours))
+            format!("{spread:.3}")
         });
-        println!(
-            "{row:<28} {:>22} {:>22}",
-            format!("{:.3}", cells[0].0),
-            format!("{:.3}", cells[1].0)
-        );
+        println!("{row:<28} {:>22} {:>22}", cells[0], cells[1]);
         if row == MSTRIO {
-            let (spread, column) = (cells[1].1, THREADS[1].1);
+            let (threads, column) = THREADS[1];
+            let ratios = beside(OURS, threads).into_iter().map(|(own, ours)| ours / own);
+            let spread = Spread::of(ratios.collect());
             println!("{DIRECTLY}: {row} {spread:.1}, {column}");
             Figure { table: DIRECTLY, row, column, unit: "ratio", spread }.record();
         }

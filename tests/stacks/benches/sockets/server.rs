@@ -1,13 +1,14 @@
 //! The server that is measured against, in a process of its own.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 use std::sync::{Arc, Once};
 
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use mstr_fake::loopback::Authority;
+use mstr_suite::cores;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::pem::PemObject;
@@ -32,7 +33,7 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn start() -> io::Result<Self> {
         let own = std::env::current_exe()?;
-        let mut command = pinned(0, &own);
+        let mut command = on_first_core(&own);
         let mut child = command.arg(SERVE).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let (Some(stdin), Some(stdout)) = (stdin, stdout) else {
@@ -58,25 +59,27 @@ impl Drop for Server {
     }
 }
 
-/// A program on one core, where the system lets one choose.
-pub(crate) fn pinned(core: usize, program: &std::path::Path) -> Command {
-    if Command::new("taskset").arg("--version").output().is_ok() {
-        let mut command = Command::new("taskset");
-        command.args(["-c", &core.to_string()]).arg(program);
-        return command;
+/// A program on the first core, where one can choose.
+fn on_first_core(program: &Path) -> Command {
+    match cores::allowed()[..] {
+        [first, ..] if Command::new("taskset").arg("--version").output().is_ok() => {
+            cores::on(&[first], program)
+        }
+        _ => Command::new(program),
     }
-    Command::new(program)
 }
 
 /// Leaves the server's core to it, from now on: this program has the others, and so have its threads and
-/// the programs that it starts. Says what it has done.
+/// the programs that it starts. Prints what it has done.
 pub(crate) fn keep_off() {
     static DONE: Once = Once::new();
     DONE.call_once(|| {
-        let last = std::thread::available_parallelism().map_or(0, |cores| cores.get() - 1);
-        let (cores, own) = (format!("1-{last}"), std::process::id().to_string());
-        let command = Command::new("taskset").args(["-c", "-p", &cores, &own]).output();
-        let done = last > 0 && command.is_ok_and(|output| output.status.success());
+        let allowed = cores::allowed();
+        let others = allowed.get(1..).filter(|others| !others.is_empty());
+        let done = others.is_some_and(|others| {
+            let words = ["-c", "-p", &cores::list(others), &std::process::id().to_string()];
+            Command::new("taskset").args(words).output().is_ok_and(|it| it.status.success())
+        });
         println!(
             "\n{}",
             match done {
@@ -88,9 +91,31 @@ pub(crate) fn keep_off() {
     });
 }
 
+/// Variables that some clients prefer to what a program says: then they would reach the server over a proxy,
+/// or not trust it.
+const VARIABLES: [&str; 8] = [
+    "http_proxy",
+    "HTTP_PROXY",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+];
+
+/// A client in a program of its own, which reaches the server as this program does.
+pub(crate) fn client(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    for name in VARIABLES {
+        command.env_remove(name);
+    }
+    command
+}
+
 pub(crate) fn serve() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    // Ends with the one who started it.
+    // This program ends when the one that started it has ended, which closes the pipe.
     std::thread::spawn(|| {
         drop(io::stdin().read_to_end(&mut Vec::new()));
         std::process::exit(0);
@@ -101,7 +126,8 @@ pub(crate) fn serve() -> ExitCode {
         let tls = tokio_rustls::TlsAcceptor::from(config(&identity.pem()));
         let (plain, secure) = (listen().await, listen().await);
         let answers = Answers::new();
-        let file = std::env::temp_dir().join(format!("mstr-sockets-{}.pem", std::process::id()));
+        let name = format!("sockets-{}.pem", std::process::id());
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::write(&file, authority.pem()).unwrap();
         println!("http://localhost:{}", plain.local_addr().unwrap().port());
         println!("https://localhost:{}", secure.local_addr().unwrap().port());

@@ -16,12 +16,12 @@ use hyper_util::rt::TokioExecutor;
 use mstr_core::{Body, Connection, Transport};
 use mstr_hyper::HyperTransport;
 use mstr_isahc::IsahcTransport;
-use mstr_suite::figures::{Figure, Spread};
+use mstr_suite::figures::{Figure, Spread, in_turns};
 
 use crate::answers::{Repeated, SMALL, STREAM, UPLOAD};
+use crate::clients::runtime;
 use crate::parts::Run;
 use crate::server::keep_off;
-use crate::times::runtime;
 use crate::{BASE, OURS};
 
 pub(crate) const PART: &str = "streams";
@@ -55,14 +55,7 @@ pub(crate) fn print(run: &Run<'_>) {
         let both = [0, 1].map(|direction| {
             let transfer = |name| transfer(name, direction, bytes, &run.server.plain);
             let (mut ratios, mut grown) = (Vec::new(), Vec::new());
-            for turn in 0..run.pairs() {
-                let (own, base) = if turn % 2 == 0 {
-                    let own = transfer(row);
-                    (own, transfer(BASE))
-                } else {
-                    let base = transfer(BASE);
-                    (transfer(row), base)
-                };
+            for (own, base) in in_turns(0..run.pairs(), || transfer(row), || transfer(BASE)) {
                 ratios.push(base.seconds / own.seconds);
                 grown.extend(own.growth);
             }
@@ -112,7 +105,8 @@ pub(crate) fn run_one(name: &str, direction: &str, bytes: &str, base: &str) -> E
         match name {
             OURS => layer(HyperTransport::new().unwrap(), upload, bytes, &base).await,
             ISAHC => layer(IsahcTransport::new().unwrap(), upload, bytes, &base).await,
-            _ => bare(upload, bytes, &base).await,
+            BASE => bare(upload, bytes, &base).await,
+            _ => panic!("{name} does not stream here"),
         }
     });
     let Transfer { seconds, growth } = transfer;

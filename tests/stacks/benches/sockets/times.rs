@@ -8,11 +8,13 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mstr_suite::figures::{Figure, Spread};
+use mstr_suite::figures::{Figure, Spread, in_turns};
 use tokio::runtime::Runtime;
 
 use crate::answers::{CATALOGUE, LARGE, SMALL};
-use crate::clients::{self, BlockingCall, Build, CONTESTANTS, Call, Contestant, Read, Target};
+use crate::clients::{
+    self, BlockingCall, Build, CONTESTANTS, Call, Contestant, Read, Target, runtime,
+};
 use crate::parts::Run;
 use crate::server::keep_off;
 use crate::{BASE, OURS};
@@ -113,10 +115,6 @@ impl Situation {
     }
 }
 
-pub(crate) fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
-}
-
 pub(crate) fn print(run: &Run<'_>) {
     for situation in SITUATIONS {
         let table = format!("{}: throughput, ratio to {}", situation.heading, situation.base());
@@ -155,17 +153,12 @@ fn directly(run: &Run<'_>) {
     let (ours, other) = (clients::named(OURS), clients::named(INSTEAD));
     let (in_flight, column) = IN_FLIGHT[1];
     println!("\n{DIRECTLY}");
-    let spread = ratio(run, ours, other, &small(run), in_flight);
+    let spread = ratio(run, ours, other, &Target::small(&run.server.plain), in_flight);
     println!("{INSTEAD:<28} {:>22} {column}", spread.to_string());
     Figure { table: DIRECTLY, row: INSTEAD, column, unit: "ratio", spread }.record();
 }
 
-/// The smallest answer, over plain HTTP.
-pub(crate) fn small(run: &Run<'_>) -> Target {
-    SITUATIONS[0].target(run)
-}
-
-/// One measurement of each for every pair, in an order that changes from turn to turn.
+/// One measurement of each for every pair.
 fn ratio(
     run: &Run<'_>,
     contestant: &Contestant,
@@ -173,21 +166,14 @@ fn ratio(
     target: &Target,
     in_flight: usize,
 ) -> Spread {
-    let mut ratios = Vec::new();
-    while ratios.len() < run.pairs() {
+    let mut rates = Vec::new();
+    while rates.len() < run.pairs() {
         let own = Running::start(contestant, target, in_flight);
         let base = Running::start(base, target, in_flight);
-        for turn in 0..ANEW.min(run.pairs() - ratios.len()) {
-            ratios.push(if turn.is_multiple_of(2) {
-                let own = own.rate(LENGTH);
-                own / base.rate(LENGTH)
-            } else {
-                let other = base.rate(LENGTH);
-                own.rate(LENGTH) / other
-            });
-        }
+        let turns = rates.len()..run.pairs().min(rates.len() + ANEW);
+        rates.extend(in_turns(turns, || own.rate(LENGTH), || base.rate(LENGTH)));
     }
-    Spread::of(ratios)
+    Spread::of(rates.into_iter().map(|(own, base)| own / base).collect())
 }
 
 /// After so many pairs a client is built anew, so that what chance gave to one does not decide.
@@ -260,7 +246,7 @@ fn by_threads(call: &BlockingCall, in_flight: usize, length: Duration) -> f64 {
     // The thread that measures waits at the barrier, too.
     let warm = Barrier::new(in_flight + 1);
     let for_a_while = |length| {
-        let (end, mut count) = (Instant::now() + length, 0);
+        let (end, mut count) = (Instant::now() + length, 0usize);
         while Instant::now() < end {
             assert!(call() >= 200);
             count += 1;
@@ -273,14 +259,15 @@ fn by_threads(call: &BlockingCall, in_flight: usize, length: Duration) -> f64 {
                 scope.spawn(|| {
                     for_a_while(WARMING);
                     warm.wait();
-                    for_a_while(length)
+                    (for_a_while(length), Instant::now())
                 })
             })
             .collect();
         warm.wait();
         let start = Instant::now();
-        let counts = callers.into_iter().map(|caller| caller.join().unwrap());
-        let count: usize = counts.sum();
-        count as f64 / start.elapsed().as_secs_f64()
+        // Not the ends of the threads, which belong to no request.
+        let ended = callers.into_iter().map(|caller| caller.join().unwrap());
+        let (count, end) = ended.fold((0, start), |all, own| (all.0 + own.0, all.1.max(own.1)));
+        count as f64 / (end - start).as_secs_f64()
     })
 }

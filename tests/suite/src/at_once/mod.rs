@@ -6,6 +6,7 @@
 pub mod calls;
 pub mod kinds;
 pub mod stampede;
+pub mod tables;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{Call, Target, headers};
+use super::{COOKIE, Call, HEADERS, Target, headers};
 
 pub(super) fn legacy(target: &Target) -> Call {
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
@@ -69,13 +69,9 @@ type Socket = (TcpStream, Vec<u8>);
 pub(super) fn by_hand(target: &Target) -> Call {
     let (uri, address) = address(target);
     let idle: Rc<RefCell<Vec<Socket>>> = Rc::default();
-    let request = format!(
-        "GET {} HTTP/1.1\r\nhost: {address}\r\nx-mstr-authtoken: a-token-of-the-usual-length\r\n\
-         cookie: JSESSIONID=0123456789ABCDEF\r\naccept: application/json\r\nuser-agent: \
-         mstr/0.1\r\nx-mstr-projectid: B7CA92F04B9FAE8D941C3E9B7E0CD754\r\n\r\n",
-        uri.path()
-    );
-    let request: Rc<str> = request.into();
+    let headers = [("host", &*address), COOKIE].into_iter().chain(HEADERS);
+    let headers: String = headers.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let request: Rc<str> = format!("GET {} HTTP/1.1\r\n{headers}\r\n", uri.path()).into();
     Rc::new(move || {
         let (idle, address, request) = (Rc::clone(&idle), address.clone(), Rc::clone(&request));
         Box::pin(async move {

@@ -12,6 +12,9 @@ use std::sync::Arc;
 
 use mstr_core::TlsConfig;
 use serde::Deserialize;
+use tokio::runtime::Runtime;
+
+use crate::answers::SMALL;
 
 /// Makes one request and returns the length of the answer's body.
 pub(crate) type Call = Rc<dyn Fn() -> Pin<Box<dyn Future<Output = usize>>>>;
@@ -101,6 +104,12 @@ impl Catalogue {
 }
 
 impl Target {
+    /// The smallest answer, over plain HTTP.
+    pub(crate) fn small(base: &str) -> Self {
+        let (base, authority) = (base.to_owned(), None);
+        Self { base, path: SMALL, authority, http1_only: true, read: Read::Bytes }
+    }
+
     fn url(&self) -> String {
         format!("{}/MicroStrategyLibrary{}", self.base, self.path)
     }
@@ -119,7 +128,7 @@ pub(crate) struct Contestant {
     pub(crate) tls: bool,
     /// Speaks HTTP/2 where the server offers it.
     pub(crate) http2: bool,
-    /// Runs on the calling thread alone, so that its allocations can be counted.
+    /// Runs on the calling thread alone, so that what it does can be counted.
     pub(crate) alone: bool,
     /// Hands the body on, so that it can be read as JSON.
     pub(crate) json: bool,
@@ -169,6 +178,28 @@ impl Contestant {
     const fn once(self) -> Self {
         Self { everywhere: false, ..self }
     }
+}
+
+impl Contestant {
+    /// What makes the smallest request, by a client that runs on the calling thread alone.
+    pub(crate) fn small(&self, base: &str) -> Call {
+        match self.build {
+            Build::Tasks(build) => build(&Target::small(base)),
+            Build::Threads(_) => panic!("{} needs other threads", self.name),
+        }
+    }
+}
+
+/// Makes so many of the smallest requests.
+pub(crate) async fn requests(call: &Call, times: u64) {
+    for _ in 0..times {
+        assert_eq!(call().await, 200);
+    }
+}
+
+/// A runtime of one thread.
+pub(crate) fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 pub(crate) const CONTESTANTS: &[Contestant] = &[

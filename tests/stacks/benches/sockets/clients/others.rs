@@ -38,7 +38,7 @@ pub(super) fn reqwest_stacked(target: &Target) -> Call {
 
     let cookies = Arc::new(::reqwest::cookie::Jar::default());
     let url = target.url();
-    cookies.add_cookie_str("JSESSIONID=0123456789ABCDEF; Path=/", &url.parse().unwrap());
+    cookies.add_cookie_str(&format!("{}; Path=/", COOKIE.1), &url.parse().unwrap());
     let client = reqwest_builder(target).cookie_provider(cookies).build().unwrap();
     let policy = ExponentialBackoff::builder().build_with_max_retries(2);
     let client = reqwest_middleware::ClientBuilder::new(client)
@@ -51,10 +51,17 @@ pub(super) fn reqwest_stacked(target: &Target) -> Call {
     })
 }
 
-pub(super) fn isahc(target: &Target) -> Call {
-    use ::isahc::{AsyncReadResponseExt, HttpClient};
+fn isahc_client() -> ::isahc::HttpClient {
+    use ::isahc::config::Configurable;
 
-    let (client, url, read) = (Rc::new(HttpClient::new().unwrap()), target.url(), target.read);
+    // It asks the environment for a proxy otherwise.
+    ::isahc::HttpClient::builder().proxy(None).timeout(TIMEOUT).build().unwrap()
+}
+
+pub(super) fn isahc(target: &Target) -> Call {
+    use ::isahc::AsyncReadResponseExt;
+
+    let (client, url, read) = (Rc::new(isahc_client()), target.url(), target.read);
     Rc::new(move || {
         let request = headers(::isahc::Request::get(&*url)).body(()).unwrap();
         let client = Rc::clone(&client);
@@ -65,9 +72,9 @@ pub(super) fn isahc(target: &Target) -> Call {
 }
 
 pub(super) fn isahc_blocking(target: &Target) -> BlockingCall {
-    use ::isahc::{HttpClient, ReadResponseExt};
+    use ::isahc::ReadResponseExt;
 
-    let (client, url, read) = (HttpClient::new().unwrap(), target.url(), target.read);
+    let (client, url, read) = (isahc_client(), target.url(), target.read);
     Arc::new(move || {
         let request = headers(::isahc::Request::get(&*url)).body(()).unwrap();
         read.finish(&client.send(request).unwrap().bytes().unwrap())
