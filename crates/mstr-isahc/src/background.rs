@@ -8,7 +8,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::{Builder, JoinHandle};
+use std::thread::{self, Builder, JoinHandle};
 use std::time::Duration;
 
 /// How long a thread that ends waits: as long as a logout lasts at most.
@@ -18,12 +18,21 @@ thread_local! {
     static BEGUN: RefCell<Begun> = RefCell::new(Begun::new(LONGEST));
 }
 
-/// Runs `task` on a thread of its own. The thread that calls this waits for it when it ends.
+/// Whether this is a thread of isahc.
+pub(crate) fn is_on_isahc() -> bool {
+    thread::current().name().is_some_and(|name| name.starts_with("isahc-agent-"))
+}
+
+/// Runs `task` on a thread of its own. The thread that calls this waits for it when it ends, unless it
+/// is one of isahc: `task` may drop the last handle on that one, and so wait for it.
 ///
 /// # Errors
 ///
 /// That there is no thread to be had; `task` is dropped then.
 pub(crate) fn run(name: &str, task: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    if is_on_isahc() {
+        return run_alone(name, task);
+    }
     let Ok(running) = BEGUN.try_with(|begun| begun.borrow().running.clone()) else {
         // A thread that has waited already, and drops its last values.
         return run_alone(name, task);
@@ -34,12 +43,7 @@ pub(crate) fn run(name: &str, task: impl FnOnce() + Send + 'static) -> io::Resul
     Ok(())
 }
 
-/// The same, without waiting.
-///
-/// # Errors
-///
-/// Those of [`run`].
-pub(crate) fn run_alone(name: &str, task: impl FnOnce() + Send + 'static) -> io::Result<()> {
+fn run_alone(name: &str, task: impl FnOnce() + Send + 'static) -> io::Result<()> {
     Builder::new().name(name.to_owned()).spawn(task).map(drop)
 }
 
@@ -89,11 +93,9 @@ impl Drop for Begun {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
-    use std::thread;
-
-    use super::*;
 
     const SHORT: Duration = Duration::from_millis(30);
 
@@ -132,6 +134,20 @@ mod tests {
         let mut begun = Begun::new(LONGEST);
         begun.add(spawn("broken", begun.running.clone(), || panic!("on purpose")).unwrap());
         drop(begun);
+    }
+
+    #[test]
+    fn thread_of_isahc_does_not_wait_for_what_waits_for_it() {
+        let (tell, ended) = channel();
+        let (answer, outcome) = channel();
+        let agent = Builder::new().name("isahc-agent-0".to_owned());
+        let begins = move || {
+            let wait = move || answer.send(ended.recv_timeout(10 * SHORT)).unwrap();
+            run("ends a client", wait).unwrap();
+        };
+        agent.spawn(begins).unwrap().join().unwrap();
+        let _late = tell.send(());
+        assert_eq!(outcome.recv().unwrap(), Ok(()));
     }
 
     #[test]
