@@ -34,8 +34,10 @@ pub(crate) fn run(name: &str, task: impl FnOnce() + Send + 'static) -> io::Resul
         return run_alone(name, task);
     }
     let Ok(running) = BEGUN.try_with(|begun| begun.borrow().running.clone()) else {
-        // A thread that has waited already, and drops its last values.
-        return run_alone(name, task);
+        // A thread that has waited already, and drops its last values: it waits right now.
+        let mut begun = Begun::new(LONGEST);
+        begun.add(spawn(name, begun.running.clone(), task)?);
+        return Ok(());
     };
     // Nothing is borrowed here: without a thread, `task` is dropped, which may come back.
     let thread = spawn(name, running, task)?;
@@ -117,6 +119,34 @@ mod tests {
         first.join().unwrap();
         assert!(done.load(Ordering::SeqCst));
         drop(hold);
+    }
+
+    #[test]
+    fn thread_that_ends_waits_for_what_its_own_values_begin() {
+        struct Last(Arc<AtomicBool>);
+        impl Drop for Last {
+            fn drop(&mut self) {
+                let done = Arc::clone(&self.0);
+                let task = move || {
+                    let (_hold, held) = channel::<()>();
+                    assert!(held.recv_timeout(SHORT).is_err());
+                    done.store(true, Ordering::SeqCst);
+                };
+                run("last", task).unwrap();
+            }
+        }
+        thread_local! {
+            static LAST: RefCell<Option<Last>> = const { RefCell::new(None) };
+        }
+        let done = Arc::new(AtomicBool::new(false));
+        let last = Last(Arc::clone(&done));
+        let begins = move || {
+            LAST.set(Some(last));
+            // What it waits in is made later, and so dropped earlier.
+            run("first", || ()).unwrap();
+        };
+        thread::spawn(begins).join().unwrap();
+        assert!(done.load(Ordering::SeqCst));
     }
 
     #[test]
