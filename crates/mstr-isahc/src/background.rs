@@ -4,6 +4,9 @@
 //! handshake then. So a thread that ends waits for what it began, such as the logout of a connection
 //! whose last handle it dropped. A process whose first thread ends waits as well: the values of that
 //! thread are dropped before the handlers of `atexit` run.
+//!
+//! On Windows there is no OpenSSL, and none may wait: a thread drops its values while it holds the loader's
+//! lock there, without which no other thread begins or ends.
 
 use std::cell::RefCell;
 use std::io;
@@ -23,14 +26,14 @@ pub(crate) fn is_on_isahc() -> bool {
     thread::current().name().is_some_and(|name| name.starts_with("isahc-agent-"))
 }
 
-/// Runs `task` on a thread of its own. The thread that calls this waits for it when it ends, unless it
-/// is one of isahc: `task` may drop the last handle on that one, and so wait for it.
+/// Runs `task` on a thread of its own. The thread that calls this waits for it when it ends, except on
+/// Windows, and unless it is one of isahc: `task` may drop the last handle on that one, and so wait for it.
 ///
 /// # Errors
 ///
 /// That there is no thread to be had; `task` is dropped then.
 pub(crate) fn run(name: &str, task: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    if is_on_isahc() {
+    if cfg!(windows) || is_on_isahc() {
         return run_alone(name, task);
     }
     let Ok(running) = BEGUN.try_with(|begun| begun.borrow().running.clone()) else {
@@ -101,6 +104,7 @@ mod tests {
 
     const SHORT: Duration = Duration::from_millis(30);
 
+    #[cfg(not(windows))]
     #[test]
     fn thread_that_ends_waits_for_what_it_began_and_for_what_that_began() {
         let done = Arc::new(AtomicBool::new(false));
@@ -121,6 +125,7 @@ mod tests {
         drop(hold);
     }
 
+    #[cfg(not(windows))]
     #[test]
     fn thread_that_ends_waits_for_what_its_own_values_begin() {
         struct Last(Arc<AtomicBool>);
