@@ -11,7 +11,9 @@ use std::sync::{Arc, Barrier};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use common::{Http2, drain, get, now, pause, read_request, serve, serve_answer, text, within};
+use common::{
+    Http2, begin, drain, get, now, pause, read_request, serve, serve_answer, text, within,
+};
 use http::{Request, StatusCode};
 use mstr_core::{Body, Sent, Transport, TransportErrorKind};
 use mstr_hyper::{HyperTransport, HyperTransportBuilder};
@@ -23,6 +25,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 fn build(settings: impl FnOnce(HyperTransportBuilder) -> HyperTransportBuilder) -> HyperTransport {
     settings(HyperTransport::builder()).build().unwrap()
+}
+
+/// A runtime that looks at no socket while one of its tasks computes.
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 fn post(url: &str) -> Request<Body> {
@@ -150,20 +157,74 @@ async fn callers_that_are_not_polled_do_not_keep_their_connections() {
 
 #[test]
 fn a_kept_connection_that_closes_during_a_computation_is_noticed() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let server = serve(|mut stream, _| {
         if read_request(&mut stream).is_some() {
             stream.write_all(OK).unwrap();
         }
     });
     let url = format!("http://{server}/");
-    runtime.block_on(async {
+    runtime().block_on(async {
         let transport = HyperTransport::new().unwrap();
         for _ in 0..6 {
             assert_eq!(text(transport.send(post(&url)).await).await, "ok");
             // The runtime does not look at its sockets meanwhile.
             pause(Duration::from_millis(30));
         }
+    });
+}
+
+#[test]
+fn kept_connection_that_closes_before_its_answer_is_taken_is_noticed() {
+    let server = serve(|mut stream, _| {
+        for _ in 0..3 {
+            if read_request(&mut stream).is_some() {
+                stream.write_all(OK).unwrap();
+            }
+        }
+        pause(SHORT / 5);
+    });
+    let url = format!("http://{server}/");
+    runtime().block_on(async {
+        let transport = HyperTransport::new().unwrap();
+        for _ in 0..4 {
+            for _ in 0..2 {
+                assert_eq!(text(transport.send(get(&url)).await).await, "ok");
+            }
+            let mut third = Box::pin(transport.send(get(&url)));
+            begin(third.as_mut());
+            // The answer is read, and then another task computes.
+            tokio::time::sleep(SHORT / 10).await;
+            pause(SHORT / 3);
+            assert_eq!(text(third.await).await, "ok");
+        }
+    });
+}
+
+#[test]
+fn request_that_is_given_up_over_http2_does_not_vouch_for_its_connection() {
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        runtime().block_on(async {
+            let answer = async |path: String| match path.as_str() {
+                "/never" => std::future::pending().await,
+                _ => Body::from("ok"),
+            };
+            tell.send(Http2::closing(100, SHORT / 3, answer).await.url).unwrap();
+            std::future::pending::<()>().await;
+        });
+    });
+    let url = told.recv().unwrap();
+    runtime().block_on(async {
+        let transport = build(HyperTransportBuilder::http2_only);
+        for _ in 0..2 {
+            assert_eq!(text(transport.send(get(&url)).await).await, "ok");
+        }
+        let mut never = Box::pin(transport.send(get(format!("{url}/never"))));
+        begin(never.as_mut());
+        // The server closes the connection meanwhile.
+        pause(SHORT);
+        drop(never);
+        assert_eq!(text(transport.send(get(&url)).await).await, "ok");
     });
 }
 

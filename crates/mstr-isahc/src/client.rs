@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
 use isahc::HttpClient;
 use mstr_core::{Sent, TransportError, TransportErrorKind};
@@ -51,10 +50,8 @@ impl Drop for Client {
         let Some(client) = self.client.take() else { return };
         // A thread cannot wait for itself: an upload's body may own the last handle, and libcurl's
         // thread drops it. And a caller that gives up a request must not wait.
-        if is_theirs(&thread::current()) {
+        if self.home.is_some() || background::is_on_isahc() {
             elsewhere(client);
-        } else if self.home.is_some() {
-            drop(background::run(ENDING, move || drop(client)));
         }
     }
 }
@@ -65,22 +62,16 @@ impl fmt::Debug for Client {
     }
 }
 
-/// Whether this is a thread of isahc.
-fn is_theirs(thread: &thread::Thread) -> bool {
-    thread.name().is_some_and(|name| name.starts_with("isahc-agent-"))
-}
-
 /// Drops `thing`, which may hold the last handle on a client, and waits for nothing if this is a
 /// thread of isahc.
 pub(crate) fn end<T: Send + 'static>(thing: T) {
-    if is_theirs(&thread::current()) {
+    if background::is_on_isahc() {
         elsewhere(thing);
     }
 }
 
-/// Drops `thing` on another thread, for which a thread of isahc must not wait: that one waits for it.
 fn elsewhere<T: Send + 'static>(thing: T) {
-    drop(background::run_alone(ENDING, move || drop(thing)));
+    drop(background::run(ENDING, move || drop(thing)));
 }
 
 type Make = Box<dyn Fn() -> Result<HttpClient, TransportError> + Send + Sync>;

@@ -82,7 +82,8 @@
 //! OpenSSL frees what it has when `main` returns or the program calls `std::process::exit`, and a thread
 //! that is in the middle of a handshake or of a request over TLS then crashes (`SIGSEGV`). So a thread
 //! that ends waits for the logouts of the connections whose last handles it dropped, at most 10 seconds.
-//! A program whose other threads call ends them first, or uses `rustls-tls`.
+//! A program whose other threads call ends them first, or uses `rustls-tls`. On Windows there is no
+//! OpenSSL, and no thread waits.
 //!
 //! # The log
 //!

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Waker};
 
@@ -23,6 +23,11 @@ use crate::sync::lock;
 
 /// More answers than one.
 const MORE: u8 = 2;
+
+/// How long ago a request may have been sent whose answer vouches for its connection, in nanoseconds.
+/// The runtime has looked at its sockets since then, but perhaps not much later: other tasks may have
+/// computed before the caller took the answer.
+const PROMPT: u64 = 10_000_000;
 
 /// The events of a connection, for its pool.
 pub(super) trait Owner: Send + Sync {
@@ -71,6 +76,8 @@ pub(super) struct Connection {
     pool: Weak<dyn Owner>,
     /// The answers that it has given, as far as they are counted: none, one, or more.
     answers: AtomicU8,
+    /// When its last request over HTTP/1.1 was sent, in nanoseconds of the pool.
+    asked: AtomicU64,
     exchanges: Mutex<Vec<Arc<Exchange>>>,
     desk: Mutex<Desk>,
     /// There is something at the desk. Set before the driver is woken for it.
@@ -117,6 +124,7 @@ impl Connection {
             host_header,
             pool,
             answers: AtomicU8::new(0),
+            asked: AtomicU64::new(0),
             exchanges: Mutex::default(),
             desk: Mutex::new(Desk { driver: None, returned: None, closed: false }),
             called: AtomicBool::new(false),
@@ -132,19 +140,22 @@ impl Connection {
     }
 
     /// Whether the system has to be asked for the connection's end before a request is put on it.
-    /// `fresh` says that it has answered, or has been made, just now, and `safe` that the request
-    /// can be repeated.
+    /// `fresh` says that its last exchange has ended, or that it has been made, just before `now`,
+    /// and `safe` that the request can be repeated.
     ///
     /// The runtime learns of an end when it next looks at its sockets. It has done so for the last
     /// answer. After that a request that cannot be repeated takes no chance, and no request does
     /// before the server has shown that it keeps connections.
-    pub(super) fn needs_a_look(&self, fresh: bool, safe: bool) -> bool {
+    pub(super) fn needs_a_look(&self, fresh: bool, safe: bool, now: u64) -> bool {
         match self.answers.load(Ordering::SeqCst) {
             // One that was made for this request and is closed already tells of its server: making
             // another would go on for ever.
             0 => !fresh,
             1 => true,
-            _ => !(fresh && safe),
+            _ => {
+                let ago = now.saturating_sub(self.asked.load(Ordering::Relaxed));
+                !(fresh && safe && ago < PROMPT)
+            }
         }
     }
 
@@ -162,7 +173,9 @@ impl Connection {
         mut sender: Sender,
         mut order: Order,
         number: u64,
+        now: u64,
     ) -> Arc<Exchange> {
+        self.asked.store(now, Ordering::Relaxed);
         order.for_http1(&self.host_header);
         let exchange = {
             let mut exchanges = lock(&self.exchanges);

@@ -111,7 +111,8 @@ async fn what_is_left_for_a_driver_that_has_ended_is_not_waited_for() {
 #[tokio::test]
 async fn look_is_left_out_for_a_safe_request_right_after_the_second_answer() {
     let (_pool, connection) = connection().await;
-    let looks = |fresh, safe| connection.needs_a_look(fresh, safe);
+    let looks = |fresh, safe| connection.needs_a_look(fresh, safe, 2 * PROMPT);
+    connection.asked.store(PROMPT + 1, Ordering::Relaxed);
     assert!(!looks(true, false), "made for this request");
     assert!(looks(false, true), "made for another");
     connection.has_answered();
@@ -122,4 +123,6 @@ async fn look_is_left_out_for_a_safe_request_right_after_the_second_answer() {
         assert!(looks(false, true), "it has been unused for a while");
         assert!(looks(true, false), "the request cannot be repeated");
     }
+    connection.asked.store(PROMPT, Ordering::Relaxed);
+    assert!(looks(true, true), "the answer may have been there for a while");
 }

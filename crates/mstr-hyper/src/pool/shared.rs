@@ -89,9 +89,9 @@ impl Shared {
             let server = state.server(&self.settings, &self.numbers, &mut order)?;
             let id = server.id;
             let taken = now.and_then(|now| server.host.take(now));
-            if let Some((room, number, fresh)) = taken {
+            if let (Some(now), Some((room, number, fresh))) = (now, taken) {
                 drop(state);
-                match self.place(id, room, number, order, fresh) {
+                match self.place(id, room, number, order, (now, fresh)) {
                     Ok(exchange) => return Ok(Begun::Sent(exchange)),
                     Err(back) => order = back,
                 }
@@ -114,7 +114,7 @@ impl Shared {
     }
 
     /// Sends a request where there is room. It is given back if the connection is of no use.
-    /// `fresh` says that something was heard of the connection just now.
+    /// `fresh` says that something was heard of the connection just before `now`.
     #[expect(clippy::result_large_err, reason = "a box would be an allocation for each request")]
     fn place(
         self: &Arc<Self>,
@@ -122,17 +122,17 @@ impl Shared {
         room: Place,
         number: u64,
         order: Order,
-        fresh: bool,
+        (now, fresh): (Instant, bool),
     ) -> Result<Arc<Exchange>, Order> {
-        let until = order.terms.until;
-        let safe = order.request.method().is_safe();
-        let look = |connection: &Connection| match connection.needs_a_look(fresh, safe) {
+        let (until, now) = (order.terms.until, self.clock.nanos(now));
+        let look = |connection: &Connection, safe| match connection.needs_a_look(fresh, safe, now) {
             true => connection.lookout.look(),
             false => Arrived::Nothing,
         };
+        let safe = order.request.method().is_safe();
         let exchange = match room {
-            Room::Kept((connection, sender)) => match look(&connection) {
-                Arrived::Nothing => connection.send(sender, order, number),
+            Room::Kept((connection, sender)) => match look(&connection, safe) {
+                Arrived::Nothing => connection.send(sender, order, number, now),
                 Arrived::End => {
                     drop(sender);
                     self.retire(&connection);
@@ -145,8 +145,9 @@ impl Shared {
                 }
             },
             Room::Shared(connection, alone) => {
-                // While other requests are under way its reader reads whatever comes.
-                if alone && look(&connection) == Arrived::End {
+                // While others are under way its reader reads whatever comes. And the last one
+                // may have been given up without an answer.
+                if alone && look(&connection, false) == Arrived::End {
                     self.retire(&connection);
                     return Err(order);
                 }
@@ -213,7 +214,7 @@ impl Shared {
             }
             return;
         };
-        match self.place(id, room, number, order, true) {
+        match self.place(id, room, number, order, (self.clock.now(), true)) {
             Ok(exchange) => {
                 if let Some(unwanted) = waiter.sent(exchange) {
                     unwanted.abandon();

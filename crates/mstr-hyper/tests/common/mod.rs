@@ -130,6 +130,18 @@ impl Http2 {
     where
         F: Future<Output = Body> + Send + 'static,
     {
+        Self::closing(streams, Duration::from_secs(3600), answer).await
+    }
+
+    /// The same, and closes each connection after a while.
+    pub(crate) async fn closing<F>(
+        streams: u32,
+        after: Duration,
+        answer: impl Fn(String) -> F + Clone + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Body> + Send + 'static,
+    {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let connections = Arc::new(AtomicUsize::new(0));
@@ -153,7 +165,8 @@ impl Http2 {
                 builder.max_concurrent_streams(streams);
                 let opened = Arc::clone(&opened);
                 tokio::task::spawn(async move {
-                    let _ended = builder.serve_connection(io, service).await;
+                    let served = builder.serve_connection(io, service);
+                    let _ended = tokio::time::timeout(after, served).await;
                     opened.fetch_sub(1, Ordering::SeqCst);
                 });
             }
