@@ -192,6 +192,10 @@ impl Connection {
         // Code that parks inside of a task never yields, so tokio would stop it after a while.
         let answer = unconstrained(sender.try_send_request(order.request));
         exchange.begin(self.carrier(), Some(sender), answer, order.terms, number);
+        // The driver may have ended meanwhile, and have seen nothing of this exchange.
+        if self.called.load(Ordering::SeqCst) && lock(&self.desk).closed {
+            exchange.disconnect();
+        }
         exchange
     }
 
@@ -456,6 +460,9 @@ impl Drop for End {
         self.0.end();
         if let Some(pool) = self.0.pool.upgrade() {
             pool.ended(&self.0);
+        }
+        for exchange in self.0.exchanges() {
+            exchange.disconnect();
         }
     }
 }

@@ -126,3 +126,47 @@ async fn look_is_left_out_for_a_safe_request_right_after_the_second_answer() {
     connection.asked.store(PROMPT, Ordering::Relaxed);
     assert!(looks(true, true), "the answer may have been there for a while");
 }
+
+/// tokio's channel keeps a message that is sent at the moment in which its receiver goes away.
+#[tokio::test]
+async fn request_that_is_sent_while_its_connection_ends_is_given_back() {
+    const ROUNDS: usize = 20_000;
+    let (_pool, model) = connection().await;
+    let (begin, begun) = std::sync::mpsc::channel();
+    let ready = Arc::new(AtomicUsize::new(0));
+    let meet = {
+        let ready = Arc::clone(&ready);
+        move |round: usize| {
+            ready.fetch_add(1, Ordering::SeqCst);
+            while ready.load(Ordering::SeqCst) < 2 * round {
+                std::hint::spin_loop();
+            }
+        }
+    };
+    let meets = meet.clone();
+    let ending = std::thread::spawn(move || {
+        for (round, (io, end)) in begun.iter().enumerate() {
+            meets(round + 1);
+            drop::<(http1::Connection<_, UploadBody>, End)>((io, end));
+        }
+    });
+    for round in 1..=ROUNDS {
+        let (peer, address, header) =
+            (model.peer.clone(), model.address.clone(), model.host_header.clone());
+        let (lookout, owner) = (model.lookout.clone(), Weak::<Counts>::new());
+        let connection = Arc::new(Connection::new(1, 1, peer, address, header, lookout, owner));
+        let (here, _there) = tokio::io::duplex(64);
+        let (sender, io) = http1::handshake(hyper_util::rt::TokioIo::new(here)).await.unwrap();
+        begin.send((io, End(Arc::clone(&connection)))).unwrap();
+        let request = http::Request::get("http://host/").body(mstr_core::Body::empty()).unwrap();
+        let order = Order::new(request, NEVER, None, None).unwrap();
+        meet(round);
+        let exchange = connection.send(sender, order, 1, 0);
+        let head = poll_fn(|cx| exchange.poll_head(cx));
+        let head = tokio::time::timeout(std::time::Duration::from_secs(10), head).await;
+        let head = head.unwrap_or_else(|_| panic!("round {round}: no answer, and none comes"));
+        assert!(head.is_err());
+    }
+    drop(begin);
+    ending.join().unwrap();
+}

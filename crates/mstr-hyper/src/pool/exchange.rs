@@ -249,6 +249,20 @@ impl Exchange {
         Poll::Ready((piece, last))
     }
 
+    /// The connection's task has ended, so that no answer comes any more.
+    ///
+    /// A request that was sent at that very moment may have reached the stack's channel after the
+    /// task had emptied it. Then it lies there for as long as its sender exists, and is given back as
+    /// unsent when that is gone.
+    pub(super) fn disconnect(&self) {
+        let mut state = lock(&self.state);
+        let waits = matches!(state.phase, Phase::Head);
+        let sender = state.active.as_mut().filter(|_| waits).and_then(|it| it.sender.take());
+        // Dropping it may wake the caller.
+        drop(state);
+        drop(sender);
+    }
+
     /// The caller is gone.
     pub(super) fn abandon(&self) {
         let mut state = lock(&self.state);
