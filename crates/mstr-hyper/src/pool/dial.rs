@@ -16,8 +16,7 @@ use crate::connector::{Connected, Lookout, Stream};
 use crate::error::explain;
 use crate::runtime::Runtime;
 
-/// The largest head of an answer. Over HTTP/1.1 it is also what hyper reads at once: of interim answers
-/// without end it reads a hundred times as much before another task has a turn.
+/// The largest head of an answer. Over HTTP/1.1 hyper's buffer grows to as much.
 const LARGEST_HEAD: u32 = 256 * 1024;
 
 /// A connection that has just been made, in its version of HTTP.
