@@ -98,9 +98,10 @@ impl Drop for Begun {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
 
     const SHORT: Duration = Duration::from_millis(30);
 

@@ -26,7 +26,8 @@ const MORE: u8 = 2;
 
 /// How long ago a request may have been sent whose answer vouches for its connection, in nanoseconds.
 /// The runtime has looked at its sockets since then, but perhaps not much later: other tasks may have
-/// computed before the caller took the answer.
+/// computed before the caller took the answer. No server closes a connection that was unused for so
+/// short a time.
 const PROMPT: u64 = 10_000_000;
 
 /// The events of a connection, for its pool.
@@ -140,22 +141,18 @@ impl Connection {
     }
 
     /// Whether the system has to be asked for the connection's end before a request is put on it.
-    /// `fresh` says that its last exchange has ended, or that it has been made, just before `now`,
-    /// and `safe` that the request can be repeated.
+    /// `kept` says that it has waited for the request, and `safe` that the request can be repeated.
     ///
     /// The runtime learns of an end when it next looks at its sockets. It has done so for the last
     /// answer. After that a request that cannot be repeated takes no chance, and no request does
     /// before the server has shown that it keeps connections.
-    pub(super) fn needs_a_look(&self, fresh: bool, safe: bool, now: u64) -> bool {
+    pub(super) fn needs_a_look(&self, kept: bool, safe: bool, now: u64) -> bool {
         match self.answers.load(Ordering::SeqCst) {
             // One that was made for this request and is closed already tells of its server: making
             // another would go on for ever.
-            0 => !fresh,
+            0 => kept,
             1 => true,
-            _ => {
-                let ago = now.saturating_sub(self.asked.load(Ordering::Relaxed));
-                !(fresh && safe && ago < PROMPT)
-            }
+            _ => !safe || now.saturating_sub(self.asked.load(Ordering::Relaxed)) >= PROMPT,
         }
     }
 

@@ -3,10 +3,6 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-/// How long the last answer on a connection vouches for it. No server closes a connection because it
-/// was unused for so short a time, and what a network takes to tell of an end is longer.
-const FRESH: Duration = Duration::from_millis(1);
-
 /// How much a pool may hold for one server.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -104,20 +100,18 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
         }
     }
 
-    /// Room for a request that has just come, with its number among the requests, and whether
-    /// something was heard of it just now. Those that wait are before it.
-    pub(super) fn take(&mut self, now: Instant) -> Option<(Room<K, M>, u64, bool)> {
+    /// Room for a request that has just come, with its number among the requests. Those that wait
+    /// are before it.
+    pub(super) fn take(&mut self) -> Option<(Room<K, M>, u64)> {
         if !self.waiting.is_empty() {
             return None;
         }
-        let (room, number, since) = self.room()?;
-        Some((room, number, now.saturating_duration_since(since) < FRESH))
+        self.room()
     }
 
-    /// Room for a request, its number, and since when the room was there.
-    fn room(&mut self) -> Option<(Room<K, M>, u64, Instant)> {
-        let (room, since) = match self.idle.pop_back() {
-            Some(kept) => (Room::Kept(kept.connection), kept.since),
+    fn room(&mut self) -> Option<(Room<K, M>, u64)> {
+        let room = match self.idle.pop_back() {
+            Some(kept) => Room::Kept(kept.connection),
             None => {
                 let most = self.limits.streams.unwrap_or(usize::MAX);
                 let shared = self.shared.as_mut()?;
@@ -126,16 +120,15 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
                 }
                 shared.open += 1;
                 let room = Room::Shared(shared.connection.clone(), shared.open == 1);
-                let since = shared.since;
                 if self.limits.idle == 0 {
                     // One for each request, with which it ends.
                     self.shared = None;
                 }
-                (room, since)
+                room
             }
         };
         self.requests += 1;
-        Some((room, self.requests, since))
+        Some((room, self.requests))
     }
 
     /// Lets a request wait for its turn.
@@ -151,7 +144,7 @@ impl<K, M: Clone, W: Clone + PartialEq> Host<K, M, W> {
     /// The request that has waited longest, if there is room for it.
     pub(super) fn first(&mut self) -> Option<(W, Room<K, M>, u64)> {
         let first = self.waiting.front()?.clone();
-        let (room, number, _) = self.room()?;
+        let (room, number) = self.room()?;
         self.waiting.pop_front();
         Some((first, room, number))
     }

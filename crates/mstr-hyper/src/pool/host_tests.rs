@@ -32,11 +32,6 @@ fn waits(host: &mut Bench, requests: impl IntoIterator<Item = u32>) {
     requests.into_iter().for_each(|request| host.wait(request));
 }
 
-/// Room for a request that comes at some time.
-fn takes(host: &mut Bench) -> Option<(Room<&'static str, &'static str>, u64)> {
-    host.take(origin()).map(|(room, number, _)| (room, number))
-}
-
 fn sends(
     request: u32,
     connection: &'static str,
@@ -62,7 +57,7 @@ fn those_who_wait_are_served_in_their_order_and_before_those_who_come() {
     assert_eq!(host.next(), Some(Step::Dial(1)));
     assert_eq!(host.next(), Some(Step::Dial(2)));
     assert_eq!(host.connected(7, "a", origin()), None);
-    assert_eq!(takes(&mut host), None, "others wait");
+    assert_eq!(host.take(), None, "others wait");
     assert_eq!(host.next(), sends(1, "a", 1));
     assert_eq!(host.next(), None, "the second connection is being made");
     assert_eq!(host.returned(7, "a", origin()), None);
@@ -74,8 +69,8 @@ fn a_connection_that_nobody_needed_is_used_after_those_that_have_answered() {
     let mut host = Bench::new(Speaks::Http1, Limits { idle: 9, ..LIMITS });
     answered(&mut host, 1, "answered");
     host.connected(2, "new", origin());
-    assert_eq!(takes(&mut host), Some((Room::Kept("answered"), 1)));
-    assert_eq!(takes(&mut host), Some((Room::Kept("new"), 2)));
+    assert_eq!(host.take(), Some((Room::Kept("answered"), 1)));
+    assert_eq!(host.take(), Some((Room::Kept("new"), 2)));
 }
 
 #[test]
@@ -134,7 +129,7 @@ fn dial_too_many_is_used_over_http1_and_let_go_over_http2() {
     assert_eq!(host.connected_shared(8, "b", origin()), Some("b"));
     host.ended(8);
     host.stream_ended(7, origin());
-    assert_eq!(takes(&mut host), Some((Room::Shared("a", false), 3)));
+    assert_eq!(host.take(), Some((Room::Shared("a", false), 3)));
 
     let mut host = unknown();
     assert!(host.leave(&2), "no request needs it any longer");
@@ -230,10 +225,10 @@ fn what_has_been_silent_since_before_a_late_request_is_suspected() {
     let mut host = Bench::new(Speaks::Http1, Limits { idle: 9, connections: None, ..LIMITS });
     answered(&mut host, 1, "before");
     answered(&mut host, 2, "late");
-    let Some((Room::Kept("late"), request)) = takes(&mut host) else { panic!("the one used last") };
+    let Some((Room::Kept("late"), request)) = host.take() else { panic!("the one used last") };
     answered(&mut host, 3, "after");
     assert_eq!(host.suspect(request), ["before"]);
-    assert_eq!(takes(&mut host), Some((Room::Kept("after"), 2)));
+    assert_eq!(host.take(), Some((Room::Kept("after"), 2)));
 }
 
 #[test]
@@ -258,7 +253,7 @@ fn what_is_kept_for_long_enough_or_too_much_is_let_go() {
 fn a_kept_connection_that_is_looked_at_is_waited_for() {
     let mut host = host(Speaks::Http1);
     host.connected(1, "a", origin());
-    assert!(takes(&mut host).is_some());
+    assert!(host.take().is_some());
     host.look();
     waits(&mut host, [1]);
     assert_eq!(host.next(), None, "it may be usable");
@@ -271,7 +266,7 @@ fn what_has_been_let_go_gives_back_no_second_place_and_is_not_kept() {
     let mut host = Bench::new(Speaks::Http1, Limits { idle: 9, connections: None, ..LIMITS });
     answered(&mut host, 1, "a");
     answered(&mut host, 2, "b");
-    assert!(takes(&mut host).is_some());
+    assert!(host.take().is_some());
     assert_eq!(host.suspect(u64::MAX), ["a"]);
     // Its task ends now.
     assert_eq!(host.gone(1), None);
@@ -293,37 +288,4 @@ fn with_nothing_kept_a_connection_over_http2_has_its_place_until_its_request_has
     assert!(host.stream_ended(7, origin()), "it is of no further use");
     assert_eq!(host.gone(7), Some((None, None)));
     assert_eq!(host.next(), Some(Step::Dial(2)));
-}
-
-#[test]
-fn room_is_fresh_for_a_millisecond_after_its_last_answer() {
-    let start = origin();
-    let ago = |passed| start + passed;
-    for (passed, fresh) in [
-        (Duration::ZERO, true),
-        (FRESH - Duration::from_nanos(1), true),
-        (FRESH, false),
-        (Duration::from_secs(3600), false),
-    ] {
-        let mut http1 = host(Speaks::Http1);
-        http1.standing.insert(1);
-        http1.returned(1, "a", start);
-        assert_eq!(http1.take(ago(passed)), Some((Room::Kept("a"), 1, fresh)), "{passed:?}");
-
-        let mut http2 = host(Speaks::Http2);
-        http2.connected_shared(1, "a", start - FRESH);
-        http2.take(start);
-        http2.stream_ended(1, start);
-        let taken = http2.take(ago(passed));
-        assert_eq!(taken, Some((Room::Shared("a", true), 2, fresh)), "{passed:?}");
-    }
-}
-
-#[test]
-fn room_that_was_given_back_after_the_request_had_come_is_fresh() {
-    let start = origin();
-    let mut host = host(Speaks::Http1);
-    host.standing.insert(1);
-    host.returned(1, "a", start + Duration::from_secs(1));
-    assert_eq!(host.take(start), Some((Room::Kept("a"), 1, true)));
 }

@@ -88,10 +88,11 @@ impl Shared {
             let mut state = lock(&self.state);
             let server = state.server(&self.settings, &self.numbers, &mut order)?;
             let id = server.id;
-            let taken = now.and_then(|now| server.host.take(now));
-            if let (Some(now), Some((room, number, fresh))) = (now, taken) {
+            if let Some(now) = now
+                && let Some((room, number)) = server.host.take()
+            {
                 drop(state);
-                match self.place(id, room, number, order, (now, fresh)) {
+                match self.place(id, room, number, order, true, now) {
                     Ok(exchange) => return Ok(Begun::Sent(exchange)),
                     Err(back) => order = back,
                 }
@@ -114,7 +115,7 @@ impl Shared {
     }
 
     /// Sends a request where there is room. It is given back if the connection is of no use.
-    /// `fresh` says that something was heard of the connection just before `now`.
+    /// `kept` says that the connection has waited for the request, and not the other way round.
     #[expect(clippy::result_large_err, reason = "a box would be an allocation for each request")]
     fn place(
         self: &Arc<Self>,
@@ -122,10 +123,11 @@ impl Shared {
         room: Place,
         number: u64,
         order: Order,
-        (now, fresh): (Instant, bool),
+        kept: bool,
+        now: Instant,
     ) -> Result<Arc<Exchange>, Order> {
         let (until, now) = (order.terms.until, self.clock.nanos(now));
-        let look = |connection: &Connection, safe| match connection.needs_a_look(fresh, safe, now) {
+        let look = |connection: &Connection, safe| match connection.needs_a_look(kept, safe, now) {
             true => connection.lookout.look(),
             false => Arrived::Nothing,
         };
@@ -214,7 +216,7 @@ impl Shared {
             }
             return;
         };
-        match self.place(id, room, number, order, (self.clock.now(), true)) {
+        match self.place(id, room, number, order, false, self.clock.now()) {
             Ok(exchange) => {
                 if let Some(unwanted) = waiter.sent(exchange) {
                     unwanted.abandon();
