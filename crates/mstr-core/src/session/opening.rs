@@ -325,7 +325,10 @@ impl Session {
             State::BackingOff { until, .. } => *until = at.max(*until),
             State::Idle { .. } => {
                 let error = wire::refusal(response).with_operation("login");
-                self.troubles().cooling.asked = Some((at, error));
+                let asked = &mut self.troubles().cooling.asked;
+                if asked.as_ref().is_none_or(|(until, _)| *until < at) {
+                    *asked = Some((at, error));
+                }
             }
             _ => {}
         }

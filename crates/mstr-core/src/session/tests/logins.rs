@@ -234,6 +234,30 @@ fn wait_that_a_late_answer_to_a_login_asks_for_is_obeyed() {
 }
 
 #[test]
+fn wait_that_a_late_answer_to_a_login_asks_for_shortens_none() {
+    let mut rig = Rig::new(config().retry(crate::RetryPolicy::never()), Some(alice()));
+    let busy = |seconds: u32| {
+        let head = Response::builder().status(503).header("retry-after", seconds.to_string());
+        Ok(head.body(Bytes::new()).expect("a response"))
+    };
+    rig.pending();
+    let late = rig.take(Purpose::Login);
+    rig.seconds(61);
+    rig.pending();
+    let second = rig.take(Purpose::Login);
+    rig.report(&second, busy(300));
+    rig.report(&late, busy(20));
+    for wait in [0, 290] {
+        rig.seconds(wait);
+        rig.pending();
+        rig.nothing_sent();
+    }
+    rig.seconds(11);
+    rig.pending();
+    rig.take(Purpose::Login);
+}
+
+#[test]
 fn late_answer_to_a_login_does_not_put_off_that_with_other_credentials() {
     let mut rig = Rig::standard();
     rig.pending();
