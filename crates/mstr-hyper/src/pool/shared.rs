@@ -75,9 +75,8 @@ impl Shared {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Sends a request that comes `now`, or lets it wait for its turn. One that comes again, because
-    /// it has been given back, goes before those that wait, and over none of the connections that
-    /// were kept with the one it failed on.
+    /// Sends a request that comes `now`, or lets it wait. One that comes again, having been given
+    /// back, goes before those that wait, and over no connection kept with the one it failed on.
     pub(super) fn begin(
         self: &Arc<Self>,
         mut order: Order,
@@ -88,9 +87,8 @@ impl Shared {
             let mut state = lock(&self.state);
             let server = state.server(&self.settings, &self.numbers, &mut order)?;
             let id = server.id;
-            if let Some(now) = now
-                && let Some((room, number)) = server.host.take()
-            {
+            let taken = now.and_then(|now| Some((server.host.take()?, now)));
+            if let Some(((room, number), now)) = taken {
                 drop(state);
                 match self.place(id, room, number, order, true, now) {
                     Ok(exchange) => return Ok(Begun::Sent(exchange)),
